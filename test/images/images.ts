@@ -5,7 +5,17 @@
  * carries a label with the hash of all that it was made from, so the next run takes it as it is.
  */
 import { hash } from 'node:crypto';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { CACHE, type Engine } from '../engine/engine.ts';
 import { attempt, run, say, withLock } from '../engine/process.ts';
@@ -99,7 +109,7 @@ async function pull(engine: Engine, ref: string): Promise<string | undefined> {
 }
 
 async function build(engine: Engine, ref: string, standIn: StandIn, wanted: string): Promise<void> {
-  const { directory, suite, prepare, version } = standIn;
+  const { directory, suite, prepare } = standIn;
   const base = await ensureBase(engine, suite);
   say(`Building a stand-in for ${ref} from Debian ${suite}`);
   mkdirSync(CACHE, { recursive: true });
@@ -141,13 +151,15 @@ function content({ directory, suite, adds = '' }: StandIn): string {
 async function addNode(context: string): Promise<void> {
   cpSync(process.execPath, join(context, 'node'), { dereference: true });
   await run('npm', ['pack', '--silent', '--pack-destination', context, NPM]);
-  await run('tar', [
-    '--directory',
-    context,
-    '--extract',
-    '--gzip',
-    '--file',
-    join(context, `${NPM.replace('@', '-')}.tgz`),
-  ]);
-  await run('mv', [join(context, 'package'), join(context, 'npm')]);
+  const archive = join(context, `${NPM.replace('@', '-')}.tgz`);
+  await run('tar', ['--directory', context, '--extract', '--gzip', '--file', archive]);
+  renameSync(join(context, 'package'), join(context, 'npm'));
+
+  // npm in the image reaches its packages the way npm on this machine does; Node itself stays as it is.
+  const registry = await run('npm', ['config', 'get', 'registry']);
+  const ca = await run('npm', ['config', 'get', 'cafile']);
+  const trusts = existsSync(ca);
+  writeFileSync(join(context, 'npm-ca.crt'), trusts ? readFileSync(ca) : '');
+  const cafile = trusts ? 'cafile=/usr/local/etc/npm-ca.crt\n' : '';
+  writeFileSync(join(context, 'npmrc'), `registry=${registry}\n${cafile}`);
 }

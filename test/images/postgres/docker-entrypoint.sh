@@ -41,16 +41,15 @@ make_cluster() {
 run_init_files() {
   local file
   for file in /docker-entrypoint-initdb.d/*; do
-    case $file in
-      *.sh | *.sql | *.sql.gz | *.sql.xz | *.sql.zst) log "runs $file" ;;
-      *) log "ignores $file" ;;
-    esac
+    [[ -e $file ]] || continue
+    log "$file"
     case $file in
       *.sh) if [[ -x $file ]]; then "$file"; else . "$file"; fi ;;
       *.sql) sql --file "$file" ;;
       *.sql.gz) gunzip --stdout "$file" | sql ;;
       *.sql.xz) xz --decompress --stdout "$file" | sql ;;
       *.sql.zst) zstd --decompress --stdout "$file" | sql ;;
+      *) log 'ignored' ;;
     esac
   done
 }
