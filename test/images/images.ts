@@ -17,9 +17,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { whyNoPackages } from '../engine/apt.ts';
 import { CACHE, type Engine } from '../engine/engine.ts';
 import { attempt, run, say, withLock } from '../engine/process.ts';
-import { ensureBase, LABEL } from './base.ts';
+import { ensureBase, LABEL, label } from './base.ts';
 
 interface StandIn {
   /** The references that it can stand in for, with the version in a group. */
@@ -81,21 +82,16 @@ export async function ensureImages(engine: Engine, refs: string[]): Promise<void
       if (present === '' || (present && present === wanted)) continue;
       const refusal = await pull(engine, ref);
       if (!refusal) continue;
-      if (!standIn || !wanted) {
-        throw new Error(
-          `There is no image ${ref}: ${refusal}\nNor is there a stand-in for it: test/images/images.ts`,
-        );
+      const obstacle = whyNoPackages();
+      if (!standIn || !wanted || obstacle) {
+        const why = standIn
+          ? `a stand-in can't be built because ${obstacle}`
+          : 'test/images has no stand-in for it';
+        throw new Error(`There is no image ${ref}: ${refusal}\nPull it, or load it with docker load; ${why}`);
       }
       await build(engine, ref, standIn, wanted);
     }
   });
-}
-
-/** The label's value, '' if the image has none, undefined if there is no such image. */
-async function label(engine: Engine, ref: string): Promise<string | undefined> {
-  const format = `{{with .Config.Labels}}{{index . "${LABEL}"}}{{end}}`;
-  const { code, stdout } = await attempt('docker', ['image', 'inspect', '--format', format, ref], engine);
-  return code === 0 ? stdout.trim() : undefined;
 }
 
 /** Why the image can't be pulled, or undefined: it was. */
@@ -119,6 +115,8 @@ async function build(engine: Engine, ref: string, standIn: StandIn, wanted: stri
     await prepare?.(context);
     const args = ['--build-arg', `BASE=${base}`, '--label', `${LABEL}=${wanted}`, '--tag', ref];
     await run('docker', ['build', '--progress', 'plain', ...args, context], engine);
+    // The one that this one replaces has no name any more.
+    await run('docker', ['image', 'prune', '--force', '--filter', `label=${LABEL}`], engine);
   } finally {
     rmSync(context, { recursive: true });
   }
