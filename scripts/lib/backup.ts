@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { compressorVersion, decode, dumpPipeline, globalsPipeline, writingFile } from './artifact.ts';
@@ -142,21 +142,11 @@ async function dump(config: Config, plan: BackupPlan, format: Format, artifact: 
     await session.execute('SET LOCAL row_security = off'); // an error rather than rows left out
     const [snapshot] = await session.query<{ id: string }>('SELECT pg_export_snapshot() AS id');
     const facts = await describeDatabase(session.query);
-    let size = 0;
-    const measure = () => {
-      sizeOf(artifact + PARTIAL).then(
-        bytes => {
-          size = bytes ?? 0;
-        },
-        () => {},
-      );
-      return size;
-    };
+    const measure = () => statSync(artifact + PARTIAL, { throwIfNoEntry: false })?.size ?? 0;
     const command = producer(postgres, dumpPipeline(database, format, snapshot!.id));
-    await withProgress({ label: 'Dumping', measure, total: plan.estimate }, async () => {
-      await writingFile(command, artifact + PARTIAL, { purpose: `dump ${database}` });
-      size = (await sizeOf(artifact + PARTIAL))!;
-    });
+    await withProgress({ label: 'Dumping', measure, total: plan.estimate }, () =>
+      writingFile(command, artifact + PARTIAL, { purpose: `dump ${database}` }),
+    );
     await writingFile(producer(postgres, globalsPipeline()), globals + PARTIAL, {
       purpose: 'dump roles and settings',
     });

@@ -61,7 +61,7 @@ export class Store {
   }
 
   key(name: string): string {
-    return `${this.settings.prefix}/${name}`;
+    return this.settings.prefix ? `${this.settings.prefix}/${name}` : name;
   }
 
   /** @returns the address as people write it: `s3://bucket/prefix/name` */
@@ -73,7 +73,10 @@ export class Store {
   async probe(): Promise<void> {
     const Key = this.key('.write-probe');
     await this.#do('write to', '.write-probe', () =>
-      this.#client.send(new PutObjectCommand({ ...this.#bucket, Key, Body: '' }), ABORTABLE),
+      this.#client.send(
+        new PutObjectCommand({ ...this.#bucket, Key, Body: 'a write probe; it may be deleted\n' }),
+        ABORTABLE,
+      ),
     );
     // A key that may write but not delete is good practice; it only means that retention is the store's.
     await this.#client.send(new DeleteObjectCommand({ ...this.#bucket, Key }), ABORTABLE).catch(() => {});
@@ -206,7 +209,7 @@ export class Store {
         ),
       );
       for (const { Key, Size } of page.Contents ?? []) {
-        found.push({ key: Key!.slice(this.settings.prefix.length + 1), bytes: Size ?? 0 });
+        found.push({ key: Key!.slice(this.key('').length), bytes: Size ?? 0 });
       }
       ContinuationToken = page.IsTruncated ? page.NextContinuationToken : undefined;
     } while (ContinuationToken);
