@@ -22,6 +22,7 @@ import {
   swapIn,
 } from './lib/restore.ts';
 import { checkSource, describeSource, fetchSource, findSource, type Source } from './lib/source.ts';
+import { stopwatch } from './lib/stopwatch.ts';
 import { duration } from './lib/text.ts';
 
 const restore = command({
@@ -197,20 +198,6 @@ function report(
       totalSeconds: total,
       dataAgeSeconds: dataAge,
     },
-  };
-}
-
-/** Seconds between the steps of a run. */
-function stopwatch() {
-  const seconds: Record<string, number> = {};
-  let last = performance.now();
-  return {
-    lap: (step: string) => {
-      const now = performance.now();
-      seconds[step] = Math.round(now - last) / 1000;
-      last = now;
-    },
-    laps: () => seconds,
   };
 }
 
