@@ -18,6 +18,6 @@ export function stopwatch(): Stopwatch {
       last = now;
     },
     laps: () => seconds,
-    total: () => Object.values(seconds).reduce((sum, each) => sum + each, 0),
+    total: () => Math.round(Object.values(seconds).reduce((sum, each) => sum + each, 0) * 1000) / 1000,
   };
 }
