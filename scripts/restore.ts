@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { command, confirm, execute, type Result } from './lib/cli.ts';
 import type { Config } from './lib/config.ts';
-import { besideName, copyProperties, drop } from './lib/database.ts';
+import { besideName, drop } from './lib/database.ts';
 import { Exit, messageOf, usageError } from './lib/errors.ts';
 import { privateDirectory } from './lib/files.ts';
 import { finish, undo } from './lib/kept.ts';
@@ -15,6 +15,7 @@ import { preflight } from './lib/preflight.ts';
 import {
   createMissingRoles,
   dropLeftovers,
+  keepProperties,
   loadInto,
   refuseImpossible,
   runMigrations,
@@ -135,7 +136,12 @@ async function restoreFrom(config: Config, wanted: string, options: Wanted): Pro
     await dropLeftovers(postgres, postgres.database, 'new');
     await loadInto(config, source, next, postgres.database);
     clock.lap('load and compare');
-    const kept = await replace(config, { next, target, bare, migrate: replaces && !options['no-migrate'] });
+    const kept = await replace(config, source, {
+      next,
+      target,
+      bare,
+      migrate: replaces && !options['no-migrate'],
+    });
     clock.lap('migrate and swap');
     return report(source, { target, kept, safety, seconds: clock.laps() });
   } finally {
@@ -146,13 +152,14 @@ async function restoreFrom(config: Config, wanted: string, options: Wanted): Pro
 /** Migrates the new database and puts it in its place. @returns the name under which the old one is kept */
 async function replace(
   config: Config,
+  source: Source,
   { next, target, bare, migrate }: { next: string; target: string; bare: boolean; migrate: boolean },
 ): Promise<string | undefined> {
   const { postgres } = config;
   const kept =
     bare || target !== postgres.database ? undefined : await besideName(postgres, target, 'before');
   try {
-    if (kept) await copyProperties(postgres, target, next);
+    if (target === postgres.database) await keepProperties(postgres, source, kept && target, next);
     await runMigrations(config, next, migrate);
     await swapIn(postgres, target, next, kept);
     return kept;

@@ -13,17 +13,19 @@ export interface Encoding {
   encoding: string;
   collate: string;
   ctype: string;
-}
-
-interface Properties extends Encoding {
-  oid: number;
-  owner: string;
-  connectionLimit: number;
-  tablespace: string;
-  /** Undefined before version 15. `i` is ICU. */
-  provider: string | null;
+  /** Null: the operating system's locales are used. */
   icuLocale: string | null;
 }
+
+interface Place extends Encoding {
+  oid: number;
+  owner: string;
+  tablespace: string;
+}
+
+/** The ICU locale in a row of pg_database, whose column has had two names since 15. */
+export const ICU_LOCALE = `CASE to_jsonb(d) ->> 'datlocprovider'
+  WHEN 'i' THEN coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale') END AS "icuLocale"`;
 
 /** The suffixes of databases that a restore makes beside `<database>`. */
 type Role = 'new' | 'before' | 'drill';
@@ -50,15 +52,13 @@ export async function besides(postgres: Postgres, database: string, role: Role):
   return rows.map(({ name }) => name);
 }
 
-/** @returns the properties of a database, or undefined if there is none of that name */
-async function propertiesOf(postgres: Postgres, database: string): Promise<Properties | undefined> {
-  const [row] = await query<Properties>(
+/** @returns how and where a database is kept, or undefined if there is none of that name */
+async function placeOf(postgres: Postgres, database: string): Promise<Place | undefined> {
+  const [row] = await query<Place>(
     postgres,
     MAINTENANCE,
-    `SELECT d.oid::int8 AS oid, pg_get_userbyid(datdba) AS owner, datconnlimit AS "connectionLimit",
-       spcname AS tablespace, pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype,
-       to_jsonb(d) ->> 'datlocprovider' AS provider,
-       coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale') AS "icuLocale"
+    `SELECT d.oid::int8 AS oid, pg_get_userbyid(datdba) AS owner, spcname AS tablespace,
+       pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype, ${ICU_LOCALE}
      FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = ${literal(database)}`,
   );
   return row;
@@ -66,7 +66,7 @@ async function propertiesOf(postgres: Postgres, database: string): Promise<Prope
 
 /** @returns the number that stays with a database whatever its name, or undefined if there is none */
 export async function oidOf(postgres: Postgres, database: string): Promise<number | undefined> {
-  return (await propertiesOf(postgres, database))?.oid;
+  return (await placeOf(postgres, database))?.oid;
 }
 
 /** @returns bytes on disk */
@@ -86,15 +86,16 @@ export async function createLike(
   like: string,
   otherwise?: Encoding,
 ): Promise<void> {
-  const model = await propertiesOf(postgres, like);
+  const model = await placeOf(postgres, like);
   const encoding = model ?? otherwise;
   const words = [`CREATE DATABASE ${identifier(name)} TEMPLATE template0`];
   if (encoding) {
     words.push(`ENCODING ${literal(encoding.encoding)}`);
     words.push(`LC_COLLATE ${literal(encoding.collate)} LC_CTYPE ${literal(encoding.ctype)}`);
+    if (encoding.icuLocale !== null)
+      words.push(`LOCALE_PROVIDER icu ICU_LOCALE ${literal(encoding.icuLocale)}`);
   }
   if (model) words.push(`OWNER ${identifier(model.owner)} TABLESPACE ${identifier(model.tablespace)}`);
-  if (model?.provider === 'i') words.push(`LOCALE_PROVIDER icu ICU_LOCALE ${literal(model.icuLocale ?? '')}`);
   await execute(postgres, MAINTENANCE, words.join(' '), {
     purpose: `create database ${name}`,
     hint: 'the user of POSTGRES_USER needs CREATEDB, and this server the same locales as the one backed up.',
@@ -107,43 +108,6 @@ export async function drop(postgres: Postgres, name: string): Promise<void> {
     purpose: `drop database ${name}`,
     evenInterrupted: true,
   });
-}
-
-/*
- * Settings whose value is a list of identifiers, already quoted in the catalog: quoting it as a whole would
- * make one name of it. The GUC_LIST_QUOTE variables of PostgreSQL's guc_tables.c.
- */
-const LISTS = `('local_preload_libraries', 'search_path', 'session_preload_libraries', 'shared_preload_libraries',
-  'temp_tablespaces', 'unix_socket_directories')`;
-
-/** Gives `to` the connection limit, settings, privileges and comment of `from`: no dump without --create has them. */
-export async function copyProperties(postgres: Postgres, from: string, to: string): Promise<void> {
-  const target = literal(to);
-  const statements = await query<{ sql: string }>(
-    postgres,
-    MAINTENANCE,
-    `WITH source AS (SELECT * FROM pg_database WHERE datname = ${literal(from)})
-     SELECT format('ALTER DATABASE %I CONNECTION LIMIT %s', ${target}, datconnlimit) AS sql FROM source
-     UNION ALL
-     SELECT format('COMMENT ON DATABASE %I IS %L', ${target}, shobj_description(oid, 'pg_database')) FROM source
-     UNION ALL
-     SELECT CASE setrole WHEN 0 THEN format('ALTER DATABASE %I', ${target})
-         ELSE format('ALTER ROLE %I IN DATABASE %I', pg_get_userbyid(setrole), ${target}) END
-       || format(' SET %s TO %s', split_part(setting, '=', 1),
-         CASE WHEN split_part(setting, '=', 1) IN ${LISTS} AND value NOT IN ('', '""') THEN value
-           WHEN value = '""' THEN '''''' ELSE quote_literal(value) END)
-     FROM source JOIN pg_db_role_setting ON setdatabase = oid, unnest(setconfig) AS setting,
-       substr(setting, strpos(setting, '=') + 1) AS value
-     UNION ALL
-     SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', ${target}) FROM source WHERE datacl IS NOT NULL
-     UNION ALL
-     SELECT format('GRANT %s ON DATABASE %I TO %s', privilege_type, ${target},
-         CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
-       || CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
-     FROM source, aclexplode(datacl)`,
-  );
-  const sql = statements.map(statement => statement.sql).join(';\n');
-  if (sql) await execute(postgres, MAINTENANCE, sql, { purpose: `give ${to} the settings of ${from}` });
 }
 
 const SWAP_ATTEMPTS = 10;

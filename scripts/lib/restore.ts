@@ -20,8 +20,9 @@ import type { Manifest } from './manifest.ts';
 import { client, databaseUrl, execute, query, queryOf, type ServerFacts, toDatabase } from './postgres.ts';
 import { enoughSpace, preflight } from './preflight.ts';
 import { withProgress } from './progress.ts';
-import { run } from './shell.ts';
-import { type LocalSource, refuseOlderServer } from './source.ts';
+import { applyProperties, readProperties } from './properties.ts';
+import { CommandError, run } from './shell.ts';
+import { type LocalSource, refuseOlderServer, type Source } from './source.ts';
 import { compareRows, countRows, totalRows } from './tables.ts';
 import { bytes, count, duration, plural } from './text.ts';
 
@@ -145,6 +146,27 @@ async function compare(postgres: Postgres, manifest: Manifest | null, name: stri
     );
   }
   log.done(`compared: ${summary}, as in the backup`);
+}
+
+/**
+ * Gives the new database the owner, settings, privileges and comment of the live one; on a server without it,
+ * those that the manifest tells of.
+ */
+export async function keepProperties(
+  postgres: Postgres,
+  source: Source,
+  live: string | undefined,
+  next: string,
+): Promise<void> {
+  if (live) return applyProperties(postgres, next, await readProperties(queryOf(postgres, 'postgres'), live));
+  if (!source.manifest) return;
+  try {
+    await applyProperties(postgres, next, source.manifest.properties);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    // A server that gives this user less than the old one did is no reason to go without the data.
+    log.warn(`the database has the server’s default owner, settings and privileges: ${error.message}`);
+  }
 }
 
 /** Creates the roles that the source's server had and this one lacks, without passwords: a dump holds none. */
