@@ -51,7 +51,7 @@ function decodePipeline(format: Format): string[] {
 
 /** Writes the decompressed artifact to `path`, on the side where PostgreSQL's programs run. */
 export function decompressTo(path: string): string[] {
-  return ['bash', '-c', 'exec "$@" > "$0"', path, ...DECOMPRESS.custom];
+  return ['bash', '-c', 'umask 077; exec "$@" > "$0"', path, ...DECOMPRESS.custom];
 }
 
 /** Loads a decompressed `custom` artifact with several connections at once. */
