@@ -127,6 +127,9 @@ export async function writingFile(
  */
 export async function decode(postgres: Postgres, path: string, format: Format): Promise<void> {
   const refuse = (why: string) => verificationError(`${path} can't be read to its end: ${why}`, OTHER_BACKUP);
+  for (const program of format === 'plain' ? ['gzip'] : ['zstd', 'pg_restore']) {
+    await programVersion(postgres, program); // what is not installed must not look like damage
+  }
   let tail: string;
   try {
     tail = await readingFile(postgres, decodePipeline(format), path, { purpose: `decode ${path}` });

@@ -270,9 +270,9 @@ export async function refuseImpossible(
 /** Backs up the live database before it is replaced. A failure stops the restore. */
 export async function safetyBackup(config: Config, restored: string): Promise<string> {
   log.info('backing up the live database first');
-  const plan = await planBackup(config, 'custom');
+  const plan = await planBackup(config, config.format);
   const manifest = await createBackup(config, plan, {
-    format: 'custom',
+    format: config.format,
     label: `before restoring ${restored}`,
   });
   return manifest.id;
