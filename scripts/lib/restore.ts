@@ -300,6 +300,7 @@ export async function safetyBackup(config: Config, restored: string): Promise<st
   const manifest = await createBackup(config, plan, {
     format: 'custom',
     label: `before restoring ${restored}`,
+    safety: true,
   });
   return manifest.id;
 }

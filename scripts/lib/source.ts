@@ -42,7 +42,8 @@ export interface LocalSource extends Source {
 }
 
 /**
- * Finds a backup by what the operator typed: `latest`, an id, a path, or `s3://bucket/key`.
+ * Finds a backup by what the operator typed: `latest`, an id, a path, or `s3://bucket/key`. After a restore
+ * that failed or was a mistake, `latest` must mean the same backup again, not the one of the damaged database.
  * @throws exit code 2 for a name that is none, 3 for a backup that is not whole
  */
 export async function findSource(
@@ -73,7 +74,8 @@ export async function findSource(
     try {
       const { found, directory } = await place();
       for (const backup of newestFirst(found)) {
-        if (wanted === 'latest' || backup.id === wanted) candidates.push({ backup, directory });
+        if (wanted === 'latest' ? !backup.manifest.safety : backup.id === wanted)
+          candidates.push({ backup, directory });
       }
       problems.push(
         ...found
