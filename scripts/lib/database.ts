@@ -20,7 +20,8 @@ export interface Encoding {
 interface Place extends Encoding {
   oid: number;
   owner: string;
-  tablespace: string;
+  /** Null: the default, which only a superuser may name. */
+  tablespace: string | null;
 }
 
 /** The ICU locale in a row of pg_database, whose column has had two names since 15. */
@@ -57,7 +58,7 @@ async function placeOf(postgres: Postgres, database: string): Promise<Place | un
   const [row] = await query<Place>(
     postgres,
     MAINTENANCE,
-    `SELECT d.oid::int8 AS oid, pg_get_userbyid(datdba) AS owner, spcname AS tablespace,
+    `SELECT d.oid::int8 AS oid, pg_get_userbyid(datdba) AS owner, nullif(spcname, 'pg_default') AS tablespace,
        pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype, ${ICU_LOCALE}
      FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = ${literal(database)}`,
   );
@@ -95,7 +96,8 @@ export async function createLike(
     if (encoding.icuLocale !== null)
       words.push(`LOCALE_PROVIDER icu ICU_LOCALE ${literal(encoding.icuLocale)}`);
   }
-  if (model) words.push(`OWNER ${identifier(model.owner)} TABLESPACE ${identifier(model.tablespace)}`);
+  if (model) words.push(`OWNER ${identifier(model.owner)}`);
+  if (model?.tablespace) words.push(`TABLESPACE ${identifier(model.tablespace)}`);
   await execute(postgres, MAINTENANCE, words.join(' '), {
     purpose: `create database ${name}`,
     hint: 'the user of POSTGRES_USER needs CREATEDB, and this server the same locales as the one backed up.',
