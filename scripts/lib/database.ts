@@ -158,6 +158,7 @@ export async function swap(
 const MAY_BE_ENDED = `(pg_has_role(usesysid, 'MEMBER') OR (pg_has_role('pg_signal_backend', 'MEMBER')
   AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = usesysid)))`;
 
+/** Ends the sessions of some databases as long as the work has one of them locked: before, clients would only come back. */
 async function whileEndingSessions(
   postgres: Postgres,
   databases: string[],
@@ -169,7 +170,9 @@ async function whileEndingSessions(
   const ending = (async () => {
     while (!over) {
       await session.execute(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE datname IN (${names}) AND pid <> pg_backend_pid() AND ${MAY_BE_ENDED}`);
+        WHERE datname IN (${names}) AND pid <> pg_backend_pid() AND ${MAY_BE_ENDED}
+          AND EXISTS (SELECT FROM pg_locks JOIN pg_database d ON d.oid = objid WHERE d.datname IN (${names})
+            AND classid = 'pg_database'::regclass AND mode = 'AccessExclusiveLock')`);
       await new Promise(resolve => setTimeout(resolve, 20));
     }
   })();
