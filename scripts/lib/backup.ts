@@ -90,7 +90,7 @@ async function databaseSize({ postgres }: Config): Promise<number> {
 export async function createBackup(
   config: Config,
   plan: BackupPlan,
-  { format, label }: { format: Format; label?: string },
+  { format, label, safety = false }: { format: Format; label?: string; safety?: boolean },
 ): Promise<Manifest> {
   await removeUnfinished(config);
   const startedAt = new Date();
@@ -109,6 +109,7 @@ export async function createBackup(
       environment: config.environment,
       database: config.postgres.database,
       label: label ?? null,
+      safety,
       startedAt: startedAt.toISOString(),
       finishedAt: new Date().toISOString(),
       format,
