@@ -22,6 +22,11 @@ export function abortUpload(world: World, uploadId: string): void {
   rmSync(join(uploads(world), uploadId), { recursive: true });
 }
 
+/** How many parts of unfinished uploads the store has whole. */
+export function storedParts(world: World): number {
+  return globSync('*/*.md5', { cwd: uploads(world) }).length;
+}
+
 /** How many multipart uploads are neither completed nor aborted. Their parts cost money and are in no list. */
 export function unfinishedUploads(world: World): number {
   return existsSync(uploads(world)) ? readdirSync(uploads(world)).length : 0;
