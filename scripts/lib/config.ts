@@ -62,6 +62,7 @@ const schema = z.object({
   S3_STORAGE_CLASS: text('a storage class, such as STANDARD_IA', /^[A-Z_0-9]+$/).default('STANDARD_IA'),
   S3_SSE: z.enum(['AES256', 'aws:kms'], 'AES256 or aws:kms').optional(),
   S3_SSE_KMS_KEY_ID: z.string().optional(),
+  S3_TIMEOUT: span.default(60),
   S3_RETENTION_DAYS: whole('whole days, at least 1', 1, 36_500).default(90),
   AWS_REGION: text('a region, such as eu-west-3', /^[\w-]+$/).default('us-east-1'),
   AWS_ACCESS_KEY_ID: z.string().optional(),
@@ -102,6 +103,8 @@ export interface S3Settings {
   storageClass: string;
   sse?: 'AES256' | 'aws:kms';
   kmsKeyId?: string;
+  /** Seconds without an answer until a request counts as failed. */
+  timeout: number;
   region: string;
   accessKeyId: string;
   secretAccessKey: string;
@@ -224,6 +227,7 @@ function s3Settings(v: Variables, bucket: string): S3Settings {
     storageClass: v.S3_STORAGE_CLASS,
     sse: v.S3_SSE,
     kmsKeyId: v.S3_SSE_KMS_KEY_ID,
+    timeout: v.S3_TIMEOUT,
     region: v.AWS_REGION,
     accessKeyId: v.AWS_ACCESS_KEY_ID!,
     secretAccessKey: v.AWS_SECRET_ACCESS_KEY!,

@@ -68,7 +68,7 @@ export async function findSource(
   }
   if (places.length === 0)
     throw usageError('S3 is not configured (S3_BUCKET is empty)', 'set S3_BUCKET, or use --from local.');
-  const problems: string[] = [];
+  const broken: Found[] = [];
   const candidates: { backup: Backup; directory: string | Store }[] = [];
   for (const place of places) {
     try {
@@ -77,11 +77,7 @@ export async function findSource(
         if (wanted === 'latest' ? !backup.manifest.safety : backup.id === wanted)
           candidates.push({ backup, directory });
       }
-      problems.push(
-        ...found
-          .filter(({ id, problem }) => id === wanted && problem)
-          .map(({ place, problem }) => `${place}: ${problem}`),
-      );
+      broken.push(...found.filter(({ problem }) => problem));
     } catch (error) {
       if (candidates.length === 0 && places.at(-1) === place) throw error;
       log.warn(messageOf(error)); // the other place may have it
@@ -94,6 +90,9 @@ export async function findSource(
   );
   if (best) {
     const { manifest } = best.backup;
+    for (const { id, place, problem } of wanted === 'latest' ? broken : []) {
+      if (id > manifest.id) log.warn(`${id} is newer, but does not count (${place}): ${problem}`);
+    }
     return {
       name: manifest.id,
       format: manifest.format,
@@ -106,6 +105,9 @@ export async function findSource(
     wanted === 'latest'
       ? `there is no verified backup of ${config.postgres.database} (${config.environment})`
       : `there is no whole backup ${wanted}`;
+  const problems = broken
+    .filter(({ id }) => id === wanted)
+    .map(({ place, problem }) => `${place}: ${problem}`);
   throw verificationError(
     problems.length > 0 ? `${what}: ${problems.join('; ')}` : what,
     'list-backups.ts shows what is there.',
@@ -120,9 +122,7 @@ async function stored(config: Config, address: string): Promise<Source> {
     throw usageError('S3 is not configured (S3_BUCKET is empty)', 'set S3_BUCKET, S3_ENDPOINT and the keys.');
   const settings: S3Settings = { ...config.s3, bucket, prefix: dirname(key) === '.' ? '' : dirname(key) };
   const store = await openStore(settings);
-  return describe(basename(key), store, async name =>
-    (await store.head(name)) ? store.text(name) : undefined,
-  );
+  return describe(basename(key), store, name => store.text(name));
 }
 
 async function fromFile(path: string): Promise<Source> {
