@@ -11,6 +11,11 @@ import { globSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
+import { pid as runningEngine } from './engine/daemon.ts';
+import { stopEngine } from './engine/engine.ts';
+
+// Read before anything runs: an engine that was there already is somebody else's to stop.
+const engineBefore = runningEngine();
 
 const HERE = import.meta.dirname;
 const FILE_SECONDS = 1500;
@@ -109,6 +114,8 @@ await Promise.all(
     }
   }),
 );
+
+if (engineBefore === undefined && runningEngine() !== undefined) await stopEngine();
 
 const total = (key: 'passed' | 'failed' | 'skipped') =>
   outcomes.reduce((all, outcome) => all + outcome[key], 0);
