@@ -143,10 +143,18 @@ export async function swap(
       } catch (error) {
         const busy = error instanceof CommandError && /being accessed by other users/.test(error.stderr);
         if (!busy || attempt === SWAP_ATTEMPTS) throw error;
+        await refusePreparedTransactions(postgres, live); // nobody can end one but its owner
       }
     }
   });
 }
+
+/*
+ * One session that this user may not end, such as autovacuum's, must not save the others: asking for it fails
+ * the whole statement. The rename itself ends autovacuum's.
+ */
+const MAY_BE_ENDED = `(pg_has_role(usesysid, 'MEMBER') OR (pg_has_role('pg_signal_backend', 'MEMBER')
+  AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = usesysid)))`;
 
 async function whileEndingSessions(
   postgres: Postgres,
@@ -159,7 +167,7 @@ async function whileEndingSessions(
   const ending = (async () => {
     while (!over) {
       await session.execute(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE datname IN (${names}) AND pid <> pg_backend_pid()`);
+        WHERE datname IN (${names}) AND pid <> pg_backend_pid() AND ${MAY_BE_ENDED}`);
       await new Promise(resolve => setTimeout(resolve, 20));
     }
   })();

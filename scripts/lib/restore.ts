@@ -15,6 +15,7 @@ import {
 } from './database.ts';
 import { usageError, verificationError } from './errors.ts';
 import { freeSpace } from './files.ts';
+import { uninterrupted } from './interrupt.ts';
 import { log } from './log.ts';
 import type { Manifest } from './manifest.ts';
 import { client, databaseUrl, execute, query, queryOf, type ServerFacts, toDatabase } from './postgres.ts';
@@ -288,20 +289,32 @@ export async function runMigrations(config: Config, database: string, wanted: bo
   }
 }
 
-/** Swaps the new database in and looks that the name now means it. */
-export async function swapIn(postgres: Postgres, target: string, next: string, kept?: string): Promise<void> {
-  const oid = await oidOf(postgres, next);
-  const started = performance.now();
-  await swap(postgres, target, next, kept);
-  const seconds = (performance.now() - started) / 1000;
-  if ((await oidOf(postgres, target)) !== oid) {
-    throw verificationError(
-      `${target} is not the database that was swapped in`,
-      'somebody else renames databases: see `psql -l`.',
+/**
+ * Swaps the new database in and looks that the name now means it. A signal that arrives meanwhile comes too
+ * late: the restore is done, and says so.
+ */
+export function swapIn(postgres: Postgres, target: string, next: string, kept?: string): Promise<void> {
+  return uninterrupted(async () => {
+    const oid = await oidOf(postgres, next);
+    const started = performance.now();
+    // A connection lost at the commit says nothing of its outcome: the server does.
+    const failure: unknown = await swap(postgres, target, next, kept).then(
+      () => undefined,
+      error => error,
     );
-  }
-  await query(postgres, target, 'SELECT 1');
-  log.done(`swapped in ${duration(seconds)}${kept ? `; the old database is ${kept}` : ''}`);
+    const now = await oidOf(postgres, target).catch(() => undefined);
+    if (oid === undefined || now !== oid) {
+      throw (
+        failure ??
+        verificationError(
+          `${target} is not the database that was swapped in`,
+          'somebody else renames databases: see `psql -l`.',
+        )
+      );
+    }
+    const seconds = (performance.now() - started) / 1000;
+    log.done(`swapped in ${duration(seconds)}${kept ? `; the old database is ${kept}` : ''}`);
+  });
 }
 
 /** @returns free bytes of the disk under PostgreSQL's data, or undefined where it can't be seen from here */
