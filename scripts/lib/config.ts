@@ -26,13 +26,17 @@ const span = text('a number and s, m, h or d, such as 4h', /^\d{1,6}[smhd]$/).tr
   value => Number(value.slice(0, -1)) * SECONDS[value.slice(-1) as keyof typeof SECONDS],
 );
 
+/** @returns whether PostgreSQL takes this name as it is, uncut */
+export function isDatabaseName(name: string, bytes = 63): boolean {
+  return name !== '' && Buffer.byteLength(name) <= bytes && !/[\0\n\r]/.test(name);
+}
+
 /*
  * PostgreSQL cuts names at 63 bytes; a restore appends `_before_<YYYYMMDD>_<HHMMSS>`, which must not be cut.
  */
 const databaseName = z
   .string()
-  .refine(name => Buffer.byteLength(name) <= 40, 'at most 40 bytes')
-  .refine(name => !/[\0\n\r]/.test(name), 'without line breaks');
+  .refine(name => isDatabaseName(name, 40), 'at most 40 bytes, without line breaks');
 
 /** Every variable that a script reads. `.env.example` explains each. */
 const schema = z.object({

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { checkFile, decode } from './artifact.ts';
+import { checkFile, decode, refuseConnecting } from './artifact.ts';
 import { type Backup, type Found, localBackups, newestFirst, storedBackups } from './catalog.ts';
 import type { Config, Postgres, S3Settings } from './config.ts';
 import { messageOf, OperationalError, usageError, verificationError } from './errors.ts';
@@ -37,6 +37,8 @@ export interface Source {
 /** A source whose files are on this host. */
 export interface LocalSource extends Source {
   directory: string;
+  /** The run's own directory, empty or with what was fetched; the caller removes it. */
+  work: string;
 }
 
 /**
@@ -156,14 +158,16 @@ async function describe(
 }
 
 /**
- * Brings a source's files to this host, into an empty directory of its own that the caller removes.
- * @param directory where files of earlier runs are removed first
+ * Brings a source's files to this host.
+ * @param directory the run's own, which the caller removes; what a killed run left there is removed first
  */
 export async function fetchSource(source: Source, directory: string): Promise<LocalSource> {
-  if (typeof source.directory === 'string') return { ...source, directory: source.directory };
-  const store = source.directory;
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
+  if (typeof source.directory === 'string') {
+    return { ...source, directory: source.directory, work: directory };
+  }
+  const store = source.directory;
   const total = source.manifest?.artifact.bytes;
   let received = 0;
   await withProgress({ label: 'Fetching', measure: () => received, ...(total ? { total } : {}) }, () =>
@@ -175,7 +179,7 @@ export async function fetchSource(source: Source, directory: string): Promise<Lo
     const globals = globalsName(source.manifest.id);
     await store.download(globals, join(directory, globals));
   }
-  return { ...source, directory };
+  return { ...source, directory, work: directory };
 }
 
 /**
@@ -193,6 +197,7 @@ export async function checkSource(
     await checkFile(join(directory, manifest.globals.name), manifest.globals);
   }
   await decode(postgres, path, format);
+  if (!manifest) await refuseConnecting(postgres, path);
   log.done(
     manifest
       ? `checked ${artifact}: size, SHA-256, every block`
