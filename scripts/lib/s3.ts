@@ -12,7 +12,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import type { S3Settings } from './config.ts';
-import { Exit, messageOf, OperationalError, verificationError } from './errors.ts';
+import { Exit, messageOf, OperationalError, operational, verificationError } from './errors.ts';
 import { sizeOf } from './files.ts';
 import { interrupt, sleep } from './interrupt.ts';
 import { bytes } from './text.ts';
@@ -186,11 +186,11 @@ export class Store {
         });
         return;
       } catch (error) {
-        const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
+        const cause = (error as Error).cause as S3ServiceException | undefined;
         const hopeless =
           interrupt.aborted ||
-          cause?.code === 'ENOSPC' ||
-          (cause as S3ServiceException | undefined)?.$fault === 'client';
+          (error as OperationalError).exitCode !== Exit.offsite ||
+          cause?.$fault === 'client';
         if (hopeless || attempt === ATTEMPTS) throw error;
         await sleep(0.1 * 2 ** (attempt - 1));
       }
@@ -216,10 +216,13 @@ export class Store {
     return found;
   }
 
-  /** Deletes an object; one that is not there counts as deleted. */
-  async remove(name: string): Promise<void> {
+  /**
+   * Deletes an object; one that is not there counts as deleted.
+   * @param abortSignal what ends the attempt; default: SIGINT and SIGTERM
+   */
+  async remove(name: string, abortSignal = interrupt): Promise<void> {
     await this.#do('delete', name, () =>
-      this.#client.send(new DeleteObjectCommand({ ...this.#bucket, Key: this.key(name) }), ABORTABLE),
+      this.#client.send(new DeleteObjectCommand({ ...this.#bucket, Key: this.key(name) }), { abortSignal }),
     );
   }
 
@@ -233,7 +236,8 @@ export class Store {
       return await action();
     } catch (error) {
       interrupt.throwIfAborted();
-      if (error instanceof OperationalError) throw error;
+      const here = operational(error);
+      if (here instanceof OperationalError) throw here;
       throw new OperationalError(
         `could not ${verb} ${this.url(name)}: ${explain(error)}`,
         advice(error),

@@ -7,6 +7,8 @@ import { type Manifest, manifestName } from './manifest.ts';
 import { withProgress } from './progress.ts';
 import type { Store } from './s3.ts';
 
+const SECONDS_TO_CLEAN_UP = 10;
+
 /** Opens the store. Loading the S3 client takes a while, so only who needs it does. */
 export async function openStore(settings: S3Settings): Promise<Store> {
   const { Store } = await import('./s3.ts');
@@ -36,7 +38,9 @@ export async function uploadBackup(config: Config, store: Store, manifest: Manif
       }
     });
   } catch (error) {
-    await Promise.allSettled(begun.reverse().map(name => store.remove(name)));
+    // Not bound to the interrupt: a signal is what this cleans up after.
+    const limit = AbortSignal.timeout(SECONDS_TO_CLEAN_UP * 1000);
+    await Promise.allSettled(begun.reverse().map(name => store.remove(name, limit)));
     throw error;
   }
 }
