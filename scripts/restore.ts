@@ -1,6 +1,5 @@
 #!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" "$0" "$@"'
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { command, confirm, execute, type Result } from './lib/cli.ts';
 import { type Config, isDatabaseName } from './lib/config.ts';
 import { besideName, drop } from './lib/database.ts';
@@ -22,7 +21,14 @@ import {
   safetyBackup,
   swapIn,
 } from './lib/restore.ts';
-import { checkSource, describeSource, fetchSource, findSource, type Source } from './lib/source.ts';
+import {
+  checkSource,
+  describeSource,
+  fetchSource,
+  findSource,
+  restoreDirectory,
+  type Source,
+} from './lib/source.ts';
 import { stopwatch } from './lib/stopwatch.ts';
 import { duration } from './lib/text.ts';
 
@@ -115,7 +121,7 @@ async function restoreFrom(config: Config, wanted: string, options: Wanted): Pro
   const { postgres } = config;
   const replaces = options.database === undefined;
   const target = options.database ?? postgres.database;
-  const fetched = join(config.backupDir, `.fetched-${config.environment}`);
+  const fetched = restoreDirectory(config);
   const clock = stopwatch();
   try {
     const [server] = await preflight(

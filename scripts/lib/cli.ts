@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
 import { type Config, environmentOf, loadConfig } from './config.ts';
-import { Exit, messageOf, OperationalError, usageError } from './errors.ts';
+import { Exit, messageOf, OperationalError, operational, usageError } from './errors.ts';
 import { record } from './history.ts';
 import { interrupt, listenForSignals } from './interrupt.ts';
 import { log, redact } from './log.ts';
@@ -127,7 +127,8 @@ function parse<O extends Options>(definition: Command<O>) {
   }
 }
 
-function report(thrown: unknown): Result & { error: string } {
+function report(error: unknown): Result & { error: string } {
+  const thrown = operational(error);
   const message = redact(messageOf(thrown));
   if (!(thrown instanceof OperationalError)) {
     log.error(`this is a bug: ${thrown instanceof Error ? thrown.stack : message}`);

@@ -5,7 +5,7 @@ import { checkFile, decode, refuseConnecting } from './artifact.ts';
 import { type Backup, type Found, localBackups, newestFirst, storedBackups } from './catalog.ts';
 import type { Config, Postgres, S3Settings } from './config.ts';
 import { messageOf, OperationalError, usageError, verificationError } from './errors.ts';
-import { sizeOf } from './files.ts';
+import { freeSpace, sizeOf } from './files.ts';
 import { log } from './log.ts';
 import {
   type Format,
@@ -17,6 +17,7 @@ import {
   parseManifest,
 } from './manifest.ts';
 import { programVersion, type ServerFacts } from './postgres.ts';
+import { enoughSpace } from './preflight.ts';
 import { withProgress } from './progress.ts';
 import type { Store } from './s3.ts';
 import { utc } from './text.ts';
@@ -159,6 +160,11 @@ async function describe(
   return { name: artifact, format: named.format, manifest: null, directory, artifact };
 }
 
+/** The directory of a restore's own in the backup directory, removed at its end. Only under the lock. */
+export function restoreDirectory({ backupDir, environment }: Config): string {
+  return join(backupDir, `.fetched-${environment}`);
+}
+
 /**
  * Brings a source's files to this host.
  * @param directory the run's own, which the caller removes; what a killed run left there is removed first
@@ -171,6 +177,7 @@ export async function fetchSource(source: Source, directory: string): Promise<Lo
   }
   const store = source.directory;
   const total = source.manifest?.artifact.bytes;
+  enoughSpace(`BACKUP_DIR (${dirname(directory)})`, await freeSpace(dirname(directory)), total ?? 0);
   let received = 0;
   await withProgress({ label: 'Fetching', measure: () => received, ...(total ? { total } : {}) }, () =>
     store.download(source.artifact, join(directory, source.artifact), now => {
