@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { checkFile, decode, refuseConnecting } from './artifact.ts';
 import { type Backup, type Found, localBackups, newestFirst, storedBackups } from './catalog.ts';
 import type { Config, Postgres, S3Settings } from './config.ts';
 import { messageOf, OperationalError, usageError, verificationError } from './errors.ts';
-import { freeSpace, sizeOf } from './files.ts';
+import { freeSpace } from './files.ts';
 import { log } from './log.ts';
 import {
   type Format,
@@ -127,8 +127,8 @@ async function stored(config: Config, address: string): Promise<Source> {
 }
 
 async function fromFile(path: string): Promise<Source> {
-  if ((await sizeOf(path)) === undefined)
-    throw usageError(`there is no file ${path}`, 'list-backups.ts shows the backups.');
+  if (!(await stat(path).catch(() => undefined))?.isFile())
+    throw usageError(`${path} is no file`, 'list-backups.ts shows the backups.');
   const directory = dirname(path);
   return describe(basename(path), directory, async name => {
     const manifest = join(directory, name);
