@@ -6,21 +6,15 @@ import { besideName, drop } from './lib/database.ts';
 import { Exit, messageOf, usageError } from './lib/errors.ts';
 import { privateDirectory } from './lib/files.ts';
 import { finish, undo } from './lib/kept.ts';
+import { loadInto } from './lib/load.ts';
 import { withLock } from './lib/lock.ts';
 import { log, logTo } from './lib/log.ts';
+import { runMigrations } from './lib/migrations.ts';
 import { notify } from './lib/notify.ts';
 import { serverFacts } from './lib/postgres.ts';
 import { preflight } from './lib/preflight.ts';
-import {
-  createMissingRoles,
-  dropLeftovers,
-  keepProperties,
-  loadInto,
-  refuseImpossible,
-  runMigrations,
-  safetyBackup,
-  swapIn,
-} from './lib/restore.ts';
+import { dropLeftovers, keepProperties, refuseImpossible, safetyBackup, swapIn } from './lib/restore.ts';
+import { createMissingRoles } from './lib/roles.ts';
 import {
   checkSource,
   describeSource,
