@@ -1,5 +1,4 @@
 #!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" "$0" "$@"'
-import { rm } from 'node:fs/promises';
 import { command, confirm, execute, type Result } from './lib/cli.ts';
 import { type Config, isDatabaseName } from './lib/config.ts';
 import { besideName, drop } from './lib/database.ts';
@@ -20,6 +19,7 @@ import {
   describeSource,
   fetchSource,
   findSource,
+  removeWork,
   restoreDirectory,
   type Source,
 } from './lib/source.ts';
@@ -149,7 +149,7 @@ async function restoreFrom(config: Config, wanted: string, options: Wanted): Pro
     clock.lap('migrate and swap');
     return report(source, { target, kept, safety, seconds: clock.laps() });
   } finally {
-    await rm(fetched, { recursive: true, force: true });
+    await removeWork(fetched);
   }
 }
 

@@ -72,6 +72,7 @@ export function command<O extends Options>(definition: Command<O>): Command<O> {
 export async function execute<O extends Options>(definition: Command<O>): Promise<never> {
   process.umask(0o077);
   listenForSignals();
+  process.stderr.on('error', () => {}); // a lost connection of the operator's must not end the work
   process.stdout.on('error', () => process.exit(Exit.failed)); // a reader that left, such as `head`
   const started = performance.now();
   const script = basename(process.argv[1] ?? '');

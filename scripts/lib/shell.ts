@@ -22,6 +22,12 @@ export const $ = zx({
   nothrow: true,
   quiet: true,
   verbose: false,
+  postfix: '',
+  preferLocal: false,
+  cwd: undefined,
+  timeout: undefined,
+  killSignal: 'SIGTERM',
+  timeoutSignal: 'SIGTERM',
 });
 
 export interface RunOptions {

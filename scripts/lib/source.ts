@@ -165,6 +165,15 @@ export function restoreDirectory({ backupDir, environment }: Config): string {
   return join(backupDir, `.fetched-${environment}`);
 }
 
+/** Removes a run's own directory. A failure is a warning: it must not hide what the run itself has to say. */
+export async function removeWork(directory: string): Promise<void> {
+  try {
+    await rm(directory, { recursive: true, force: true });
+  } catch (error) {
+    log.warn(`${directory} may be left over: ${messageOf(error)}`);
+  }
+}
+
 /**
  * Brings a source's files to this host.
  * @param directory the run's own, which the caller removes; what a killed run left there is removed first
