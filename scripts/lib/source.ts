@@ -132,7 +132,10 @@ async function fromFile(path: string): Promise<Source> {
   const directory = dirname(path);
   return describe(basename(path), directory, async name => {
     const manifest = join(directory, name);
-    return existsSync(manifest) ? readFile(manifest, 'utf8') : undefined;
+    if (!existsSync(manifest)) return undefined;
+    return readFile(manifest, 'utf8').catch(error => {
+      throw verificationError(`${manifest} can't be read: ${messageOf(error)}`, 'see what it is, and whose.');
+    });
   });
 }
 
