@@ -169,18 +169,19 @@ export function help<O extends Options>(script: string, definition: Command<O>):
   ].join('\n');
 }
 
+/** @throws a usage error where {@link confirm} would have nobody to ask, before work is done in vain */
+export function refuseUnanswerable(yes: boolean | undefined): void {
+  if (yes || (process.stdin.isTTY && process.stderr.isTTY)) return;
+  throw usageError('there is no terminal to confirm this on', 'add --yes to go on without being asked.');
+}
+
 /**
  * Asks the operator to type `name` before something dangerous; `--yes` answers.
  * @throws a usage error if there is no terminal to ask on, or something else is typed
  */
 export async function confirm(question: string, name: string, yes: boolean | undefined): Promise<void> {
   if (yes) return;
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw usageError(
-      `${question} There is no terminal to confirm it on.`,
-      'add --yes to go on without being asked.',
-    );
-  }
+  refuseUnanswerable(false);
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
   prompt.once('SIGINT', () => process.kill(process.pid, 'SIGINT')); // readline takes Ctrl+C for itself
   try {

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { decompressTo, parallelRestore, readingFile, streamRestore } from './artifact.ts';
 import type { Config, Postgres } from './config.ts';
-import { createLike, drop, sizeOfDatabase } from './database.ts';
+import { createLike, sizeOfDatabase } from './database.ts';
 import { freeSpaceOf } from './disk.ts';
 import { verificationError } from './errors.ts';
 import { log } from './log.ts';
@@ -19,7 +19,7 @@ const LOAD_MEMORY = 1024;
 
 /**
  * Loads a checked source into a new database and compares it with its manifest. The live database is not
- * touched; on failure the new one is dropped.
+ * touched; a failure leaves the new one to the caller to drop.
  *
  * @param like the database whose encoding, locale and owner the new one gets, if it exists
  */
@@ -30,16 +30,9 @@ export async function loadInto(
   like: string,
 ): Promise<void> {
   const { postgres } = config;
-  try {
-    await createLike(postgres, name, like, source.manifest?.server);
-    await load(config, source, name);
-    await compare(postgres, source.manifest, name);
-  } catch (error) {
-    await drop(postgres, name).catch(() =>
-      log.warn(`database ${name} is left over; the next restore drops it`),
-    );
-    throw error;
-  }
+  await createLike(postgres, name, like, source.manifest?.server);
+  await load(config, source, name);
+  await compare(postgres, source.manifest, name);
 }
 
 async function load({ postgres }: Config, source: LocalSource, name: string): Promise<void> {

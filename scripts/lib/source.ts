@@ -42,6 +42,12 @@ export interface LocalSource extends Source {
   work: string;
 }
 
+/** @returns where `--from` says to look; undefined: anywhere */
+export function parsePlace(from: string | undefined): 'local' | 's3' | undefined {
+  if (from === undefined || from === 'local' || from === 's3') return from;
+  throw usageError(`--from takes local or s3, not ${JSON.stringify(from)}`, 'see --help.');
+}
+
 /**
  * Finds a backup by what the operator typed: `latest`, an id, a path, or `s3://bucket/key`. After a restore
  * that failed or was a mistake, `latest` must mean the same backup again, not the one of the damaged database.
