@@ -16,6 +16,7 @@ import { answers, hangs } from '../support/fault-proxy.ts';
 import { type Changes, manifestOf, plant, store } from '../support/old-backups.ts';
 import { createS3World, idOf, keysOf } from '../support/s3-world.ts';
 import { fileOf } from '../support/store.ts';
+import { onTerminal } from '../support/terminal.ts';
 import { until } from '../support/world.ts';
 
 const { world, proxy, fresh, backup, stop } = await createS3World();
@@ -303,6 +304,12 @@ test('prune-backups.ts: shows, asks, deletes what it showed', async () => {
   assert.is(unasked.code, 2);
   assert.match(unasked.stderr, /no terminal.*\n.*--yes/);
   assert.equal(kept(env, all), { here: ids(all), offsite: ids(all) });
+  const declined = await onTerminal('prune-backups', [], { ...world.env, ...env }, 'staging');
+  assert.is(declined.code, 2, declined.shown);
+  assert.match(declined.shown, new RegExp(`goes +here +${going[0]!.id}`), 'it shows what it asks about');
+  assert.match(declined.shown, /Type .*production.* to go on/);
+  assert.match(declined.shown, /not confirmed; nothing was changed/);
+  assert.equal(kept(env, all), { here: ids(all), offsite: ids(all) });
   const done = await prune(env, '--yes', '--json');
   assert.is(done.code, 0, done.stderr);
   assert.equal(
@@ -310,6 +317,11 @@ test('prune-backups.ts: shows, asks, deletes what it showed', async () => {
     going.length * 2,
   );
   assert.equal(kept(env, all), { here: ids(staying), offsite: ids(staying) });
+  const late = await planted(env, [500]);
+  const typed = await onTerminal('prune-backups', [], { ...world.env, ...env }, 'production');
+  assert.is(typed.code, 0, typed.shown);
+  assert.match(typed.shown, /from here on, things change/);
+  assert.equal(kept(env, [...staying, ...late]), { here: ids(staying), offsite: ids(staying) });
   const again = await prune(env);
   assert.is(again.code, 0, 'with nothing to delete there is nothing to ask');
   assert.match(again.stdout, /0 backups to delete/);
