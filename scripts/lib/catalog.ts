@@ -1,0 +1,114 @@
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from './config.ts';
+import { messageOf } from './errors.ts';
+import { sizeOf } from './files.ts';
+import {
+  globalsName,
+  isOurs,
+  type Manifest,
+  manifestName,
+  parseArtifactName,
+  parseManifest,
+} from './manifest.ts';
+import type { Store } from './s3.ts';
+
+export type Place = 'local' | 's3';
+
+/** A backup as it is found in one place. */
+export interface Found {
+  id: string;
+  place: Place;
+  /** Undefined when there is none, or when it can't be trusted. */
+  manifest?: Manifest;
+  /** Why it does not count; undefined for a whole, verified backup. */
+  problem?: string;
+  /** Of the artifact; 0 if there is none. */
+  bytes: number;
+}
+
+/** A backup that counts. */
+export type Backup = Found & { manifest: Manifest; problem: undefined };
+
+const counts = (found: Found): found is Backup => found.manifest !== undefined && found.problem === undefined;
+
+/** @returns the backups that count, newest first */
+export function newestFirst(found: Found[]): Backup[] {
+  return found.filter(counts).sort((a, b) => b.manifest.snapshotAt.localeCompare(a.manifest.snapshotAt));
+}
+
+interface Directory {
+  place: Place;
+  sizes: Map<string, number>;
+  read: (name: string) => Promise<string>;
+}
+
+/** @returns what is in the backup directory by the names of this app and environment, newest name first */
+export async function localBackups(config: Config): Promise<Found[]> {
+  const names = await readdir(config.backupDir).catch(() => [] as string[]);
+  const sizes = new Map<string, number>();
+  for (const name of names) sizes.set(name, (await sizeOf(join(config.backupDir, name))) ?? 0);
+  return inspect(config, {
+    place: 'local',
+    sizes,
+    read: name => readFile(join(config.backupDir, name), 'utf8'),
+  });
+}
+
+/** @returns the same for the store */
+export async function storedBackups(config: Config, store: Store): Promise<Found[]> {
+  const objects = await store.list(`${config.app}_${config.environment}_`);
+  const sizes = new Map(objects.map(({ key, bytes }) => [key, bytes]));
+  return inspect(config, { place: 's3', sizes, read: name => store.text(name) });
+}
+
+async function inspect(config: Config, directory: Directory): Promise<Found[]> {
+  const ids = new Set<string>();
+  for (const name of directory.sizes.keys()) {
+    const id = name.endsWith('.json') ? name.slice(0, -'.json'.length) : parseArtifactName(name)?.id;
+    if (id !== undefined && isOurs(id, config)) ids.add(id);
+  }
+  const found: Found[] = [];
+  for (const id of [...ids].sort().reverse()) found.push(await inspectOne(config, directory, id));
+  return found;
+}
+
+async function inspectOne(config: Config, { place, sizes, read }: Directory, id: string): Promise<Found> {
+  const artifact = [...sizes].find(([name]) => parseArtifactName(name)?.id === id);
+  const base: Found = { id, place, bytes: artifact?.[1] ?? 0 };
+  if (!sizes.has(manifestName(id))) return { ...base, problem: 'no manifest' };
+  let manifest: Manifest;
+  try {
+    manifest = parseManifest(await read(manifestName(id)), id);
+  } catch (error) {
+    return { ...base, problem: messageOf(error) };
+  }
+  for (const file of [manifest.artifact, manifest.globals]) {
+    const size = sizes.get(file.name);
+    if (size === undefined) return { ...base, manifest, problem: `${file.name} is missing` };
+    if (size !== file.bytes)
+      return { ...base, manifest, problem: `${file.name} is cut: ${size} of ${file.bytes} bytes` };
+  }
+  if (manifest.database !== config.postgres.database) {
+    return {
+      ...base,
+      manifest,
+      bytes: manifest.artifact.bytes,
+      problem: `of another database, ${manifest.database}`,
+    };
+  }
+  return { ...base, manifest, bytes: manifest.artifact.bytes };
+}
+
+/** The files of a backup in the order in which they are deleted: without its manifest it does not exist. */
+function filesOf({ id, manifest }: Backup): string[] {
+  return [manifestName(id), globalsName(id), manifest.artifact.name];
+}
+
+/** Deletes one backup from one place, manifest first. */
+export async function removeBackup(config: Config, backup: Backup, store?: Store): Promise<void> {
+  for (const name of filesOf(backup)) {
+    if (backup.place === 's3') await store!.remove(name);
+    else await rm(join(config.backupDir, name), { force: true });
+  }
+}

@@ -1,0 +1,58 @@
+/** Exit codes of every script but health-check.ts, which keeps the Nagios convention. */
+export const Exit = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  verification: 3,
+  offsite: 4,
+  locked: 75, // EX_TEMPFAIL of sysexits.h: try again later
+  sigint: 130,
+  sigterm: 143,
+} as const;
+
+export type ExitCode = (typeof Exit)[keyof typeof Exit];
+
+/**
+ * A failure that an operator can act on: printed as two lines, what is wrong and what to do next.
+ * Every other error is a bug and is printed with its stack.
+ */
+export class OperationalError extends Error {
+  readonly hint: string;
+  readonly exitCode: ExitCode;
+
+  constructor(message: string, hint: string, exitCode: ExitCode = Exit.failed, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'OperationalError';
+    this.hint = hint;
+    this.exitCode = exitCode;
+  }
+}
+
+/** A backup, an artifact or a restored database is not what its manifest says. */
+export function verificationError(message: string, hint: string): OperationalError {
+  return new OperationalError(message, hint, Exit.verification);
+}
+
+/** Wrong flags, arguments or configuration: nothing was started. */
+export function usageError(message: string, hint: string): OperationalError {
+  return new OperationalError(message, hint, Exit.usage);
+}
+
+/** SIGINT or SIGTERM arrived; what was under way has been ended. */
+export class Interrupted extends OperationalError {
+  constructor(signal: 'SIGINT' | 'SIGTERM') {
+    super(
+      `interrupted by ${signal}`,
+      'partial files are removed and the lock is free: run the same command again.',
+      signal === 'SIGINT' ? Exit.sigint : Exit.sigterm,
+    );
+  }
+}
+
+/** @returns the message of anything that can be thrown */
+export function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0 && !error.message) {
+    return messageOf(error.errors[0]); // what Node throws for a refused connection to a name with two addresses
+  }
+  return error instanceof Error ? error.message || error.name : String(error);
+}

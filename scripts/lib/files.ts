@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { chmod, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { messageOf, OperationalError } from './errors.ts';
+
+/** The suffix of files that are not whole yet; whoever finds one from a run that is over may delete it. */
+export const PARTIAL = '.partial';
+
+/** Makes what was written to `path` survive a power cut: a file's content, or a directory's names. */
+export async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Renames `<path>.partial` to `path`, after its content and before its name are made durable. */
+export async function publish(path: string): Promise<void> {
+  await sync(path + PARTIAL);
+  await rename(path + PARTIAL, path);
+  await sync(dirname(path));
+}
+
+/** Writes a small file whole or not at all, readable by its owner only. */
+export async function writeWhole(path: string, text: string): Promise<void> {
+  const handle = await open(path + PARTIAL, 'w', 0o600);
+  try {
+    await handle.writeFile(text);
+  } finally {
+    await handle.close();
+  }
+  await publish(path);
+}
+
+/** @returns the SHA-256 of a file in hexadecimal, read once, in constant memory */
+export async function sha256(path: string, signal?: AbortSignal): Promise<string> {
+  const hash = createHash('sha256');
+  const stream = createReadStream(path, { highWaterMark: 1 << 20, ...(signal ? { signal } : {}) });
+  for await (const chunk of stream) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
+
+/** @returns the size in bytes, or undefined if there is no such file */
+export async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** @returns bytes that this process may still write below `path` */
+export async function freeSpace(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(path);
+  return bavail * bsize;
+}
+
+/** Creates a directory that only its owner can enter, and tries whether it can be written. */
+export async function privateDirectory(path: string, name: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    const { mode } = await stat(path);
+    if (mode & 0o077) await chmod(path, 0o700);
+    const probe = `${path}/.probe.${process.pid}${PARTIAL}`;
+    const handle = await open(probe, 'w', 0o600);
+    await handle.close();
+    await rm(probe);
+  } catch (error) {
+    throw new OperationalError(
+      `${name} (${path}) can't be written: ${messageOf(error)}`,
+      `make it writable for this user, or set ${name} to another directory.`,
+    );
+  }
+}

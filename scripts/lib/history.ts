@@ -1,0 +1,36 @@
+import { appendFileSync, mkdirSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { messageOf } from './errors.ts';
+import { log, redact } from './log.ts';
+
+/** @returns who is at work: the person behind sudo, else the user of this process */
+export function operator(): string {
+  if (process.env.SUDO_USER) return process.env.SUDO_USER;
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.()}`; // a container's user without an entry in /etc/passwd
+  }
+}
+
+export interface HistoryEntry {
+  script: string;
+  arguments: string[];
+  environment: string;
+  exitCode: number;
+  /** The error's message, if there was one. */
+  error?: string;
+  seconds: number;
+}
+
+/** Appends one line about a run that may have changed something to `<stateDir>/history.jsonl`. */
+export function record(stateDir: string, entry: HistoryEntry): void {
+  try {
+    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    const line = JSON.stringify({ time: new Date().toISOString(), user: operator(), ...entry });
+    appendFileSync(join(stateDir, 'history.jsonl'), redact(line) + '\n', { mode: 0o600 });
+  } catch (error) {
+    log.warn(`this run is not in the history: ${messageOf(error)}`);
+  }
+}

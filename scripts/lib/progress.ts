@@ -1,0 +1,47 @@
+import { log } from './log.ts';
+import { bytes, duration } from './text.ts';
+
+export interface Progress {
+  /** What is going on, as a participle: `Dumping`. */
+  label: string;
+  /** Bytes done so far; called a few times a second. */
+  measure: () => number;
+  /** Bytes in all, if known or estimated. */
+  total?: number;
+}
+
+/** @returns one line: what, how much, how fast and, with a known total, how long still */
+export function progressLine(
+  { label, total }: Omit<Progress, 'measure'>,
+  done: number,
+  seconds: number,
+): string {
+  const rate = done / Math.max(seconds, 0.001);
+  const parts = [label.padEnd(10), bytes(done)];
+  if (total && done <= total) {
+    parts.push(`of ~${bytes(total)}`, `${Math.floor((done / total) * 100)} %`);
+    if (done > 0 && seconds > 1) parts.push(`about ${duration((total - done) / rate)} left`);
+  } else {
+    parts.push(`in ${duration(seconds)}`);
+  }
+  parts.push(`(${bytes(rate)}/s)`);
+  return parts.join('  ');
+}
+
+/** Shows how long work comes along: a live line on a terminal, a first and a last line elsewhere. */
+export async function withProgress<T>(progress: Progress, work: () => Promise<T>): Promise<T> {
+  const { label, measure, total } = progress;
+  const started = performance.now();
+  const elapsed = () => (performance.now() - started) / 1000;
+  if (!process.stderr.isTTY) log.info(`${label} …${total ? ` about ${bytes(total)}` : ''}`);
+  const timer = setInterval(() => log.status(progressLine(progress, measure(), elapsed())), 200);
+  try {
+    const result = await work();
+    clearInterval(timer);
+    log.done(`${label}: ${bytes(measure())} in ${duration(elapsed())}`);
+    return result;
+  } finally {
+    clearInterval(timer);
+    log.status('');
+  }
+}

@@ -1,0 +1,89 @@
+import {
+  type Backup,
+  localBackups,
+  newestFirst,
+  type Place,
+  removeBackup,
+  storedBackups,
+} from './catalog.ts';
+import type { Config } from './config.ts';
+import { OperationalError } from './errors.ts';
+import { interrupt } from './interrupt.ts';
+import { log } from './log.ts';
+import type { Manifest } from './manifest.ts';
+import { collapse, type Decision, decide, deletesMost } from './retention.ts';
+import type { Store } from './s3.ts';
+import { plural } from './text.ts';
+
+export interface PlacePlan {
+  place: Place;
+  decisions: Decision[];
+  store?: Store;
+}
+
+/** What retention would do in each place. */
+export async function planRetention(config: Config, store: Store | undefined): Promise<PlacePlan[]> {
+  const local = newestFirst(await localBackups(config));
+  const plans: PlacePlan[] = [
+    { place: 'local', decisions: decide(local, config.retentionDays, config.minKeep) },
+  ];
+  if (config.s3 && store) {
+    const stored = newestFirst(await storedBackups(config, store));
+    plans.push({ place: 's3', decisions: decide(stored, config.s3.retentionDays, config.minKeep), store });
+  }
+  return plans;
+}
+
+/** Deletes what a plan has decided to delete. @returns the backups deleted */
+export async function applyRetention(
+  config: Config,
+  { place, decisions, store }: PlacePlan,
+): Promise<Backup[]> {
+  const gone = decisions.filter(({ keep }) => !keep);
+  for (const { backup, reason } of gone) {
+    await removeBackup(config, backup, store);
+    log.info(`deleted ${backup.id} (${place}): ${reason}`);
+  }
+  return gone.map(({ backup }) => backup);
+}
+
+/**
+ * Retention with nobody watching, after a backup. It is held where a person should look first: the new backup
+ * is not off-site, or is less than half of the one before, or most of a place's backups would go.
+ *
+ * @returns what a person should know
+ */
+export async function retain(
+  config: Config,
+  store: Store | undefined,
+  made: Manifest,
+  before: Manifest | undefined,
+  offsiteFailure: OperationalError | undefined,
+): Promise<string[]> {
+  const lost = before && collapse(before, made);
+  if (lost) return held(`this backup is less than half of the one before: ${lost}`);
+  if (offsiteFailure) return held('the newest backup is not off-site');
+  try {
+    const notes: string[] = [];
+    for (const plan of await planRetention(config, store)) notes.push(...(await retainIn(config, plan)));
+    return notes;
+  } catch (error) {
+    if (!(error instanceof OperationalError) || interrupt.aborted) throw error;
+    return held(`${error.message}; ${error.hint}`); // too many backups are no reason to call this one failed
+  }
+}
+
+async function retainIn(config: Config, plan: PlacePlan): Promise<string[]> {
+  const why = deletesMost(plan.decisions);
+  if (why) return held(`${plan.place}: ${why}; look at prune-backups.ts --dry-run, then run it`);
+  const deleted = await applyRetention(config, plan);
+  const kept = plan.decisions.length - deleted.length;
+  log.done(`retention (${plan.place}): ${plural(kept, 'backup')} kept, ${deleted.length} deleted`);
+  return [];
+}
+
+function held(why: string): string[] {
+  const note = `nothing was deleted: ${why}`;
+  log.warn(note);
+  return [note];
+}

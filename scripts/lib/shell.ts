@@ -1,0 +1,202 @@
+import type { Socket } from 'node:net';
+import { quote, which, $ as zx } from 'zx/core';
+import { OperationalError } from './errors.ts';
+import { interrupt } from './interrupt.ts';
+
+/*
+ * Every command gets a pipe on descriptor 3 that only this process holds open. When this process dies,
+ * however it dies, the pipe ends and the watcher below ends the command's whole process group: no dump goes
+ * on writing to a file that the next run has already removed.
+ */
+const LIFELINE = '(exec >&- 2>&-; read -r _ <&3 || kill -TERM 0) & exec 3<&-; ';
+
+/*
+ * Set in full, because zx lets ZX_* variables of the environment change its defaults, pipefail included.
+ * stdin is /dev/null: a socket there makes bash under cron take itself for rshd and read ~/.bashrc.
+ */
+export const $ = zx({
+  shell: which.sync('bash'),
+  prefix: 'set -euo pipefail; ' + LIFELINE,
+  stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+  detached: true, // a process group of its own, to be ended as a whole
+  nothrow: true,
+  quiet: true,
+  verbose: false,
+});
+
+export interface RunOptions {
+  /** What the command is for, as the end of "could not …". */
+  purpose: string;
+  /** Added to this process's environment. Secrets go here, never into arguments. */
+  env?: Record<string, string | undefined>;
+  /** A file descriptor; 'lifeline': an empty input that ends when this process dies. Default: /dev/null. */
+  stdin?: number | 'lifeline';
+  /** A file descriptor for bulk output. Default: returned as text. */
+  stdout?: number;
+  /** Seconds until the command is ended. Default: 60. Bulk work passes Infinity and is watched by progress. */
+  timeout?: number;
+  /** What to do next if it fails. */
+  hint?: string;
+  cwd?: string;
+  /** Go on even when a signal has arrived: for cleaning up. */
+  evenInterrupted?: boolean;
+}
+
+/** A command that exited with something other than 0. */
+export class CommandError extends OperationalError {
+  readonly status: number | null;
+  readonly stderr: string;
+
+  constructor(purpose: string, argv: string[], status: number | null, stderr: string, hint?: string) {
+    const last = explainStatuses(stderr) ?? lastLine(stderr) ?? 'it said nothing';
+    super(`could not ${purpose}: ${last}`, hint ?? `the command was: ${argv[0]} (exit status ${status})`);
+    this.status = status;
+    this.stderr = stderr;
+  }
+}
+
+/** An output cut to its last meaningful line; PostgreSQL's errors keep their first line too. */
+function lastLine(text: string): string | undefined {
+  const lines = text.split('\n').filter(line => line.trim() !== '' && !line.startsWith(STATUSES));
+  return lines.find(line => /\b(error|fatal|panic):/i.test(line))?.trim() ?? lines.at(-1)?.trim();
+}
+
+const STATUSES = 'exit statuses of ';
+
+/**
+ * Bash that runs `stages` as a pipe, prints each stage's exit status on stderr and exits with the first that
+ * is not 0. A pipe inside bash is the only one here: zx's own keeps all that passes in memory.
+ */
+export function pipeline(...stages: string[][]): string[] {
+  const names = stages.map(([name]) => name).join(' | ');
+  const script = [
+    stages.map(stage => stage.map(quoteWord).join(' ')).join(' | '),
+    's=("$' + '{PIPESTATUS[@]}")',
+    `echo "${STATUSES}${names}: $` + '{s[*]}" >&2',
+    'for x in "$' + '{s[@]}"; do [ "$x" = 0 ] || exit "$x"; done',
+  ].join('; ');
+  return ['bash', '-c', script];
+}
+
+/** Like {@link pipeline} with one command, ended as a group when its standard input ends: see 'lifeline'. */
+export function withLifelineOnStdin([, , script]: string[]): string[] {
+  return ['bash', '-c', `exec 3<&0 </dev/null; ${LIFELINE}${script}`];
+}
+
+/** zx's quote makes $'…' strings, which only bash reads; here that is who reads them. */
+function quoteWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : quote(word);
+}
+
+/** Of a failed pipe's statuses, the stage to blame: not the one that merely lost its reader. */
+function explainStatuses(stderr: string): string | undefined {
+  const line = stderr.split('\n').findLast(each => each.startsWith(STATUSES));
+  if (line === undefined) return undefined;
+  const [names = '', statuses = ''] = line.slice(STATUSES.length).split(': ');
+  const failed = names
+    .split(' | ')
+    .map((name, index) => ({ name, status: Number(statuses.split(' ')[index]) }))
+    .filter(({ status }) => status !== 0);
+  const culprit = failed.find(({ status }) => status !== 141) ?? failed[0];
+  if (!culprit) return undefined;
+  const said = lastLine(stderr);
+  const how =
+    culprit.status > 128 ? `was ended by signal ${culprit.status - 128}` : `exited with ${culprit.status}`;
+  return `${culprit.name} ${how}${said ? `: ${said}` : ''}`;
+}
+
+/**
+ * Runs a command and returns what it printed on stdout.
+ * @throws CommandError when it does not exit with 0; Interrupted when a signal arrives meanwhile.
+ */
+export async function run(argv: string[], options: RunOptions): Promise<string> {
+  const { stdout } = await start(argv, options);
+  return stdout;
+}
+
+/** Like {@link run}, but also returns stderr, for programs that warn there. */
+export async function start(
+  argv: string[],
+  options: RunOptions,
+): Promise<{ stdout: string; stderr: string }> {
+  const { purpose, env = {}, stdin = 'ignore', stdout = 'pipe', timeout = 60, hint, cwd } = options;
+  if (!options.evenInterrupted && interrupt.aborted) throw interrupt.reason;
+  const process_ = $({
+    env: { ...process.env, ...env },
+    stdio: [stdin === 'lifeline' ? 'pipe' : stdin, stdout, 'pipe', 'pipe'],
+    ...(cwd ? { cwd } : {}),
+  })`${argv}`;
+  const child = process_.child!;
+  child.once('exit', () => (child.stdio[3] as Socket).destroy());
+  const kill = (signal: NodeJS.Signals) => {
+    try {
+      process.kill(-child.pid!, signal);
+    } catch {} // gone already
+  };
+  let timedOut = false;
+  const end = () => {
+    kill('SIGTERM');
+    setTimeout(() => kill('SIGKILL'), 5000).unref();
+  };
+  const timer = Number.isFinite(timeout)
+    ? setTimeout(() => {
+        timedOut = true;
+        end();
+      }, timeout * 1000)
+    : undefined;
+  if (!options.evenInterrupted) interrupt.addEventListener('abort', end, { once: true });
+  try {
+    const output = await process_;
+    if (!options.evenInterrupted && interrupt.aborted) throw interrupt.reason;
+    if (timedOut) {
+      throw new OperationalError(
+        `could not ${purpose}: no answer in ${timeout} s`,
+        hint ?? 'see whether the server hangs.',
+      );
+    }
+    if (output.exitCode !== 0) throw new CommandError(purpose, argv, output.exitCode, output.stderr, hint);
+    return { stdout: output.stdout, stderr: output.stderr };
+  } finally {
+    clearTimeout(timer);
+    interrupt.removeEventListener('abort', end);
+  }
+}
+
+export interface Service {
+  pid: number;
+  /** Resolves when it has ended, for whatever reason. */
+  ended: Promise<void>;
+  /** Sends a signal to its process group and waits until it has ended; after 10 s, SIGKILL. */
+  stop: (signal?: NodeJS.Signals) => Promise<void>;
+}
+
+/** Starts a program that goes on until it is stopped, or until this process dies. Its output goes to `log`. */
+export function startService(
+  argv: string[],
+  { env = {}, log }: { env?: Record<string, string>; log: number },
+): Service {
+  const promise = $({ env: { ...process.env, ...env }, stdio: ['ignore', log, log, 'pipe'] })`${argv}`;
+  const child = promise.child!;
+  child.once('exit', () => (child.stdio[3] as Socket).destroy());
+  const ended = (async () => void (await promise))();
+  const signalGroup = (signal: NodeJS.Signals) => {
+    try {
+      process.kill(-child.pid!, signal);
+    } catch {} // gone already
+  };
+  return {
+    pid: child.pid!,
+    ended,
+    stop: async (signal = 'SIGTERM') => {
+      signalGroup(signal);
+      const timer = setTimeout(() => signalGroup('SIGKILL'), 10_000);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** @returns whether a program of this name is on PATH */
+export function hasProgram(name: string): boolean {
+  return which.sync(name, { nothrow: true }) !== null;
+}

@@ -1,0 +1,71 @@
+import { styleText } from 'node:util';
+
+/** @returns bytes in binary units with three significant digits: `1.43 GiB` */
+export function bytes(count: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = count;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  const digits = unit === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  return `${value.toFixed(digits)} ${units[unit]}`;
+}
+
+/** @returns seconds as a person says them: `0.4 s`, `3 min 12 s`, `2 d 4 h` */
+export function duration(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return joinUnits(Math.floor(whole / 60), 'min', whole % 60, 's');
+  if (whole < 86_400) return joinUnits(Math.floor(whole / 3600), 'h', Math.floor((whole % 3600) / 60), 'min');
+  return joinUnits(Math.floor(whole / 86_400), 'd', Math.floor((whole % 86_400) / 3600), 'h');
+}
+
+function joinUnits(major: number, majorUnit: string, minor: number, minorUnit: string): string {
+  return minor === 0 ? `${major} ${majorUnit}` : `${major} ${majorUnit} ${minor} ${minorUnit}`;
+}
+
+/** @returns a count with thousands separated: `1,234,567` */
+export function count(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+/** @returns `1 table`, `2 tables` */
+export function plural(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
+}
+
+/** @returns UTC as operators compare it: `2026-01-31 02:00:07 UTC` */
+export function utc(instant: Date | string): string {
+  return new Date(instant).toISOString().slice(0, 19).replace('T', ' ') + ' UTC';
+}
+
+/** @returns a time as it stands in names of backups and databases: `20260131_020007` (UTC) */
+export function stamp(instant: Date): string {
+  return instant.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '_');
+}
+
+/** @returns rows under a header in aligned columns; a column whose header starts with `>` is right-aligned */
+export function table(header: string[], rows: string[][]): string {
+  const titles = header.map(title => title.replace(/^>/, ''));
+  const widths = titles.map((title, column) =>
+    Math.max(title.length, ...rows.map(row => (row[column] ?? '').length)),
+  );
+  const line = (cells: string[]) =>
+    cells
+      .map((cell, column) =>
+        header[column]?.startsWith('>') ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
+      )
+      .join('  ')
+      .trimEnd();
+  return [line(titles), ...rows.map(line)].join('\n');
+}
+
+type Style = 'red' | 'yellow' | 'green' | 'bold' | 'dim';
+
+/** @returns the text in a style if `stream` is a terminal that shows it and `NO_COLOR` is not set */
+export function styled(style: Style, text: string, stream: NodeJS.WriteStream = process.stderr): string {
+  return styleText(style, text, { stream });
+}
