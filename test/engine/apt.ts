@@ -10,7 +10,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from 'node:path';
 import { attempt, run, say } from './process.ts';
 
-const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+export const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /** Can this process install Debian packages? If not: why not. */
 export function whyNoPackages(): string | undefined {
@@ -36,18 +36,17 @@ export async function install(packages: string[]): Promise<void> {
   await run('apt-get', [...lock, 'install', '--yes', '--no-install-recommends', ...missing], { env });
 }
 
-/** Where this machine gets its own Debian release from; the other releases are there too. */
-export async function mirror(): Promise<string> {
-  const targets = await run('apt-get', [
-    'indextargets',
-    '--format',
-    '$(RELEASE) $(REPO_URI)',
-    'Created-By: Packages',
-  ]);
-  const own = osRelease().VERSION_CODENAME;
-  const line = targets.split('\n').find(target => target.startsWith(`${own} `));
+/**
+ * Where this machine gets its own Debian release from; the other releases are there too. `kind` picks another of
+ * its archives, such as '-security'.
+ */
+export async function mirror(kind = ''): Promise<string> {
+  const format = ['--format', '$(RELEASE) $(REPO_URI)', 'Created-By: Packages'];
+  const targets = await run('apt-get', ['indextargets', ...format]);
+  const own = `${osRelease().VERSION_CODENAME}${kind} `;
+  const line = targets.split('\n').find(target => target.startsWith(own));
   if (!line) throw new Error(`apt has no source for ${own}\nAdd one to /etc/apt/sources.list.d`);
-  return line.slice(line.indexOf(' ') + 1);
+  return line.slice(own.length);
 }
 
 /** Downloads `packages` of the Debian release `suite` and unpacks them into `target`, whole or not at all. */

@@ -1,0 +1,153 @@
+/**
+ * Stand-ins for the official images that the Compose files name, for a machine that reaches no registry. An image
+ * that is present stays as it is; one that can be pulled is pulled; for any other a stand-in is built from Debian
+ * packages, by the Dockerfile in the directory of its name, under the very tag that was asked for. A stand-in
+ * carries a label with the hash of all that it was made from, so the next run takes it as it is.
+ */
+import { hash } from 'node:crypto';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { CACHE, type Engine } from '../engine/engine.ts';
+import { attempt, run, say, withLock } from '../engine/process.ts';
+import { ensureBase, LABEL } from './base.ts';
+
+interface StandIn {
+  /** The references that it can stand in for, with the version in a group. */
+  ref: RegExp;
+  /** The directory beside this file with its Dockerfile. */
+  directory: string;
+  /** The Debian release whose packages it is made of. */
+  suite: string;
+  /** What prints its version. */
+  version: string[];
+  /** Adds to the build context what doesn't come from Debian. */
+  prepare?: (context: string) => Promise<void>;
+  /** What `prepare` adds, for the hash. */
+  adds?: string;
+}
+
+const NPM = 'npm@11.21.2';
+
+const STAND_INS: StandIn[] = [
+  {
+    ref: /^postgres:(15\.\d+)-bookworm$/,
+    directory: 'postgres',
+    suite: 'bookworm',
+    version: ['postgres', '--version'],
+  },
+  {
+    ref: /^redis:(7\.[\d.]+)-bookworm$/,
+    directory: 'redis',
+    suite: 'bookworm',
+    version: ['redis-server', '--version'],
+  },
+  {
+    ref: /^nginx:(1\.30\.\d+)(?:-(?:bookworm|trixie))?$/,
+    directory: 'nginx',
+    suite: 'sid',
+    version: ['nginx', '-v'],
+  },
+  {
+    ref: /^node:(24\.[\d.]+)-bookworm-slim$/,
+    directory: 'node',
+    suite: 'bookworm',
+    version: ['node', '--version'],
+    prepare: addNode,
+    adds: `${process.version} ${process.arch} ${NPM}`,
+  },
+];
+
+/**
+ * Makes sure that the engine has each of the images, without looking at a registry for those that are there.
+ * @throws if one can neither be pulled nor built, or if a registry answers that it has no such tag.
+ */
+export async function ensureImages(engine: Engine, refs: string[]): Promise<void> {
+  await withLock(join(CACHE, 'images.lock'), async () => {
+    for (const ref of new Set(refs)) {
+      const standIn = STAND_INS.find(candidate => candidate.ref.test(ref));
+      const wanted = standIn && content(standIn);
+      const present = await label(engine, ref);
+      // An image without the label is a real one.
+      if (present === '' || (present && present === wanted)) continue;
+      const refusal = await pull(engine, ref);
+      if (!refusal) continue;
+      if (!standIn || !wanted) {
+        throw new Error(
+          `There is no image ${ref}: ${refusal}\nNor is there a stand-in for it: test/images/images.ts`,
+        );
+      }
+      await build(engine, ref, standIn, wanted);
+    }
+  });
+}
+
+/** The label's value, '' if the image has none, undefined if there is no such image. */
+async function label(engine: Engine, ref: string): Promise<string | undefined> {
+  const format = `{{with .Config.Labels}}{{index . "${LABEL}"}}{{end}}`;
+  const { code, stdout } = await attempt('docker', ['image', 'inspect', '--format', format, ref], engine);
+  return code === 0 ? stdout.trim() : undefined;
+}
+
+/** Why the image can't be pulled, or undefined: it was. */
+async function pull(engine: Engine, ref: string): Promise<string | undefined> {
+  const { code, stderr } = await attempt('docker', ['pull', '--quiet', ref], engine);
+  if (code === 0) return undefined;
+  if (/manifest unknown|not found: manifest/.test(stderr)) {
+    throw new Error(`The registry has no ${ref}\nPin a tag that it has`);
+  }
+  return stderr.trim().split('\n').at(-1);
+}
+
+async function build(engine: Engine, ref: string, standIn: StandIn, wanted: string): Promise<void> {
+  const { directory, suite, prepare, version } = standIn;
+  const base = await ensureBase(engine, suite);
+  say(`Building a stand-in for ${ref} from Debian ${suite}`);
+  mkdirSync(CACHE, { recursive: true });
+  const context = mkdtempSync(join(CACHE, `${directory}-`));
+  try {
+    cpSync(join(import.meta.dirname, directory), context, { recursive: true });
+    await prepare?.(context);
+    const args = ['--build-arg', `BASE=${base}`, '--label', `${LABEL}=${wanted}`, '--tag', ref];
+    await run('docker', ['build', '--progress', 'plain', ...args, context], engine);
+  } finally {
+    rmSync(context, { recursive: true });
+  }
+  await tellVersion(engine, ref, standIn);
+}
+
+/** Says so when the packages hold another version than the tag names. */
+async function tellVersion(engine: Engine, ref: string, { version, ref: pattern }: StandIn): Promise<void> {
+  const [program = '', ...args] = version;
+  const { stdout, stderr } = await attempt(
+    'docker',
+    ['run', '--rm', '--entrypoint', program, ref, ...args],
+    engine,
+  );
+  const told = (stdout + stderr).trim();
+  if (!told.includes(pattern.exec(ref)?.[1] ?? '')) say(`What stands in for ${ref} is ${told}`);
+}
+
+/** The hash of all that makes the stand-in, but for the packages' versions, which are Debian's to choose. */
+function content({ directory, suite, adds = '' }: StandIn): string {
+  const root = join(import.meta.dirname, directory);
+  const files = readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath, entry.name))
+    .sort();
+  const parts = files.map(file => [file.slice(root.length), readFileSync(file, 'utf8')]);
+  return hash('sha256', JSON.stringify([suite, adds, parts])).slice(0, 16);
+}
+
+async function addNode(context: string): Promise<void> {
+  cpSync(process.execPath, join(context, 'node'), { dereference: true });
+  await run('npm', ['pack', '--silent', '--pack-destination', context, NPM]);
+  await run('tar', [
+    '--directory',
+    context,
+    '--extract',
+    '--gzip',
+    '--file',
+    join(context, `${NPM.replace('@', '-')}.tgz`),
+  ]);
+  await run('mv', [join(context, 'package'), join(context, 'npm')]);
+}
