@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -96,7 +97,11 @@ test('Socket.IO over two instances: each event reaches each client, and one inst
       assert.equal(echoes[0].value, { text: 'é' });
       assert.equal([...new Set(echoes.map(({ instance }) => instance))].sort(), ['backend-1', 'backend-2']);
 
-      const numbers: number[] = [];
+      const twice = { id: randomUUID(), text: 'sent again, because the acknowledgement was lost' };
+      const [first, second] = [clients[0]!.socket, clients[1]!.socket];
+      assert.equal(await first.emitWithAck('publish', twice), { number: 1 });
+      assert.equal(await second.emitWithAck('publish', twice), { number: 1 });
+      const numbers = [1];
       const publishers = clients.slice(0, 4).map(async client => {
         while (publishing) {
           numbers.push(await client.publish('news'));

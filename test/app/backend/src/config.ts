@@ -45,7 +45,7 @@ export function readConfig(env = process.env) {
     // How long after SIGTERM connections are still accepted: the load balancer needs that long to notice.
     lingerMs: count('SHUTDOWN_LINGER_MS', 3_000),
     // Below stop_grace_period, so that a shutdown that hangs says so before it's killed.
-    shutdownTimeoutMs: count('SHUTDOWN_TIMEOUT_MS', 25_000),
+    shutdownTimeoutMs: count('SHUTDOWN_TIMEOUT_MS', 35_000),
     crashAfterRequests: count('CRASH_AFTER_REQUESTS', 300),
     errorsAfterSeconds: count('ERRORS_AFTER_SECONDS', 60),
   };
