@@ -52,12 +52,11 @@ export const officialImages = (): string[] => [
   ),
 ];
 
-/** Lays out the files of a stack with an .env file, and starts nothing. The copy goes when the process ends. */
+/** Lays out the files of a stack with an .env file. All that it comes to run goes when this process ends. */
 export async function layOut(environment: Environment, overrides: Record<string, string> = {}): Promise<Stack> {
   const engine = await ensureEngine();
   const app = `t${randomBytes(4).toString('hex')}`;
   const directory = mkdtempSync(join(tmpdir(), `${app}-`));
-  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   const file = `docker-compose.${environment}.yml`;
   for (const path of [...FILES, file]) cpSync(join(ROOT, path), join(directory, path), { recursive: true });
   for (const path of ['backups', 'logs', 'state']) mkdirSync(join(directory, path));
@@ -86,6 +85,12 @@ export async function layOut(environment: Environment, overrides: Record<string,
 
   const options = { env: engine.env, cwd: directory };
   const compose = ['compose', '-f', file, '--env-file', `.env.${environment}`];
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+  process.once('exit', () => {
+    const down = ['--profile', '*', 'down', '--volumes', '--remove-orphans', '--timeout', '1'];
+    spawnSync('docker', [...compose, ...down], { ...options, stdio: 'ignore' });
+    rmSync(directory, { recursive: true, force: true });
+  });
   const container = (service: string) => `${app}-${service}-${environment}`;
   return {
     engine, environment, app, directory, variables, domain, httpPort, httpsPort, ca: '', container,
@@ -95,28 +100,17 @@ export async function layOut(environment: Environment, overrides: Record<string,
   };
 }
 
-/** A running stack with migrated database; it is gone when the process ends, however that comes about. */
+/** A running stack with a migrated database. */
 export async function startStack(environment: Environment = 'production'): Promise<Stack> {
   const engine = await ensureEngine();
   await ensureImages(engine, officialImages());
   const images = await ensureApp(engine);
   const stack = await layOut(environment, images);
-  process.once('exit', () => tearDown(stack));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
   await stack.compose('up', '--detach', '--wait', '--wait-timeout', '180', 'postgres', 'redis');
   await stack.compose('run', '--rm', '--no-deps', 'backend-1', 'node', 'src/migrate.ts', 'deploy');
   await stack.compose('up', '--detach', '--wait', '--wait-timeout', '180');
   const { stdout } = await stack.exec('nginx', 'cat', '/etc/nginx/certificates/fullchain.pem');
   return { ...stack, ca: stdout };
-}
-
-function tearDown(stack: Stack): void {
-  const down = ['compose', '-f', `docker-compose.${stack.environment}.yml`, '--env-file', `.env.${stack.environment}`];
-  spawnSync('docker', [...down, '--profile', '*', 'down', '--volumes', '--remove-orphans', '--timeout', '1'], {
-    cwd: stack.directory,
-    env: stack.engine.env,
-    stdio: 'ignore',
-  });
 }
 
 /** Compose takes what stands between single quotes as it is. */
