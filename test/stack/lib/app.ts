@@ -11,7 +11,8 @@ export async function ensureApp(engine: Engine, version = 'v1') {
   const backend = `reference-backend:${version}`;
   const frontend = `reference-frontend:${version}`;
   const directory = join(APP, 'backend');
-  if (!existsSync(join(directory, 'node_modules'))) await run('npm', ['ci', '--omit=dev'], { cwd: directory });
+  if (!existsSync(join(directory, 'node_modules')))
+    await run('npm', ['ci', '--omit=dev'], { cwd: directory });
   const build = (tag: string, args: string[]) =>
     run('docker', ['build', '--quiet', '--tag', tag, ...args], { env: engine.env });
   await build(backend, ['--build-arg', `APP_VARIANT=${version}`, directory]);

@@ -35,6 +35,8 @@ export interface Stack {
   container(service: string): string;
   compose(...args: string[]): Promise<string>;
   docker(...args: string[]): Promise<string>;
+  /** Commands for docker that remove what else a test starts, when this process ends. */
+  atExit(...commands: string[][]): void;
   /** Runs a command in a service's container and gives what came of it, whatever the exit code. */
   exec(service: string, ...command: string[]): Promise<Result>;
 }
@@ -45,15 +47,18 @@ const FILES = ['nginx', 'scripts', 'Dockerfile', '.dockerignore', 'package.json'
 export const officialImages = (): string[] => [
   ...new Set(
     ['production', 'staging'].flatMap(name =>
-      [...readFileSync(join(ROOT, `docker-compose.${name}.yml`), 'utf8').matchAll(/^ +image: ([^$\s]+)$/gm)].map(
-        match => match[1]!,
-      ),
+      [
+        ...readFileSync(join(ROOT, `docker-compose.${name}.yml`), 'utf8').matchAll(/^ +image: ([^$\s]+)$/gm),
+      ].map(match => match[1]!),
     ),
   ),
 ];
 
 /** Lays out the files of a stack with an .env file. All that it comes to run goes when this process ends. */
-export async function layOut(environment: Environment, overrides: Record<string, string> = {}): Promise<Stack> {
+export async function layOut(
+  environment: Environment,
+  overrides: Record<string, string> = {},
+): Promise<Stack> {
   const engine = await ensureEngine();
   const app = `t${randomBytes(4).toString('hex')}`;
   const directory = mkdtempSync(join(tmpdir(), `${app}-`));
@@ -61,7 +66,7 @@ export async function layOut(environment: Environment, overrides: Record<string,
   for (const path of [...FILES, file]) cpSync(join(ROOT, path), join(directory, path), { recursive: true });
   for (const path of ['backups', 'logs', 'state']) mkdirSync(join(directory, path));
 
-  const [httpPort, httpsPort] = await freePorts(2) as [number, number];
+  const [httpPort, httpsPort] = (await freePorts(2)) as [number, number];
   const password = `p@ss w"o'rd\\#$$1-${randomBytes(8).toString('hex')}`;
   const domain = environment === 'production' ? 'neurmatic.com' : 'staging.neurmatic.com';
   const database = `${app}_${environment}`;
@@ -85,17 +90,30 @@ export async function layOut(environment: Environment, overrides: Record<string,
 
   const options = { env: engine.env, cwd: directory };
   const compose = ['compose', '-f', file, '--env-file', `.env.${environment}`];
+  const removals: string[][] = [];
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
   process.once('exit', () => {
     const down = ['--profile', '*', 'down', '--volumes', '--remove-orphans', '--timeout', '1'];
-    spawnSync('docker', [...compose, ...down], { ...options, stdio: 'ignore' });
+    // Twice: a container holds on to the stack's networks, and the stack to a network of a test.
+    for (const args of [...removals, [...compose, ...down], ...removals])
+      spawnSync('docker', args, { ...options, stdio: 'ignore' });
     rmSync(directory, { recursive: true, force: true });
   });
   const container = (service: string) => `${app}-${service}-${environment}`;
   return {
-    engine, environment, app, directory, variables, domain, httpPort, httpsPort, ca: '', container,
+    engine,
+    environment,
+    app,
+    directory,
+    variables,
+    domain,
+    httpPort,
+    httpsPort,
+    ca: '',
+    container,
     compose: (...args) => run('docker', [...compose, ...args], options),
     docker: (...args) => run('docker', args, options),
+    atExit: (...commands) => removals.push(...commands),
     exec: (service, ...command) => attempt('docker', ['exec', container(service), ...command], options),
   };
 }
