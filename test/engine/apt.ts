@@ -13,11 +13,10 @@ import { attempt, run, say } from './process.ts';
 export const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /** Can this process install Debian packages? If not: why not. */
-export function whyNoPackages(): string | undefined {
-  const os = osRelease();
+export function whyNoPackages(os = osRelease(), uid = process.getuid?.()): string | undefined {
   if (os.ID !== 'debian') return `this is not Debian, but ${os.PRETTY_NAME ?? process.platform}`;
   if (Number(os.VERSION_ID ?? 99) < 12) return `this is Debian ${os.VERSION_ID}, older than 12`;
-  if (process.getuid?.() !== 0) return 'this process is not root';
+  if (uid !== 0) return 'this process is not root';
   return undefined;
 }
 

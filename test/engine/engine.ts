@@ -30,6 +30,8 @@ const INSTALLED = ['runc', 'iptables', 'tini', 'libsystemd0', 'ca-certificates']
 
 const HOME = join(CACHE, 'engine');
 const PROGRAMS = join(HOME, SUITE);
+const PLUGINS = join(PROGRAMS, 'usr/libexec/docker/cli-plugins');
+const LOCK = `${daemon.RUN}/lock`;
 
 const REMEDY =
   'Install Docker Engine 25 or newer with Compose v2 and buildx (Debian 13: apt-get install docker.io docker-cli ' +
@@ -51,28 +53,25 @@ export async function ensureEngine(): Promise<Engine> {
         `because ${obstacle}.\n${REMEDY}`,
     );
   }
-  return withLock(`${daemon.RUN}/lock`, async () => {
-    if (!daemon.pid()) {
-      say(`No Docker engine: ${found.why}. Starting one in ${HOME}`);
-      await install(INSTALLED);
-      mkdirSync(HOME, { recursive: true });
-      await unpack(SUITE, UNPACKED, PROGRAMS);
-      const plugins = join(PROGRAMS, 'usr/libexec/docker/cli-plugins');
-      mkdirSync(join(HOME, 'config'), { recursive: true });
-      writeFileSync(join(HOME, 'config/config.json'), JSON.stringify({ cliPluginsExtraDirs: [plugins] }));
-      await daemon.start(join(HOME, 'data'), ownEnvironment());
-      say(`A Docker engine answers on ${daemon.SOCKET}`);
-    }
-    const silent = await failing(['version'], ownEnvironment());
-    if (silent)
-      throw new Error(`The engine of the tests is stuck: ${silent}\nEnd it: test/engine/engine.ts stop`);
-    return { env: ownEnvironment(), own: true };
+  return withLock(LOCK, async () => {
+    const running = daemon.pid();
+    if (!running) say(`No Docker engine: ${found.why}. Starting one in ${HOME}`);
+    await install(INSTALLED);
+    mkdirSync(join(HOME, 'config'), { recursive: true });
+    await unpack(SUITE, UNPACKED, PROGRAMS);
+    writeFileSync(join(HOME, 'config/config.json'), JSON.stringify({ cliPluginsExtraDirs: [PLUGINS] }));
+    const env = ownEnvironment();
+    if (!running) await daemon.start(join(HOME, 'data'), env);
+    const why = (await failing(['version'], env)) ?? (await failing(['compose', 'version'], env));
+    if (why) throw new Error(`The engine of the tests won't do: ${why}\nEnd it: test/engine/engine.ts stop`);
+    if (!running) say(`A Docker engine answers on ${daemon.SOCKET}`);
+    return { env, own: true };
   });
 }
 
 /** Ends the engine that `ensureEngine` started, with all that runs in it. False: there was none. */
 export function stopEngine(): Promise<boolean> {
-  return withLock(`${daemon.RUN}/lock`, () => daemon.stop(ownEnvironment()));
+  return withLock(LOCK, () => daemon.stop(ownEnvironment()));
 }
 
 /**
@@ -84,7 +83,7 @@ async function ambient(): Promise<{ engine?: Engine; why: string }> {
   const { code, stdout } = await attempt('docker', inspect);
   if (code === 127) return { why: 'there is no docker command' };
   const host = stdout.trim();
-  if (host === daemon.SOCKET) return { why: 'DOCKER_HOST names the engine of the tests' };
+  if (host === daemon.SOCKET) return { why: 'DOCKER_HOST names that of the tests, which is not running' };
   if (!host.startsWith('unix://')) return { why: `docker is set to an engine elsewhere, ${host}` };
   const silent = await failing(['version'], process.env);
   if (silent) return { why: silent };
@@ -110,10 +109,11 @@ async function tooOld(env: NodeJS.ProcessEnv): Promise<string | undefined> {
 }
 
 function ownEnvironment(): NodeJS.ProcessEnv {
-  const path = ['usr/bin', 'usr/sbin'].map(dir => join(PROGRAMS, dir)).join(':');
+  const programs = ['usr/bin', 'usr/sbin'].map(dir => join(PROGRAMS, dir));
+  const rest = (process.env.PATH ?? '').split(':').filter(dir => !programs.includes(dir));
   return {
     ...process.env,
-    PATH: `${path}:${process.env.PATH}`,
+    PATH: [...programs, ...rest].join(':'),
     DOCKER_HOST: daemon.SOCKET,
     DOCKER_CONFIG: join(HOME, 'config'),
   };

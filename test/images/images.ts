@@ -5,11 +5,22 @@
  * carries a label with the hash of all that it was made from, so the next run takes it as it is.
  */
 import { hash } from 'node:crypto';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { whyNoPackages } from '../engine/apt.ts';
 import { CACHE, type Engine } from '../engine/engine.ts';
 import { attempt, run, say, withLock } from '../engine/process.ts';
-import { ensureBase, LABEL } from './base.ts';
+import { ensureBase, LABEL, label } from './base.ts';
 
 interface StandIn {
   /** The references that it can stand in for, with the version in a group. */
@@ -71,21 +82,16 @@ export async function ensureImages(engine: Engine, refs: string[]): Promise<void
       if (present === '' || (present && present === wanted)) continue;
       const refusal = await pull(engine, ref);
       if (!refusal) continue;
-      if (!standIn || !wanted) {
-        throw new Error(
-          `There is no image ${ref}: ${refusal}\nNor is there a stand-in for it: test/images/images.ts`,
-        );
+      const obstacle = whyNoPackages();
+      if (!standIn || !wanted || obstacle) {
+        const why = standIn
+          ? `a stand-in can't be built because ${obstacle}`
+          : 'test/images has no stand-in for it';
+        throw new Error(`There is no image ${ref}: ${refusal}\nPull it, or load it with docker load; ${why}`);
       }
       await build(engine, ref, standIn, wanted);
     }
   });
-}
-
-/** The label's value, '' if the image has none, undefined if there is no such image. */
-async function label(engine: Engine, ref: string): Promise<string | undefined> {
-  const format = `{{with .Config.Labels}}{{index . "${LABEL}"}}{{end}}`;
-  const { code, stdout } = await attempt('docker', ['image', 'inspect', '--format', format, ref], engine);
-  return code === 0 ? stdout.trim() : undefined;
 }
 
 /** Why the image can't be pulled, or undefined: it was. */
@@ -99,7 +105,7 @@ async function pull(engine: Engine, ref: string): Promise<string | undefined> {
 }
 
 async function build(engine: Engine, ref: string, standIn: StandIn, wanted: string): Promise<void> {
-  const { directory, suite, prepare, version } = standIn;
+  const { directory, suite, prepare } = standIn;
   const base = await ensureBase(engine, suite);
   say(`Building a stand-in for ${ref} from Debian ${suite}`);
   mkdirSync(CACHE, { recursive: true });
@@ -109,6 +115,8 @@ async function build(engine: Engine, ref: string, standIn: StandIn, wanted: stri
     await prepare?.(context);
     const args = ['--build-arg', `BASE=${base}`, '--label', `${LABEL}=${wanted}`, '--tag', ref];
     await run('docker', ['build', '--progress', 'plain', ...args, context], engine);
+    // The one that this one replaces has no name any more.
+    await run('docker', ['image', 'prune', '--force', '--filter', `label=${LABEL}`], engine);
   } finally {
     rmSync(context, { recursive: true });
   }
@@ -141,13 +149,15 @@ function content({ directory, suite, adds = '' }: StandIn): string {
 async function addNode(context: string): Promise<void> {
   cpSync(process.execPath, join(context, 'node'), { dereference: true });
   await run('npm', ['pack', '--silent', '--pack-destination', context, NPM]);
-  await run('tar', [
-    '--directory',
-    context,
-    '--extract',
-    '--gzip',
-    '--file',
-    join(context, `${NPM.replace('@', '-')}.tgz`),
-  ]);
-  await run('mv', [join(context, 'package'), join(context, 'npm')]);
+  const archive = join(context, `${NPM.replace('@', '-')}.tgz`);
+  await run('tar', ['--directory', context, '--extract', '--gzip', '--file', archive]);
+  renameSync(join(context, 'package'), join(context, 'npm'));
+
+  // npm in the image reaches its packages the way npm on this machine does; Node itself stays as it is.
+  const registry = await run('npm', ['config', 'get', 'registry']);
+  const ca = await run('npm', ['config', 'get', 'cafile']);
+  const trusts = existsSync(ca);
+  writeFileSync(join(context, 'npm-ca.crt'), trusts ? readFileSync(ca) : '');
+  const cafile = trusts ? 'cafile=/usr/local/etc/npm-ca.crt\n' : '';
+  writeFileSync(join(context, 'npmrc'), `registry=${registry}\n${cafile}`);
 }

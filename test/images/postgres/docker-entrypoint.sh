@@ -2,7 +2,7 @@
 # Starts PostgreSQL the way the official image documents it: an empty PGDATA becomes a cluster made by the
 # POSTGRES_* variables and by the files of /docker-entrypoint-initdb.d; a cluster that is there is left alone.
 # Not kept: POSTGRES_INITDB_WALDIR, and users that /etc/passwd does not know.
-set -euo pipefail
+set -eo pipefail # without -u: init files that it sources may use what is unset
 
 log() {
   echo "docker-entrypoint: $*" >&2
@@ -21,9 +21,10 @@ from_file() {
   unset "$file_name"
 }
 
+# Runs SQL in database $1, given to standard input or as psql's arguments.
 sql() {
   PGHOST='' PGHOSTADDR='' psql --no-psqlrc --no-password --quiet -v ON_ERROR_STOP=1 \
-    --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" "$@"
+    --username "$POSTGRES_USER" --dbname "$1" "${@:2}"
 }
 
 make_cluster() {
@@ -41,16 +42,15 @@ make_cluster() {
 run_init_files() {
   local file
   for file in /docker-entrypoint-initdb.d/*; do
-    case $file in
-      *.sh | *.sql | *.sql.gz | *.sql.xz | *.sql.zst) log "runs $file" ;;
-      *) log "ignores $file" ;;
-    esac
+    [[ -e $file ]] || continue
+    log "$file"
     case $file in
       *.sh) if [[ -x $file ]]; then "$file"; else . "$file"; fi ;;
-      *.sql) sql --file "$file" ;;
-      *.sql.gz) gunzip --stdout "$file" | sql ;;
-      *.sql.xz) xz --decompress --stdout "$file" | sql ;;
-      *.sql.zst) zstd --decompress --stdout "$file" | sql ;;
+      *.sql) sql "$POSTGRES_DB" --file "$file" ;;
+      *.sql.gz) gunzip --stdout "$file" | sql "$POSTGRES_DB" ;;
+      *.sql.xz) xz --decompress --stdout "$file" | sql "$POSTGRES_DB" ;;
+      *.sql.zst) zstd --decompress --stdout "$file" | sql "$POSTGRES_DB" ;;
+      *) log 'ignored' ;;
     esac
   done
 }
@@ -62,7 +62,7 @@ fill_cluster() {
   if (($# > 0)); then arguments=$(printf '%q ' "$@"); fi
   pg_ctl --wait --options "$arguments -c listen_addresses=''" start
   if [[ $POSTGRES_DB != postgres ]]; then
-    POSTGRES_DB=postgres sql --set name="$POSTGRES_DB" <<<'CREATE DATABASE :"name"'
+    sql postgres --set name="$POSTGRES_DB" <<<'CREATE DATABASE :"name"'
   fi
   run_init_files
   pg_ctl --wait --mode fast stop

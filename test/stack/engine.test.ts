@@ -1,0 +1,93 @@
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { whyNoPackages } from '../engine/apt.ts';
+import { ensureEngine } from '../engine/engine.ts';
+import { attempt, run } from '../engine/process.ts';
+import { ensureImages } from '../images/images.ts';
+import { inSandbox } from '../images/sandbox.ts';
+
+const SCRIPT = join(import.meta.dirname, '../engine/engine.ts');
+const IMAGE = 'redis:7.0.15-bookworm';
+
+test('processes that ask for an engine at once get the same one', async () => {
+  const script = (...args: string[]) => attempt(SCRIPT, args, { cwd: '/' });
+  const [one, two] = await Promise.all([script('start'), script('start')]);
+  assert.is(one.code, 0, one.stderr);
+  assert.is(one.stdout, two.stdout);
+  assert.is((await script('env')).stdout, one.stdout);
+  const id = await run('sh', ['-c', 'eval "$("$0" env)" && docker info --format {{.ID}}', SCRIPT]);
+  assert.is(id, await run('docker', ['info', '--format', '{{.ID}}'], await ensureEngine()));
+});
+
+test('what it does not understand is refused', async () => {
+  for (const args of [[], ['restart'], ['start', '--now']]) {
+    assert.is((await attempt(SCRIPT, args)).code, 2, args.join(' '));
+  }
+});
+
+test('where none can be installed, it knows why', () => {
+  assert.is(whyNoPackages({ ID: 'debian', VERSION_ID: '12' }, 0), undefined);
+  assert.is(whyNoPackages({ ID: 'debian' }, 0), undefined);
+  assert.match(whyNoPackages({ ID: 'debian', VERSION_ID: '12' }, 1000) ?? '', /not root/);
+  assert.match(whyNoPackages({ ID: 'debian', VERSION_ID: '11' }, 0) ?? '', /Debian 11/);
+  assert.match(whyNoPackages({ ID: 'ubuntu', PRETTY_NAME: 'Ubuntu 22.04' }, 0) ?? '', /Ubuntu 22.04/);
+});
+
+test('it runs Compose stacks with health checks and internal networks', () =>
+  inSandbox(IMAGE, async box => {
+    const redis = {
+      image: IMAGE,
+      networks: ['data'],
+      healthcheck: {
+        test: ['CMD', 'redis-cli', 'ping'],
+        interval: '30s',
+        start_period: '30s',
+        start_interval: '1s',
+      },
+    };
+    const client = {
+      image: IMAGE,
+      networks: ['data'],
+      depends_on: { redis: { condition: 'service_healthy' } },
+    };
+    const services = { redis, client: { ...client, command: ['redis-cli', '-h', 'redis', 'ping'] } };
+    const file = box.file(
+      'compose.yml',
+      JSON.stringify({ services, networks: { data: { internal: true } } }),
+    );
+    const compose = (...args: string[]) =>
+      box.docker('compose', '--project-name', box.id, '--file', file, ...args);
+    try {
+      assert.match(await compose('run', '--rm', '--quiet-pull', 'client'), /PONG/);
+      assert.match(await compose('ps', '--format', '{{.Service}} {{.Health}}'), /^redis healthy$/m);
+    } finally {
+      await compose('down', '--volumes', '--timeout', '1');
+    }
+  }));
+
+test('an image that is there stays as it is, and one that can be had nowhere is named', () =>
+  inSandbox(IMAGE, async box => {
+    const id = () => box.docker('image', 'inspect', '--format', '{{.Id}}', IMAGE);
+    const before = await id();
+    await ensureImages(box.engine, [IMAGE, IMAGE]);
+    assert.is(await id(), before);
+
+    // Nobody's label: as if pulled.
+    const real = 'redis:7.99.99-bookworm';
+    await run('sh', ['-c', 'tar --create --files-from /dev/null | docker import - "$0"', real], box.engine);
+    try {
+      await ensureImages(box.engine, [real]);
+      assert.is(await box.docker('image', 'inspect', '--format', '{{len .RootFS.Layers}}', real), '1');
+    } finally {
+      await box.docker('rmi', real);
+    }
+
+    const error = await ensureImages(box.engine, ['neurmatic-test/nowhere:1']).then(
+      () => '',
+      (thrown: Error) => thrown.message,
+    );
+    assert.match(error, /no image neurmatic-test\/nowhere:1.*\n.*test\/images/);
+  }));
+
+test.run();
