@@ -119,10 +119,17 @@ test('answers that differ by Origin are kept apart', () =>
 
 test('of many clients that miss at once, one asks the application', () =>
   withPuppet(async () => {
-    const answers = await Promise.all(Array.from({ length: 30 }, () => get('/api/v1/locked?wait=300')));
+    const answers = await Promise.all(Array.from({ length: 30 }, () => get('/api/v1/locked?wait=40')));
     const counts = new Set(answers.map(({ body }) => JSON.parse(body).count));
     assert.is(counts.size, 1);
     assert.is(answers.filter(({ headers }) => headers['x-cache-status'] === 'MISS').length, 1);
+  }));
+
+test('what may not be kept is not waited for: those who ask at once are answered at once', () =>
+  withPuppet(async () => {
+    const path = '/api/v1/unkept?wait=2000&header=Cache-Control:no-store';
+    const answers = await Promise.all(Array.from({ length: 30 }, () => get(path)));
+    assert.is(Math.max(...answers.map(({ body }) => JSON.parse(body).most)), 30);
   }));
 
 test('an expired answer is served while the application fails', () =>

@@ -8,7 +8,7 @@
  *   ?wait=100             milliseconds until it answers
  *   ?size=5000            bytes of the body's padding
  *
- * The body is JSON: how many requests have come so far, and what the last one was.
+ * The body is JSON: how many requests have come so far, the most that were open at once, and what this one was.
  */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,11 +17,15 @@ import type { Stack } from './stack.ts';
 const PUPPET = `
   const http = require('node:http');
   let count = 0;
+  let inFlight = 0;
+  let most = 0;
   http.createServer((request, response) => {
     const { searchParams } = new URL(request.url, 'http://puppet');
     count++;
+    most = Math.max(most, ++inFlight);
     request.resume();
     setTimeout(() => {
+      inFlight--;
       response.statusCode = Number(searchParams.get('status') ?? 200);
       response.setHeader('Content-Type', searchParams.get('type') ?? 'application/json');
       for (const header of searchParams.getAll('header')) {
@@ -29,7 +33,7 @@ const PUPPET = `
         response.appendHeader(name, value);
       }
       const padding = 'x'.repeat(Number(searchParams.get('size') ?? 0));
-      response.end(JSON.stringify({ count, method: request.method, headers: request.headers, padding }));
+      response.end(JSON.stringify({ count, most, method: request.method, headers: request.headers, padding }));
     }, Number(searchParams.get('wait') ?? 0));
   }).listen(3000);
 `;
