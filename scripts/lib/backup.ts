@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { compressorVersion, decode, dumpPipeline, globalsPipeline, writingFile } from './artifact.ts';
 import { localBackups, newestFirst } from './catalog.ts';
 import type { Config } from './config.ts';
+import { ICU_LOCALE } from './database.ts';
 import { OperationalError } from './errors.ts';
 import { freeSpace, PARTIAL, privateDirectory, publish, sha256, sizeOf, sync, writeWhole } from './files.ts';
 import { interrupt } from './interrupt.ts';
@@ -29,6 +30,7 @@ import {
 } from './postgres.ts';
 import { enoughSpace, preflight } from './preflight.ts';
 import { withProgress } from './progress.ts';
+import { readProperties } from './properties.ts';
 import { countRows, totalRows } from './tables.ts';
 import { count, plural } from './text.ts';
 
@@ -141,22 +143,12 @@ async function dump(config: Config, plan: BackupPlan, format: Format, artifact: 
     await session.execute('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     await session.execute('SET LOCAL row_security = off'); // an error rather than rows left out
     const [snapshot] = await session.query<{ id: string }>('SELECT pg_export_snapshot() AS id');
-    const facts = await describeDatabase(session.query);
-    let size = 0;
-    const measure = () => {
-      sizeOf(artifact + PARTIAL).then(
-        bytes => {
-          size = bytes ?? 0;
-        },
-        () => {},
-      );
-      return size;
-    };
+    const facts = await describeDatabase(session.query, database);
+    const measure = () => statSync(artifact + PARTIAL, { throwIfNoEntry: false })?.size ?? 0;
     const command = producer(postgres, dumpPipeline(database, format, snapshot!.id));
-    await withProgress({ label: 'Dumping', measure, total: plan.estimate }, async () => {
-      await writingFile(command, artifact + PARTIAL, { purpose: `dump ${database}` });
-      size = (await sizeOf(artifact + PARTIAL))!;
-    });
+    await withProgress({ label: 'Dumping', measure, total: plan.estimate }, () =>
+      writingFile(command, artifact + PARTIAL, { purpose: `dump ${database}` }),
+    );
     await writingFile(producer(postgres, globalsPipeline()), globals + PARTIAL, {
       purpose: 'dump roles and settings',
     });
@@ -171,22 +163,23 @@ async function dump(config: Config, plan: BackupPlan, format: Format, artifact: 
 }
 
 /** What a manifest says of the database beside its rows. */
-async function describeDatabase(query: Query) {
+async function describeDatabase(query: Query, name: string) {
   const [database] = await query<{
     snapshotAt: string;
     encoding: string;
     collate: string;
     ctype: string;
+    icuLocale: string | null;
     databaseBytes: number;
     largeObjects: number;
     migrations: boolean;
   }>(`SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "snapshotAt",
-      pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype,
-      pg_database_size(oid) AS "databaseBytes",
+      pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype, ${ICU_LOCALE},
+      pg_database_size(d.oid) AS "databaseBytes",
       (SELECT count(*) FROM pg_largeobject_metadata) AS "largeObjects",
       to_regclass('public._prisma_migrations') IS NOT NULL AS migrations
-    FROM pg_database WHERE datname = current_database()`);
-  const { encoding, collate, ctype, migrations, ...rest } = database!;
+    FROM pg_database d WHERE datname = current_database()`);
+  const { encoding, collate, ctype, icuLocale, migrations, ...rest } = database!;
   const extensions = await query<{ name: string; version: string }>(
     'SELECT extname AS name, extversion AS version FROM pg_extension ORDER BY extname',
   );
@@ -194,7 +187,13 @@ async function describeDatabase(query: Query) {
     ? await query<{ name: string }>(`SELECT migration_name AS name FROM public._prisma_migrations
         WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY finished_at DESC, migration_name DESC LIMIT 1`)
     : [];
-  return { ...rest, server: { encoding, collate, ctype }, extensions, migrationHead: head?.name ?? null };
+  return {
+    ...rest,
+    server: { encoding, collate, ctype, icuLocale },
+    properties: await readProperties(query, name),
+    extensions,
+    migrationHead: head?.name ?? null,
+  };
 }
 
 async function verify({ postgres }: Config, format: Format, artifact: string, globals: string) {

@@ -74,6 +74,9 @@ const schema = z.object({
 
 type Variables = z.infer<typeof schema>;
 
+/** The names of all variables that scripts read. */
+export const VARIABLES: string[] = Object.keys(schema.shape);
+
 /** How PostgreSQL is reached: by `docker exec` into `container`, or by the client programs of this host. */
 export interface Postgres {
   user: string;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Config, Environment } from './config.ts';
 import { ENVIRONMENTS } from './config.ts';
 import { messageOf, verificationError } from './errors.ts';
+import { propertiesSchema } from './properties.ts';
 import { stamp } from './text.ts';
 
 export type Format = 'plain' | 'custom';
@@ -29,7 +30,14 @@ const schema = z.object({
   format: z.enum(['plain', 'custom']),
   artifact: file,
   globals: file,
-  server: z.object({ version: z.string(), encoding: z.string(), collate: z.string(), ctype: z.string() }),
+  server: z.object({
+    version: z.string(),
+    encoding: z.string(),
+    collate: z.string(),
+    ctype: z.string(),
+    icuLocale: z.string().nullable(),
+  }),
+  properties: propertiesSchema,
   tools: z.object({ pgDump: z.string(), compressor: z.string() }),
   databaseBytes: z.int().nonnegative(),
   tables: z.array(z.object({ schema: z.string(), name: z.string(), rows: z.int().nonnegative() })),

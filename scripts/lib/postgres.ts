@@ -74,6 +74,12 @@ const PSQL = [
   '--no-password',
 ];
 
+/*
+ * Of sessions in which this process and the server exchange names: without it they have the database's own
+ * encoding. Dumps and loads keep that one, which cannot fail.
+ */
+const TEXT = '-c client_encoding=UTF8';
+
 /** A query as one that returns its rows as JSON, the only form in which any name and value survives psql. */
 function asJson(sql: string): string {
   return `SELECT coalesce(json_agg(q), '[]') FROM (${sql}) AS q`;
@@ -107,7 +113,8 @@ export function execute(
   sql: string,
   { timeout = Number.POSITIVE_INFINITY, ...options }: ExecuteOptions,
 ): Promise<string> {
-  const { argv, env } = client(postgres, [...PSQL, `--dbname=${toDatabase(database)}`, `--command=${sql}`]);
+  const psql = [...PSQL, `--dbname=${toDatabase(database)}`, `--command=${sql}`];
+  const { argv, env } = client(postgres, psql, TEXT);
   return run(argv, { env, timeout, ...options });
 }
 
@@ -121,7 +128,7 @@ export interface Session {
 
 /** Opens a session of psql that reads statements from a pipe. It ends with this process. */
 export function openSession(postgres: Postgres, database: string): Session {
-  const { argv, env } = client(postgres, [...PSQL, `--dbname=${toDatabase(database)}`]);
+  const { argv, env } = client(postgres, [...PSQL, `--dbname=${toDatabase(database)}`], TEXT);
   const psql = $({ env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe', 'pipe'] })`${argv}`;
   const child = psql.child!;
   const input = child.stdin!;

@@ -4,8 +4,8 @@ import { bytes, duration } from './text.ts';
 export interface Progress {
   /** What is going on, as a participle: `Dumping`. */
   label: string;
-  /** Bytes done so far; called a few times a second. */
-  measure: () => number;
+  /** Bytes done so far; called a few times a second on a terminal. */
+  measure: () => number | Promise<number>;
   /** Bytes in all, if known or estimated. */
   total?: number;
 }
@@ -34,14 +34,21 @@ export async function withProgress<T>(progress: Progress, work: () => Promise<T>
   const started = performance.now();
   const elapsed = () => (performance.now() - started) / 1000;
   if (!process.stderr.isTTY) log.info(`${label} …${total ? ` about ${bytes(total)}` : ''}`);
-  const timer = setInterval(() => log.status(progressLine(progress, measure(), elapsed())), 200);
+  let over = false;
+  const show = async () => {
+    const done = await measure();
+    if (over) return;
+    log.status(progressLine(progress, done, elapsed()));
+    setTimeout(show, 200).unref();
+  };
+  if (process.stderr.isTTY) void show();
   try {
     const result = await work();
-    clearInterval(timer);
-    log.done(`${label}: ${bytes(measure())} in ${duration(elapsed())}`);
+    over = true;
+    log.done(`${label}: ${bytes(await measure())} in ${duration(elapsed())}`);
     return result;
   } finally {
-    clearInterval(timer);
+    over = true;
     log.status('');
   }
 }

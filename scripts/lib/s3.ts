@@ -1,4 +1,5 @@
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { pipeline as pipe } from 'node:stream/promises';
 import {
   DeleteObjectCommand,
@@ -10,28 +11,16 @@ import {
   S3Client,
   type S3ServiceException,
 } from '@aws-sdk/client-s3';
-import { Upload } from '@aws-sdk/lib-storage';
 import type { S3Settings } from './config.ts';
 import { Exit, messageOf, OperationalError, verificationError } from './errors.ts';
 import { sizeOf } from './files.ts';
 import { interrupt, sleep } from './interrupt.ts';
+import { partSize, uploadParts } from './multipart.ts';
 import { bytes } from './text.ts';
 
-const MIB = 1024 * 1024;
 /** Tries of one request, 0.1 to 20 s apart, doubling: rides out half a minute of a store's bad weather. */
 const ATTEMPTS = 8;
 const SECONDS_WITHOUT_AN_ANSWER = 60;
-/** Twice this and the part size is what an upload keeps in memory. */
-const PARTS_AT_ONCE = 2;
-
-/**
- * The size of an upload's parts in bytes: stores take 10,000 parts, some only 1,000, and 5 MiB at least.
- * https://www.scaleway.com/en/docs/object-storage/ (limits)
- */
-export function partSize(size: number): number {
-  return Math.max(16 * MIB, Math.ceil(size / 900 / MIB) * MIB);
-}
-
 export interface StoredObject {
   key: string;
   bytes: number;
@@ -61,7 +50,7 @@ export class Store {
   }
 
   key(name: string): string {
-    return `${this.settings.prefix}/${name}`;
+    return this.settings.prefix ? `${this.settings.prefix}/${name}` : name;
   }
 
   /** @returns the address as people write it: `s3://bucket/prefix/name` */
@@ -73,7 +62,10 @@ export class Store {
   async probe(): Promise<void> {
     const Key = this.key('.write-probe');
     await this.#do('write to', '.write-probe', () =>
-      this.#client.send(new PutObjectCommand({ ...this.#bucket, Key, Body: '' }), ABORTABLE),
+      this.#client.send(
+        new PutObjectCommand({ ...this.#bucket, Key, Body: 'a write probe; it may be deleted\n' }),
+        ABORTABLE,
+      ),
     );
     // A key that may write but not delete is good practice; it only means that retention is the store's.
     await this.#client.send(new DeleteObjectCommand({ ...this.#bucket, Key }), ABORTABLE).catch(() => {});
@@ -90,30 +82,22 @@ export class Store {
     progress: (sent: number) => void = () => {},
   ): Promise<void> {
     const size = (await sizeOf(path)) ?? 0;
-    const upload = new Upload({
-      client: this.#client,
-      params: {
-        ...this.#bucket,
-        Key: this.key(name),
-        Body: createReadStream(path, { highWaterMark: MIB }),
-        ContentLength: size,
-        Metadata: metadata,
-        StorageClass: this.settings.storageClass as 'STANDARD_IA',
-        ServerSideEncryption: this.settings.sse,
-        SSEKMSKeyId: this.settings.kmsKeyId,
-      },
-      partSize: partSize(size),
-      queueSize: PARTS_AT_ONCE,
-      leavePartsOnError: false,
+    const object = {
+      ...this.#bucket,
+      Key: this.key(name),
+      Metadata: metadata,
+      StorageClass: this.settings.storageClass as 'STANDARD_IA',
+      ServerSideEncryption: this.settings.sse,
+      SSEKMSKeyId: this.settings.kmsKeyId,
+    };
+    await this.#do('upload to', name, async () => {
+      if (size > partSize(size)) {
+        await uploadParts(this.#client, object, path, size, { signal: interrupt, progress });
+      } else {
+        await this.#client.send(new PutObjectCommand({ ...object, Body: await readFile(path) }), ABORTABLE);
+        progress(size);
+      }
     });
-    upload.on('httpUploadProgress', ({ loaded }) => progress(loaded ?? 0));
-    const abort = () => void upload.abort();
-    interrupt.addEventListener('abort', abort, { once: true });
-    try {
-      await this.#do('upload to', name, () => upload.done());
-    } finally {
-      interrupt.removeEventListener('abort', abort);
-    }
     const head = await this.head(name);
     if (head?.ContentLength !== size || head.Metadata?.sha256 !== metadata.sha256) {
       throw new OperationalError(
@@ -206,7 +190,7 @@ export class Store {
         ),
       );
       for (const { Key, Size } of page.Contents ?? []) {
-        found.push({ key: Key!.slice(this.settings.prefix.length + 1), bytes: Size ?? 0 });
+        found.push({ key: Key!.slice(this.key('').length), bytes: Size ?? 0 });
       }
       ContinuationToken = page.IsTruncated ? page.NextContinuationToken : undefined;
     } while (ContinuationToken);

@@ -33,6 +33,8 @@ export interface RunOptions {
   stdin?: number | 'lifeline';
   /** A file descriptor for bulk output. Default: returned as text. */
   stdout?: number;
+  /** Show stderr as it comes, for scripts that report to people. Default: kept, for the error's message. */
+  stderr?: 'inherit';
   /** Seconds until the command is ended. Default: 60. Bulk work passes Infinity and is watched by progress. */
   timeout?: number;
   /** What to do next if it fails. */
@@ -119,11 +121,20 @@ export async function start(
   argv: string[],
   options: RunOptions,
 ): Promise<{ stdout: string; stderr: string }> {
-  const { purpose, env = {}, stdin = 'ignore', stdout = 'pipe', timeout = 60, hint, cwd } = options;
+  const {
+    purpose,
+    env = {},
+    stdin = 'ignore',
+    stdout = 'pipe',
+    stderr = 'pipe',
+    timeout = 60,
+    hint,
+    cwd,
+  } = options;
   if (!options.evenInterrupted && interrupt.aborted) throw interrupt.reason;
   const process_ = $({
     env: { ...process.env, ...env },
-    stdio: [stdin === 'lifeline' ? 'pipe' : stdin, stdout, 'pipe', 'pipe'],
+    stdio: [stdin === 'lifeline' ? 'pipe' : stdin, stdout, stderr, 'pipe'],
     ...(cwd ? { cwd } : {}),
   })`${argv}`;
   const child = process_.child!;

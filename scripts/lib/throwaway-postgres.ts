@@ -119,7 +119,8 @@ async function startProcess(programs: string, password: string): Promise<Throwaw
     await service?.stop(signal);
     service = undefined;
   };
-  const asOwner = await unprivileged(directory);
+  const owner = await unprivilegedUser();
+  const asOwner = owner ? ['setpriv', `--reuid=${owner.uid}`, `--regid=${owner.gid}`, '--clear-groups'] : [];
   const log = openSync(`${directory}/server.log`, 'a', 0o600);
   const resume = async () => {
     const settings = [
@@ -144,7 +145,8 @@ async function startProcess(programs: string, password: string): Promise<Throwaw
     await rm(directory, { recursive: true, force: true });
   };
   try {
-    await writeFile(`${directory}/password`, password, { mode: 0o644 }); // in a directory of the owner's only
+    await writeFile(`${directory}/password`, password, { mode: 0o600 });
+    if (owner) for (const path of [directory, `${directory}/password`]) chownSync(path, owner.uid, owner.gid);
     const initdb = [
       `${programs}/initdb`,
       '-D',
@@ -183,14 +185,13 @@ async function startProcess(programs: string, password: string): Promise<Throwaw
   };
 }
 
-/** PostgreSQL refuses to run as root: the words before a command that make it somebody else's. */
-async function unprivileged(directory: string): Promise<string[]> {
-  if (process.getuid?.() !== 0) return [];
-  const owner = readFileSync('/etc/passwd', 'utf8').match(/^postgres:/m) ? 'postgres' : 'nobody';
-  const ids = await run(['sh', '-c', 'id -u "$0"; id -g "$0"', owner], { purpose: `find user ${owner}` });
+/** @returns whom the server runs as: PostgreSQL refuses root. Undefined: as whoever runs this. */
+async function unprivilegedUser(): Promise<{ uid: number; gid: number } | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const name = /^postgres:/m.test(readFileSync('/etc/passwd', 'utf8')) ? 'postgres' : 'nobody';
+  const ids = await run(['sh', '-c', 'id -u "$0"; id -g "$0"', name], { purpose: `find user ${name}` });
   const [uid, gid] = ids.split('\n').map(Number);
-  chownSync(directory, uid!, gid!);
-  return ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
+  return { uid: uid!, gid: gid! };
 }
 
 async function untilReady(postgres: Postgres, service: Service | undefined, logFile?: string): Promise<void> {

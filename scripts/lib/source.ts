@@ -1,0 +1,245 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { checkFile, decode } from './artifact.ts';
+import { type Backup, type Found, localBackups, newestFirst, storedBackups } from './catalog.ts';
+import type { Config, Postgres, S3Settings } from './config.ts';
+import { messageOf, OperationalError, usageError, verificationError } from './errors.ts';
+import { sizeOf } from './files.ts';
+import { log } from './log.ts';
+import {
+  type Format,
+  globalsName,
+  type Manifest,
+  manifestName,
+  parseArtifactName,
+  parseId,
+  parseManifest,
+} from './manifest.ts';
+import { programVersion, type ServerFacts } from './postgres.ts';
+import { withProgress } from './progress.ts';
+import type { Store } from './s3.ts';
+import { utc } from './text.ts';
+import { openStore } from './upload.ts';
+
+/** What is to be restored, before a byte of it is read. */
+export interface Source {
+  /** As people name it: an id or a file name. */
+  name: string;
+  format: Format;
+  /** Null: a dump made by something else, whose rows can't be compared. */
+  manifest: Manifest | null;
+  /** Where it lies; a store means that it is fetched first. */
+  directory: string | Store;
+  artifact: string;
+}
+
+/** A source whose files are on this host. */
+export interface LocalSource extends Source {
+  directory: string;
+}
+
+/**
+ * Finds a backup by what the operator typed: `latest`, an id, a path, or `s3://bucket/key`.
+ * @throws exit code 2 for a name that is none, 3 for a backup that is not whole
+ */
+export async function findSource(
+  config: Config,
+  wanted: string,
+  from: 'local' | 's3' | undefined,
+): Promise<Source> {
+  if (wanted.startsWith('s3://')) return stored(config, wanted);
+  if (wanted.includes('/') || existsSync(wanted)) return fromFile(resolve(wanted));
+  if (wanted !== 'latest' && !parseId(wanted)) {
+    throw usageError(
+      `${JSON.stringify(wanted)} is no backup’s id, no file and no s3:// address`,
+      'list-backups.ts shows the ids.',
+    );
+  }
+  const places: (() => Promise<{ found: Found[]; directory: string | Store }>)[] = [];
+  if (from !== 's3')
+    places.push(async () => ({ found: await localBackups(config), directory: config.backupDir }));
+  if (from !== 'local' && config.s3) {
+    const store = await openStore(config.s3);
+    places.push(async () => ({ found: await storedBackups(config, store), directory: store }));
+  }
+  if (places.length === 0)
+    throw usageError('S3 is not configured (S3_BUCKET is empty)', 'set S3_BUCKET, or use --from local.');
+  const problems: string[] = [];
+  const candidates: { backup: Backup; directory: string | Store }[] = [];
+  for (const place of places) {
+    try {
+      const { found, directory } = await place();
+      for (const backup of newestFirst(found)) {
+        if (wanted === 'latest' || backup.id === wanted) candidates.push({ backup, directory });
+      }
+      problems.push(
+        ...found
+          .filter(({ id, problem }) => id === wanted && problem)
+          .map(({ place, problem }) => `${place}: ${problem}`),
+      );
+    } catch (error) {
+      if (candidates.length === 0 && places.at(-1) === place) throw error;
+      log.warn(messageOf(error)); // the other place may have it
+    }
+  }
+  // The newest; the local copy of a backup that is in both places comes first and is no download.
+  const best = candidates.reduce<(typeof candidates)[number] | undefined>(
+    (a, b) => (a && a.backup.manifest.snapshotAt >= b.backup.manifest.snapshotAt ? a : b),
+    undefined,
+  );
+  if (best) {
+    const { manifest } = best.backup;
+    return {
+      name: manifest.id,
+      format: manifest.format,
+      manifest,
+      directory: best.directory,
+      artifact: manifest.artifact.name,
+    };
+  }
+  const what =
+    wanted === 'latest'
+      ? `there is no verified backup of ${config.postgres.database} (${config.environment})`
+      : `there is no whole backup ${wanted}`;
+  throw verificationError(
+    problems.length > 0 ? `${what}: ${problems.join('; ')}` : what,
+    'list-backups.ts shows what is there.',
+  );
+}
+
+async function stored(config: Config, address: string): Promise<Source> {
+  const [, bucket, key] = /^s3:\/\/([^/]+)\/(.+)$/.exec(address) ?? [];
+  if (!bucket || !key)
+    throw usageError(`${address} is no address of an object`, 'write s3://bucket/prefix/name.');
+  if (!config.s3)
+    throw usageError('S3 is not configured (S3_BUCKET is empty)', 'set S3_BUCKET, S3_ENDPOINT and the keys.');
+  const settings: S3Settings = { ...config.s3, bucket, prefix: dirname(key) === '.' ? '' : dirname(key) };
+  const store = await openStore(settings);
+  return describe(basename(key), store, async name =>
+    (await store.head(name)) ? store.text(name) : undefined,
+  );
+}
+
+async function fromFile(path: string): Promise<Source> {
+  if ((await sizeOf(path)) === undefined)
+    throw usageError(`there is no file ${path}`, 'list-backups.ts shows the backups.');
+  const directory = dirname(path);
+  return describe(basename(path), directory, async name => {
+    const manifest = join(directory, name);
+    return existsSync(manifest) ? readFile(manifest, 'utf8') : undefined;
+  });
+}
+
+/** A file named outright is taken without a manifest too, if it is a plain dump, which shows by itself that it is whole. */
+async function describe(
+  artifact: string,
+  directory: string | Store,
+  read: (name: string) => Promise<string | undefined>,
+): Promise<Source> {
+  const named = parseArtifactName(artifact);
+  if (!named)
+    throw usageError(`${artifact} is no dump that is known here`, 'give a .sql.gz or .dump.zst file.');
+  const text = await read(manifestName(named.id));
+  if (text !== undefined) {
+    const manifest = parseManifest(text, named.id);
+    return { name: named.id, format: named.format, manifest, directory, artifact };
+  }
+  if (named.format === 'custom') {
+    throw verificationError(
+      `${artifact} has no manifest beside it`,
+      `put ${manifestName(named.id)} beside it: only its checksum shows damage in this format.`,
+    );
+  }
+  log.warn(`${artifact} has no manifest: its checksum and rows can’t be compared with anything`);
+  return { name: artifact, format: named.format, manifest: null, directory, artifact };
+}
+
+/**
+ * Brings a source's files to this host, into an empty directory of its own that the caller removes.
+ * @param directory where files of earlier runs are removed first
+ */
+export async function fetchSource(source: Source, directory: string): Promise<LocalSource> {
+  if (typeof source.directory === 'string') return { ...source, directory: source.directory };
+  const store = source.directory;
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const total = source.manifest?.artifact.bytes;
+  let received = 0;
+  await withProgress({ label: 'Fetching', measure: () => received, ...(total ? { total } : {}) }, () =>
+    store.download(source.artifact, join(directory, source.artifact), now => {
+      received = now;
+    }),
+  );
+  if (source.manifest) {
+    const globals = globalsName(source.manifest.id);
+    await store.download(globals, join(directory, globals));
+  }
+  return { ...source, directory };
+}
+
+/**
+ * Reads all of a source and compares it with its manifest: sizes, checksums, every block.
+ * @throws exit code 3
+ */
+export async function checkSource(
+  postgres: Postgres,
+  { directory, artifact, format, manifest }: LocalSource,
+): Promise<void> {
+  const path = join(directory, artifact);
+  log.status(`Checking ${path}`);
+  if (manifest) {
+    await checkFile(path, manifest.artifact);
+    await checkFile(join(directory, manifest.globals.name), manifest.globals);
+  }
+  await decode(postgres, path, format);
+  log.done(
+    manifest
+      ? `checked ${artifact}: size, SHA-256, every block`
+      : `checked ${artifact}: every block, and its last line`,
+  );
+}
+
+/*
+ * Since these minor versions plain dumps hold \restrict, which an older psql refuses. CVE-2025-8714.
+ */
+const RESTRICT_SINCE: Record<number, number> = { 13: 22, 14: 19, 15: 14, 16: 10, 17: 6 };
+
+/** @returns whether a version of psql knows \restrict, or of pg_dump writes it */
+export function knowsRestrict(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major >= 18 || minor >= (RESTRICT_SINCE[major] ?? Number.POSITIVE_INFINITY);
+}
+
+/** @throws where this server or its programs are too old for the dump */
+export async function refuseOlderServer(
+  postgres: Postgres,
+  server: ServerFacts,
+  { manifest, format }: Source,
+): Promise<void> {
+  if (!manifest) return;
+  const major = Number.parseInt(manifest.server.version, 10);
+  if (major > server.major) {
+    throw new OperationalError(
+      `${manifest.id} comes from PostgreSQL ${manifest.server.version}; this server is ${server.version}`,
+      `restore into a server of version ${major} or later.`,
+    );
+  }
+  const program = format === 'plain' ? 'psql' : 'pg_restore';
+  const version = await programVersion(postgres, program);
+  const tooOld =
+    format === 'plain'
+      ? knowsRestrict(manifest.tools.pgDump) && !knowsRestrict(version)
+      : Number.parseInt(version, 10) < Number.parseInt(manifest.tools.pgDump, 10);
+  if (tooOld) {
+    throw new OperationalError(
+      `${program} ${version} can't read what pg_dump ${manifest.tools.pgDump} wrote`,
+      `update PostgreSQL’s client programs to ${manifest.tools.pgDump} or later.`,
+    );
+  }
+}
+
+/** @returns how a source is named to people: with the time of its data, if that is known */
+export function describeSource({ name, manifest }: Source): string {
+  return manifest ? `${name} (data of ${utc(manifest.snapshotAt)})` : name;
+}

@@ -1,0 +1,89 @@
+#!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" "$0" "$@"'
+import { type Found, localBackups, storedBackups } from './lib/catalog.ts';
+import { command, execute } from './lib/cli.ts';
+import { Exit } from './lib/errors.ts';
+import { log } from './lib/log.ts';
+import { totalRows } from './lib/tables.ts';
+import { bytes, count, duration, plural, table, utc } from './lib/text.ts';
+import { openStore } from './lib/upload.ts';
+
+const list = command({
+  summary: 'List the backups of one environment, here and in S3 side by side.',
+  usage: ['[--env production|staging] [--json]'],
+  options: {},
+  examples: [
+    ['list-backups.ts', 'what there is to restore from'],
+    ['list-backups.ts --json | jq -r .[0].id', 'the newest one’s id'],
+  ],
+  exitCodes: [
+    [Exit.done, 'listed'],
+    [Exit.usage, 'wrong flags or configuration'],
+    [Exit.offsite, 'S3 can’t be read'],
+  ],
+  async run({ config: load }) {
+    const config = load();
+    const local = await localBackups(config);
+    const stored = config.s3 ? await storedBackups(config, await openStore(config.s3)) : [];
+    if (!config.s3) log.info('S3: not configured (S3_BUCKET is empty)');
+    const backups = sideBySide(local, stored);
+    const text =
+      backups.length > 0
+        ? draw(backups)
+        : `no backups of ${config.postgres.database} (${config.environment}) yet`;
+    return { text, json: backups.map(describe) };
+  },
+});
+
+interface Pair {
+  id: string;
+  local?: Found;
+  s3?: Found;
+}
+
+function sideBySide(local: Found[], stored: Found[]): Pair[] {
+  const pairs = new Map<string, Pair>();
+  for (const found of [...local, ...stored]) {
+    pairs.set(found.id, { ...(pairs.get(found.id) ?? { id: found.id }), [found.place]: found });
+  }
+  return [...pairs.values()].sort((a, b) => whenOf(b).localeCompare(whenOf(a)));
+}
+
+const manifestOf = ({ local, s3 }: Pair) => local?.manifest ?? s3?.manifest;
+const whenOf = (pair: Pair) => manifestOf(pair)?.snapshotAt ?? '';
+const stateOf = (found: Found | undefined) => (found ? (found.problem ?? 'verified') : '-');
+
+function describe(pair: Pair) {
+  const manifest = manifestOf(pair);
+  return {
+    id: pair.id,
+    snapshotAt: manifest?.snapshotAt ?? null,
+    bytes: (pair.local ?? pair.s3)!.bytes,
+    format: manifest?.format ?? null,
+    rows: manifest ? totalRows(manifest.tables) : null,
+    label: manifest?.label ?? null,
+    local: stateOf(pair.local),
+    s3: stateOf(pair.s3),
+  };
+}
+
+function draw(pairs: Pair[]): string {
+  const rows = pairs.map(pair => {
+    const { id, snapshotAt, bytes: size, format, rows, label, local, s3 } = describe(pair);
+    const age = snapshotAt ? duration((Date.now() - Date.parse(snapshotAt)) / 1000) : '?';
+    return [
+      id,
+      snapshotAt ? utc(snapshotAt) : '?',
+      age,
+      bytes(size),
+      rows === null ? '?' : count(rows),
+      format ?? '?',
+      local,
+      s3,
+      label ?? '',
+    ];
+  });
+  const header = ['id', 'data of', '>age', '>size', '>rows', 'format', 'here', 'S3', 'label'];
+  return `${table(header, rows)}\n${plural(pairs.length, 'backup')}`;
+}
+
+if (import.meta.main) await execute(list);

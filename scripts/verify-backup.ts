@@ -1,0 +1,57 @@
+#!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" "$0" "$@"'
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { command, execute } from './lib/cli.ts';
+import { Exit, usageError } from './lib/errors.ts';
+import { privateDirectory } from './lib/files.ts';
+import { checkSource, describeSource, fetchSource, findSource } from './lib/source.ts';
+import { totalRows } from './lib/tables.ts';
+import { bytes, count } from './lib/text.ts';
+
+const verify = command({
+  summary:
+    'Verify a backup again: its checksums, and every block decoded. drill.ts proves that it also restores.',
+  usage: [
+    '<latest | backup id | file | s3://bucket/key> [--from local|s3] [--env production|staging] [--json]',
+  ],
+  options: {
+    from: { type: 'string', value: 'local|s3', help: 'where to look for the backup; default: here, then S3' },
+  },
+  examples: [
+    ['verify-backup.ts latest --from s3', 'fetch the newest off-site copy and read all of it'],
+    ['verify-backup.ts neurmatic_production_20260131_020007', 'one backup'],
+  ],
+  exitCodes: [
+    [Exit.done, 'whole and unchanged'],
+    [Exit.failed, 'could not be looked at'],
+    [Exit.usage, 'wrong flags or configuration'],
+    [Exit.verification, 'missing, cut or damaged'],
+    [Exit.offsite, 'S3 can’t be read'],
+  ],
+  positionals: 1,
+  async run({ options: { from }, positionals: [wanted], config: load }) {
+    if (!wanted)
+      throw usageError('say which backup', 'give latest, an id, a file or an s3:// address; see --help.');
+    if (from !== undefined && from !== 'local' && from !== 's3')
+      throw usageError('--from takes local or s3', 'see --help.');
+    const config = load();
+    await privateDirectory(config.backupDir, 'BACKUP_DIR');
+    const fetched = await mkdtemp(join(config.backupDir, '.verify-'));
+    try {
+      const source = await fetchSource(await findSource(config, wanted, from), fetched);
+      await checkSource(config.postgres, source);
+      const { manifest } = source;
+      const size = manifest
+        ? `, ${bytes(manifest.artifact.bytes)}, ${count(totalRows(manifest.tables))} rows`
+        : '';
+      return {
+        text: `whole and unchanged: ${describeSource(source)}${size}`,
+        json: { verified: source.name, compared: manifest !== null, bytes: manifest?.artifact.bytes ?? null },
+      };
+    } finally {
+      await rm(fetched, { recursive: true, force: true });
+    }
+  },
+});
+
+if (import.meta.main) await execute(verify);

@@ -1,0 +1,179 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { DrillReport } from '../../scripts/lib/drill.ts';
+import { inWorld, startScript, until, type World } from '../support/world.ts';
+
+/** Runs `body` with a temporary directory of its own, to see what a drill leaves there. */
+async function inTemporary(
+  body: (env: Record<string, string>, directory: string) => Promise<void>,
+): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'embedded-'));
+  // PostgreSQL's socket lies below it, and runs as another user.
+  await chmod(directory, 0o755);
+  try {
+    await body({ PATH: process.env.PATH!, HOME: directory, TMPDIR: directory }, directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** The command lines of all processes that name `word`. */
+function processesWith(word: string): string[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .flatMap(pid => {
+      try {
+        const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+        return line.includes(word) ? [line] : [];
+      } catch {
+        return []; // it has ended meanwhile
+      }
+    });
+}
+
+test('embedded: backs up, destroys, restores, compares, and leaves nothing behind', () =>
+  inTemporary(async (env, directory) => {
+    // What a server's own settings would do here: they must not reach into the drill.
+    const settings = {
+      POSTGRES_DB: 'the-live-one',
+      S3_PREFIX: 'live',
+      SLACK_WEBHOOK_URL: 'http://127.0.0.1:1/',
+    };
+    const { code, stdout, stderr } = await startScript('drill', ['--embedded', '--json'], {
+      ...env,
+      ...settings,
+    }).ended;
+    assert.is(code, 0, stderr);
+    const report: DrillReport = JSON.parse(stdout);
+    assert.ok(report.rows > 500_000, 'realistic data');
+    assert.ok(report.artifactBytes > 1e6);
+    assert.is(report.rtoObjective, 4 * 3600);
+    assert.is(report.rpoObjective, 24 * 3600);
+    assert.ok(report.rto > 0 && report.rpo > 0);
+    assert.match(stderr, /every table is back/);
+    assert.not.match(stderr, /could not notify|the-live-one/);
+    assert.equal(readdirSync(directory), []);
+    assert.equal(processesWith(directory), []);
+  }));
+
+for (const [moment, pattern] of [
+  ['while the database is filled', /started PostgreSQL/],
+  ['while backup.ts runs', /Dumping/],
+  ['while restore.ts runs', /Loading/],
+] as const) {
+  test(`embedded: interrupted ${moment}, it leaves nothing behind`, () =>
+    inTemporary(async (env, directory) => {
+      const drill = startScript('drill', ['--embedded'], env);
+      await drill.shows(pattern);
+      drill.child.kill('SIGINT');
+      const { code, stderr } = await drill.ended;
+      assert.is(code, 130, stderr);
+      assert.equal(readdirSync(directory), []);
+      assert.equal(processesWith(directory), []);
+    }));
+}
+
+test('embedded: killed outright, it leaves no server running', () =>
+  inTemporary(async (env, directory) => {
+    const drill = startScript('drill', ['--embedded'], env);
+    await drill.shows(/started PostgreSQL/);
+    drill.child.kill('SIGKILL');
+    await drill.ended;
+    await until('the servers have ended', () => processesWith(directory).length === 0);
+  }));
+
+async function withBackup(world: World): Promise<string> {
+  await world.sql('CREATE TABLE t AS SELECT i FROM generate_series(1, 500) AS i');
+  const { code, stdout, stderr } = await world.run('backup', ['--format', 'custom', '--json']);
+  assert.is(code, 0, stderr);
+  return JSON.parse(stdout).backup.id;
+}
+
+const databases = (world: World) =>
+  world.rows<{ datname: string; oid: number }>(
+    'SELECT datname, oid::int8 AS oid FROM pg_database ORDER BY 1',
+    'postgres',
+  );
+
+test('on a server: restores the newest off-site backup beside the live database and keeps a report', () =>
+  inWorld(async world => {
+    const id = await withBackup(world);
+    const before = await databases(world);
+    await world.sql('INSERT INTO t SELECT 0 FROM generate_series(1, 7)');
+    const { code, stdout, stderr } = await world.run('drill', ['--json']);
+    assert.is(code, 0, stderr);
+    const report: DrillReport = JSON.parse(stdout);
+    assert.is(report.backup, id);
+    assert.is(report.rows, 500);
+    assert.equal(Object.keys(report.seconds), ['fetch', 'verify', 'restore and compare']);
+    assert.equal(await databases(world), before, 'the scratch database is gone, the live one is the same');
+    assert.is((await world.rows<{ n: number }>('SELECT count(*) AS n FROM t'))[0]!.n, 507);
+    const drills = join(world.env.STATE_DIR!, 'drills');
+    const [json] = readdirSync(drills).filter(name => name.endsWith('.json'));
+    assert.is(JSON.parse(readFileSync(join(drills, json!), 'utf8')).backup, id);
+    assert.match(
+      readFileSync(join(drills, 'report.md'), 'utf8'),
+      new RegExp(`\\| production \\| ${id} \\|.*\\| met \\|`),
+    );
+    assert.not.ok(existsSync(join(world.env.BACKUP_DIR!, '.drill-production')));
+  }));
+
+test('on a server: a missed objective is exit 3, told and kept', () =>
+  inWorld(async world => {
+    await withBackup(world);
+    await new Promise(resolve => setTimeout(resolve, 1100)); // the data is now older than a second
+    const { code, stdout, stderr } = await world.run('drill', [], { RPO_OBJECTIVE: '1s' });
+    assert.is(code, 3, stderr);
+    assert.match(stdout, /RPO .*MISSED/);
+    assert.match(stdout, /drill FAILED: the data was .* old; the objective \(RPO_OBJECTIVE\) is 1\.0 s/);
+    assert.match(readFileSync(join(world.env.STATE_DIR!, 'drills/report.md'), 'utf8'), /\| missed \|/);
+  }));
+
+test('on a server: a backup damaged in the store, or none, is exit 3; no S3 is exit 2', () =>
+  inWorld(async world => {
+    const none = await world.run('drill');
+    assert.is(none.code, 3, none.stderr);
+    assert.match(none.stderr, /no verified backup/);
+    const id = await withBackup(world);
+    const path = join(world.s3.directory, `bucket/database/${id}.dump.zst._S3rver_object`);
+    const content = readFileSync(path);
+    content[Math.floor(content.length / 2)]! ^= 1;
+    await writeFile(path, content);
+    const before = await databases(world);
+    const damaged = await world.run('drill');
+    assert.is(damaged.code, 3, damaged.stderr);
+    assert.match(damaged.stderr, /SHA-256/);
+    assert.equal(await databases(world), before);
+    const unconfigured = await world.run('drill', [], { S3_BUCKET: '' });
+    assert.is(unconfigured.code, 2, unconfigured.stderr);
+  }));
+
+test('on a server: a killed drill leaves a scratch database, and the next one drops it', () =>
+  inWorld(async world => {
+    await withBackup(world);
+    const before = await databases(world);
+    // Every new database is a copy of template0, and in this one the first statement of a load hangs.
+    await world.sql('ALTER DATABASE template0 ALLOW_CONNECTIONS true', 'postgres');
+    await world.sql(
+      `CREATE FUNCTION hang() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(600); END';
+       CREATE EVENT TRIGGER hang ON ddl_command_start EXECUTE FUNCTION hang()`,
+      'template0',
+    );
+    const drill = world.start('drill');
+    await drill.shows(/Loading/);
+    await until('the load is under way', async () => (await databases(world)).length > before.length);
+    drill.child.kill('SIGKILL');
+    await drill.ended;
+    await world.sql('DROP EVENT TRIGGER hang', 'template0'); // event triggers do not fire for their own statements
+    assert.is((await databases(world)).length, before.length + 1);
+    const next = await world.run('drill');
+    assert.is(next.code, 0, next.stderr);
+    assert.match(next.stderr, /dropping it/);
+    assert.equal(await databases(world), before);
+  }));
+
+test.run();

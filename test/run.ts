@@ -1,0 +1,118 @@
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$(readlink -f "$0")")/../node_modules/.bin/node" "$0" "$@"'
+/*
+ * Runs every test file as a process of its own and counts what really ran. uvu alone exits 0 when a file
+ * registers no test, forgets `test.run()`, throws a string, keeps an `.only` or leaves by process.exit(0).
+ *
+ *   npm test                    all files
+ *   npm test -- restore s3      the files whose path holds one of the words
+ */
+import { spawn } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+
+const HERE = import.meta.dirname;
+const FILE_SECONDS = 1500;
+
+interface Outcome {
+  file: string;
+  passed: number;
+  failed: number;
+  skipped: number;
+  seconds: number;
+  problems: string[];
+  output: string;
+}
+
+const words = process.argv.slice(2);
+const files = globSync('**/*.test.ts', { cwd: HERE, exclude: name => name.includes('node_modules') })
+  .filter(file => words.length === 0 || words.some(word => file.includes(word)))
+  .sort((a, b) => Number(isSlow(b)) - Number(isSlow(a)) || a.localeCompare(b));
+const running = new Set<number>();
+
+/** Files in directories use servers and take longest: they start first. */
+function isSlow(file: string): boolean {
+  return file.includes('/');
+}
+
+/** uvu's summary, once for each `.run()`. */
+function sum(output: string, label: string): number {
+  return [...output.matchAll(new RegExp(`^ {2}${label}: +(\\d+)`, 'gm'))].reduce(
+    (all, [, n]) => all + Number(n),
+    0,
+  );
+}
+
+function judge(file: string, output: string, exit: number | string): Omit<Outcome, 'seconds'> {
+  const plain = stripVTControlCharacters(output);
+  const [total, passed, skipped] = ['Total', 'Passed', 'Skipped'].map(label => sum(plain, label)) as [
+    number,
+    number,
+    number,
+  ];
+  const source = readFileSync(join(HERE, file), 'utf8');
+  const problems: string[] = [];
+  if (exit !== 0) problems.push(`exit ${exit}`);
+  if (total === 0) problems.push('no test ran');
+  if (passed + skipped < total) problems.push(`${total - passed - skipped} of ${total} failed`);
+  if (skipped > 0) problems.push(`${skipped} skipped`);
+  if (/\b(test|\w+Suite)\.only\(/.test(source)) problems.push('.only is left in');
+  const declared = source.match(/^test\(/gm)?.length ?? 0;
+  if (total < declared) problems.push(`${declared} tests are declared, ${total} ran`);
+  const failed = Math.max(total - passed - skipped, problems.length > 0 && passed + skipped >= total ? 1 : 0);
+  return { file, passed, failed, skipped, problems, output };
+}
+
+function runFile(file: string): Promise<Outcome> {
+  const started = performance.now();
+  return new Promise(resolve => {
+    const child = spawn(process.execPath, [join(HERE, file)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    running.add(child.pid!);
+    let output = '';
+    const collect = (text: Buffer) => {
+      output += text;
+    };
+    child.stdout.on('data', collect);
+    child.stderr.on('data', collect);
+    const timer = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), FILE_SECONDS * 1000);
+    child.once('close', (code, signal) => {
+      clearTimeout(timer);
+      running.delete(child.pid!);
+      resolve({ ...judge(file, output, signal ?? code ?? 1), seconds: (performance.now() - started) / 1000 });
+    });
+  });
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    for (const pid of running) process.kill(-pid, signal);
+    setTimeout(() => process.exit(signal === 'SIGINT' ? 130 : 143), 10_000);
+  });
+}
+
+const queue = [...files];
+const outcomes: Outcome[] = [];
+await Promise.all(
+  Array.from({ length: Math.min(2, cpus().length) }, async () => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      const outcome = await runFile(file);
+      outcomes.push(outcome);
+      const { passed, problems, seconds } = outcome;
+      console.log(
+        `${problems.length > 0 ? '✗' : '✓'} ${file}: ${passed} passed (${seconds.toFixed(1)} s) ${problems.join(', ')}`,
+      );
+      if (problems.length > 0) console.log(outcome.output.replaceAll(/^/gm, '    '));
+    }
+  }),
+);
+
+const total = (key: 'passed' | 'failed' | 'skipped') =>
+  outcomes.reduce((all, outcome) => all + outcome[key], 0);
+const failed = total('failed') + (files.length === 0 ? 1 : 0);
+if (files.length === 0) console.log(`no test file matches ${words.join(' ')}`);
+console.log(`${total('passed')} passed, ${failed} failed, ${total('skipped')} skipped`);
+process.exit(failed > 0 || total('skipped') > 0 ? 1 : 0);

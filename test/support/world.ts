@@ -1,0 +1,164 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ROOT } from '../../scripts/lib/config.ts';
+import { execute as executeSql, identifier, query } from '../../scripts/lib/postgres.ts';
+import { startThrowawayPostgres, type ThrowawayPostgres } from '../../scripts/lib/throwaway-postgres.ts';
+import { startThrowawayS3, type ThrowawayS3 } from '../../scripts/lib/throwaway-s3.ts';
+
+export interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface Started {
+  child: ChildProcess;
+  /** What stderr has shown so far. */
+  stderr: () => string;
+  ended: Promise<Ended>;
+  /** Resolves when stderr matches; rejects when the script ends before. */
+  shows: (pattern: RegExp) => Promise<void>;
+}
+
+/** A real PostgreSQL, a real S3 server, directories of their own, and scripts run as processes. */
+export interface World {
+  pg: ThrowawayPostgres;
+  s3: ThrowawayS3;
+  /** The live database's name. */
+  database: string;
+  directory: string;
+  /** The environment of every script; change it before a run. Nothing of the test's own environment but PATH and HOME. */
+  env: Record<string, string>;
+  start: (script: string, args?: string[], env?: Record<string, string>, options?: SpawnOptions) => Started;
+  run: (
+    script: string,
+    args?: string[],
+    env?: Record<string, string>,
+    options?: SpawnOptions,
+  ) => Promise<Ended>;
+  /** Statements, in the live database unless another is named. */
+  sql: (sql: string, database?: string) => Promise<string>;
+  rows: <Row>(sql: string, database?: string) => Promise<Row[]>;
+  stop: () => Promise<void>;
+}
+
+interface Wishes {
+  database?: string;
+  password?: string;
+  /** A directory for backups, logs and state; default: a new one below the temporary directory. */
+  directory?: string;
+}
+
+/** Runs `body` in a new world and takes it down again, whatever happens. */
+export async function inWorld(body: (world: World) => Promise<void>, wishes: Wishes = {}): Promise<void> {
+  const world = await createWorld(wishes);
+  try {
+    await body(world);
+  } finally {
+    await world.stop();
+  }
+}
+
+export async function createWorld({ database = 'app', password, directory }: Wishes = {}): Promise<World> {
+  const home = directory ?? mkdtempSync(join(tmpdir(), 'world-'));
+  chmodSync(home, 0o755);
+  const pg = await startThrowawayPostgres(password);
+  const s3 = await startThrowawayS3('bucket');
+  const env: Record<string, string> = {
+    HOME: home,
+    PATH: process.env.PATH!,
+    ...pg.env,
+    ...s3.env,
+    POSTGRES_DB: database,
+    BACKUP_DIR: join(home, 'backups'),
+    LOG_DIR: join(home, 'logs'),
+    STATE_DIR: join(home, 'state'),
+  };
+  const start: World['start'] = (script, args = [], extra = {}, options = {}) =>
+    startScript(script, args, { ...env, ...extra }, options);
+  const sql: World['sql'] = (text, name = database) =>
+    executeSql(pg.postgres, name, text, { purpose: 'run a test’s SQL' });
+  await sql(`CREATE DATABASE ${identifier(database)}`, 'postgres');
+  return {
+    pg,
+    s3,
+    database,
+    directory: home,
+    env,
+    start,
+    run: (...args) => start(...args).ended,
+    sql,
+    rows: (text, name = database) => query(pg.postgres, name, text),
+    stop: async () => {
+      await Promise.allSettled([pg.stop(), s3.stop()]);
+      if (!directory) await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Starts `scripts/<script>.ts` by its path, as an operator or cron does. */
+export function startScript(
+  script: string,
+  args: string[],
+  env: Record<string, string>,
+  options: SpawnOptions = {},
+): Started {
+  const child = spawn(join(ROOT, `scripts/${script}.ts`), args, {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...options,
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.on('data', (text: Buffer) => {
+    stdout += text;
+  });
+  child.stderr?.on('data', (text: Buffer) => {
+    stderr += text;
+  });
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+  return {
+    child,
+    stderr: () => stderr,
+    ended,
+    shows: async pattern => {
+      let over = false;
+      void ended.then(() => {
+        over = true;
+      });
+      while (!pattern.test(stderr)) {
+        if (over) throw new Error(`the script ended before it showed ${pattern}:\n${stderr}`);
+        await new Promise(resolve => setTimeout(resolve, 5));
+      }
+    },
+  };
+}
+
+/** Waits until `condition` holds, or fails after `seconds`. */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  seconds = 30,
+): Promise<void> {
+  const deadline = Date.now() + seconds * 1000;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`waited ${seconds} s in vain: ${what}`);
+    await new Promise(resolve => setTimeout(resolve, 20));
+  }
+}
+
+/** The lines of `state/history.jsonl`. */
+export function history(world: World): { script: string; exitCode: number; error?: string }[] {
+  const text = readFileSync(join(world.env.STATE_DIR!, 'history.jsonl'), 'utf8');
+  return text
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line));
+}
