@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { command, confirm, execute, type Result } from './lib/cli.ts';
-import type { Config } from './lib/config.ts';
+import { type Config, isDatabaseName } from './lib/config.ts';
 import { besideName, drop } from './lib/database.ts';
 import { Exit, messageOf, usageError } from './lib/errors.ts';
 import { privateDirectory } from './lib/files.ts';
@@ -48,7 +48,7 @@ const restore = command({
     yes: { type: 'boolean', help: 'do not ask' },
     undo: { type: 'boolean', help: 'swap back' },
     finish: { type: 'boolean', help: 'drop what was kept' },
-    'dry-run': { type: 'boolean', help: 'find, fetch and check the backup; change nothing' },
+    'dry-run': { type: 'boolean', help: 'find, fetch and check; change nothing' },
   },
   examples: [
     ['restore.ts latest', 'the newest backup, after typing the database’s name'],
@@ -82,11 +82,15 @@ const restore = command({
     const from = options.from;
     if (from !== undefined && from !== 'local' && from !== 's3')
       throw usageError('--from takes local or s3', 'see --help.');
+    if (!wanted && (from || options.database !== undefined || options['no-migrate']))
+      throw usageError('--undo and --finish take neither --from, --database nor --no-migrate', 'see --help.');
+    if (options.database !== undefined && !isDatabaseName(options.database))
+      throw usageError('--database takes a name of 1 to 63 bytes, without line breaks', 'give another name.');
     const config = load();
     logTo(`${config.logDir}/restore.log`);
     return withLock(config.stateDir, config.environment, 'restore.ts', async () => {
-      if (options.undo) return undo(config, options.yes);
-      if (options.finish) return finish(config, options.yes);
+      if (options.undo) return undo(config, options);
+      if (options.finish) return finish(config, options);
       try {
         const result = await restoreFrom(config, wanted!, { ...options, from });
         if (!options['dry-run']) await notify(config, result.text!);
@@ -109,8 +113,8 @@ interface Wanted {
 
 async function restoreFrom(config: Config, wanted: string, options: Wanted): Promise<Result> {
   const { postgres } = config;
+  const replaces = options.database === undefined;
   const target = options.database ?? postgres.database;
-  const replaces = target === postgres.database;
   const fetched = join(config.backupDir, `.fetched-${config.environment}`);
   const clock = stopwatch();
   try {
@@ -122,7 +126,7 @@ async function restoreFrom(config: Config, wanted: string, options: Wanted): Pro
     clock.lap('fetch');
     await checkSource(postgres, source);
     clock.lap('check');
-    const { bare } = await refuseImpossible(config, source, server, target);
+    const { bare } = await refuseImpossible(config, source, server, target, replaces);
     const question = questionFor(config, source, target, bare);
     if (options['dry-run'])
       return { text: `would go on: ${question}`, json: { dryRun: true, source: source.name, target } };
@@ -131,7 +135,7 @@ async function restoreFrom(config: Config, wanted: string, options: Wanted): Pro
     log.changesBegin();
     const safety = replaces && !bare ? await safetyBackup(config, source.name) : undefined;
     clock.lap('safety backup');
-    if (bare) await createMissingRoles(postgres, source);
+    await createMissingRoles(postgres, source);
     const next = await besideName(postgres, postgres.database, 'new');
     await dropLeftovers(postgres, postgres.database, 'new');
     await loadInto(config, source, next, postgres.database);

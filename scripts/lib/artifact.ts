@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import type { Postgres } from './config.ts';
-import { messageOf, verificationError } from './errors.ts';
+import { messageOf, usageError, verificationError } from './errors.ts';
 import { sha256, sizeOf } from './files.ts';
 import { interrupt } from './interrupt.ts';
 import type { Format, Manifest } from './manifest.ts';
@@ -51,7 +51,7 @@ function decodePipeline(format: Format): string[] {
 
 /** Writes the decompressed artifact to `path`, on the side where PostgreSQL's programs run. */
 export function decompressTo(path: string): string[] {
-  return ['bash', '-c', 'exec "$@" > "$0"', path, ...DECOMPRESS.custom];
+  return ['bash', '-c', 'umask 077; exec "$@" > "$0"', path, ...DECOMPRESS.custom];
 }
 
 /** Loads a decompressed `custom` artifact with several connections at once. */
@@ -127,6 +127,9 @@ export async function writingFile(
  */
 export async function decode(postgres: Postgres, path: string, format: Format): Promise<void> {
   const refuse = (why: string) => verificationError(`${path} can't be read to its end: ${why}`, OTHER_BACKUP);
+  for (const program of format === 'plain' ? ['gzip'] : ['zstd', 'pg_restore']) {
+    await programVersion(postgres, program); // what is not installed must not look like damage
+  }
   let tail: string;
   try {
     tail = await readingFile(postgres, decodePipeline(format), path, { purpose: `decode ${path}` });
@@ -135,6 +138,20 @@ export async function decode(postgres: Postgres, path: string, format: Format): 
     throw refuse(messageOf(error));
   }
   if (format === 'plain' && !TRAILER.test(tail)) throw refuse('the dump stops before its last line');
+}
+
+/**
+ * Refuses a plain dump that would leave the database into which it is loaded, and could drop the live one.
+ * In a dump only psql's own commands start a line with one backslash.
+ */
+export async function refuseConnecting(postgres: Postgres, path: string): Promise<void> {
+  const lines = pipeline(DECOMPRESS.plain, ['env', 'LC_ALL=C', 'sed', '-n', '/^\\\\connect /p']);
+  const found = await readingFile(postgres, lines, path, { purpose: `look for \\connect in ${path}` });
+  if (found === '') return;
+  throw usageError(
+    `${path} chooses its database itself (${found.trim().split('\n')[0]})`,
+    'it was made by pg_dumpall or pg_dump --create: load it with psql into a server of its own, and dump the database there.',
+  );
 }
 
 const OTHER_BACKUP = 'use another backup: list-backups.ts shows them.';

@@ -37,6 +37,7 @@ import { count, plural } from './text.ts';
 export interface BackupPlan {
   server: ServerFacts;
   pgDump: string;
+  compressor: string;
   /** What the artifact will take, in bytes: from the last backup, else from the database's size. */
   estimate: number;
 }
@@ -47,7 +48,7 @@ export interface BackupPlan {
  */
 export async function planBackup(config: Config, format: Format): Promise<BackupPlan> {
   const { postgres, backupDir } = config;
-  const [{ server, pgDump, databaseBytes }] = await preflight(
+  const [{ server, pgDump, databaseBytes }, , compressor] = await preflight(
     async () => {
       const server = await serverFacts(postgres);
       const pgDump = await programVersion(postgres, 'pg_dump');
@@ -55,11 +56,12 @@ export async function planBackup(config: Config, format: Format): Promise<Backup
       return { server, pgDump, databaseBytes: await databaseSize(config) };
     },
     () => privateDirectory(backupDir, 'BACKUP_DIR'),
+    () => compressorVersion(postgres, format),
   );
   const last = newestFirst(await localBackups(config)).find(({ manifest }) => manifest.format === format);
   const estimate = last ? last.bytes : Math.ceil(databaseBytes / 4);
   enoughSpace(`BACKUP_DIR (${backupDir})`, await freeSpace(backupDir), Math.ceil(estimate * 1.2));
-  return { server, pgDump, estimate };
+  return { server, pgDump, compressor, estimate };
 }
 
 function refuseOlderClient(pgDump: string, server: ServerFacts): void {
@@ -88,7 +90,7 @@ async function databaseSize({ postgres }: Config): Promise<number> {
 export async function createBackup(
   config: Config,
   plan: BackupPlan,
-  { format, label }: { format: Format; label?: string },
+  { format, label, safety = false }: { format: Format; label?: string; safety?: boolean },
 ): Promise<Manifest> {
   await removeUnfinished(config);
   const startedAt = new Date();
@@ -107,11 +109,12 @@ export async function createBackup(
       environment: config.environment,
       database: config.postgres.database,
       label: label ?? null,
+      safety,
       startedAt: startedAt.toISOString(),
       finishedAt: new Date().toISOString(),
       format,
       ...files,
-      tools: { pgDump: plan.pgDump, compressor: await compressorVersion(config.postgres, format) },
+      tools: { pgDump: plan.pgDump, compressor: plan.compressor },
       verification: { level: 'decoded', at: new Date().toISOString() },
       ...facts,
       server: { version: plan.server.version, ...facts.server },

@@ -1,7 +1,7 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from './config.ts';
-import { messageOf } from './errors.ts';
+import { Exit, messageOf, OperationalError } from './errors.ts';
 import { sizeOf } from './files.ts';
 import {
   globalsName,
@@ -12,6 +12,9 @@ import {
   parseManifest,
 } from './manifest.ts';
 import type { Store } from './s3.ts';
+import { utc } from './text.ts';
+
+const DAY = 86_400_000;
 
 export type Place = 'local' | 's3';
 
@@ -40,7 +43,8 @@ export function newestFirst(found: Found[]): Backup[] {
 interface Directory {
   place: Place;
   sizes: Map<string, number>;
-  read: (name: string) => Promise<string>;
+  /** Undefined: there is no such file any more. */
+  read: (name: string) => Promise<string | undefined>;
 }
 
 /** @returns what is in the backup directory by the names of this app and environment, newest name first */
@@ -76,11 +80,14 @@ async function inspect(config: Config, directory: Directory): Promise<Found[]> {
 async function inspectOne(config: Config, { place, sizes, read }: Directory, id: string): Promise<Found> {
   const artifact = [...sizes].find(([name]) => parseArtifactName(name)?.id === id);
   const base: Found = { id, place, bytes: artifact?.[1] ?? 0 };
-  if (!sizes.has(manifestName(id))) return { ...base, problem: 'no manifest' };
   let manifest: Manifest;
   try {
-    manifest = parseManifest(await read(manifestName(id)), id);
+    const text = sizes.has(manifestName(id)) ? await read(manifestName(id)) : undefined;
+    if (text === undefined) return { ...base, problem: 'no manifest' };
+    manifest = parseManifest(text, id);
   } catch (error) {
+    // That the store can't be read says nothing of the backup: an older one must not pass for the newest.
+    if (error instanceof OperationalError && error.exitCode !== Exit.verification) throw error;
     return { ...base, problem: messageOf(error) };
   }
   for (const file of [manifest.artifact, manifest.globals]) {
@@ -88,6 +95,13 @@ async function inspectOne(config: Config, { place, sizes, read }: Directory, id:
     if (size === undefined) return { ...base, manifest, problem: `${file.name} is missing` };
     if (size !== file.bytes)
       return { ...base, manifest, problem: `${file.name} is cut: ${size} of ${file.bytes} bytes` };
+  }
+  if (Date.parse(manifest.snapshotAt) > Date.now() + DAY) {
+    return {
+      ...base,
+      manifest,
+      problem: `dated in the future, ${utc(manifest.snapshotAt)}: a clock was wrong`,
+    };
   }
   if (manifest.database !== config.postgres.database) {
     return {

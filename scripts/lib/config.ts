@@ -26,13 +26,17 @@ const span = text('a number and s, m, h or d, such as 4h', /^\d{1,6}[smhd]$/).tr
   value => Number(value.slice(0, -1)) * SECONDS[value.slice(-1) as keyof typeof SECONDS],
 );
 
+/** @returns whether PostgreSQL takes this name as it is, uncut */
+export function isDatabaseName(name: string, bytes = 63): boolean {
+  return name !== '' && Buffer.byteLength(name) <= bytes && !/[\0\n\r]/.test(name);
+}
+
 /*
  * PostgreSQL cuts names at 63 bytes; a restore appends `_before_<YYYYMMDD>_<HHMMSS>`, which must not be cut.
  */
 const databaseName = z
   .string()
-  .refine(name => Buffer.byteLength(name) <= 40, 'at most 40 bytes')
-  .refine(name => !/[\0\n\r]/.test(name), 'without line breaks');
+  .refine(name => isDatabaseName(name, 40), 'at most 40 bytes, without line breaks');
 
 /** Every variable that a script reads. `.env.example` explains each. */
 const schema = z.object({
@@ -58,6 +62,7 @@ const schema = z.object({
   S3_STORAGE_CLASS: text('a storage class, such as STANDARD_IA', /^[A-Z_0-9]+$/).default('STANDARD_IA'),
   S3_SSE: z.enum(['AES256', 'aws:kms'], 'AES256 or aws:kms').optional(),
   S3_SSE_KMS_KEY_ID: z.string().optional(),
+  S3_TIMEOUT: span.default(60),
   S3_RETENTION_DAYS: whole('whole days, at least 1', 1, 36_500).default(90),
   AWS_REGION: text('a region, such as eu-west-3', /^[\w-]+$/).default('us-east-1'),
   AWS_ACCESS_KEY_ID: z.string().optional(),
@@ -98,6 +103,8 @@ export interface S3Settings {
   storageClass: string;
   sse?: 'AES256' | 'aws:kms';
   kmsKeyId?: string;
+  /** Seconds without an answer until a request counts as failed. */
+  timeout: number;
   region: string;
   accessKeyId: string;
   secretAccessKey: string;
@@ -220,6 +227,7 @@ function s3Settings(v: Variables, bucket: string): S3Settings {
     storageClass: v.S3_STORAGE_CLASS,
     sse: v.S3_SSE,
     kmsKeyId: v.S3_SSE_KMS_KEY_ID,
+    timeout: v.S3_TIMEOUT,
     region: v.AWS_REGION,
     accessKeyId: v.AWS_ACCESS_KEY_ID!,
     secretAccessKey: v.AWS_SECRET_ACCESS_KEY!,

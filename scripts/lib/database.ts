@@ -20,7 +20,8 @@ export interface Encoding {
 interface Place extends Encoding {
   oid: number;
   owner: string;
-  tablespace: string;
+  /** Null: the default, which only a superuser may name. */
+  tablespace: string | null;
 }
 
 /** The ICU locale in a row of pg_database, whose column has had two names since 15. */
@@ -57,7 +58,7 @@ async function placeOf(postgres: Postgres, database: string): Promise<Place | un
   const [row] = await query<Place>(
     postgres,
     MAINTENANCE,
-    `SELECT d.oid::int8 AS oid, pg_get_userbyid(datdba) AS owner, spcname AS tablespace,
+    `SELECT d.oid::int8 AS oid, pg_get_userbyid(datdba) AS owner, nullif(spcname, 'pg_default') AS tablespace,
        pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype, ${ICU_LOCALE}
      FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = ${literal(database)}`,
   );
@@ -95,7 +96,8 @@ export async function createLike(
     if (encoding.icuLocale !== null)
       words.push(`LOCALE_PROVIDER icu ICU_LOCALE ${literal(encoding.icuLocale)}`);
   }
-  if (model) words.push(`OWNER ${identifier(model.owner)} TABLESPACE ${identifier(model.tablespace)}`);
+  if (model) words.push(`OWNER ${identifier(model.owner)}`);
+  if (model?.tablespace) words.push(`TABLESPACE ${identifier(model.tablespace)}`);
   await execute(postgres, MAINTENANCE, words.join(' '), {
     purpose: `create database ${name}`,
     hint: 'the user of POSTGRES_USER needs CREATEDB, and this server the same locales as the one backed up.',
@@ -143,11 +145,20 @@ export async function swap(
       } catch (error) {
         const busy = error instanceof CommandError && /being accessed by other users/.test(error.stderr);
         if (!busy || attempt === SWAP_ATTEMPTS) throw error;
+        await refusePreparedTransactions(postgres, live); // nobody can end one but its owner
       }
     }
   });
 }
 
+/*
+ * One session that this user may not end, such as autovacuum's, must not save the others: asking for it fails
+ * the whole statement. The rename itself ends autovacuum's.
+ */
+const MAY_BE_ENDED = `(pg_has_role(usesysid, 'MEMBER') OR (pg_has_role('pg_signal_backend', 'MEMBER')
+  AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = usesysid)))`;
+
+/** Ends the sessions of some databases as long as the work has one of them locked: before, clients would only come back. */
 async function whileEndingSessions(
   postgres: Postgres,
   databases: string[],
@@ -159,7 +170,9 @@ async function whileEndingSessions(
   const ending = (async () => {
     while (!over) {
       await session.execute(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE datname IN (${names}) AND pid <> pg_backend_pid()`);
+        WHERE datname IN (${names}) AND pid <> pg_backend_pid() AND ${MAY_BE_ENDED}
+          AND EXISTS (SELECT FROM pg_locks JOIN pg_database d ON d.oid = objid WHERE d.datname IN (${names})
+            AND classid = 'pg_database'::regclass AND mode = 'AccessExclusiveLock')`);
       await new Promise(resolve => setTimeout(resolve, 20));
     }
   })();

@@ -51,7 +51,7 @@ export async function embeddedDrill(): Promise<DrillReport> {
     log.done(`filled ${DATABASE}: ${count(totalRows(before))} rows in ${plural(before.length, 'table')}`);
     clock.lap('fill and hash');
 
-    const { backup } = await script<{ backup: Manifest }>('backup.ts', ['--format', 'custom'], env);
+    const { backup } = await script<{ backup: Manifest }>('backup.ts', ['--format', 'plain'], env);
     clock.lap('backup');
     await drop(config.postgres, DATABASE);
     if ((await oidOf(config.postgres, DATABASE)) !== undefined)

@@ -15,12 +15,20 @@ export async function keptDatabases({ postgres }: Config): Promise<string[]> {
   );
 }
 
+interface Options {
+  yes?: boolean;
+  'dry-run'?: boolean;
+}
+
 /** Swaps the newest kept database back in. What it replaces is kept in turn, so that this can be undone too. */
-export async function undo(config: Config, yes: boolean | undefined): Promise<Result> {
+export async function undo(config: Config, options: Options): Promise<Result> {
   const { postgres } = config;
   const live = postgres.database;
   const [newest] = await keptDatabases(config);
-  await confirm(`This puts ${newest} back in the place of ${live}.`, live, yes);
+  const question = `This puts ${newest} back in the place of ${live}.`;
+  if (options['dry-run'])
+    return { text: `would go on: ${question}`, json: { dryRun: true, database: live, restored: newest } };
+  await confirm(question, live, options.yes);
   log.changesBegin();
   const bare = (await oidOf(postgres, live)) === undefined;
   const kept = bare ? undefined : await besideName(postgres, live, 'before');
@@ -32,10 +40,12 @@ export async function undo(config: Config, yes: boolean | undefined): Promise<Re
 }
 
 /** Drops all kept databases. */
-export async function finish(config: Config, yes: boolean | undefined): Promise<Result> {
+export async function finish(config: Config, options: Options): Promise<Result> {
   const { postgres } = config;
   const kept = await keptDatabases(config);
-  await confirm(`This drops ${kept.join(', ')}, for good.`, postgres.database, yes);
+  const question = `This drops ${kept.join(', ')}, for good.`;
+  if (options['dry-run']) return { text: `would go on: ${question}`, json: { dryRun: true, dropped: kept } };
+  await confirm(question, postgres.database, options.yes);
   log.changesBegin();
   for (const name of kept) await drop(postgres, name);
   return { text: `dropped ${kept.join(', ')}`, json: { dropped: kept } };

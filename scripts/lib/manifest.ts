@@ -24,6 +24,8 @@ const schema = z.object({
   environment: z.enum(ENVIRONMENTS),
   database: z.string(),
   label: z.string().nullable(),
+  /** Made by a restore, of the database that it was about to replace. `latest` never means one. */
+  safety: z.boolean(),
   startedAt: z.iso.datetime(),
   snapshotAt: z.iso.datetime(),
   finishedAt: z.iso.datetime(),

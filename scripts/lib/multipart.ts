@@ -8,8 +8,12 @@ import {
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import { messageOf } from './errors.ts';
+import { log } from './log.ts';
 
 const MIB = 1024 * 1024;
+/** For a request that cleans up: sent even when a signal has arrived, so it must not take for ever. */
+const CLEAN_UP_SECONDS = 30;
 /** Times the part size is what an upload keeps in memory. */
 const PARTS_AT_ONCE = 2;
 
@@ -19,6 +23,11 @@ const PARTS_AT_ONCE = 2;
  */
 export function partSize(size: number): number {
   return Math.max(16 * MIB, Math.ceil(size / 900 / MIB) * MIB);
+}
+
+/** What to give a request that cleans up, in place of the interrupt. */
+export function cleaningUp(): { abortSignal: AbortSignal } {
+  return { abortSignal: AbortSignal.timeout(CLEAN_UP_SECONDS * 1000) };
 }
 
 /**
@@ -33,7 +42,10 @@ export async function uploadParts(
   { signal, progress }: { signal: AbortSignal; progress: (sent: number) => void },
 ): Promise<void> {
   const { Bucket, Key } = object;
-  const { UploadId } = await client.send(new CreateMultipartUploadCommand(object), { abortSignal: signal });
+  // The client gives each part a checksum by itself, but does not tell the store to expect them.
+  const checksums = (await client.config.requestChecksumCalculation()) === 'WHEN_SUPPORTED';
+  const begin = { ...object, ChecksumAlgorithm: checksums ? ('CRC32' as const) : undefined };
+  const { UploadId } = await client.send(new CreateMultipartUploadCommand(begin), { abortSignal: signal });
   const file = await open(path, 'r');
   const failure = new AbortController(); // one part's end is all parts' end
   const abortSignal = AbortSignal.any([signal, failure.signal]);
@@ -66,7 +78,10 @@ export async function uploadParts(
     await client.send(new CompleteMultipartUploadCommand(complete), { abortSignal: signal });
   } catch (error) {
     // Not bound to the signal: parts that are left behind are paid for and shown by no listing.
-    await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })).catch(() => {});
+    const abort = new AbortMultipartUploadCommand({ Bucket, Key, UploadId });
+    await client.send(abort, cleaningUp()).catch(left => {
+      log.warn(`parts of s3://${Bucket}/${Key} may be left in the store: ${messageOf(left)}`);
+    });
     throw error;
   } finally {
     await file.close();

@@ -228,10 +228,18 @@ export async function serverFacts(postgres: Postgres): Promise<ServerFacts> {
   }
 }
 
-/** @returns the version of a client program where the scripts run it: `15.20` */
+/**
+ * @returns the version of a program where PostgreSQL's programs run: `15.20`
+ * @throws when it is not there
+ */
 export async function programVersion(postgres: Postgres, program: string): Promise<string> {
   const { argv, env } = client(postgres, [program, '--version']);
-  const text = await run(argv, { env, purpose: `find the version of ${program}` });
+  const where = postgres.container ? `in container ${postgres.container}` : 'on this host';
+  const text = await run(argv, {
+    env,
+    purpose: `use ${program} ${where}`,
+    hint: `install ${program} ${where}.`,
+  });
   return /\d+(\.\d+)+/.exec(text)?.[0] ?? text.trim();
 }
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { decompressTo, parallelRestore, readingFile, streamRestore } from './artifact.ts';
 import { createBackup, planBackup } from './backup.ts';
 import type { Config, Postgres } from './config.ts';
@@ -15,6 +15,7 @@ import {
 } from './database.ts';
 import { usageError, verificationError } from './errors.ts';
 import { freeSpace } from './files.ts';
+import { uninterrupted } from './interrupt.ts';
 import { log } from './log.ts';
 import type { Manifest } from './manifest.ts';
 import { client, databaseUrl, execute, query, queryOf, type ServerFacts, toDatabase } from './postgres.ts';
@@ -63,7 +64,7 @@ async function load({ postgres }: Config, source: LocalSource, name: string): Pr
   const total = source.manifest?.databaseBytes;
   await withProgress({ label: 'Loading', measure, total }, async () => {
     if (jobs > 1 && (await scratchFits(postgres, source)))
-      await loadInParallel(postgres, path, name, jobs, { purpose, settings });
+      await loadInParallel(postgres, source, name, jobs, { purpose, settings });
     else await readingFile(postgres, streamRestore(name, source.format), path, { purpose, settings });
   });
   // Without statistics the first queries after a swap would be planned blindly.
@@ -83,19 +84,18 @@ async function load({ postgres }: Config, source: LocalSource, name: string): Pr
 }
 
 /** Where a decompressed dump is put, on the side of PostgreSQL's programs. */
-const SCRATCH = '/tmp';
+function scratchOf(postgres: Postgres, { work }: LocalSource): string {
+  return join(postgres.container ? '/tmp' : work, `${basename(work)}.dump`);
+}
 
 /** pg_restore can use several connections only on a file that it can seek in, which takes disk space. */
-async function scratchFits(
-  postgres: Postgres,
-  { manifest, directory, artifact }: LocalSource,
-): Promise<boolean> {
-  const where = postgres.container ? SCRATCH : directory;
-  const needed = 1.2 * (manifest?.databaseBytes ?? 0);
+async function scratchFits(postgres: Postgres, source: LocalSource): Promise<boolean> {
+  const where = dirname(scratchOf(postgres, source));
+  const needed = 1.2 * (source.manifest?.databaseBytes ?? 0);
   const free = await freeSpaceOf(postgres, where);
   if (free > needed) return true;
   log.warn(
-    `${where} has ${bytes(free)} free, too little to decompress ${artifact}: loading with one connection`,
+    `${where} has ${bytes(free)} free, too little to decompress ${source.artifact}: loading with one connection`,
   );
   return false;
 }
@@ -109,12 +109,13 @@ async function freeSpaceOf(postgres: Postgres, path: string): Promise<number> {
 
 async function loadInParallel(
   postgres: Postgres,
-  path: string,
+  source: LocalSource,
   name: string,
   jobs: number,
   options: { purpose: string; settings: string },
 ): Promise<void> {
-  const scratch = postgres.container ? `${SCRATCH}/restore.dump` : `${path}.scratch`;
+  const path = join(source.directory, source.artifact);
+  const scratch = scratchOf(postgres, source);
   try {
     await readingFile(postgres, decompressTo(scratch), path, { purpose: 'decompress the dump' });
     const { argv, env } = client(postgres, parallelRestore(name, scratch, jobs), options.settings);
@@ -169,24 +170,46 @@ export async function keepProperties(
   }
 }
 
-/** Creates the roles that the source's server had and this one lacks, without passwords: a dump holds none. */
-export async function createMissingRoles(postgres: Postgres, source: LocalSource): Promise<string[]> {
-  if (!source.manifest) return [];
+/** One statement of pg_dumpall about a role: words, and quoted names and strings that may hold anything. */
+const ROLE_STATEMENT = /^(?:CREATE ROLE|ALTER ROLE|GRANT) (?:"(?:[^"]|"")*"|'(?:[^']|'')*'|[^"';])*;/gm;
+
+/**
+ * Creates the roles that the source's server had and this one lacks, with their settings and memberships, but
+ * without passwords: a dump holds none. Row security policies refer to roles, and can't be loaded without.
+ */
+export async function createMissingRoles(postgres: Postgres, source: LocalSource): Promise<void> {
+  if (!source.manifest) return;
   const path = join(source.directory, source.manifest.globals.name);
   const script = await run(['gzip', '-dc', path], { purpose: `read ${path}` });
-  const existing = new Set(
-    (
-      await query<{ name: string }>(postgres, 'postgres', 'SELECT quote_ident(rolname) AS name FROM pg_roles')
-    ).map(({ name }) => name),
+  const roles = await query<{ name: string }>(
+    postgres,
+    'postgres',
+    'SELECT quote_ident(rolname) AS name FROM pg_roles',
   );
-  const created = [...script.matchAll(/^CREATE ROLE (.+);$/gm)]
-    .map(match => match[1]!)
+  const existing = new Set(roles.map(({ name }) => name));
+  const statements = script.match(ROLE_STATEMENT) ?? [];
+  const missing = statements
+    .flatMap(statement => /^CREATE ROLE (.+);$/s.exec(statement)?.[1] ?? [])
     .filter(role => !existing.has(role));
-  const concerns = (line: string) =>
-    created.some(role => line === `CREATE ROLE ${role};` || line.startsWith(`ALTER ROLE ${role} WITH `));
-  const sql = script.split('\n').filter(concerns).join('\n');
-  if (sql) await execute(postgres, 'postgres', sql, { purpose: 'create the missing roles' });
-  return created;
+  if (missing.length === 0) return;
+  const concerns = (statement: string) =>
+    missing.some(
+      role =>
+        statement === `CREATE ROLE ${role};` ||
+        statement.startsWith(`ALTER ROLE ${role} `) ||
+        statement.startsWith(`GRANT ${role} TO `) ||
+        (statement.startsWith('GRANT ') && new RegExp(` TO ${RegExp.escape(role)}[ ;]`).test(statement)),
+    );
+  // Who granted a membership may not exist here, and only a superuser may name what a new role lacks anyway.
+  const portable = (statement: string) =>
+    statement.startsWith('GRANT ')
+      ? statement.replace(/ GRANTED BY .*;$/s, ';')
+      : statement.replaceAll(/ NO(SUPERUSER|REPLICATION|BYPASSRLS)(?=[ ;])/g, '');
+  await execute(postgres, 'postgres', statements.filter(concerns).map(portable).join('\n'), {
+    purpose: 'create the missing roles',
+    hint: `create them by hand, as a superuser: ${missing.join(', ')}. ${path} says how.`,
+  });
+  log.warn(`created ${missing.join(', ')}: without passwords, which no backup holds; set them`);
 }
 
 /** Runs the product's migrations against one database, in a one-off container of the backend's image or here. */
@@ -240,6 +263,8 @@ export async function dropLeftovers(
 
 /**
  * Looks whether a checked source can be restored into `target`: versions, name, disk, prepared transactions.
+ *
+ * @param replaces whether there may be such a database, to be replaced
  * @returns whether there is no such database yet
  */
 export async function refuseImpossible(
@@ -247,6 +272,7 @@ export async function refuseImpossible(
   source: LocalSource,
   server: ServerFacts,
   target: string,
+  replaces = false,
 ): Promise<{ bare: boolean }> {
   const { postgres } = config;
   const exists = (await oidOf(postgres, target)) !== undefined;
@@ -254,7 +280,7 @@ export async function refuseImpossible(
     () => refuseOlderServer(postgres, server, source),
     () => refusePreparedTransactions(postgres, target),
     async () => {
-      if (!exists || target === postgres.database) return;
+      if (!exists || replaces) return;
       throw usageError(`there is a database ${target} already`, 'give --database a name that is free.');
     },
     async () => {
@@ -270,10 +296,11 @@ export async function refuseImpossible(
 /** Backs up the live database before it is replaced. A failure stops the restore. */
 export async function safetyBackup(config: Config, restored: string): Promise<string> {
   log.info('backing up the live database first');
-  const plan = await planBackup(config, 'custom');
+  const plan = await planBackup(config, config.format);
   const manifest = await createBackup(config, plan, {
-    format: 'custom',
+    format: config.format,
     label: `before restoring ${restored}`,
+    safety: true,
   });
   return manifest.id;
 }
@@ -288,20 +315,32 @@ export async function runMigrations(config: Config, database: string, wanted: bo
   }
 }
 
-/** Swaps the new database in and looks that the name now means it. */
-export async function swapIn(postgres: Postgres, target: string, next: string, kept?: string): Promise<void> {
-  const oid = await oidOf(postgres, next);
-  const started = performance.now();
-  await swap(postgres, target, next, kept);
-  const seconds = (performance.now() - started) / 1000;
-  if ((await oidOf(postgres, target)) !== oid) {
-    throw verificationError(
-      `${target} is not the database that was swapped in`,
-      'somebody else renames databases: see `psql -l`.',
+/**
+ * Swaps the new database in and looks that the name now means it. A signal that arrives meanwhile comes too
+ * late: the restore is done, and says so.
+ */
+export function swapIn(postgres: Postgres, target: string, next: string, kept?: string): Promise<void> {
+  return uninterrupted(async () => {
+    const oid = await oidOf(postgres, next);
+    const started = performance.now();
+    // A connection lost at the commit says nothing of its outcome: the server does.
+    const failure: unknown = await swap(postgres, target, next, kept).then(
+      () => undefined,
+      error => error,
     );
-  }
-  await query(postgres, target, 'SELECT 1');
-  log.done(`swapped in ${duration(seconds)}${kept ? `; the old database is ${kept}` : ''}`);
+    const now = await oidOf(postgres, target).catch(() => undefined);
+    if (oid === undefined || now !== oid) {
+      throw (
+        failure ??
+        verificationError(
+          `${target} is not the database that was swapped in`,
+          'somebody else renames databases: see `psql -l`.',
+        )
+      );
+    }
+    const seconds = (performance.now() - started) / 1000;
+    log.done(`swapped in ${duration(seconds)}${kept ? `; the old database is ${kept}` : ''}`);
+  });
 }
 
 /** @returns free bytes of the disk under PostgreSQL's data, or undefined where it can't be seen from here */

@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { pipeline as pipe } from 'node:stream/promises';
 import {
   DeleteObjectCommand,
@@ -15,12 +15,14 @@ import type { S3Settings } from './config.ts';
 import { Exit, messageOf, OperationalError, verificationError } from './errors.ts';
 import { sizeOf } from './files.ts';
 import { interrupt, sleep } from './interrupt.ts';
-import { partSize, uploadParts } from './multipart.ts';
+import { cleaningUp, partSize, uploadParts } from './multipart.ts';
 import { bytes } from './text.ts';
 
 /** Tries of one request, 0.1 to 20 s apart, doubling: rides out half a minute of a store's bad weather. */
 const ATTEMPTS = 8;
-const SECONDS_WITHOUT_AN_ANSWER = 60;
+/** The probe before a backup only warns: it must not hold the backup up for as long as an upload may try. */
+const PROBE_SECONDS = 30;
+
 export interface StoredObject {
   key: string;
   bytes: number;
@@ -44,7 +46,7 @@ export class Store {
       maxAttempts: ATTEMPTS,
       requestHandler: {
         connectionTimeout: 5000,
-        socketTimeout: SECONDS_WITHOUT_AN_ANSWER * 1000,
+        socketTimeout: settings.timeout * 1000,
       },
     });
   }
@@ -61,14 +63,15 @@ export class Store {
   /** Tries whether objects can be written, with one small object of a fixed name. */
   async probe(): Promise<void> {
     const Key = this.key('.write-probe');
+    const limit = { abortSignal: AbortSignal.any([interrupt, AbortSignal.timeout(PROBE_SECONDS * 1000)]) };
     await this.#do('write to', '.write-probe', () =>
       this.#client.send(
         new PutObjectCommand({ ...this.#bucket, Key, Body: 'a write probe; it may be deleted\n' }),
-        ABORTABLE,
+        limit,
       ),
     );
     // A key that may write but not delete is good practice; it only means that retention is the store's.
-    await this.#client.send(new DeleteObjectCommand({ ...this.#bucket, Key }), ABORTABLE).catch(() => {});
+    await this.#client.send(new DeleteObjectCommand({ ...this.#bucket, Key }), limit).catch(() => {});
   }
 
   /**
@@ -99,13 +102,19 @@ export class Store {
       }
     });
     const head = await this.head(name);
-    if (head?.ContentLength !== size || head.Metadata?.sha256 !== metadata.sha256) {
-      throw new OperationalError(
-        `${this.url(name)} is not what was uploaded: ${head ? `${head.ContentLength} bytes, not ${size}` : 'it is not there'}`,
-        'run it again; if it stays so, the store changes or drops objects.',
-        Exit.offsite,
-      );
-    }
+    const wrong = !head
+      ? 'it is not there'
+      : head.ContentLength !== size
+        ? `it has ${head.ContentLength} bytes, not ${size}`
+        : head.Metadata?.sha256 !== metadata.sha256
+          ? 'the SHA-256 in its metadata is not that of the file'
+          : undefined;
+    if (!wrong) return;
+    throw new OperationalError(
+      `${this.url(name)} is not what was uploaded: ${wrong}`,
+      'run it again; if it stays so, the store changes or drops objects.',
+      Exit.offsite,
+    );
   }
 
   /** @returns what the store says of an object, or undefined if there is none */
@@ -123,14 +132,17 @@ export class Store {
     });
   }
 
-  /** @returns a small object's text */
-  async text(name: string): Promise<string> {
-    return this.#do('read', name, async () => {
-      const { Body } = await this.#client.send(
-        new GetObjectCommand({ ...this.#bucket, Key: this.key(name) }),
-        ABORTABLE,
-      );
-      return Body!.transformToString();
+  /** @returns a small object's text, or undefined if there is none */
+  async text(name: string): Promise<string | undefined> {
+    return this.#persist('read', name, async () => {
+      const request = new GetObjectCommand({ ...this.#bucket, Key: this.key(name) });
+      try {
+        const { Body } = await this.#client.send(request, ABORTABLE);
+        return await Body!.transformToString();
+      } catch (error) {
+        if ((error as S3ServiceException).name === 'NoSuchKey') return undefined;
+        throw error;
+      }
     });
   }
 
@@ -142,40 +154,30 @@ export class Store {
     const total = (await this.head(name))?.ContentLength;
     if (total === undefined)
       throw verificationError(`${this.url(name)} is missing`, 'list-backups.ts shows what is there.');
-    let received = 0;
-    for (let attempt = 1; ; attempt++) {
+    await writeFile(path, '', { mode: 0o600 });
+    let written = 0; // not what was received: what a broken stream still had in memory is lost
+    const fetchRest = async () => {
+      if (written > 0 && written === total) return; // all is there; whether it is right, its checksum shows
+      const start = written;
+      const Range = start > 0 ? `bytes=${start}-` : undefined;
+      const request = new GetObjectCommand({ ...this.#bucket, Key: this.key(name), Range });
+      const { Body } = await this.#client.send(request, ABORTABLE);
+      const file = createWriteStream(path, { flags: 'r+', start });
+      const counted = async function* (source: AsyncIterable<Buffer>) {
+        for await (const chunk of source) {
+          yield chunk;
+          progress(start + file.bytesWritten);
+        }
+      };
       try {
-        await this.#do('download', name, async () => {
-          const range = received > 0 ? { Range: `bytes=${received}-` } : {};
-          const request = new GetObjectCommand({ ...this.#bucket, Key: this.key(name), ...range });
-          const { Body } = await this.#client.send(request, ABORTABLE);
-          const counted = async function* (source: AsyncIterable<Buffer>) {
-            for await (const chunk of source) {
-              yield chunk;
-              received += chunk.length;
-              progress(received);
-            }
-          };
-          const file = createWriteStream(path, {
-            flags: received > 0 ? 'r+' : 'w',
-            start: received,
-            mode: 0o600,
-          });
-          await pipe(Body as AsyncIterable<Buffer>, counted, file, { signal: interrupt });
-          if (received < total)
-            throw new Error(`the connection ended after ${bytes(received)} of ${bytes(total)}`);
-        });
-        return;
-      } catch (error) {
-        const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
-        const hopeless =
-          interrupt.aborted ||
-          cause?.code === 'ENOSPC' ||
-          (cause as S3ServiceException | undefined)?.$fault === 'client';
-        if (hopeless || attempt === ATTEMPTS) throw error;
-        await sleep(0.1 * 2 ** (attempt - 1));
+        await pipe(Body as AsyncIterable<Buffer>, counted, file, { signal: interrupt });
+      } finally {
+        written = start + file.bytesWritten;
       }
-    }
+      progress(written);
+      if (written < total) throw new Error(`the connection ended after ${bytes(written)} of ${bytes(total)}`);
+    };
+    await this.#persist('download', name, fetchRest, () => written);
   }
 
   /** @returns all objects whose name starts with `start` */
@@ -198,14 +200,39 @@ export class Store {
   }
 
   /** Deletes an object; one that is not there counts as deleted. */
-  async remove(name: string): Promise<void> {
+  async remove(name: string, { evenInterrupted = false } = {}): Promise<void> {
+    const limit = evenInterrupted ? cleaningUp() : ABORTABLE;
     await this.#do('delete', name, () =>
-      this.#client.send(new DeleteObjectCommand({ ...this.#bucket, Key: this.key(name) }), ABORTABLE),
+      this.#client.send(new DeleteObjectCommand({ ...this.#bucket, Key: this.key(name) }), limit),
     );
   }
 
   get #bucket() {
     return { Bucket: this.settings.bucket };
+  }
+
+  /**
+   * Like #do, again and again: the client sends a request again, but not when an answer's body breaks off.
+   * @param done what grows as long as it is worth going on
+   */
+  async #persist<T>(
+    verb: string,
+    name: string,
+    action: () => Promise<T>,
+    done: () => number = () => 0,
+  ): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      const before = done();
+      try {
+        return await this.#do(verb, name, action);
+      } catch (error) {
+        const cause = (error as Error).cause as Partial<S3ServiceException & NodeJS.ErrnoException>;
+        const hopeless = cause?.$metadata !== undefined || cause?.code === 'ENOSPC'; // the client has tried again
+        if (done() > before) attempt = 1;
+        if (interrupt.aborted || hopeless || attempt === ATTEMPTS) throw error;
+        await sleep(0.1 * 2 ** (attempt - 1));
+      }
+    }
   }
 
   /** Wraps what the SDK throws into what it was for and what to do. */
@@ -232,6 +259,7 @@ const ABORTABLE = { abortSignal: interrupt };
 function explain(error: unknown): string {
   const { name, $metadata } = error as Partial<S3ServiceException>;
   const status = $metadata?.httpStatusCode ? ` (HTTP ${$metadata.httpStatusCode})` : '';
+  if (name === 'AbortError') return 'no answer in time';
   const message = messageOf(error);
   return message === name || !name || name === 'Error' ? message + status : `${name}: ${message}${status}`;
 }

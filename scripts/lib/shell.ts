@@ -80,9 +80,17 @@ export function pipeline(...stages: string[][]): string[] {
   return ['bash', '-c', script];
 }
 
-/** Like {@link pipeline} with one command, ended as a group when its standard input ends: see 'lifeline'. */
+/**
+ * The same, ended as a group when its standard input ends: for a pipe in a container, where killing `docker exec`
+ * ends nothing. Bash outlives what it started and reaps it. A process that lost its parent there would be
+ * adopted by process 1, and a PostgreSQL that is process 1 takes any child's violent death for a crash of its
+ * own and restarts.
+ */
 export function withLifelineOnStdin([, , script]: string[]): string[] {
-  return ['bash', '-c', `exec 3<&0 </dev/null; ${LIFELINE}${script}`];
+  const watch =
+    'exec 3<&0 </dev/null; trap : TERM; { read -r _ <&3; kill -TERM 0; } & watcher=$!; exec 3<&-; ';
+  const unwatch = 'trap "kill $watcher; wait $watcher 2>/dev/null" EXIT; ';
+  return ['bash', '-c', watch + unwatch + script];
 }
 
 /** zx's quote makes $'…' strings, which only bash reads; here that is who reads them. */

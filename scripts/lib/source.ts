@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { checkFile, decode } from './artifact.ts';
+import { checkFile, decode, refuseConnecting } from './artifact.ts';
 import { type Backup, type Found, localBackups, newestFirst, storedBackups } from './catalog.ts';
 import type { Config, Postgres, S3Settings } from './config.ts';
 import { messageOf, OperationalError, usageError, verificationError } from './errors.ts';
@@ -37,10 +37,13 @@ export interface Source {
 /** A source whose files are on this host. */
 export interface LocalSource extends Source {
   directory: string;
+  /** The run's own directory, empty or with what was fetched; the caller removes it. */
+  work: string;
 }
 
 /**
- * Finds a backup by what the operator typed: `latest`, an id, a path, or `s3://bucket/key`.
+ * Finds a backup by what the operator typed: `latest`, an id, a path, or `s3://bucket/key`. After a restore
+ * that failed or was a mistake, `latest` must mean the same backup again, not the one of the damaged database.
  * @throws exit code 2 for a name that is none, 3 for a backup that is not whole
  */
 export async function findSource(
@@ -65,19 +68,16 @@ export async function findSource(
   }
   if (places.length === 0)
     throw usageError('S3 is not configured (S3_BUCKET is empty)', 'set S3_BUCKET, or use --from local.');
-  const problems: string[] = [];
+  const broken: Found[] = [];
   const candidates: { backup: Backup; directory: string | Store }[] = [];
   for (const place of places) {
     try {
       const { found, directory } = await place();
       for (const backup of newestFirst(found)) {
-        if (wanted === 'latest' || backup.id === wanted) candidates.push({ backup, directory });
+        if (wanted === 'latest' ? !backup.manifest.safety : backup.id === wanted)
+          candidates.push({ backup, directory });
       }
-      problems.push(
-        ...found
-          .filter(({ id, problem }) => id === wanted && problem)
-          .map(({ place, problem }) => `${place}: ${problem}`),
-      );
+      broken.push(...found.filter(({ problem }) => problem));
     } catch (error) {
       if (candidates.length === 0 && places.at(-1) === place) throw error;
       log.warn(messageOf(error)); // the other place may have it
@@ -90,6 +90,9 @@ export async function findSource(
   );
   if (best) {
     const { manifest } = best.backup;
+    for (const { id, place, problem } of wanted === 'latest' ? broken : []) {
+      if (id > manifest.id) log.warn(`${id} is newer, but does not count (${place}): ${problem}`);
+    }
     return {
       name: manifest.id,
       format: manifest.format,
@@ -102,6 +105,9 @@ export async function findSource(
     wanted === 'latest'
       ? `there is no verified backup of ${config.postgres.database} (${config.environment})`
       : `there is no whole backup ${wanted}`;
+  const problems = broken
+    .filter(({ id }) => id === wanted)
+    .map(({ place, problem }) => `${place}: ${problem}`);
   throw verificationError(
     problems.length > 0 ? `${what}: ${problems.join('; ')}` : what,
     'list-backups.ts shows what is there.',
@@ -116,9 +122,7 @@ async function stored(config: Config, address: string): Promise<Source> {
     throw usageError('S3 is not configured (S3_BUCKET is empty)', 'set S3_BUCKET, S3_ENDPOINT and the keys.');
   const settings: S3Settings = { ...config.s3, bucket, prefix: dirname(key) === '.' ? '' : dirname(key) };
   const store = await openStore(settings);
-  return describe(basename(key), store, async name =>
-    (await store.head(name)) ? store.text(name) : undefined,
-  );
+  return describe(basename(key), store, name => store.text(name));
 }
 
 async function fromFile(path: string): Promise<Source> {
@@ -156,14 +160,16 @@ async function describe(
 }
 
 /**
- * Brings a source's files to this host, into an empty directory of its own that the caller removes.
- * @param directory where files of earlier runs are removed first
+ * Brings a source's files to this host.
+ * @param directory the run's own, which the caller removes; what a killed run left there is removed first
  */
 export async function fetchSource(source: Source, directory: string): Promise<LocalSource> {
-  if (typeof source.directory === 'string') return { ...source, directory: source.directory };
-  const store = source.directory;
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
+  if (typeof source.directory === 'string') {
+    return { ...source, directory: source.directory, work: directory };
+  }
+  const store = source.directory;
   const total = source.manifest?.artifact.bytes;
   let received = 0;
   await withProgress({ label: 'Fetching', measure: () => received, ...(total ? { total } : {}) }, () =>
@@ -175,7 +181,7 @@ export async function fetchSource(source: Source, directory: string): Promise<Lo
     const globals = globalsName(source.manifest.id);
     await store.download(globals, join(directory, globals));
   }
-  return { ...source, directory };
+  return { ...source, directory, work: directory };
 }
 
 /**
@@ -193,6 +199,7 @@ export async function checkSource(
     await checkFile(join(directory, manifest.globals.name), manifest.globals);
   }
   await decode(postgres, path, format);
+  if (!manifest) await refuseConnecting(postgres, path);
   log.done(
     manifest
       ? `checked ${artifact}: size, SHA-256, every block`

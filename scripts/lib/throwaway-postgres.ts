@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -99,10 +99,9 @@ async function installPackage(): Promise<void> {
   await apt(['update'], 'update the package lists');
   await apt(['install', '--no-install-recommends', 'postgresql-common'], 'install postgresql-common');
   // Else the package would make a cluster on port 5432 and start it.
-  await writeFile(
-    '/etc/postgresql-common/createcluster.d/no-main-cluster.conf',
-    'create_main_cluster = false\n',
-  );
+  const settings = '/etc/postgresql-common/createcluster.d';
+  await mkdir(settings, { recursive: true });
+  await writeFile(`${settings}/no-main-cluster.conf`, 'create_main_cluster = false\n');
   const { length } = await run(['apt-cache', 'search', '--names-only', '^postgresql-15$'], {
     purpose: 'look for PostgreSQL 15',
   });

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Config, S3Settings } from './config.ts';
-import { Exit, OperationalError } from './errors.ts';
+import { Exit, messageOf, OperationalError } from './errors.ts';
 import { sha256, sizeOf } from './files.ts';
 import { log } from './log.ts';
 import { type Manifest, manifestName } from './manifest.ts';
@@ -36,8 +36,17 @@ export async function uploadBackup(config: Config, store: Store, manifest: Manif
       }
     });
   } catch (error) {
-    await Promise.allSettled(begun.reverse().map(name => store.remove(name)));
+    await removeBegun(store, begun.reverse());
     throw error;
+  }
+}
+
+/** The manifest goes first, if it was sent at all: as long as it is there, so must be what it is about. */
+async function removeBegun(store: Store, names: string[]): Promise<void> {
+  try {
+    for (const name of names) await store.remove(name, { evenInterrupted: true });
+  } catch (error) {
+    log.warn(`of this upload, something may be left in the store: ${messageOf(error)}`);
   }
 }
 

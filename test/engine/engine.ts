@@ -98,7 +98,11 @@ async function ambient(): Promise<{ engine?: Engine; why: string }> {
 /** Why `docker ARGS` fails in this environment, or undefined: it doesn't. */
 async function failing(args: string[], env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const { code, stderr } = await attempt('docker', args, { env, timeout: 30_000 });
-  return code === 0 ? undefined : stderr.trim().split('\n')[0] || `docker ${args.join(' ')} exits ${code}`;
+  if (code === 0) return undefined;
+  return (
+    stderr.split('\n').find(line => line && !line.startsWith('WARNING')) ??
+    `docker ${args.join(' ')} exits ${code}`
+  );
 }
 
 /** API 1.44 is Engine 25, the first that knows a health check's `start_interval`. */

@@ -1,5 +1,5 @@
 /** Child processes for the test machinery: run to the end, or hold a lock while something runs. */
-import { type SpawnOptions, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 
@@ -22,9 +22,8 @@ interface Options {
 /** Runs a command to its end, whatever that is. Meant for small output: all of it is kept in memory. */
 export function attempt(command: string, args: string[], options: Options = {}): Promise<Result> {
   const { env = process.env, cwd, timeout = 600_000, stdin } = options;
-  const spawning: SpawnOptions = { env, cwd, timeout, stdio: [stdin ?? 'ignore', 'pipe', 'pipe'] };
   return new Promise(resolve => {
-    const child = spawn(command, args, spawning);
+    const child = spawn(command, args, { env, cwd, stdio: [stdin ?? 'ignore', 'pipe', 'pipe'] });
     let stdout = '';
     let stderr = '';
     child.stdout?.setEncoding('utf8').on('data', text => {
@@ -33,12 +32,20 @@ export function attempt(command: string, args: string[], options: Options = {}):
     child.stderr?.setEncoding('utf8').on('data', text => {
       stderr += text;
     });
-    child.once('error', error => resolve({ code: 127, stdout, stderr: error.message }));
-    child.once('close', (code, signal) => {
-      if (signal)
-        stderr += `\nended by ${signal}${signal === 'SIGTERM' ? `, perhaps after ${timeout} ms` : ''}`;
-      resolve({ code: code ?? 128, stdout, stderr });
+    // Not spawn's own timeout: that goes on after a child that could not start, and keeps this process alive.
+    const timer = setTimeout(() => {
+      stderr += `\nended after ${timeout} ms`;
+      child.kill('SIGKILL');
+    }, timeout);
+    const settle = (code: number) => {
+      clearTimeout(timer);
+      resolve({ code, stdout, stderr });
+    };
+    child.once('error', error => {
+      stderr += error.message;
+      settle(127);
     });
+    child.once('close', code => settle(code ?? 128));
   });
 }
 

@@ -41,7 +41,7 @@ const NPM = 'npm@11.21.2';
 
 const STAND_INS: StandIn[] = [
   {
-    ref: /^postgres:(15\.\d+)-bookworm$/,
+    ref: /^postgres:(15(?:\.\d+)?)-bookworm$/,
     directory: 'postgres',
     suite: 'bookworm',
     version: ['postgres', '--version'],

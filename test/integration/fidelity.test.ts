@@ -3,17 +3,12 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { contentOf, databases, program, propertiesOf } from '../support/compare.ts';
-import { inWorld, type World } from '../support/world.ts';
+import { succeed } from '../support/expect.ts';
+import { inWorld } from '../support/world.ts';
 import { startWriters } from '../support/writers.ts';
 
 const HARD = join(import.meta.dirname, '../support/hard-schema.sql');
 const READER = '"Reader, ""Role"""';
-
-async function succeed(world: World, script: string, ...args: string[]) {
-  const { code, stdout, stderr } = await world.run(script, [...args, '--json']);
-  assert.is(code, 0, stderr);
-  return JSON.parse(stdout);
-}
 
 test('a schema of everything that is hard to dump comes back the same, in both formats', () =>
   inWorld(async world => {

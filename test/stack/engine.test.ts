@@ -26,6 +26,13 @@ test('what it does not understand is refused', async () => {
   }
 });
 
+test('a program that is not there is an answer, and leaves no timer that keeps the process alive', async () => {
+  const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length;
+  const before = timers();
+  assert.is((await attempt('no-such-program', [])).code, 127);
+  assert.is(timers(), before);
+});
+
 test('where none can be installed, it knows why', () => {
   assert.is(whyNoPackages({ ID: 'debian', VERSION_ID: '12' }, 0), undefined);
   assert.is(whyNoPackages({ ID: 'debian' }, 0), undefined);

@@ -107,11 +107,17 @@ export function startScript(
   env: Record<string, string>,
   options: SpawnOptions = {},
 ): Started {
-  const child = spawn(join(ROOT, `scripts/${script}.ts`), args, {
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    ...options,
-  });
+  return startProgram(join(ROOT, `scripts/${script}.ts`), args, env, options);
+}
+
+/** Starts a program and collects what it prints. */
+export function startProgram(
+  program: string,
+  args: string[],
+  env: Record<string, string>,
+  options: SpawnOptions = {},
+): Started {
+  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'], ...options });
   let stdout = '';
   let stderr = '';
   child.stdout?.on('data', (text: Buffer) => {

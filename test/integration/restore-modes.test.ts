@@ -1,0 +1,163 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { contentOf, databases, program, propertiesOf } from '../support/compare.ts';
+import { begin, change, failed, stateOf, succeed } from '../support/expect.ts';
+import { inWorld } from '../support/world.ts';
+
+test('--database restores beside the live one, under a name that is free', () =>
+  inWorld(async world => {
+    await begin(world);
+    world.env.MIGRATE_COMMAND = 'psql "$DATABASE_URL" -qXc "CREATE TABLE migrated ()"';
+    await succeed(world, 'backup', '--format', 'custom');
+    await change(world, 'changed');
+    const { kept, safetyBackup } = await succeed(world, 'restore', 'latest', '--database', 'fished', '--yes');
+    assert.equal([kept, safetyBackup], [null, null]);
+    assert.equal([await stateOf(world), await stateOf(world, 'fished')], ['changed', 'backed up']);
+    assert.equal(await databases(world), ['app', 'fished']);
+    assert.is((await world.rows(`SELECT FROM pg_class WHERE relname = 'migrated'`, 'fished')).length, 0);
+
+    for (const taken of ['fished', 'app', 'postgres', 'template1']) {
+      failed(
+        await world.run('restore', ['latest', '--database', taken, '--yes']),
+        2,
+        new RegExp(`there is a database ${taken} already`),
+      );
+    }
+    for (const name of ['', 'ü'.repeat(32), 'two\nlines']) {
+      failed(
+        await world.run('restore', ['latest', '--database', name, '--yes']),
+        2,
+        /--database takes a name/,
+      );
+    }
+    assert.equal(await databases(world), ['app', 'fished']);
+    assert.is(await stateOf(world), 'changed');
+  }));
+
+test('a plain dump without a manifest, as pg_dump | gzip makes it', () =>
+  inWorld(async world => {
+    await begin(world);
+    const directory = join(world.directory, 'old');
+    const dump = (name: string, ...args: string[]) =>
+      program(
+        world,
+        'bash',
+        '-c',
+        'mkdir -p "$(dirname "$0")" && "$@" | gzip -9 > "$0"',
+        join(directory, name),
+        ...args,
+      );
+    await dump('neurmatic_20250106_020000.sql.gz', 'pg_dump', 'app', '--no-owner', '--no-acl');
+    await dump('clean.sql.gz', 'pg_dump', 'app', '--clean', '--if-exists');
+    await dump('create.sql.gz', 'pg_dump', 'app', '--create', '--clean', '--if-exists');
+    await dump('all.sql.gz', 'pg_dumpall', '--clean');
+    await dump('cut.sql.gz', 'sh', '-c', 'pg_dump app | head -n -10');
+    await change(world, 'changed');
+
+    for (const name of ['neurmatic_20250106_020000.sql.gz', 'clean.sql.gz']) {
+      const restored = await succeed(world, 'restore', join(directory, name), '--yes');
+      assert.match(restored.stderr, /no manifest/);
+      assert.match(restored.stderr, /nothing to compare them with/);
+      assert.is(restored.dataAgeSeconds, null);
+      assert.is(await stateOf(world), 'backed up');
+      assert.is(await stateOf(world, restored.kept), 'changed');
+      await succeed(world, 'restore', '--undo', '--yes');
+      await succeed(world, 'restore', '--finish', '--yes');
+    }
+    const restore = (name: string) => world.run('restore', [join(directory, name), '--yes']);
+    failed(await restore('create.sql.gz'), 2, /chooses its database itself \(\\connect app\)/);
+    failed(await restore('all.sql.gz'), 2, /chooses its database itself/);
+    failed(await restore('cut.sql.gz'), 3, /stops before its last line/);
+    assert.equal(await databases(world), ['app']);
+    assert.is(await stateOf(world), 'changed');
+  }));
+
+test('migrations run against the new database, and a failing one stops the restore', () =>
+  inWorld(async world => {
+    await begin(world);
+    const { backup } = await succeed(world, 'backup');
+    await change(world, 'changed');
+    const before = [await contentOf(world), await propertiesOf(world)];
+
+    world.env.MIGRATE_COMMAND =
+      'psql "$DATABASE_URL" -qXc "UPDATE state SET name = \'half migrated\'" && echo >&2 "ERROR: no such column" && exit 3';
+    const failing = await world.run('restore', ['latest', '--yes']);
+    failed(failing, 1, /could not run the migrations.*ERROR: no such column/, /--no-migrate/);
+    assert.equal([await contentOf(world), await propertiesOf(world)], before);
+    assert.equal(await databases(world), ['app']);
+
+    // What the message advises means the same backup, not the one just made of the database to be replaced.
+    const without = await succeed(world, 'restore', 'latest', '--no-migrate', '--yes');
+    assert.is(without.restored, backup.id);
+    assert.match(without.stderr, /migrations: skipped/);
+    assert.is(await stateOf(world), 'backed up');
+
+    world.env.MIGRATE_COMMAND =
+      'psql "$DATABASE_URL" -qXc "UPDATE state SET name = name || \', migrated\' RETURNING current_database()"';
+    const migrated = await succeed(world, 'restore', backup.id, '--yes');
+    assert.is(await stateOf(world), 'backed up, migrated');
+    assert.is(await stateOf(world, migrated.kept), 'backed up');
+  }));
+
+test('--undo, undo of undo, --finish, and nothing but words from --dry-run', () =>
+  inWorld(async world => {
+    await begin(world, 'one');
+    failed(await world.run('restore', ['latest', '--yes']), 3, /there is no verified backup of app/);
+    failed(await world.run('restore', ['--undo', '--yes']), 1, /no database is kept beside app/);
+    failed(await world.run('restore', ['--finish', '--yes']), 1, /no database is kept beside app/);
+    const { backup: one } = await succeed(world, 'backup');
+    await change(world, 'two');
+    const { backup: two } = await succeed(world, 'backup');
+    await change(world, 'three');
+
+    const files = () => readdirSync(world.env.BACKUP_DIR!).sort();
+    const unchanged = async (...args: string[]) => {
+      const before = [await databases(world), files(), await stateOf(world)];
+      const { dryRun } = await succeed(world, 'restore', ...args, '--dry-run', '--yes');
+      assert.is(dryRun, true);
+      assert.equal([await databases(world), files(), await stateOf(world)], before);
+    };
+    await unchanged('latest');
+    await unchanged('latest', '--from', 's3');
+    await unchanged('latest', '--database', 'fished');
+
+    const first = await succeed(world, 'restore', one.id, '--yes');
+    assert.is(await stateOf(world), 'one');
+    const second = await succeed(world, 'restore', two.id, '--yes');
+    assert.is(await stateOf(world), 'two');
+    assert.equal(await databases(world), ['app', first.kept, second.kept]);
+    assert.equal([await stateOf(world, first.kept), await stateOf(world, second.kept)], ['three', 'one']);
+
+    await unchanged('--undo');
+    await unchanged('--finish');
+    for (const flags of [['--database', 'x'], ['--no-migrate'], ['--from', 's3']]) {
+      failed(
+        await world.run('restore', ['--undo', '--yes', ...flags]),
+        2,
+        /--undo and --finish take neither/,
+      );
+    }
+    failed(await world.run('restore', ['--undo', '--finish', '--yes']), 2, /say what to restore/);
+    failed(await world.run('restore', ['--undo']), 2, /no terminal to confirm it on/, /--yes/);
+
+    const undone = await succeed(world, 'restore', '--undo', '--yes');
+    assert.is(undone.restored, second.kept);
+    assert.equal([await stateOf(world), await stateOf(world, undone.kept)], ['one', 'two']);
+    const redone = await succeed(world, 'restore', '--undo', '--yes');
+    assert.is(redone.restored, undone.kept);
+    assert.equal([await stateOf(world), await stateOf(world, redone.kept)], ['two', 'one']);
+    const { dropped } = await succeed(world, 'restore', '--finish', '--yes');
+    assert.equal(dropped, [redone.kept, first.kept]);
+    assert.equal(await databases(world), ['app']);
+
+    // A database that is gone altogether is what --undo is for, too.
+    const last = await succeed(world, 'restore', one.id, '--yes');
+    await world.sql('DROP DATABASE app', 'postgres');
+    await succeed(world, 'restore', '--undo', '--yes');
+    assert.is(await stateOf(world), 'two');
+    assert.not.ok((await databases(world)).includes(last.kept));
+  }));
+
+test.run();

@@ -1,0 +1,190 @@
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { databases } from '../support/compare.ts';
+import { begin, change, failed, stateOf, succeed } from '../support/expect.ts';
+import { pauseProgram } from '../support/pause.ts';
+import { inWorld, until, type World } from '../support/world.ts';
+import { startWriters } from '../support/writers.ts';
+
+const SWAP = 'RENAME TO';
+
+const idsIn = async (world: World, database: string) =>
+  new Set((await world.rows<{ id: string }>('SELECT id FROM t', database)).map(({ id }) => id));
+
+test('clients that keep writing and reconnecting lose nothing and are cut off for the swap alone', () =>
+  inWorld(async world => {
+    await world.sql('CREATE TABLE t (id text PRIMARY KEY)');
+    await succeed(world, 'backup', '--format', 'custom', '--no-upload');
+    const writers = startWriters(world, { holding: 4, reconnecting: 3 });
+    try {
+      await writers.acknowledge(100);
+      const pause = pauseProgram(world, 'psql', SWAP, 'before');
+      const restore = world.start('restore', ['latest', '--yes', '--json'], pause.env);
+      await pause.reached();
+      await writers.acknowledge(50);
+      assert.equal(writers.failures, [], 'nobody is disturbed before the swap');
+      const before = [...writers.acknowledged];
+      pause.go();
+      const { code, stdout, stderr } = await restore.ended;
+      assert.is(code, 0, stderr);
+      const { kept } = JSON.parse(stdout);
+      const clients = [
+        'holding0',
+        'holding1',
+        'holding2',
+        'holding3',
+        'reconnecting0',
+        'reconnecting1',
+        'reconnecting2',
+      ];
+      await until('every client writes to the restored database', async () => {
+        const ids = await idsIn(world, 'app');
+        return clients.every(client => [...ids].some(id => id.startsWith(`${client}-`)));
+      });
+      const disturbed = writers.failures.length;
+      await writers.acknowledge(100);
+      assert.is(writers.failures.length, disturbed, 'nobody is disturbed after it');
+      await writers.stop();
+
+      const [old, restored] = [await idsIn(world, kept), await idsIn(world, 'app')];
+      assert.equal(
+        before.filter(id => !old.has(id)),
+        [],
+        'all that was acknowledged before is in the kept one',
+      );
+      assert.equal(
+        writers.acknowledged.filter(id => !old.has(id) && !restored.has(id)),
+        [],
+      );
+      assert.not.ok(
+        before.some(id => restored.has(id)),
+        'the restored one is what was backed up',
+      );
+      assert.ok(writers.failures.length >= 4, 'sessions were ended');
+      for (const { message } of writers.failures) {
+        assert.match(message, /terminating connection|server closed|database "app" does not exist/);
+      }
+
+      await succeed(world, 'restore', '--undo', '--yes');
+      const undone = await idsIn(world, 'app');
+      assert.equal(
+        before.filter(id => !undone.has(id)),
+        [],
+      );
+    } finally {
+      await writers.stop();
+    }
+  }));
+
+test('a session that can’t be ended holds up the swap, not the decision', () =>
+  inWorld(async world => {
+    await begin(world);
+    await succeed(world, 'backup', '--format', 'custom', '--no-upload');
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      await change(world, 'live');
+      const { POSTGRES_USER, POSTGRES_PASSWORD, ...env } = world.env;
+      const client = spawn('psql', ['-qXAtd', 'app', '-c', 'SELECT pg_sleep(600)'], {
+        env: { ...env, PGUSER: POSTGRES_USER, PGPASSWORD: POSTGRES_PASSWORD, PGAPPNAME: 'stuck' },
+        stdio: 'ignore',
+      });
+      const stuck = async () =>
+        world.rows<{ pid: number }>(
+          `SELECT pid FROM pg_stat_activity WHERE application_name = 'stuck' AND state = 'active'`,
+          'postgres',
+        );
+      await until('the client is at work', async () => (await stuck()).length === 1);
+      const [{ pid }] = (await stuck()) as [{ pid: number }];
+      const pause = pauseProgram(world, 'psql', SWAP, 'before');
+      const restore = world.start('restore', ['latest', '--yes'], pause.env);
+      try {
+        await pause.reached();
+        process.kill(pid, 'SIGSTOP'); // a backend that hangs in the kernel, as on a dead disk
+        pause.go();
+        const renames = async () =>
+          (
+            await world.rows(
+              `SELECT FROM pg_stat_activity WHERE query LIKE 'BEGIN; ALTER DATABASE%' AND state = 'active'`,
+              'postgres',
+            )
+          ).length > 0;
+        await until('the swap waits', renames);
+        restore.child.kill(signal);
+        if (signal === 'SIGTERM') await until('the swap waits still', renames);
+      } finally {
+        process.kill(pid, 'SIGCONT');
+        client.kill('SIGKILL');
+      }
+      const ended = await restore.ended;
+      await until('the server is done with the swap, too', async () => {
+        const busy = await world.rows(
+          `SELECT FROM pg_stat_activity WHERE query LIKE 'BEGIN; ALTER DATABASE%' AND state = 'active'`,
+          'postgres',
+        );
+        return busy.length === 0;
+      });
+      const names = await databases(world);
+      const swapped = names.some(name => name.startsWith('app_before_'));
+      assert.is(await stateOf(world), swapped ? 'backed up' : 'live');
+      assert.is(names.filter(name => name.startsWith('app_new_')).length, swapped ? 0 : 1);
+      assert.is(names.length, 2);
+      if (signal === 'SIGTERM') assert.equal([ended.code, swapped], [0, true], ended.stderr);
+      else assert.is(ended.signal, 'SIGKILL');
+      await succeed(world, 'restore', 'latest', '--yes');
+      assert.is(await stateOf(world), 'backed up');
+      await succeed(world, 'restore', '--finish', '--yes');
+      assert.equal(await databases(world), ['app']);
+    }
+  }));
+
+test('a prepared transaction is named, before anything is done and at the swap', () =>
+  inWorld(async world => {
+    await world.sql('ALTER SYSTEM SET max_prepared_transactions = 3', 'postgres');
+    await world.pg.halt();
+    await world.pg.resume();
+    await begin(world);
+    await succeed(world, 'backup', '--no-upload');
+    await change(world, 'live');
+    const prepare = `BEGIN; INSERT INTO state VALUES ('prepared'); PREPARE TRANSACTION 'it''s pending'`;
+    await world.sql(prepare);
+    const files = readdirSync(world.env.BACKUP_DIR!);
+    const early = await world.run('restore', ['latest', '--yes']);
+    failed(
+      early,
+      1,
+      /app has a prepared transaction \(it's pending\)/,
+      /COMMIT PREPARED or ROLLBACK PREPARED/,
+    );
+    assert.not.match(early.stderr, /things change/);
+    assert.equal(readdirSync(world.env.BACKUP_DIR!), files);
+    await world.sql(`COMMIT PREPARED 'it''s pending'`);
+
+    const pause = pauseProgram(world, 'psql', SWAP, 'before');
+    const restore = world.start('restore', ['latest', '--yes'], pause.env);
+    await pause.reached();
+    await world.sql(prepare);
+    pause.go();
+    failed(await restore.ended, 1, /app has a prepared transaction \(it's pending\)/);
+    assert.equal(await databases(world), ['app']);
+    assert.is(await stateOf(world), 'live,prepared');
+    await world.sql(`COMMIT PREPARED 'it''s pending'`);
+    await succeed(world, 'restore', 'latest', '--yes');
+    assert.is(await stateOf(world), 'backed up');
+  }));
+
+test('a connection lost at the commit: the server says what happened', () =>
+  inWorld(async world => {
+    await begin(world);
+    await succeed(world, 'backup', '--no-upload');
+    await change(world, 'live');
+    const pause = pauseProgram(world, 'psql', SWAP, 'after', 2);
+    pause.go();
+    const restored = await world.run('restore', ['latest', '--yes', '--json'], pause.env);
+    assert.is(restored.code, 0, restored.stderr);
+    const { kept } = JSON.parse(restored.stdout);
+    assert.equal([await stateOf(world), await stateOf(world, kept)], ['backed up', 'live']);
+    assert.equal(await databases(world), ['app', kept]);
+  }));
+
+test.run();

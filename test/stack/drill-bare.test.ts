@@ -1,0 +1,81 @@
+/* The README's first command where there is no PostgreSQL server: it is installed, or Docker's image is used. */
+import { mkdtempSync, readdirSync, symlinkSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ROOT } from '../../scripts/lib/config.ts';
+import { ensureEngine } from '../engine/engine.ts';
+import { ensureBase } from '../images/base.ts';
+import { ensureImages } from '../images/images.ts';
+import { Sandbox } from '../images/sandbox.ts';
+import { startProgram } from '../support/world.ts';
+
+test('a bare Debian, as root: the drill installs the server’s programs, starts no service, and passes', async () => {
+  const engine = await ensureEngine();
+  const box = new Sandbox(engine);
+  try {
+    const base = await ensureBase(engine, 'bookworm');
+    const script = [
+      '/repository/scripts/drill.ts --embedded --json',
+      'ls /usr/lib/postgresql/15/bin/initdb',
+      'echo "clusters: $(pg_lsclusters --no-header)"',
+      'echo "left: $(ls /tmp)"',
+    ].join(' && ');
+    const mount = ['--volume', `${ROOT}:/repository:ro`, '--network', 'host'];
+    const { code, stdout, stderr } = await box.once(...mount, base, 'bash', '-c', script);
+    assert.is(code, 0, stderr);
+    assert.match(stderr, /installing one with apt-get/);
+    assert.match(stderr, /every table is back/);
+    assert.match(stdout, /"missed": \[\]/);
+    assert.match(stdout, /^clusters: $/m);
+    assert.match(stdout, /^left: $/m);
+  } finally {
+    await box.close();
+  }
+});
+
+test('no server’s programs and no apt-get: the drill uses Docker’s image and leaves no container', async () => {
+  const engine = await ensureEngine();
+  await ensureImages(engine, ['postgres:15-bookworm']);
+  const programs = mkdtempSync(join(tmpdir(), 'programs-'));
+  try {
+    for (const directory of engine.env.PATH!.split(':').reverse()) {
+      for (const name of tolerant(directory)) {
+        if (/^(apt-get|initdb|postgres)$/.test(name)) continue;
+        await rm(join(programs, name), { force: true });
+        symlinkSync(join(directory, name), join(programs, name));
+      }
+    }
+    const env = { ...(engine.env as Record<string, string>), PATH: programs };
+    // A mount namespace in which Debian's directory of PostgreSQL servers is empty.
+    const hide =
+      'mount -t tmpfs none /usr/lib/postgresql 2>/dev/null || [ ! -e /usr/lib/postgresql ]; exec "$0" --embedded --json';
+    const argv = ['--mount', 'bash', '-c', hide, join(ROOT, 'scripts/drill.ts')];
+    const { code, stdout, stderr } = await startProgram('unshare', argv, env).ended;
+    assert.is(code, 0, stderr);
+    assert.match(stderr, /using Docker’s postgres:15-bookworm/);
+    assert.equal(JSON.parse(stdout).missed, []);
+    const left = await new Sandbox(engine).docker(
+      'ps',
+      '--all',
+      '--quiet',
+      '--filter',
+      'name=throwaway-postgres',
+    );
+    assert.is(left, '');
+  } finally {
+    await rm(programs, { recursive: true, force: true });
+  }
+});
+
+function tolerant(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return []; // PATH may name what is not there
+  }
+}
+
+test.run();
