@@ -15,7 +15,7 @@ names=$(sed -n 's/^ *server_name \(.*\);$/\1/p' "$configuration" | tr ' ' '\n' |
 alternatives=$(echo "$names" | sed 's/^/DNS:/' | paste -sd, -)
 
 echo "$0: no certificate in $directory; making a self-signed one for" $names
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 90 \
     -subj "/CN=$(echo "$names" | head -n 1)" -addext "subjectAltName=$alternatives" \
     -keyout "$directory/privkey.pem.new" -out "$directory/fullchain.pem.new" 2>/dev/null
 # The key first: Nginx is not running yet, and a kill in between leaves no pair, which is made again.
