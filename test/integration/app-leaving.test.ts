@@ -4,10 +4,11 @@ import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { withBackends } from '../support/app.ts';
+import { type Database, withBackends } from '../support/app.ts';
 import { startBalancer } from '../support/balancer.ts';
 import { send, startLoad } from '../support/load.ts';
 import { startSocketClient } from '../support/sockets.ts';
+import { until } from '../support/world.ts';
 
 const instances = ['backend-1', 'backend-2'].map(INSTANCE_ID => ({
   INSTANCE_ID,
@@ -27,7 +28,7 @@ async function slowUpload(url: string, ms: number): Promise<number> {
 }
 
 test('SIGTERM under load: not ready, still serving, nothing lost, exit 0', () =>
-  withBackends(instances, async ([leaving, staying], query) => {
+  withBackends(instances, async ([leaving, staying], { database: { sql } }) => {
     assert.ok(leaving && staying);
     const balancer = await startBalancer([leaving, staying]);
     const load = startLoad(`http://127.0.0.1:${balancer.port}/api/v1`, 32);
@@ -61,16 +62,18 @@ test('SIGTERM under load: not ready, still serving, nothing lost, exit 0', () =>
       assert.match(leaving.output(), /"message":"stopped"/);
 
       const after = load.answered();
-      while (load.answered() < after + 500) await sleep(20); // the other one goes on alone
+      await until('the other one goes on alone', () => load.answered() >= after + 500);
       await load.stop();
       assert.equal(load.failures, []);
-      const [rows, ids] = query('SELECT count(*), count(DISTINCT id) FROM orders').split('|').map(Number);
+      const [rows, ids] = (await sql('SELECT count(*), count(DISTINCT id) FROM orders'))
+        .split('|')
+        .map(Number);
       assert.is(rows, load.orders.size, 'each order that was answered is one row');
       assert.is(ids, rows);
-      assert.is(query('SELECT count(DISTINCT instance) FROM orders'), '2', 'both took part');
+      assert.is(await sql('SELECT count(DISTINCT instance) FROM orders'), '2', 'both took part');
 
-      assert.is(await jobsDone(query, 10), '10|10', 'each job ran once');
-      assert.match(query("SELECT count(*) FROM job_runs WHERE instance = 'backend-1'"), /^[1-9]/);
+      assert.is(await jobsDone(sql, 10), '10|10', 'each job ran once');
+      assert.match(await sql("SELECT count(*) FROM job_runs WHERE instance = 'backend-1'"), /^[1-9]/);
     } finally {
       await load.stop();
       await balancer.stop();
@@ -78,9 +81,10 @@ test('SIGTERM under load: not ready, still serving, nothing lost, exit 0', () =>
   }));
 
 /** Waits for so many runs. @returns how many runs and how many jobs there are */
-async function jobsDone(query: (sql: string) => string, count: number): Promise<string> {
-  while (Number(query('SELECT count(*) FROM job_runs')) < count) await sleep(100);
-  return query('SELECT count(*), count(DISTINCT job_id) FROM job_runs');
+async function jobsDone(sql: Database['sql'], count: number): Promise<string> {
+  const runs = async () => Number(await sql('SELECT count(*) FROM job_runs'));
+  await until('all jobs have run', async () => (await runs()) >= count);
+  return sql('SELECT count(*), count(DISTINCT job_id) FROM job_runs');
 }
 
 test('Socket.IO over two instances: each event reaches each client, and one instance leaving loses none', () =>
@@ -108,16 +112,14 @@ test('Socket.IO over two instances: each event reaches each client, and one inst
           await sleep(10);
         }
       });
-      const seen = async (count: number) => {
-        while (clients.some(client => client.seen.size < count)) await sleep(20);
-      };
-      await seen(50); // nothing is asked for again yet: these came through Redis from the other instance
+      // Nothing is asked for again yet: what the other instance published came through Redis.
+      await until('50 events reach everybody', () => clients.every(({ seen }) => seen.size >= 50));
 
       leaving.process.kill('SIGTERM');
       assert.equal(await leaving.exited, { code: 0, signal: null });
-      while (clients.some(({ socket }) => !socket.connected)) await sleep(20);
+      await until('all are connected again', () => clients.every(({ socket }) => socket.connected));
       const before = numbers.length;
-      while (numbers.length < before + 50) await sleep(20);
+      await until('50 more are published', () => numbers.length >= before + 50);
       publishing = false;
       await Promise.all(publishers);
       await Promise.all(clients.map(client => client.catchUp()));

@@ -1,34 +1,22 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { migrate, startMigration } from '../support/app.ts';
+import { migrate, startMigration, withDatabase } from '../support/app.ts';
 import type { Child } from '../support/child.ts';
-import { startPostgres, type ThrowawayPostgres } from '../support/postgres.ts';
-
-async function withDatabase(
-  body: (postgres: ThrowawayPostgres, url: string) => Promise<void>,
-): Promise<void> {
-  const postgres = await startPostgres();
-  try {
-    await body(postgres, postgres.url('app'));
-  } finally {
-    await postgres.stop();
-  }
-}
+import { until } from '../support/world.ts';
 
 const applied = (child: Child): string[] =>
   [...child.output().matchAll(/"migration applied","name":"([^"]+)"/g)].map(([, name]) => name!);
 const codeOf = async (child: Child): Promise<number | null> => (await child.exited).code;
 
 test('migrates once, from version 1 to 2, and an older version finds nothing to do', () =>
-  withDatabase(async (postgres, url) => {
+  withDatabase(async ({ url, sql }) => {
     const head = () =>
-      postgres.query(
-        'app',
+      sql(
         'SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1',
       );
     assert.is(await codeOf(startMigration(url, 'v1', ['status'])), 1);
     await migrate(url, 'v1');
-    assert.is(head(), '20250101000000_init');
+    assert.is(await head(), '20250101000000_init');
     const again = startMigration(url, 'v1');
     assert.is(await codeOf(again), 0);
     assert.equal(applied(again), []);
@@ -37,7 +25,7 @@ test('migrates once, from version 1 to 2, and an older version finds nothing to 
     assert.is(await codeOf(status), 1);
     assert.match(status.output(), '"names":["20250201000000_order_note"]');
     await migrate(url, 'v2');
-    assert.is(head(), '20250201000000_order_note');
+    assert.is(await head(), '20250201000000_order_note');
     assert.is(await codeOf(startMigration(url, 'v2', ['status'])), 0);
     const older = startMigration(url, 'v1');
     assert.is(await codeOf(older), 0);
@@ -45,26 +33,26 @@ test('migrates once, from version 1 to 2, and an older version finds nothing to 
   }));
 
 test('many at once: one migrates, the others wait and find nothing to do', () =>
-  withDatabase(async (postgres, url) => {
+  withDatabase(async ({ url, sql }) => {
     const children = Array.from({ length: 4 }, () => startMigration(url, 'v2'));
     for (const child of children) assert.is(await codeOf(child), 0, child.output());
     const names = ['20250101000000_init', '20250201000000_order_note'];
     assert.equal(children.flatMap(applied).sort(), names);
-    assert.is(postgres.query('app', 'SELECT count(*), count(finished_at) FROM _prisma_migrations'), '2|2');
+    assert.is(await sql('SELECT count(*), count(finished_at) FROM _prisma_migrations'), '2|2');
   }));
 
 test('a migration that fails leaves nothing but its record, and none goes on until that is resolved', () =>
-  withDatabase(async (postgres, url) => {
+  withDatabase(async ({ url, sql }) => {
     await migrate(url, 'v1');
     const failing = startMigration(url, 'bad-migration');
     assert.is(await codeOf(failing), 1);
     assert.match(failing.output(), '20250201000000_backfill failed');
     const columns =
       "SELECT count(*) FROM information_schema.columns WHERE table_name = 'users' AND column_name = 'nickname'";
-    assert.is(postgres.query('app', columns), '0');
+    assert.is(await sql(columns), '0');
     const record =
       'SELECT migration_name, finished_at IS NULL, logs FROM _prisma_migrations WHERE finished_at IS NULL';
-    assert.match(postgres.query('app', record), /^20250201000000_backfill\|t\|.*left_of/);
+    assert.match(await sql(record), /^20250201000000_backfill\|t\|.*left_of/);
 
     const next = startMigration(url, 'v2');
     assert.is(await codeOf(next), 1);
@@ -76,28 +64,27 @@ test('a migration that fails leaves nothing but its record, and none goes on unt
   }));
 
 test('a lock that is not given in time ends the migration, and the table is free for everybody else', () =>
-  withDatabase(async (postgres, url) => {
+  withDatabase(async ({ url, sql, session }) => {
     await migrate(url, 'v1');
-    const brief = `${url}&options=${encodeURIComponent('-c lock_timeout=300')}`;
+    const brief = `${url}?options=${encodeURIComponent('-c lock_timeout=300')}`;
 
     // It sleeps while it holds a lock on orders, and holds the lock that only one migration has.
     const holder = startMigration(url, 'locking-migration');
     try {
       const locked =
         "SELECT count(*) FROM pg_locks WHERE relation = 'orders'::regclass AND mode = 'AccessExclusiveLock' AND granted";
-      while (postgres.query('app', locked) === '0');
+      await until('the migration holds its lock', async () => (await sql(locked)) === '1');
       const second = startMigration(brief, 'v2');
       assert.is(await codeOf(second), 1);
       assert.match(second.output(), 'lock timeout');
 
       // The container of a migration can be killed, the server's session goes on: it has to be ended there.
       await holder.stop('SIGKILL');
-      assert.is(postgres.query('app', locked), '1');
-      postgres.query(
-        'app',
+      assert.is(await sql(locked), '1');
+      await sql(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'migrate'",
       );
-      assert.is(postgres.query('app', locked), '0');
+      assert.is(await sql(locked), '0');
     } finally {
       await holder.stop('SIGKILL');
     }
@@ -107,17 +94,16 @@ test('a lock that is not given in time ends the migration, and the table is free
     );
 
     // Somebody's long transaction stands in the way of ALTER TABLE.
-    const reader = postgres.session('app', 'BEGIN; SELECT count(*) FROM orders; SELECT pg_sleep(600)');
+    const reader = session();
     try {
-      const reading =
-        "SELECT count(*) FROM pg_locks WHERE relation = 'orders'::regclass AND mode = 'AccessShareLock'";
-      while (postgres.query('app', reading) === '0');
+      await reader.execute('BEGIN');
+      await reader.execute('SELECT count(*) FROM orders');
       const blocked = startMigration(brief, 'v2');
       assert.is(await codeOf(blocked), 1);
       assert.match(blocked.output(), 'lock timeout');
-      assert.is(postgres.query('app', 'SELECT count(*) FROM orders'), '0');
+      assert.is(await sql('SELECT count(*) FROM orders'), '0');
     } finally {
-      await reader.stop('SIGKILL');
+      await reader.close();
     }
   }));
 

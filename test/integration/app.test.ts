@@ -4,6 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Backend, type Variables, withBackends } from '../support/app.ts';
 import { send } from '../support/load.ts';
+import { until } from '../support/world.ts';
 
 type Call = { body?: unknown; headers?: Record<string, string> };
 
@@ -26,6 +27,11 @@ async function logIn(backend: Backend, email: string) {
   return { Cookie: cookie.split(';')[0]!, Authorization: `Bearer ${json.token}` };
 }
 
+/** When an instance is ready, all of its connections stand. */
+async function untilReady(backend: Backend) {
+  await until('it is ready', async () => (await call(backend, 'GET /health/ready')).status === 200);
+}
+
 /** The value of a metric, by its name with labels. */
 async function metric(backend: Backend, name: string): Promise<number> {
   const { body } = await call(backend, 'GET /metrics');
@@ -40,8 +46,8 @@ test('probes: liveness, readiness, metrics with requests in flight', () =>
     const health = await call(backend, 'GET /health');
     assert.is(health.status, 200);
     assert.equal(health.json, { status: 'ok', version: '1.2.3', instance: 'backend-1' });
+    await untilReady(backend);
     const ready = await call(backend, 'GET /health/ready');
-    assert.is(ready.status, 200);
     assert.equal(ready.json, { status: 'ready', failed: [], version: '1.2.3', instance: 'backend-1' });
 
     assert.is(await metric(backend, 'http_requests_in_flight'), 0, 'the request for metrics does not count');
@@ -58,6 +64,23 @@ test('probes: liveness, readiness, metrics with requests in flight', () =>
     assert.ok(lines.length > 4);
     for (const line of lines) assert.type(JSON.parse(line).message, 'string');
     assert.not.match(backend.output(), 'ms=600', 'queries stay out of the log');
+  }));
+
+test('readiness needs Redis and the database; liveness, metrics and the shutdown need neither', () =>
+  withBackends([{}], async ([backend], { database, redis }) => {
+    assert.ok(backend);
+    const failed = async () => (await call(backend, 'GET /health/ready')).json.failed;
+    await untilReady(backend);
+    await redis.stop();
+    assert.equal(await failed(), ['redis', 'sockets']);
+    assert.is((await call(backend, 'GET /articles')).status, 200);
+    await database.stop();
+    assert.equal(await failed(), ['database', 'redis', 'sockets']);
+    assert.is((await call(backend, 'GET /health/ready')).status, 503);
+    assert.is((await call(backend, 'GET /articles')).status, 500);
+    assert.is((await call(backend, 'GET /health')).status, 200);
+    assert.is(await metric(backend, 'http_requests_in_flight'), 0);
+    assert.equal(await backend.stop(), { code: 0, signal: null });
   }));
 
 test('accounts: two users, by token and by cookie, on two instances; a forged token and a logout', () =>
@@ -87,7 +110,7 @@ test('accounts: two users, by token and by cookie, on two instances; a forged to
   }));
 
 test('content: a public list, a private answer, orders that count twice, an upload, a job', () =>
-  withBackends([{ INSTANCE_ID: 'backend-1' }], async ([backend], query) => {
+  withBackends([{ INSTANCE_ID: 'backend-1' }], async ([backend], { database: { sql } }) => {
     assert.ok(backend);
     const list = await call(backend, 'GET /articles');
     assert.is(list.headers['cache-control'], 'public, max-age=300');
@@ -102,32 +125,33 @@ test('content: a public list, a private answer, orders that count twice, an uplo
     const id = randomUUID();
     for (let i = 0; i < 2; i++)
       assert.is((await call(backend, 'POST /orders', { body: { id } })).status, 201);
-    assert.is(query(`SELECT count(*) FROM orders WHERE id = '${id}'`), '2');
+    assert.is(await sql(`SELECT count(*) FROM orders WHERE id = '${id}'`), '2');
     assert.is((await call(backend, 'POST /orders', { body: { id: '7' } })).status, 400);
 
     const bytes = randomBytes(3_000_000);
     const upload = await fetch(`${backend.url}/uploads`, { method: 'POST', body: bytes });
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     assert.equal(await upload.json(), { bytes: bytes.length, sha256 });
-    assert.is(query('SELECT bytes, sha256, instance FROM uploads'), `3000000|${sha256}|backend-1`);
+    assert.is(await sql('SELECT bytes, sha256, instance FROM uploads'), `3000000|${sha256}|backend-1`);
 
     const job = (await call(backend, 'POST /jobs', { body: { ms: 50 } })).json;
-    for (let state = ''; state !== 'completed'; await sleep(20)) {
-      state = (await call(backend, `GET /jobs/${job.id}`)).json.state;
+    await until('the job is done', async () => {
+      const { state } = (await call(backend, `GET /jobs/${job.id}`)).json;
       assert.ok(['waiting', 'active', 'completed'].includes(state), state);
-    }
-    assert.is(query('SELECT job_id, instance FROM job_runs'), `${job.id}|backend-1`);
+      return state === 'completed';
+    });
+    assert.is(await sql('SELECT job_id, instance FROM job_runs'), `${job.id}|backend-1`);
     assert.is(await metric(backend, 'queue_jobs{state="completed"}'), 1);
   }));
 
 test('variants: version 2, never ready, crashing under traffic, failing after a while', async () => {
   await withBackends(
     [{ APP_VERSION: '2.0.0' }],
-    async ([backend], query) => {
+    async ([backend], { database: { sql } }) => {
       assert.ok(backend);
       assert.is((await call(backend, 'GET /health')).json.version, '2.0.0');
       await call(backend, 'POST /orders', { body: { id: randomUUID(), note: 'gift' } });
-      assert.is(query('SELECT note FROM orders'), 'gift');
+      assert.is(await sql('SELECT note FROM orders'), 'gift');
     },
     'v2',
   );
@@ -144,7 +168,7 @@ test('variants: version 2, never ready, crashing under traffic, failing after a 
     assert.equal(ready.json.failed, ['variant']);
 
     for (let i = 0; i < 3; i++) assert.is((await call(crashing, 'GET /articles')).status, 200);
-    assert.is((await call(crashing, 'GET /health/ready')).status, 200);
+    await untilReady(crashing);
     const failure = await call(crashing, 'GET /articles').then(
       () => 'answered',
       error => error.code,
@@ -152,9 +176,8 @@ test('variants: version 2, never ready, crashing under traffic, failing after a 
     assert.is(failure, 'ECONNRESET');
     assert.equal(await crashing.exited, { code: 1, signal: null });
 
-    while ((await call(failing, 'GET /articles')).status === 200) await sleep(50);
-    assert.is((await call(failing, 'GET /articles')).status, 500);
-    assert.is((await call(failing, 'GET /health/ready')).status, 200, 'only its answers show it');
+    await until('it fails', async () => (await call(failing, 'GET /articles')).status === 500);
+    await untilReady(failing); // only its answers show that it fails
   });
 });
 

@@ -1,5 +1,7 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 
+export type End = { code: number | null; signal: NodeJS.Signals | null };
+
 export type Child = {
   process: ChildProcess;
   /** All that it wrote so far, stdout and stderr. */
@@ -7,8 +9,8 @@ export type Child = {
   /** Resolves with the line that matches, or rejects when the process ends without having written one. */
   line(pattern: RegExp): Promise<string>;
   /** Sends the signal, SIGTERM by default, and resolves with how the process ended. */
-  stop(signal?: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
-  exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  stop(signal?: NodeJS.Signals): Promise<End>;
+  exited: Promise<End>;
 };
 
 /** Starts a program and keeps its output. Whoever starts it stops it in `finally`. */
@@ -30,7 +32,7 @@ export function startChild(
   child.stdin!.on('error', () => {}); // it may end without reading
   child.stdin!.end(input ?? '');
 
-  const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve, reject) => {
+  const exited = new Promise<End>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) => resolve({ code, signal }));
   });
@@ -38,11 +40,14 @@ export function startChild(
 
   function line(pattern: RegExp): Promise<string> {
     return new Promise((resolve, reject) => {
+      let from = 0; // whole lines before it have been looked at
       const look = () => {
+        const end = output.lastIndexOf('\n') + 1;
         const found = output
+          .slice(from, end)
           .split('\n')
-          .slice(0, -1)
           .find(text => pattern.test(text));
+        from = end;
         if (found === undefined) return;
         listeners.delete(look);
         resolve(found);

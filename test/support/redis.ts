@@ -1,25 +1,11 @@
-import { execFileSync } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
+import { hasProgram, run } from '../../scripts/lib/shell.ts';
+import { freePort } from '../../scripts/lib/throwaway-postgres.ts';
 import { startChild } from './child.ts';
-import { freePort } from './ports.ts';
 
 export type ThrowawayRedis = { url: string; port: number; password: string; stop(): Promise<void> };
-
-function findProgram(...names: string[]): string | undefined {
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  return names
-    .flatMap(name => folders.map(folder => join(folder, name)))
-    .find(path => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-}
 
 /**
  * Finds the Redis server, and installs it on a Debian machine where this runs as root. Debian keeps the server in
@@ -27,23 +13,26 @@ function findProgram(...names: string[]): string | undefined {
  * redis-server adds only a link and a service, and a test machine should get no service.
  * @throws {Error} that says what to install
  */
-function redisServer(): string {
-  const names = ['redis-server', 'redis-check-rdb'];
-  const found = findProgram(...names);
-  if (found) return found;
-  if (process.getuid?.() !== 0 || !findProgram('apt-get')) {
-    throw new Error('the Redis server is missing: install Redis 7 (on Debian: apt-get install redis-tools)');
+async function redisServer(): Promise<string> {
+  const find = () => ['redis-server', 'redis-check-rdb'].find(hasProgram);
+  if (!find()) {
+    if (process.getuid?.() !== 0 || !hasProgram('apt-get')) {
+      throw new Error(
+        'there is no Redis server: install Redis 7 (Debian and Ubuntu: apt-get install redis-tools)',
+      );
+    }
+    process.stderr.write('there is no Redis server here: installing redis-tools with apt-get\n');
+    // Test files run side by side: one installs, the others wait for it, and find it done.
+    const install = 'apt-get -qq update && apt-get -qq -y install --no-install-recommends redis-tools';
+    await run(['flock', join(tmpdir(), 'install-redis.lock'), 'sh', '-c', install], {
+      purpose: 'install redis-tools',
+      timeout: 600,
+      env: { DEBIAN_FRONTEND: 'noninteractive' },
+    });
   }
-  process.stderr.write('installing redis-tools with apt-get: the Redis server is missing\n');
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  execFileSync('apt-get', ['update', '-qq'], { env, stdio: ['ignore', 'ignore', 'inherit'] });
-  execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'redis-tools'], {
-    env,
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  const installed = findProgram(...names);
-  if (!installed) throw new Error('apt-get installed redis-tools, and there is still no Redis server');
-  return installed;
+  const found = find();
+  if (!found) throw new Error('redis-tools is installed, and there is still no Redis server');
+  return found;
 }
 
 /** Starts a real Redis with a password, on a port and in a directory of its own, evicting as production does. */
@@ -59,7 +48,7 @@ export async function startRedis(): Promise<ThrowawayRedis> {
     save: '""',
   };
   // Read from stdin: a password in the arguments would be in the list of processes.
-  const child = startChild(redisServer(), ['-'], {
+  const child = startChild(await redisServer(), ['-'], {
     argv0: 'redis-server',
     input: Object.entries(settings)
       .map(setting => setting.join(' '))

@@ -61,8 +61,8 @@ export function openJobs(config: Config, database: Pool, registry: Registry) {
 
   return {
     router,
-    /** Takes no more jobs; resolves when those under way are done. */
-    finish: () => worker.close(),
+    /** Takes no more jobs; resolves when those under way are done. Without Redis there is no end to wait for. */
+    finish: () => worker.close(workerRedis.status !== 'ready'),
     async close() {
       await queue.close();
       await Promise.all([workerRedis, queueRedis].map(closeRedis));
