@@ -73,6 +73,7 @@ export async function layOut(
   const variables: Record<string, string> = {
     APP_NAME: app,
     POSTGRES_USER: 'neurmatic',
+    POSTGRES_DB: database,
     POSTGRES_PASSWORD: password,
     REDIS_PASSWORD: password,
     DATABASE_URL: `postgresql://neurmatic:${encodeURIComponent(password)}@postgres:5432/${database}`,

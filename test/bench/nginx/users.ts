@@ -1,0 +1,63 @@
+/**
+ * Users at once, as autocannon's connections: each its own address, each a request a second. It runs in a container at
+ * one of Cloudflare's addresses and prints autocannon's result as JSON,
+ * with the 95th percentile that it leaves out.
+ *
+ * Arguments: Nginx' address, the domain, users, seconds, a token.
+ */
+import autocannon from 'autocannon';
+
+const [nginx, domain, users, seconds, token] = process.argv.slice(2) as [
+  string,
+  string,
+  string,
+  string,
+  string,
+];
+const connections = Number(users);
+
+// What a visit is made of: pages and files, public lists from the cache, what is one user's, and a write.
+const kinds = [
+  { path: '/', host: domain },
+  { path: '/api/v1/articles', host: `api.${domain}` },
+  { path: '/api/v1/me', host: `api.${domain}`, authorization: `Bearer ${token}` },
+  { path: '/api/v1/whoami', host: `api.${domain}` },
+  { path: '/api/v1/articles', host: `api.${domain}`, authorization: `Bearer ${token}` },
+  { path: '/api/v1/orders', host: `api.${domain}`, method: 'POST' },
+] as { path: string; host: string; method?: 'POST'; authorization?: string }[];
+
+let user = 0;
+const instance = autocannon({
+  url: `https://${nginx}`,
+  servername: domain,
+  connections,
+  overallRate: connections,
+  duration: Number(seconds),
+  timeout: 10,
+  setupClient(client) {
+    const number = user++;
+    const address = `10.${number >> 16}.${(number >> 8) & 255}.${number & 255}`;
+    // Everybody begins somewhere else in the visit.
+    const visit = kinds.map((_, i) => kinds[(i + number) % kinds.length]!);
+    client.setRequests(
+      visit.map(({ path, host, method = 'GET', authorization }) => ({
+        path,
+        method,
+        headers: {
+          Host: host,
+          'CF-Connecting-IP': address,
+          ...(authorization && { Authorization: authorization }),
+          ...(method === 'POST' && { 'Content-Type': 'application/json' }),
+        },
+        ...(method === 'POST' && { body: JSON.stringify({ id: crypto.randomUUID() }) }),
+      })),
+    );
+  },
+} as autocannon.Options);
+
+const times: number[] = [];
+instance.on('response', (_client, _status, _bytes, milliseconds) => times.push(milliseconds));
+instance.then(result => {
+  times.sort((a, b) => a - b);
+  console.log(JSON.stringify({ p95: times[Math.ceil(times.length * 0.95) - 1], ...result }));
+});
