@@ -27,7 +27,7 @@ const kinds = [
 ] as { path: string; host: string; method?: 'POST'; authorization?: string }[];
 
 let user = 0;
-const instance = autocannon({
+const options: autocannon.Options = {
   url: `https://${nginx}`,
   servername: domain,
   connections,
@@ -40,7 +40,7 @@ const instance = autocannon({
     // Everybody begins somewhere else in the visit.
     const visit = kinds.map((_, i) => kinds[(i + number) % kinds.length]!);
     client.setRequests(
-      visit.map(({ path, host, method = 'GET', authorization }) => ({
+      visit.map(({ path, host, method = 'GET' as 'GET' | 'POST', authorization }) => ({
         path,
         method,
         headers: {
@@ -53,11 +53,12 @@ const instance = autocannon({
       })),
     );
   },
-} as autocannon.Options);
+};
 
 const times: number[] = [];
-instance.on('response', (_client, _status, _bytes, milliseconds) => times.push(milliseconds));
-instance.then(result => {
+const instance = autocannon(options, (error, result) => {
+  if (error) throw error;
   times.sort((a, b) => a - b);
   console.log(JSON.stringify({ p95: times[Math.ceil(times.length * 0.95) - 1], ...result }));
 });
+instance.on('response', (_client, _status, _bytes, milliseconds) => times.push(milliseconds));
