@@ -11,6 +11,7 @@ import type { Format } from './lib/manifest.ts';
 import { notify, ping, sayWhoIsTold } from './lib/notify.ts';
 import { producer } from './lib/postgres.ts';
 import { retain } from './lib/prune.ts';
+import { removeWork, restoreDirectory } from './lib/source.ts';
 import { totalRows } from './lib/tables.ts';
 import { bytes, count, duration } from './lib/text.ts';
 import { copyOffsite, openStore, tryStore } from './lib/upload.ts';
@@ -78,6 +79,7 @@ function formatOf(text: string): Format {
 
 async function backUp(config: Config, wanted: { format: Format; label?: string; upload: boolean }) {
   const started = performance.now();
+  await removeWork(restoreDirectory(config)); // a killed restore's; it takes space
   const store = config.s3 && wanted.upload ? await openStore(config.s3) : undefined;
   const [plan] = await Promise.all([planBackup(config, wanted.format), store && tryStore(store)]);
   sayWhoIsTold(config);

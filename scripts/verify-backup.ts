@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { command, execute } from './lib/cli.ts';
 import { Exit, usageError } from './lib/errors.ts';
 import { privateDirectory } from './lib/files.ts';
-import { checkSource, describeSource, fetchSource, findSource } from './lib/source.ts';
+import { checkSource, describeSource, fetchSource, findSource, parsePlace } from './lib/source.ts';
 import { totalRows } from './lib/tables.ts';
 import { bytes, count } from './lib/text.ts';
 
@@ -32,13 +32,12 @@ const verify = command({
   async run({ options: { from }, positionals: [wanted], config: load }) {
     if (!wanted)
       throw usageError('say which backup', 'give latest, an id, a file or an s3:// address; see --help.');
-    if (from !== undefined && from !== 'local' && from !== 's3')
-      throw usageError('--from takes local or s3', 'see --help.');
+    const place = parsePlace(from);
     const config = load();
     await privateDirectory(config.backupDir, 'BACKUP_DIR');
     const fetched = await mkdtemp(join(config.backupDir, '.verify-'));
     try {
-      const source = await fetchSource(await findSource(config, wanted, from), fetched);
+      const source = await fetchSource(await findSource(config, wanted, place), fetched);
       await checkSource(config.postgres, source);
       const { manifest } = source;
       const size = manifest

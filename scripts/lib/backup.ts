@@ -48,15 +48,15 @@ export interface BackupPlan {
  */
 export async function planBackup(config: Config, format: Format): Promise<BackupPlan> {
   const { postgres, backupDir } = config;
-  const [{ server, pgDump, databaseBytes }, , compressor] = await preflight(
+  const [{ server, pgDump, compressor, databaseBytes }] = await preflight(
     async () => {
       const server = await serverFacts(postgres);
       const pgDump = await programVersion(postgres, 'pg_dump');
       refuseOlderClient(pgDump, server);
-      return { server, pgDump, databaseBytes: await databaseSize(config) };
+      const compressor = await compressorVersion(postgres, format);
+      return { server, pgDump, compressor, databaseBytes: await databaseSize(config) };
     },
     () => privateDirectory(backupDir, 'BACKUP_DIR'),
-    () => compressorVersion(postgres, format),
   );
   const last = newestFirst(await localBackups(config)).find(({ manifest }) => manifest.format === format);
   const estimate = last ? last.bytes : Math.ceil(databaseBytes / 4);

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
 import { type Config, environmentOf, loadConfig } from './config.ts';
-import { Exit, messageOf, OperationalError, usageError } from './errors.ts';
+import { Exit, messageOf, OperationalError, operational, usageError } from './errors.ts';
 import { record } from './history.ts';
 import { interrupt, listenForSignals } from './interrupt.ts';
 import { log, redact } from './log.ts';
@@ -72,6 +72,7 @@ export function command<O extends Options>(definition: Command<O>): Command<O> {
 export async function execute<O extends Options>(definition: Command<O>): Promise<never> {
   process.umask(0o077);
   listenForSignals();
+  process.stderr.on('error', () => {}); // a lost connection of the operator's must not end the work
   process.stdout.on('error', () => process.exit(Exit.failed)); // a reader that left, such as `head`
   const started = performance.now();
   const script = basename(process.argv[1] ?? '');
@@ -127,7 +128,8 @@ function parse<O extends Options>(definition: Command<O>) {
   }
 }
 
-function report(thrown: unknown): Result & { error: string } {
+function report(error: unknown): Result & { error: string } {
+  const thrown = operational(error);
   const message = redact(messageOf(thrown));
   if (!(thrown instanceof OperationalError)) {
     log.error(`this is a bug: ${thrown instanceof Error ? thrown.stack : message}`);
@@ -167,18 +169,19 @@ export function help<O extends Options>(script: string, definition: Command<O>):
   ].join('\n');
 }
 
+/** @throws a usage error where {@link confirm} would have nobody to ask, before work is done in vain */
+export function refuseUnanswerable(yes: boolean | undefined): void {
+  if (yes || (process.stdin.isTTY && process.stderr.isTTY)) return;
+  throw usageError('there is no terminal to confirm this on', 'add --yes to go on without being asked.');
+}
+
 /**
  * Asks the operator to type `name` before something dangerous; `--yes` answers.
  * @throws a usage error if there is no terminal to ask on, or something else is typed
  */
 export async function confirm(question: string, name: string, yes: boolean | undefined): Promise<void> {
   if (yes) return;
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw usageError(
-      `${question} There is no terminal to confirm it on.`,
-      'add --yes to go on without being asked.',
-    );
-  }
+  refuseUnanswerable(false);
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
   prompt.once('SIGINT', () => process.kill(process.pid, 'SIGINT')); // readline takes Ctrl+C for itself
   try {

@@ -49,6 +49,30 @@ export class Interrupted extends OperationalError {
   }
 }
 
+/** What to do about errors of the operating system that are no bugs: disks and permissions. */
+const SYSTEM_HINTS: Record<string, string> = {
+  ENOSPC:
+    'free some space: prune-backups.ts deletes backups past their time, restore.ts --finish drops kept databases.',
+  EDQUOT: 'this user’s quota is used up: free some space, or raise it.',
+  EROFS: 'the disk is mounted read-only: `mount` and `dmesg` say why.',
+  EACCES: 'run as the user who owns it, or correct its permissions.',
+  EPERM: 'run as the user who owns it, or correct its permissions.',
+  EIO: 'the disk may be failing: see `dmesg`.',
+};
+
+/** What to do where a program has said that the disk is full. */
+export function hintFor(output: string): string | undefined {
+  return /No space left on device/i.test(output) ? SYSTEM_HINTS.ENOSPC : undefined;
+}
+
+/** @returns the error itself, or an operational one in the place of what the operating system refused */
+export function operational(error: unknown): unknown {
+  const { code = '', syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  const hint = syscall === 'connect' ? undefined : SYSTEM_HINTS[code]; // a firewall's EPERM is no file's
+  if (hint === undefined || error instanceof OperationalError) return error;
+  return new OperationalError(messageOf(error), hint, Exit.failed, { cause: error });
+}
+
 /** @returns the message of anything that can be thrown */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0 && !error.message) {

@@ -1,8 +1,9 @@
 import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { Exit, OperationalError } from './errors.ts';
+import { Exit, messageOf, OperationalError } from './errors.ts';
 import { operator } from './history.ts';
+import { log } from './log.ts';
 import { CommandError, run } from './shell.ts';
 import { duration, utc } from './text.ts';
 
@@ -41,7 +42,11 @@ export async function withLock<T>(
       since: new Date().toISOString(),
     };
     ftruncateSync(descriptor);
-    writeSync(descriptor, JSON.stringify(holder));
+    try {
+      writeSync(descriptor, JSON.stringify(holder));
+    } catch (error) {
+      log.warn(`who holds ${path} can't be written there: ${messageOf(error)}`); // it is held all the same
+    }
     try {
       return await work();
     } finally {

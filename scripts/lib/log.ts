@@ -25,8 +25,10 @@ export function redact(text: string): string {
 
 /** From now on every message also goes to this file, with its time (UTC). */
 export function logTo(path: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   file = path;
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  } catch {} // the first message says what is wrong
 }
 
 function write(level: string, message: string, shown: string) {

@@ -113,8 +113,8 @@ export function parseManifest(text: string, id: string): Manifest {
   const version = (json as { version?: unknown } | null)?.version;
   if (typeof version === 'number' && version > 1) {
     throw verificationError(
-      `the manifest of ${id} is of version ${version}`,
-      'update these scripts; they read version 1.',
+      `the manifest of ${id} is of version ${version}, and these scripts read version 1`,
+      'update these scripts.',
     );
   }
   const parsed = schema.safeParse(json);

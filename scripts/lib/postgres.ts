@@ -9,6 +9,9 @@ import { $, CommandError, hasProgram, run, withLifelineOnStdin } from './shell.t
  */
 const NO_LIMITS = '-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0';
 
+/** Of an operator's own environment, what libpq would heed before PGHOST and PGPORT. */
+const NO_OTHER_SERVER = { PGSERVICE: undefined, PGHOSTADDR: undefined, PGDATABASE: undefined };
+
 /** An argument array and the environment that it needs. Secrets are in the environment only. */
 export interface ClientCommand {
   argv: string[];
@@ -49,7 +52,7 @@ export function client(postgres: Postgres, argv: string[], settings = ''): Clien
   };
   if (!postgres.container) {
     const { host, port } = postgres;
-    return { argv, env: { ...env, PGHOST: host, PGPORT: port?.toString(), PGDATABASE: undefined } };
+    return { argv, env: { ...env, ...NO_OTHER_SERVER, PGHOST: host, PGPORT: port?.toString() } };
   }
   const passed = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : ['-e', name]));
   return { argv: ['docker', 'exec', '-i', ...passed, postgres.container, ...argv], env };

@@ -1,4 +1,4 @@
-import { OperationalError } from './errors.ts';
+import { OperationalError, operational } from './errors.ts';
 import { bytes } from './text.ts';
 
 /**
@@ -9,7 +9,7 @@ export async function preflight<T extends readonly unknown[]>(
   ...checks: { [K in keyof T]: () => Promise<T[K]> }
 ): Promise<T> {
   const results = await Promise.allSettled(checks.map(check => check()));
-  const wrong = results.flatMap(result => (result.status === 'rejected' ? [result.reason as unknown] : []));
+  const wrong = results.flatMap(result => (result.status === 'rejected' ? [operational(result.reason)] : []));
   const bug = wrong.find(error => !(error instanceof OperationalError));
   if (bug !== undefined) throw bug;
   const problems = wrong as OperationalError[];

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   type Backup,
   localBackups,
@@ -10,7 +12,7 @@ import type { Config } from './config.ts';
 import { OperationalError } from './errors.ts';
 import { interrupt } from './interrupt.ts';
 import { log } from './log.ts';
-import type { Manifest } from './manifest.ts';
+import { isOurs, type Manifest, manifestName } from './manifest.ts';
 import { collapse, type Decision, decide, deletesMost } from './retention.ts';
 import type { Store } from './s3.ts';
 import { plural } from './text.ts';
@@ -48,6 +50,22 @@ export async function applyRetention(
 }
 
 /**
+ * Removes from the store what a killed run left there: files without a manifest of a backup that is whole
+ * here. Only under the lock: an upload under way looks the same.
+ */
+async function removeUnfinishedCopies(config: Config, store: Store): Promise<void> {
+  const objects = await store.list(`${config.app}_${config.environment}_`);
+  const names = new Set(objects.map(({ key }) => key));
+  for (const name of names) {
+    const id = name.replace(/\..*$/, '');
+    const manifest = manifestName(id);
+    if (!isOurs(id, config) || names.has(manifest) || !existsSync(join(config.backupDir, manifest))) continue;
+    log.warn(`an earlier run did not finish copying ${id}; removing ${store.url(name)}`);
+    await store.remove(name);
+  }
+}
+
+/**
  * Retention with nobody watching, after a backup. It is held where a person should look first: the new backup
  * is not off-site, or is less than half of the one before, or most of a place's backups would go.
  *
@@ -64,6 +82,7 @@ export async function retain(
   if (lost) return held(`this backup is less than half of the one before: ${lost}`);
   if (offsiteFailure) return held('the newest backup is not off-site');
   try {
+    if (store) await removeUnfinishedCopies(config, store);
     const notes: string[] = [];
     for (const plan of await planRetention(config, store)) notes.push(...(await retainIn(config, plan)));
     return notes;

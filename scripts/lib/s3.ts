@@ -12,7 +12,7 @@ import {
   type S3ServiceException,
 } from '@aws-sdk/client-s3';
 import type { S3Settings } from './config.ts';
-import { Exit, messageOf, OperationalError, verificationError } from './errors.ts';
+import { Exit, messageOf, OperationalError, operational, verificationError } from './errors.ts';
 import { sizeOf } from './files.ts';
 import { interrupt, sleep } from './interrupt.ts';
 import { cleaningUp, partSize, uploadParts } from './multipart.ts';
@@ -227,7 +227,8 @@ export class Store {
         return await this.#do(verb, name, action);
       } catch (error) {
         const cause = (error as Error).cause as Partial<S3ServiceException & NodeJS.ErrnoException>;
-        const hopeless = cause?.$metadata !== undefined || cause?.code === 'ENOSPC'; // the client has tried again
+        const hopeless =
+          cause?.$metadata !== undefined || (error as OperationalError).exitCode !== Exit.offsite;
         if (done() > before) attempt = 1;
         if (interrupt.aborted || hopeless || attempt === ATTEMPTS) throw error;
         await sleep(0.1 * 2 ** (attempt - 1));
@@ -241,7 +242,8 @@ export class Store {
       return await action();
     } catch (error) {
       interrupt.throwIfAborted();
-      if (error instanceof OperationalError) throw error;
+      const here = operational(error);
+      if (here instanceof OperationalError) throw here;
       throw new OperationalError(
         `could not ${verb} ${this.url(name)}: ${explain(error)}`,
         advice(error),

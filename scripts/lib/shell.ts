@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { quote, which, $ as zx } from 'zx/core';
-import { OperationalError } from './errors.ts';
+import { hintFor, OperationalError } from './errors.ts';
 import { interrupt } from './interrupt.ts';
 
 /*
@@ -22,6 +22,12 @@ export const $ = zx({
   nothrow: true,
   quiet: true,
   verbose: false,
+  postfix: '',
+  preferLocal: false,
+  cwd: undefined,
+  timeout: undefined,
+  killSignal: 'SIGTERM',
+  timeoutSignal: 'SIGTERM',
 });
 
 export interface RunOptions {
@@ -51,7 +57,10 @@ export class CommandError extends OperationalError {
 
   constructor(purpose: string, argv: string[], status: number | null, stderr: string, hint?: string) {
     const last = explainStatuses(stderr) ?? lastLine(stderr) ?? 'it said nothing';
-    super(`could not ${purpose}: ${last}`, hint ?? `the command was: ${argv[0]} (exit status ${status})`);
+    super(
+      `could not ${purpose}: ${last}`,
+      hintFor(stderr) ?? hint ?? `the command was: ${argv[0]} (exit status ${status})`,
+    );
     this.status = status;
     this.stderr = stderr;
   }

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { checkFile, decode, refuseConnecting } from './artifact.ts';
 import { type Backup, type Found, localBackups, newestFirst, storedBackups } from './catalog.ts';
 import type { Config, Postgres, S3Settings } from './config.ts';
 import { messageOf, OperationalError, usageError, verificationError } from './errors.ts';
-import { sizeOf } from './files.ts';
+import { freeSpace } from './files.ts';
 import { log } from './log.ts';
 import {
   type Format,
@@ -17,6 +17,7 @@ import {
   parseManifest,
 } from './manifest.ts';
 import { programVersion, type ServerFacts } from './postgres.ts';
+import { enoughSpace } from './preflight.ts';
 import { withProgress } from './progress.ts';
 import type { Store } from './s3.ts';
 import { utc } from './text.ts';
@@ -39,6 +40,12 @@ export interface LocalSource extends Source {
   directory: string;
   /** The run's own directory, empty or with what was fetched; the caller removes it. */
   work: string;
+}
+
+/** @returns where `--from` says to look; undefined: anywhere */
+export function parsePlace(from: string | undefined): 'local' | 's3' | undefined {
+  if (from === undefined || from === 'local' || from === 's3') return from;
+  throw usageError(`--from takes local or s3, not ${JSON.stringify(from)}`, 'see --help.');
 }
 
 /**
@@ -126,12 +133,15 @@ async function stored(config: Config, address: string): Promise<Source> {
 }
 
 async function fromFile(path: string): Promise<Source> {
-  if ((await sizeOf(path)) === undefined)
-    throw usageError(`there is no file ${path}`, 'list-backups.ts shows the backups.');
+  if (!(await stat(path).catch(() => undefined))?.isFile())
+    throw usageError(`${path} is no file`, 'list-backups.ts shows the backups.');
   const directory = dirname(path);
   return describe(basename(path), directory, async name => {
     const manifest = join(directory, name);
-    return existsSync(manifest) ? readFile(manifest, 'utf8') : undefined;
+    if (!existsSync(manifest)) return undefined;
+    return readFile(manifest, 'utf8').catch(error => {
+      throw verificationError(`${manifest} can't be read: ${messageOf(error)}`, 'see what it is, and whose.');
+    });
   });
 }
 
@@ -159,6 +169,20 @@ async function describe(
   return { name: artifact, format: named.format, manifest: null, directory, artifact };
 }
 
+/** The directory of a restore's own in the backup directory, removed at its end. Only under the lock. */
+export function restoreDirectory({ backupDir, environment }: Config): string {
+  return join(backupDir, `.fetched-${environment}`);
+}
+
+/** Removes a run's own directory. A failure is a warning: it must not hide what the run itself has to say. */
+export async function removeWork(directory: string): Promise<void> {
+  try {
+    await rm(directory, { recursive: true, force: true });
+  } catch (error) {
+    log.warn(`${directory} may be left over: ${messageOf(error)}`);
+  }
+}
+
 /**
  * Brings a source's files to this host.
  * @param directory the run's own, which the caller removes; what a killed run left there is removed first
@@ -171,6 +195,7 @@ export async function fetchSource(source: Source, directory: string): Promise<Lo
   }
   const store = source.directory;
   const total = source.manifest?.artifact.bytes;
+  enoughSpace(`BACKUP_DIR (${dirname(directory)})`, await freeSpace(dirname(directory)), total ?? 0);
   let received = 0;
   await withProgress({ label: 'Fetching', measure: () => received, ...(total ? { total } : {}) }, () =>
     store.download(source.artifact, join(directory, source.artifact), now => {

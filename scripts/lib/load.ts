@@ -1,0 +1,123 @@
+import { availableParallelism } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { decompressTo, parallelRestore, readingFile, streamRestore } from './artifact.ts';
+import type { Config, Postgres } from './config.ts';
+import { createLike, sizeOfDatabase } from './database.ts';
+import { freeSpaceOf } from './disk.ts';
+import { verificationError } from './errors.ts';
+import { log } from './log.ts';
+import type { Manifest } from './manifest.ts';
+import { client, queryOf, toDatabase } from './postgres.ts';
+import { withProgress } from './progress.ts';
+import { run } from './shell.ts';
+import type { LocalSource } from './source.ts';
+import { compareRows, countRows, totalRows } from './tables.ts';
+import { bytes, count, plural } from './text.ts';
+
+/** MiB of maintenance_work_mem, shared by all connections of one load. */
+const LOAD_MEMORY = 1024;
+
+/**
+ * Loads a checked source into a new database and compares it with its manifest. The live database is not
+ * touched; a failure leaves the new one to the caller to drop.
+ *
+ * @param like the database whose encoding, locale and owner the new one gets, if it exists
+ */
+export async function loadInto(
+  config: Config,
+  source: LocalSource,
+  name: string,
+  like: string,
+): Promise<void> {
+  const { postgres } = config;
+  await createLike(postgres, name, like, source.manifest?.server);
+  await load(config, source, name);
+  await compare(postgres, source.manifest, name);
+}
+
+async function load({ postgres }: Config, source: LocalSource, name: string): Promise<void> {
+  const jobs = source.format === 'custom' ? availableParallelism() : 1;
+  const settings = `-c synchronous_commit=off -c maintenance_work_mem=${Math.floor(LOAD_MEMORY / jobs)}MB`;
+  const path = join(source.directory, source.artifact);
+  const purpose = `load ${source.name} into ${name}`;
+  const measure = () => sizeOfDatabase(postgres, name).catch(() => 0);
+  const total = source.manifest?.databaseBytes;
+  await withProgress({ label: 'Loading', measure, total }, async () => {
+    if (jobs > 1 && (await scratchFits(postgres, source)))
+      await loadInParallel(postgres, source, name, jobs, { purpose, settings });
+    else await readingFile(postgres, streamRestore(name, source.format), path, { purpose, settings });
+  });
+  // Without statistics the first queries after a swap would be planned blindly.
+  const analyze = client(postgres, [
+    'vacuumdb',
+    '--analyze-only',
+    '--quiet',
+    '--no-password',
+    `--jobs=${availableParallelism()}`,
+    `--dbname=${toDatabase(name)}`,
+  ]);
+  await run(analyze.argv, {
+    env: analyze.env,
+    purpose: `gather statistics of ${name}`,
+    timeout: Number.POSITIVE_INFINITY,
+  });
+}
+
+/** Where a decompressed dump is put, on the side of PostgreSQL's programs. */
+function scratchOf(postgres: Postgres, { work }: LocalSource): string {
+  return join(postgres.container ? '/tmp' : work, `${basename(work)}.dump`);
+}
+
+/** pg_restore can use several connections only on a file that it can seek in, which takes disk space. */
+async function scratchFits(postgres: Postgres, source: LocalSource): Promise<boolean> {
+  const where = dirname(scratchOf(postgres, source));
+  const needed = 1.2 * (source.manifest?.databaseBytes ?? 0);
+  const free = await freeSpaceOf(postgres, where);
+  if (free > needed) return true;
+  log.warn(
+    `${where} has ${bytes(free)} free, too little to decompress ${source.artifact}: loading with one connection`,
+  );
+  return false;
+}
+
+async function loadInParallel(
+  postgres: Postgres,
+  source: LocalSource,
+  name: string,
+  jobs: number,
+  options: { purpose: string; settings: string },
+): Promise<void> {
+  const path = join(source.directory, source.artifact);
+  const scratch = scratchOf(postgres, source);
+  try {
+    await readingFile(postgres, decompressTo(scratch), path, { purpose: 'decompress the dump' });
+    const { argv, env } = client(postgres, parallelRestore(name, scratch, jobs), options.settings);
+    await run(argv, { env, purpose: options.purpose, timeout: Number.POSITIVE_INFINITY });
+  } finally {
+    const { argv, env } = client(postgres, ['rm', '-f', scratch]);
+    await run(argv, { env, purpose: `remove ${scratch}`, evenInterrupted: true });
+  }
+}
+
+async function compare(postgres: Postgres, manifest: Manifest | null, name: string): Promise<void> {
+  const queryNew = queryOf(postgres, name);
+  const tables = await countRows(queryNew);
+  const summary = `${count(totalRows(tables))} rows in ${plural(tables.length, 'table')}`;
+  if (!manifest) {
+    log.warn(`${summary}; with no manifest there is nothing to compare them with`);
+    return;
+  }
+  const [objects] = await queryNew<{ count: number }>('SELECT count(*) FROM pg_largeobject_metadata');
+  const differences = compareRows(manifest.tables, tables);
+  if (objects!.count !== manifest.largeObjects) {
+    differences.push(`there are ${objects!.count} large objects, not ${manifest.largeObjects}`);
+  }
+  if (differences.length > 0) {
+    const shown = differences.slice(0, 10).map(difference => `\n  ${difference}`);
+    throw verificationError(
+      `what was loaded is not what was backed up (${plural(differences.length, 'difference')}):${shown.join('')}`,
+      'the live database was not touched; use another backup: list-backups.ts shows them.',
+    );
+  }
+  log.done(`compared: ${summary}, as in the backup`);
+}

@@ -1,0 +1,194 @@
+import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { answers, cutsAnswer, type Fault, hangs, passes, type Seen } from '../support/fault-proxy.ts';
+import { assertNoSecrets, liveState } from '../support/live.ts';
+import { plant, store } from '../support/old-backups.ts';
+import { createBigDatabase, createS3World, idOf, PASSWORD } from '../support/s3-world.ts';
+import { fileOf } from '../support/store.ts';
+
+const { world, proxy, fresh, backup, stop } = await createS3World();
+await createBigDatabase(world);
+
+/** A backup in the store. */
+async function stored(extra: Record<string, string> = {}) {
+  const env = fresh(extra);
+  const done = await backup(env, '--json');
+  assert.is(done.code, 0, done.stderr);
+  const manifest = JSON.parse(done.stdout).backup;
+  return {
+    env,
+    id: idOf(done),
+    key: (name: 'artifact' | 'globals') => `${env.S3_PREFIX}/${manifest[name].name}`,
+  };
+}
+
+const common = await stored();
+
+/** The same store seen from a new server: there is no backup on its own disk. */
+function elsewhere({ env } = common, extra: Record<string, string> = {}) {
+  return fresh({ POSTGRES_DB: env.POSTGRES_DB ?? 'app', S3_PREFIX: env.S3_PREFIX!, ...extra });
+}
+
+const isArtifact = ({ method, key }: Seen) => method === 'GET' && /\.(sql\.gz|dump\.zst)$/.test(key);
+const isManifest = ({ method, key }: Seen) => method === 'GET' && key.endsWith('.json');
+const restore = (env: Record<string, string>, ...args: string[]) =>
+  world.run('restore', [...args, '--yes'], env);
+
+test('a download that is cut again and again is taken up where it broke', async () => {
+  const big = await stored({ POSTGRES_DB: 'big' });
+  const env = elsewhere(big);
+  let cuts = 0;
+  // More often than a request is tried: each time something arrives.
+  proxy.fault = seen => (isArtifact(seen) && cuts++ < 12 ? cutsAnswer(1_234_567) : undefined);
+  const done = await world.run('verify-backup', [big.id, '--from', 's3'], env);
+  assert.is(done.code, 0, done.stderr);
+  const fetches = proxy.seen.filter(({ method, key }) => method === 'GET' && key === big.key('artifact'));
+  assert.ok(fetches.length > 12, `${fetches.length} requests`);
+  const starts = fetches.map(({ headers }) => Number(/\d+/.exec(headers.range ?? '0')![0]));
+  assert.is(starts[0], 0);
+  assert.ok(
+    starts.every((start, index) => index === 0 || start > starts[index - 1]!),
+    starts.join(' '),
+  );
+});
+
+interface Trouble {
+  fault?: (seen: Seen) => Fault | undefined;
+  env?: Record<string, string>;
+  says: RegExp;
+}
+
+const TROUBLES: Record<string, Trouble> = {
+  'connections refused': {
+    env: { S3_ENDPOINT: 'http://127.0.0.1:1' },
+    says: /could not list s3:.*ECONNREFUSED.*\n.*S3_ENDPOINT/,
+  },
+  'HTTP 403 for everything': {
+    fault: () => answers(403, 'AccessDenied'),
+    says: /AccessDenied.*403.*\n.*AWS_ACCESS_KEY_ID/,
+  },
+  'HTTP 403 for the manifest': {
+    fault: seen => (isManifest(seen) ? answers(403, 'AccessDenied') : undefined),
+    says: /could not read s3:.*\.json: AccessDenied.*\n.*AWS_ACCESS_KEY_ID/,
+  },
+  'HTTP 500 for ever': {
+    fault: () => answers(500, 'InternalError'),
+    says: /InternalError.*500.*\n.*try again later/,
+  },
+  'a manifest that always breaks off': {
+    fault: seen => (isManifest(seen) ? cutsAnswer(100) : undefined),
+    says: /could not read s3:.*\.json/,
+  },
+  'an artifact of which nothing comes': {
+    fault: seen => (isArtifact(seen) ? cutsAnswer(0) : undefined),
+    says: /could not download s3:.*\.sql\.gz/,
+  },
+  'a store that never answers': {
+    env: { S3_TIMEOUT: '1s' },
+    fault: seen => (isArtifact(seen) ? hangs() : undefined),
+    says: /could not download s3:.*(timed out|timeout)/i,
+  },
+  'content that is not what the store’s own checksum says': {
+    fault: seen =>
+      isArtifact(seen)
+        ? passes(headers => {
+            headers['x-amz-checksum-crc32'] = 'AAAAAA==';
+          })
+        : undefined,
+    says: /could not download s3:.*Checksum mismatch/,
+  },
+  'a bucket that does not exist': {
+    env: { S3_BUCKET: 'no-such-bucket' },
+    says: /NoSuchBucket.*\n.*S3_BUCKET/,
+  },
+  'a clock that the store refuses': {
+    fault: () => answers(403, 'RequestTimeTooSkewed'),
+    says: /RequestTimeTooSkewed.*\n.*timedatectl/,
+  },
+};
+
+for (const [what, { fault, env: extra, says }] of Object.entries(TROUBLES)) {
+  test(`the store can’t be read: ${what}`, async () => {
+    const env = elsewhere(common, extra);
+    const before = await liveState(world);
+    if (fault) proxy.fault = fault;
+    const done = await restore(env, common.id, '--from', 's3');
+    assert.is(done.code, 4, done.stderr);
+    assert.match(done.stderr, says);
+    assert.not.match(done.stderr, /from here on, things change/);
+    assert.is(await liveState(world), before);
+    assert.equal(readdirSync(env.BACKUP_DIR!), [], 'what was fetched is removed');
+    assert.ok(proxy.seen.length < 40, `${proxy.seen.length} requests`);
+    assertNoSecrets(done, env, [PASSWORD, 'S3RVER']);
+  });
+}
+
+test('trouble that passes while fetching: restored', async () => {
+  const env = elsewhere();
+  const cut = { manifest: 2, artifact: 2 };
+  proxy.fault = seen => {
+    if (isManifest(seen) && cut.manifest-- > 0) return cutsAnswer(100);
+    return isArtifact(seen) && cut.artifact-- > 0 ? answers(503, 'SlowDown') : undefined;
+  };
+  const done = await restore(env, 'latest', '--from', 's3', '--json');
+  assert.is(done.code, 0, done.stderr);
+  assert.is(JSON.parse(done.stdout).restored, common.id);
+  assert.is((await world.run('restore', ['--finish', '--yes'], env)).code, 0);
+});
+
+const DAMAGE: Record<string, (path: string) => void> = {
+  'cut short': path => truncateSync(path, Math.floor(readFileSync(path).length / 2)),
+  'with one bit flipped': path => {
+    const content = readFileSync(path);
+    content[Math.floor(content.length / 2)]! ^= 1;
+    writeFileSync(path, content);
+  },
+  'longer than it was': path => appendFileSync(path, 'x'),
+};
+
+for (const [how, damage] of Object.entries(DAMAGE)) {
+  for (const part of ['artifact', 'globals'] as const) {
+    test(`an object ${how} is refused: ${part}`, async () => {
+      const path = fileOf(world, common.key(part));
+      const content = readFileSync(path);
+      const before = await liveState(world);
+      damage(path);
+      for (const source of [common.id, `s3://bucket/${common.key('artifact')}`]) {
+        const done = await restore(elsewhere(), source);
+        assert.is(done.code, 3, done.stderr);
+        assert.match(done.stderr, /is cut: |has changed: its SHA-256|is .* bytes\), not/);
+        assert.match(done.stderr, /list-backups\.ts/);
+        assert.is(await liveState(world), before);
+      }
+      writeFileSync(path, content);
+    });
+  }
+}
+
+test('a store that can’t be read does not make an older backup the latest', async () => {
+  await store(world, common.env, await plant(common.env.BACKUP_DIR!, common.id, { days: 3 }));
+  const before = await liveState(world);
+  const env = elsewhere();
+  proxy.fault = seen => (seen.key.endsWith(`${common.id}.json`) ? answers(403, 'AccessDenied') : undefined);
+  const done = await restore(env, 'latest');
+  assert.is(done.code, 4, done.stderr);
+  assert.is(await liveState(world), before);
+});
+
+test('a damaged newest backup is said when an older one is taken for it', async () => {
+  const old = await plant(common.env.BACKUP_DIR!, common.id, { days: 2 });
+  await store(world, common.env, old);
+  truncateSync(fileOf(world, `${common.env.S3_PREFIX}/${common.id}.json`), 100);
+  const done = await world.run('verify-backup', ['latest', '--json'], elsewhere());
+  assert.is(done.code, 0, done.stderr);
+  assert.is(JSON.parse(done.stdout).verified, old.id);
+  assert.match(
+    done.stderr,
+    new RegExp(`warning: ${common.id} is newer, but does not count \\(s3\\): .*damaged`),
+  );
+});
+
+test('the servers stop', stop);
+
+test.run();

@@ -1,0 +1,154 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { until, type World } from './world.ts';
+
+/** A moment of a script at which it stands still until the test lets it go on. */
+export interface Gate {
+  /** What the script needs in its environment to come to this gate. */
+  env: Record<string, string>;
+  /** Resolves when the script stands at the gate. */
+  reached: () => Promise<void>;
+  open: () => void;
+}
+
+interface Where {
+  /** The program that stops: its name on PATH. */
+  program: string;
+  /** A regular expression (of bash) that its arguments match; only the first such call stops. */
+  args?: string;
+  /** Stops after so many bytes of its input, or of its output; default: before it starts. */
+  input?: number;
+  output?: number;
+}
+
+/**
+ * Puts a program before the real one on PATH that stops once, at one moment, and otherwise is the real one.
+ * @param how what it does at the moment instead of waiting, in bash: `kill -9 $PPID`
+ */
+export function gateAt(world: World, { program, args = '', input, output }: Where, how?: string): Gate {
+  const directory = mkdtempSync(join(world.directory, 'gate-'));
+  const real = world.env
+    .PATH!.split(delimiter)
+    .map(each => join(each, program))
+    .find(path => existsSync(path));
+  if (!real) throw new Error(`there is no ${program} on PATH`);
+  const stop = how ?? `: > '${directory}/reached'; while [ ! -e '${directory}/open' ]; do sleep 0.02; done`;
+  const act =
+    input !== undefined
+      ? `{ head -c ${input}; ${stop}; exec cat; } | '${real}' "$@"; exit`
+      : output !== undefined
+        ? `'${real}' "$@" | { head -c ${output}; ${stop}; exec cat; }; exit \${PIPESTATUS[0]}`
+        : stop;
+  writeFileSync(
+    join(directory, program),
+    `#!/bin/bash\npattern='${args}'\nif [[ "$*" =~ $pattern ]] && mkdir '${directory}/taken' 2>/dev/null; then\n` +
+      `${act}\nfi\nexec '${real}' "$@"\n`,
+  );
+  chmodSync(join(directory, program), 0o755);
+  return {
+    env: { PATH: `${directory}${delimiter}${world.env.PATH}` },
+    reached: () => until(`${program} ${args} at its gate`, () => existsSync(join(directory, 'reached')), 60),
+    open: () => writeFileSync(join(directory, 'open'), ''),
+  };
+}
+
+/** The moment in which the text of a request to the store matches. It is never let go on. */
+export async function gateAtStore(
+  world: World,
+  request: RegExp,
+): Promise<Omit<Gate, 'open'> & { close: () => void }> {
+  let held = false;
+  const sockets = new Set<Socket>();
+  const server = createServer(client => {
+    const upstream = connect(world.s3.port, '127.0.0.1');
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+    }
+    client.on('data', (data: Buffer) => {
+      if (request.test(data.toString('latin1'))) {
+        held = true;
+        client.pause();
+      } else upstream.write(data);
+    });
+    client.on('close', () => upstream.destroy());
+    upstream.pipe(client);
+  });
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  return {
+    env: { S3_ENDPOINT: `http://127.0.0.1:${port}` },
+    reached: () => until(`a request that matches ${request}`, () => held, 60),
+    close: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+interface Process {
+  pid: number;
+  name: string;
+  cmdline: string;
+}
+
+/** All processes that a script of this world started or is: they have its BACKUP_DIR in their environment. */
+export function processesOf(world: World): Process[] {
+  const mark = `BACKUP_DIR=${world.env.BACKUP_DIR}\0`;
+  return readdirSync('/proc').flatMap(entry => {
+    if (!/^\d+$/.test(entry)) return [];
+    try {
+      if (!readFileSync(`/proc/${entry}/environ`, 'latin1').includes(mark)) return [];
+      const name = readFileSync(`/proc/${entry}/comm`, 'utf8').trim();
+      const cmdline = readFileSync(`/proc/${entry}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      return [{ pid: Number(entry), name, cmdline }];
+    } catch {
+      return []; // ended meanwhile
+    }
+  });
+}
+
+/** Kills the one process of a script that runs this program. */
+export function killProgram(world: World, name: string, signal: NodeJS.Signals = 'SIGKILL'): void {
+  const found = processesOf(world).filter(each => each.name === name && !each.cmdline.includes('/gate-'));
+  if (found.length !== 1) {
+    const all = processesOf(world).map(each => `${each.pid} ${each.name}: ${each.cmdline}`);
+    throw new Error(`${found.length} processes are ${name}, among\n${all.join('\n')}`);
+  }
+  process.kill(found[0]!.pid, signal);
+}
+
+/** @returns the names of all files below the backup directory that belong to no whole backup */
+export function strayFiles(world: World): string[] {
+  const names = readdirSync(world.env.BACKUP_DIR!);
+  return names.filter(name => !names.includes(name.replace(/\..*$/, '.json')));
+}
+
+/** @returns the databases beside the live one and PostgreSQL's own */
+export async function otherDatabases(world: World): Promise<string[]> {
+  const rows = await world.rows<{ name: string }>(
+    `SELECT datname AS name FROM pg_database WHERE NOT datistemplate AND datname NOT IN ('postgres', '${world.database}')`,
+    'postgres',
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** @returns whether nobody holds the environment's lock at this moment */
+export function lockIsFree(world: World, environment = 'production'): boolean {
+  try {
+    execFileSync('flock', ['-n', join(world.env.STATE_DIR!, `${environment}.lock`), 'true']);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Waits until no process of a script is left: what a killed one had started ends by itself. */
+export async function untilNoProcess(world: World): Promise<void> {
+  await until('no process is left', () => processesOf(world).length === 0, 20).catch(error => {
+    const all = processesOf(world).map(each => `${each.pid} ${each.name}: ${each.cmdline}`);
+    throw new Error(`${(error as Error).message}; there are\n${all.join('\n')}`);
+  });
+}
