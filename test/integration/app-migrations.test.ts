@@ -1,0 +1,110 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { migrate, startMigration, withDatabase } from '../support/app.ts';
+import type { Child } from '../support/child.ts';
+import { until } from '../support/world.ts';
+
+const applied = (child: Child): string[] =>
+  [...child.output().matchAll(/"migration applied","name":"([^"]+)"/g)].map(([, name]) => name!);
+const codeOf = async (child: Child): Promise<number | null> => (await child.exited).code;
+
+test('migrates once, from version 1 to 2, and an older version finds nothing to do', () =>
+  withDatabase(async ({ url, sql }) => {
+    const head = () =>
+      sql(
+        'SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1',
+      );
+    assert.is(await codeOf(startMigration(url, 'v1', ['status'])), 1);
+    await migrate(url, 'v1');
+    assert.is(await head(), '20250101000000_init');
+    const again = startMigration(url, 'v1');
+    assert.is(await codeOf(again), 0);
+    assert.equal(applied(again), []);
+
+    const status = startMigration(url, 'v2', ['status']);
+    assert.is(await codeOf(status), 1);
+    assert.match(status.output(), '"names":["20250201000000_order_note"]');
+    await migrate(url, 'v2');
+    assert.is(await head(), '20250201000000_order_note');
+    assert.is(await codeOf(startMigration(url, 'v2', ['status'])), 0);
+    const older = startMigration(url, 'v1');
+    assert.is(await codeOf(older), 0);
+    assert.equal(applied(older), []);
+  }));
+
+test('many at once: one migrates, the others wait and find nothing to do', () =>
+  withDatabase(async ({ url, sql }) => {
+    const children = Array.from({ length: 4 }, () => startMigration(url, 'v2'));
+    for (const child of children) assert.is(await codeOf(child), 0, child.output());
+    const names = ['20250101000000_init', '20250201000000_order_note'];
+    assert.equal(children.flatMap(applied).sort(), names);
+    assert.is(await sql('SELECT count(*), count(finished_at) FROM _prisma_migrations'), '2|2');
+  }));
+
+test('a migration that fails leaves nothing but its record, and none goes on until that is resolved', () =>
+  withDatabase(async ({ url, sql }) => {
+    await migrate(url, 'v1');
+    const failing = startMigration(url, 'bad-migration');
+    assert.is(await codeOf(failing), 1);
+    assert.match(failing.output(), '20250201000000_backfill failed');
+    const columns =
+      "SELECT count(*) FROM information_schema.columns WHERE table_name = 'users' AND column_name = 'nickname'";
+    assert.is(await sql(columns), '0');
+    const record =
+      'SELECT migration_name, finished_at IS NULL, logs FROM _prisma_migrations WHERE finished_at IS NULL';
+    assert.match(await sql(record), /^20250201000000_backfill\|t\|.*left_of/);
+
+    const next = startMigration(url, 'v2');
+    assert.is(await codeOf(next), 1);
+    assert.match(next.output(), 'resolve --rolled-back');
+    const resolve = (name: string) => codeOf(startMigration(url, 'v2', ['resolve', '--rolled-back', name]));
+    assert.is(await resolve('20250101000000_init'), 1, 'this one did not fail');
+    assert.is(await resolve('20250201000000_backfill'), 0);
+    await migrate(url, 'v2');
+  }));
+
+test('a lock that is not given in time ends the migration, and the table is free for everybody else', () =>
+  withDatabase(async ({ url, sql, session }) => {
+    await migrate(url, 'v1');
+    const brief = `${url}?options=${encodeURIComponent('-c lock_timeout=300')}`;
+
+    // It sleeps while it holds a lock on orders, and holds the lock that only one migration has.
+    const holder = startMigration(url, 'locking-migration');
+    try {
+      const locked =
+        "SELECT count(*) FROM pg_locks WHERE relation = 'orders'::regclass AND mode = 'AccessExclusiveLock' AND granted";
+      await until('the migration holds its lock', async () => (await sql(locked)) === '1');
+      const second = startMigration(brief, 'v2');
+      assert.is(await codeOf(second), 1);
+      assert.match(second.output(), 'lock timeout');
+
+      // The container of a migration can be killed, the server's session goes on: it has to be ended there.
+      await holder.stop('SIGKILL');
+      assert.is(await sql(locked), '1');
+      await sql(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'migrate'",
+      );
+      assert.is(await sql(locked), '0');
+    } finally {
+      await holder.stop('SIGKILL');
+    }
+    assert.is(
+      await codeOf(startMigration(url, 'v1', ['resolve', '--rolled-back', '20250201000000_rewrite_orders'])),
+      0,
+    );
+
+    // Somebody's long transaction stands in the way of ALTER TABLE.
+    const reader = session();
+    try {
+      await reader.execute('BEGIN');
+      await reader.execute('SELECT count(*) FROM orders');
+      const blocked = startMigration(brief, 'v2');
+      assert.is(await codeOf(blocked), 1);
+      assert.match(blocked.output(), 'lock timeout');
+      assert.is(await sql('SELECT count(*) FROM orders'), '0');
+    } finally {
+      await reader.close();
+    }
+  }));
+
+test.run();

@@ -1,0 +1,109 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { cloudflareBefore } from './lib/cloudflare.ts';
+import { type Answer, json } from './lib/http.ts';
+import { backendsAre, startPuppet, upstreamIs } from './lib/puppet.ts';
+import { startStack } from './lib/stack.ts';
+
+const stack = await startStack();
+const cloudflare = await cloudflareBefore(stack);
+const puppet = await startPuppet(stack);
+
+let clients = 0;
+const get = (part: 'api' | 'www' | 'site', path: string) =>
+  cloudflare.ask(`198.51.100.${++clients}`, part, path);
+
+const STRICT = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const HEADERS = {
+  'strict-transport-security': /^max-age=63072000; includeSubDomains; preload$/,
+  'content-security-policy': /^default-src 'none'; /,
+  'x-frame-options': /^DENY$/,
+  'x-content-type-options': /^nosniff$/,
+  'referrer-policy': /^strict-origin-when-cross-origin$/,
+  'permissions-policy': /camera=\(\)/,
+  'cross-origin-opener-policy': /^same-origin$/,
+  'cross-origin-resource-policy': /^same-site$/,
+};
+
+/** Every header once, whoever the answer is from. */
+function secured(answer: Answer, status: number): void {
+  assert.is(answer.status, status);
+  for (const [name, pattern] of Object.entries(HEADERS)) {
+    const values = answer.lines.filter(([line]) => line === name).map(([, value]) => value);
+    assert.is(values.length, 1, `${name} on ${status}: ${values.length} times`);
+    assert.match(values[0]!, pattern);
+  }
+  const unwanted = answer.lines.filter(([line]) => line === 'x-powered-by' || line === 'x-xss-protection');
+  assert.equal(unwanted, []);
+  assert.is(answer.headers.server, 'nginx', 'the version is not told');
+}
+
+test('every security header is there once on 200, 404, 413, 429, 502 and 503, of API and frontend', async () => {
+  for (const path of ['/api/v1/articles', '/api/v1/whoami', '/api/v1/health'])
+    secured(await get('api', path), 200);
+  for (const path of ['/api/v1/none', '/none', '/api/v1/metrics']) secured(await get('api', path), 404);
+  for (const path of ['/', '/assets/style-5ea6db4e.css', '/version.json'])
+    secured(await get('site', path), 200);
+  secured(await get('site', '/assets/none.js'), 404);
+  secured(await get('www', '/'), 301);
+
+  const login = json({ email: 'a@example.com', password: 'not the password' });
+  const tries: Answer[] = [];
+  for (let i = 0; i < 6; i++)
+    tries.push(await cloudflare.ask('203.0.113.1', 'api', '/api/v1/auth/login', login));
+  secured(tries[5]!, 429);
+  assert.is(tries[5]!.headers['retry-after'], '20');
+
+  await backendsAre(stack, ['nobody']);
+  const frontend = await upstreamIs(stack, 'frontend', 'server 127.0.0.1:9 max_fails=0;\n');
+  try {
+    const failed = await get('api', '/api/v1/whoami');
+    secured(failed, 502);
+    assert.equal(JSON.parse(failed.body), { status: 502, error: 'temporarily unavailable' });
+    const page = await get('site', '/');
+    secured(page, 502);
+    assert.is(page.headers['cache-control'], 'no-store');
+  } finally {
+    await upstreamIs(stack, 'frontend', frontend);
+    await backendsAre(stack, ['backend-1', 'backend-2']);
+  }
+});
+
+test('what an upstream says of security does not come through, and the API may run nothing', async () => {
+  await backendsAre(stack, [puppet]);
+  try {
+    const own = [...Object.keys(HEADERS), 'x-powered-by', 'x-xss-protection'];
+    const query = own.map(name => `header=${name}:weak`).join('&');
+    for (const status of [200, 404, 500]) {
+      const answer = await get('api', `/api/v1/weak?status=${status}&${query}`);
+      secured(answer, status);
+      assert.is(answer.headers['content-security-policy'], STRICT);
+    }
+  } finally {
+    await backendsAre(stack, ['backend-1', 'backend-2']);
+  }
+  const policy = (await get('site', '/')).headers['content-security-policy'];
+  assert.match(`${policy}`, `connect-src 'self' https://api.${stack.domain} wss://api.${stack.domain} `);
+  assert.not.match(`${policy}`, /unsafe|http:|\*;/);
+});
+
+test('maintenance begins and ends with a file, without a reload', async () => {
+  const flag = join(stack.directory, 'nginx/maintenance/on');
+  writeFileSync(flag, '');
+  try {
+    const page = await get('site', '/any/path');
+    secured(page, 503);
+    assert.match(page.body, 'Back in a moment');
+    assert.is(page.headers['retry-after'], '120');
+    const api = await get('api', '/api/v1/articles');
+    secured(api, 503);
+    assert.equal(JSON.parse(api.body), { status: 503, error: 'down for maintenance' });
+  } finally {
+    rmSync(flag);
+  }
+  assert.is((await get('site', '/')).status, 200);
+});
+
+test.run();

@@ -1,0 +1,152 @@
+/**
+ * A whole stack, from the repository's own Compose and Nginx files, for the life of a test process. It runs from
+ * a copy of these files, so that no test touches an operator's .env files or upstream lists; the files are
+ * unchanged. What differs is what an operator sets: names, secrets, images, published ports.
+ */
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type Engine, ensureEngine } from '../../engine/engine.ts';
+import { attempt, type Result, run } from '../../engine/process.ts';
+import { ensureImages } from '../../images/images.ts';
+import { ensureApp } from './app.ts';
+
+export const ROOT = resolve(import.meta.dirname, '../../..');
+export type Environment = 'production' | 'staging';
+
+export interface Stack {
+  engine: Engine;
+  environment: Environment;
+  /** APP_NAME, of this process alone. */
+  app: string;
+  /** The copy that it runs from. */
+  directory: string;
+  /** The variables of its .env file. */
+  variables: Record<string, string>;
+  domain: string;
+  /** Published on 127.0.0.1. */
+  httpPort: number;
+  httpsPort: number;
+  /** The certificate that Nginx made for itself, for clients to check. */
+  ca: string;
+  container(service: string): string;
+  compose(...args: string[]): Promise<string>;
+  docker(...args: string[]): Promise<string>;
+  /** Commands for docker that remove what else a test starts, when this process ends. */
+  atExit(...commands: string[][]): void;
+  /** Runs a command in a service's container and gives what came of it, whatever the exit code. */
+  exec(service: string, ...command: string[]): Promise<Result>;
+}
+
+const FILES = ['nginx', 'scripts', 'Dockerfile', '.dockerignore', 'package.json', 'package-lock.json'];
+
+/** The images that the Compose files name themselves; those of the product come from `ensureApp`. */
+export const officialImages = (): string[] => [
+  ...new Set(
+    ['production', 'staging'].flatMap(name =>
+      [
+        ...readFileSync(join(ROOT, `docker-compose.${name}.yml`), 'utf8').matchAll(/^ +image: ([^$\s]+)$/gm),
+      ].map(match => match[1]!),
+    ),
+  ),
+];
+
+/** Lays out the files of a stack with an .env file. All that it comes to run goes when this process ends. */
+export async function layOut(
+  environment: Environment,
+  overrides: Record<string, string> = {},
+): Promise<Stack> {
+  const engine = await ensureEngine();
+  const app = `t${randomBytes(4).toString('hex')}`;
+  const directory = mkdtempSync(join(tmpdir(), `${app}-`));
+  const file = `docker-compose.${environment}.yml`;
+  for (const path of [...FILES, file]) cpSync(join(ROOT, path), join(directory, path), { recursive: true });
+  for (const path of ['backups', 'logs', 'state']) mkdirSync(join(directory, path));
+
+  const [httpPort, httpsPort] = (await freePorts(2)) as [number, number];
+  const password = `p@ss w"o'rd\\#$$1-${randomBytes(8).toString('hex')}`;
+  const domain = environment === 'production' ? 'neurmatic.com' : 'staging.neurmatic.com';
+  const database = `${app}_${environment}`;
+  const variables: Record<string, string> = {
+    APP_NAME: app,
+    POSTGRES_USER: 'neurmatic',
+    POSTGRES_DB: database,
+    POSTGRES_PASSWORD: password,
+    REDIS_PASSWORD: password,
+    DATABASE_URL: `postgresql://neurmatic:${encodeURIComponent(password)}@postgres:5432/${database}`,
+    REDIS_URL: `redis://:${encodeURIComponent(password)}@redis:6379`,
+    JWT_SECRET: randomBytes(48).toString('base64url'),
+    CORS_ORIGIN: `https://${domain}`,
+    BACKEND_IMAGE: 'not-built',
+    FRONTEND_IMAGE: 'not-built',
+    HTTP_PORT: `${httpPort}`,
+    HTTPS_PORT: `${httpsPort}`,
+    ...overrides,
+  };
+  const lines = Object.entries(variables).map(([name, value]) => `${name}=${quote(value)}\n`);
+  writeFileSync(join(directory, `.env.${environment}`), lines.join(''), { mode: 0o600 });
+
+  const options = { env: engine.env, cwd: directory };
+  const compose = ['compose', '-f', file, '--env-file', `.env.${environment}`];
+  const removals: string[][] = [];
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+  process.once('exit', () => {
+    const down = ['--profile', '*', 'down', '--volumes', '--remove-orphans', '--timeout', '1'];
+    // Twice: a container holds on to the stack's networks, and the stack to a network of a test.
+    for (const args of [...removals, [...compose, ...down], ...removals])
+      spawnSync('docker', args, { ...options, stdio: 'ignore' });
+    rmSync(directory, { recursive: true, force: true });
+  });
+  const container = (service: string) => `${app}-${service}-${environment}`;
+  return {
+    engine,
+    environment,
+    app,
+    directory,
+    variables,
+    domain,
+    httpPort,
+    httpsPort,
+    ca: '',
+    container,
+    compose: (...args) => run('docker', [...compose, ...args], options),
+    docker: (...args) => run('docker', args, options),
+    atExit: (...commands) => removals.push(...commands),
+    exec: (service, ...command) => attempt('docker', ['exec', container(service), ...command], options),
+  };
+}
+
+/** A running stack with a migrated database. */
+export async function startStack(environment: Environment = 'production'): Promise<Stack> {
+  const engine = await ensureEngine();
+  await ensureImages(engine, officialImages());
+  const images = await ensureApp(engine);
+  const stack = await layOut(environment, images);
+  await stack.compose('up', '--detach', '--wait', '--wait-timeout', '180', 'postgres', 'redis');
+  await stack.compose('run', '--rm', '--no-deps', 'backend-1', 'node', 'src/migrate.ts', 'deploy');
+  await stack.compose('up', '--detach', '--wait', '--wait-timeout', '180');
+  const { stdout } = await stack.exec('nginx', 'cat', '/etc/nginx/certificates/fullchain.pem');
+  return { ...stack, ca: stdout };
+}
+
+/** Compose takes what stands between single quotes as it is. */
+function quote(value: string): string {
+  return `'${value.replaceAll("'", "\\'")}'`;
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  const ports = await Promise.all(
+    servers.map(
+      server =>
+        new Promise<number>(resolve =>
+          server.once('listening', () => resolve((server.address() as { port: number }).port)),
+        ),
+    ),
+  );
+  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))));
+  return ports;
+}

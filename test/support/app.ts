@@ -1,0 +1,122 @@
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { databaseUrl, execute, openSession, type Session } from '../../scripts/lib/postgres.ts';
+import { startThrowawayPostgres } from '../../scripts/lib/throwaway-postgres.ts';
+import { type Child, startChild } from './child.ts';
+import { BACKEND, installBackend } from './install-backend.ts';
+import { startRedis } from './redis.ts';
+
+export interface Backend extends Child {
+  port: number;
+  /** Up to and with the API's prefix. */
+  url: string;
+}
+
+/** A real PostgreSQL with an empty database. */
+export interface Database {
+  url: string;
+  /** Runs statements. @returns the rows, one a line, columns separated by | */
+  sql(text: string): Promise<string>;
+  session(): Session;
+  stop(): Promise<void>;
+}
+
+export interface Surroundings {
+  database: Database;
+  redis: { stop(): Promise<void> };
+}
+
+export type Variables = Record<string, string>;
+
+const NODE = process.execPath;
+
+/** Starts the backend as a process with these variables and no others, and waits until it listens. */
+export async function startBackend(variables: Variables): Promise<Backend> {
+  installBackend();
+  const child = startChild(NODE, [join(BACKEND, 'src/main.ts')], {
+    cwd: BACKEND,
+    env: { PORT: '0', JWT_SECRET: 'throwaway-jwt-secret', ...variables },
+  });
+  const { port } = JSON.parse(await child.line(/"message":"listening"/));
+  return { ...child, port, url: `http://127.0.0.1:${port}/api/v1` };
+}
+
+/** Starts the migrator as the image of this variant would have it, and doesn't wait for it. */
+export function startMigration(url: string, variant = 'v1', args = ['deploy']): Child {
+  installBackend();
+  const folder = mkdtempSync(join(tmpdir(), 'migrations-'));
+  const own = join(BACKEND, 'variants', variant);
+  cpSync(join(BACKEND, 'prisma/migrations'), folder, { recursive: true });
+  if (existsSync(own)) cpSync(own, folder, { recursive: true });
+  const child = startChild(NODE, [join(BACKEND, 'src/migrate.ts'), ...args], {
+    cwd: BACKEND,
+    env: { DATABASE_URL: url, MIGRATIONS_DIR: folder },
+  });
+  child.exited.finally(() => rmSync(folder, { recursive: true, force: true })).catch(() => {});
+  return child;
+}
+
+/** Migrates and waits. @throws {Error} with what the migrator wrote, if it failed */
+export async function migrate(url: string, variant = 'v1'): Promise<void> {
+  const child = startMigration(url, variant);
+  const { code } = await child.exited;
+  if (code !== 0) throw new Error(child.output());
+}
+
+async function startDatabase(): Promise<Database> {
+  const { postgres, stop } = await startThrowawayPostgres();
+  const run = (database: string, text: string) =>
+    execute(postgres, database, text, { purpose: 'run a test’s SQL' });
+  try {
+    await run('postgres', 'CREATE DATABASE app');
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    url: databaseUrl(postgres, 'app'),
+    sql: async text => (await run('app', text)).trim(),
+    session: () => openSession(postgres, 'app'),
+    stop,
+  };
+}
+
+/** Runs `body` with an empty database and takes it down again, whatever happens. */
+export async function withDatabase(body: (database: Database) => Promise<void>): Promise<void> {
+  const database = await startDatabase();
+  try {
+    await body(database);
+  } finally {
+    await database.stop();
+  }
+}
+
+/**
+ * Runs `body` with one backend for each set of variables, beside a migrated database and a Redis, and stops all
+ * of it, whatever happens.
+ */
+export function withBackends(
+  instances: Variables[],
+  body: (backends: Backend[], surroundings: Surroundings) => Promise<void>,
+  variant = 'v1',
+): Promise<void> {
+  return withDatabase(async database => {
+    await migrate(database.url, variant);
+    const redis = await startRedis();
+    const backends: Backend[] = [];
+    try {
+      const common = {
+        DATABASE_URL: database.url,
+        REDIS_URL: redis.url,
+        APP_VARIANT: variant,
+        SHUTDOWN_LINGER_MS: '50',
+      };
+      for (const own of instances) backends.push(await startBackend({ ...common, ...own }));
+      await body(backends, { database, redis });
+    } finally {
+      await Promise.all(backends.map(backend => backend.stop()));
+      await redis.stop();
+    }
+  });
+}
