@@ -75,7 +75,7 @@ test('no terminal and no --yes: exit 2, the flag is named, nothing is changed', 
   for (const args of ['latest', 'latest --json']) {
     const { code, stderr } = await sh(`'${copy}/scripts/restore.ts' ${args}`);
     assert.is(code, 2, stderr);
-    assert.match(stderr, /There is no terminal to confirm it on\.\n {2}→ add --yes/);
+    assert.match(stderr, /there is no terminal to confirm this on\n {2}→ add --yes/);
     assert.not.match(stderr, /things change/);
   }
 });
