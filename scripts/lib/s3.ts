@@ -15,13 +15,16 @@ import type { S3Settings } from './config.ts';
 import { Exit, messageOf, OperationalError, operational, verificationError } from './errors.ts';
 import { sizeOf } from './files.ts';
 import { interrupt, sleep } from './interrupt.ts';
+import { log } from './log.ts';
 import { cleaningUp, partSize, uploadParts } from './multipart.ts';
-import { bytes } from './text.ts';
+import { bytes, duration } from './text.ts';
 
 /** Tries of one request, 0.1 to 20 s apart, doubling: rides out half a minute of a store's bad weather. */
 const ATTEMPTS = 8;
 /** The probe before a backup only warns: it must not hold the backup up for as long as an upload may try. */
 const PROBE_SECONDS = 30;
+/** Seconds; stores refuse more than 900. */
+const CLOCK_TOLERANCE = 300;
 
 export interface StoredObject {
   key: string;
@@ -70,6 +73,11 @@ export class Store {
         limit,
       ),
     );
+    const seconds = this.#client.config.systemClockOffset / 1000; // the client signs with the store's time
+    if (Math.abs(seconds) > CLOCK_TOLERANCE) {
+      const off = `${duration(Math.abs(seconds))} ${seconds > 0 ? 'behind' : 'ahead of'}`;
+      log.warn(`this machine’s clock is ${off} the store’s: correct it, \`timedatectl\` shows it`);
+    }
     // A key that may write but not delete is good practice; it only means that retention is the store's.
     await this.#client.send(new DeleteObjectCommand({ ...this.#bucket, Key }), limit).catch(() => {});
   }

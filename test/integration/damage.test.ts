@@ -8,13 +8,14 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Manifest, manifestName } from '../../scripts/lib/manifest.ts';
 import { liveState } from '../support/live.ts';
 import { manifestOf } from '../support/old-backups.ts';
+import { fileOf } from '../support/store.ts';
 import { createWorld, type Ended } from '../support/world.ts';
 
 const world = await createWorld();
@@ -55,7 +56,11 @@ async function restoreAll(attempts: { copy: Copy; wanted: string; what: string }
   const some = async () => {
     for (let next = queue.shift(); next; next = queue.shift()) {
       const { copy, wanted, what } = next;
-      const env = { BACKUP_DIR: copy.directory, STATE_DIR: join(copy.directory, 'state'), S3_BUCKET: '' };
+      const env: Record<string, string> = {
+        STATE_DIR: join(copy.directory, 'state'),
+      };
+      if (wanted.startsWith('s3://')) env.BACKUP_DIR = `${copy.directory}-elsewhere`;
+      else Object.assign(env, { BACKUP_DIR: copy.directory, S3_BUCKET: '' });
       results.push({ what, done: await world.run('restore', [wanted, '--yes'], env) });
       rmSync(copy.directory, { recursive: true });
     }
@@ -66,6 +71,15 @@ async function restoreAll(attempts: { copy: Copy; wanted: string; what: string }
 
 const byId = (copy: Copy) => copy.id;
 const byPath = (copy: Copy) => copy.artifact;
+
+/** Puts a copy into the store, as it is. */
+function fromStore(copy: Copy): string {
+  const prefix = basename(copy.directory);
+  mkdirSync(join(world.s3.directory, world.s3.bucket, prefix));
+  for (const name of readdirSync(copy.directory))
+    cpSync(join(copy.directory, name), fileOf(world, `${prefix}/${name}`));
+  return `s3://${world.s3.bucket}/${prefix}/${basename(copy.artifact)}`;
+}
 
 /** Restores all that `spoil` makes of copies, and asserts that each is refused before anything is touched. */
 async function assertRefused(
@@ -82,7 +96,7 @@ async function assertRefused(
   const results = await restoreAll(
     spoils.flatMap(({ what, spoil, wanted }, index) => {
       // By its id and by its path, which are looked up in different ways; where there are many, in turn.
-      const ways = spoils.length < 20 ? [byId, byPath] : [index % 2 === 0 ? byId : byPath];
+      const ways = spoils.length < 20 ? [byId, byPath] : [index % 2 === 0 ? byId : byPath, fromStore];
       return (wanted ? [wanted] : ways).map(way => {
         const copy = copyOf(format);
         spoil(copy);

@@ -157,13 +157,17 @@ test('a store that never answers is given up', async () => {
   assert.ok(existsSync(join(env.BACKUP_DIR!, `${idOf(done)}.json`)));
 });
 
-test('a clock 20 minutes off', async () => {
-  const env = {
-    ...fresh(),
-    NODE_OPTIONS: `--import=${join(import.meta.dirname, '../support/clock-off.ts')}`,
-  };
+test('a clock 20 minutes off: the copy is made by the store’s time, and it is said', async () => {
+  const env = fresh({ NODE_OPTIONS: `--import=${join(import.meta.dirname, '../support/clock-off.ts')}` });
   const done = await backup(env, '--json');
   assert.is(done.code, 0, done.stderr);
+  assert.match(done.stderr, /clock is (20 min|19 min 59 s).* behind the store’s: .*timedatectl/);
+  const [refused, accepted] = proxy.seen.filter(({ method }) => method === 'PUT');
+  assert.is(refused!.key, accepted!.key, 'the store refused the first request');
+  assert.is(keysOf(world, env).length, 3);
+  const rightAgain = await backup({ ...env, NODE_OPTIONS: '' });
+  assert.is(rightAgain.code, 0, rightAgain.stderr);
+  assert.not.match(rightAgain.stderr, /clock/);
 });
 
 test('the servers stop', stop);
