@@ -8,7 +8,7 @@ import { ICU_LOCALE } from './database.ts';
 import { OperationalError } from './errors.ts';
 import { freeSpace, PARTIAL, privateDirectory, publish, sha256, sizeOf, sync, writeWhole } from './files.ts';
 import { interrupt } from './interrupt.ts';
-import { log } from './log.ts';
+import { log, redact } from './log.ts';
 import {
   artifactName,
   type Format,
@@ -108,7 +108,7 @@ export async function createBackup(
       app: config.app,
       environment: config.environment,
       database: config.postgres.database,
-      label: label ?? null,
+      label: label === undefined ? null : redact(label),
       safety,
       startedAt: startedAt.toISOString(),
       finishedAt: new Date().toISOString(),

@@ -22,7 +22,7 @@ const whole = (what: string, min: number, max: number) =>
     .refine(n => n >= min && n <= max, what);
 const flag = z.enum(['true', 'false'], 'true or false').transform(value => value === 'true');
 const url = z.url({ protocol: /^https?$/, error: 'an http(s) URL' });
-const span = text('a number and s, m, h or d, such as 4h', /^\d{1,6}[smhd]$/).transform(
+const span = text('a number above 0 and s, m, h or d, such as 4h', /^0*[1-9]\d{0,5}[smhd]$/).transform(
   value => Number(value.slice(0, -1)) * SECONDS[value.slice(-1) as keyof typeof SECONDS],
 );
 

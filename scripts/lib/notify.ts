@@ -1,13 +1,13 @@
 import type { Config } from './config.ts';
 import { messageOf } from './errors.ts';
-import { log } from './log.ts';
+import { log, redact } from './log.ts';
 
 const TIMEOUT_SECONDS = 10;
 
 /** Tells people. A message that can't be sent is a warning, never a failure of what it is about. */
 export async function notify(config: Config, text: string): Promise<void> {
   if (!config.slackWebhook) return;
-  const body = JSON.stringify({ text: `[${config.app} ${config.environment}] ${text}` });
+  const body = JSON.stringify({ text: `[${config.app} ${config.environment}] ${redact(text)}` });
   await send('Slack', config.slackWebhook, {
     method: 'POST',
     body,

@@ -88,7 +88,10 @@ export async function retain(
     return notes;
   } catch (error) {
     if (!(error instanceof OperationalError) || interrupt.aborted) throw error;
-    return held(`${error.message}; ${error.hint}`); // too many backups are no reason to call this one failed
+    // Too many backups are no reason to call this one failed.
+    const note = `retention did not finish: ${error.message}; ${error.hint}`;
+    log.warn(note);
+    return [note];
   }
 }
 

@@ -15,7 +15,7 @@ export function bytes(count: number): string {
 
 /** @returns seconds as a person says them: `0.4 s`, `3 min 12 s`, `2 d 4 h` */
 export function duration(seconds: number): string {
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return joinUnits(Math.floor(whole / 60), 'min', whole % 60, 's');

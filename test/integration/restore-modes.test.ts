@@ -140,7 +140,7 @@ test('--undo, undo of undo, --finish, and nothing but words from --dry-run', () 
       );
     }
     failed(await world.run('restore', ['--undo', '--finish', '--yes']), 2, /say what to restore/);
-    failed(await world.run('restore', ['--undo']), 2, /no terminal to confirm it on/, /--yes/);
+    failed(await world.run('restore', ['--undo']), 2, /no terminal to confirm this on/, /--yes/);
 
     const undone = await succeed(world, 'restore', '--undo', '--yes');
     assert.is(undone.restored, second.kept);

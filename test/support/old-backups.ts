@@ -1,4 +1,4 @@
-import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Config, type Environment, loadConfig } from '../../scripts/lib/config.ts';
 import {
@@ -13,7 +13,7 @@ import {
 import { openStore, uploadBackup } from '../../scripts/lib/upload.ts';
 import type { World } from './world.ts';
 
-interface Changes {
+export interface Changes {
   /** How much older than the backup that it is made of; negative: newer. */
   days?: number;
   app?: string;
@@ -33,15 +33,24 @@ export async function manifestOf(directory: string, id: string): Promise<Manifes
   return parseManifest(await readFile(join(directory, manifestName(id)), 'utf8'), id);
 }
 
-/** Makes of a backup another, whole and verified, of another time or of another app: with an id of its own. */
-export async function plant(directory: string, id: string, changes: Changes): Promise<Manifest> {
+/**
+ * Makes of a backup another, whole and verified, of another time or of another app: with an id of its own.
+ * @param into where it is put; default: beside the first
+ */
+export async function plant(
+  directory: string,
+  id: string,
+  changes: Changes,
+  into = directory,
+): Promise<Manifest> {
   const old = await manifestOf(directory, id);
   const { days = 0, app = old.app, environment = old.environment, database = old.database } = changes;
   const then = new Date(Date.parse(old.snapshotAt) - days * 86_400_000);
   const newest = newId({ app, environment }, then);
   const names = { artifact: artifactName(newest, old.format), globals: globalsName(newest) };
+  await mkdir(into, { recursive: true });
   for (const file of ['artifact', 'globals'] as const)
-    await copyFile(join(directory, old[file].name), join(directory, names[file]));
+    await copyFile(join(directory, old[file].name), join(into, names[file]));
   const planted: Manifest = {
     ...old,
     id: newest,
@@ -53,7 +62,7 @@ export async function plant(directory: string, id: string, changes: Changes): Pr
     globals: { ...old.globals, name: names.globals },
     ...changes.manifest,
   };
-  await writeFile(join(directory, manifestName(newest)), serialize(planted));
+  await writeFile(join(into, manifestName(newest)), serialize(planted));
   return planted;
 }
 

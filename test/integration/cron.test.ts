@@ -1,0 +1,231 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ROOT } from '../../scripts/lib/config.ts';
+import { createWorld, type Ended, history } from '../support/world.ts';
+
+const world = await createWorld();
+await world.sql('CREATE TABLE t AS SELECT i FROM generate_series(1, 100) AS i');
+const BACKUP = join(ROOT, 'scripts/backup.ts');
+
+/** Runs a line of shell as cron does: `sh -c`, from `/`, in a nearly empty environment. */
+function sh(line: string, env: Record<string, string> = {}): Promise<Ended> {
+  const child = spawn('/bin/sh', ['-c', line], {
+    cwd: '/',
+    env: { PATH: '/usr/bin:/bin', HOME: world.directory, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', text => {
+    stdout += text;
+  });
+  child.stderr.on('data', text => {
+    stderr += text;
+  });
+  return new Promise(resolve => {
+    child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+}
+
+/** The repository's files in another place, so that a file with settings can lie beside them. */
+function copyOfRepository(): string {
+  const copy = join(world.directory, 'copy of the repository');
+  const names = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
+  for (const name of names.split('\0').filter(Boolean)) cpSync(join(ROOT, name), join(copy, name));
+  symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+  return copy;
+}
+
+const ESCAPE = '\u001b';
+const { PATH: _, HOME: __, ...settings } = world.env;
+const copy = copyOfRepository();
+writeFileSync(
+  join(copy, '.env.production'),
+  Object.entries(settings)
+    .map(([name, value]) => `${name}='${value}'\n`)
+    .join(''),
+);
+
+test('env -i and from /, with .env.production alone', async () => {
+  const { code, stdout, stderr } = await sh(`env -i PATH=/usr/bin:/bin '${copy}/scripts/backup.ts'`);
+  assert.is(code, 0, stderr);
+  assert.match(stdout, /^backup neurmatic_production_\d+_\d+: .* 100 rows/);
+  assert.not.ok((stderr + stdout).includes(ESCAPE));
+});
+
+test('through symlinks, relative and absolute', async () => {
+  const directory = join(world.directory, 'links');
+  mkdirSync(directory);
+  symlinkSync(join(copy, 'scripts/backup.ts'), join(directory, 'absolute'));
+  symlinkSync('../copy of the repository/scripts/backup.ts', join(directory, 'relative'));
+  symlinkSync('relative', join(directory, 'of a link'));
+  for (const name of ['absolute', 'relative', 'of a link']) {
+    const { code, stderr } = await sh(`'${directory}/${name}' --dry-run`);
+    assert.is(code, 0, stderr);
+  }
+});
+
+test('no terminal and no --yes: exit 2, the flag is named, nothing is changed', async () => {
+  for (const args of ['latest', 'latest --json']) {
+    const { code, stderr } = await sh(`'${copy}/scripts/restore.ts' ${args}`);
+    assert.is(code, 2, stderr);
+    assert.match(stderr, /there is no terminal to confirm this on\.\n {2}→ add --yes/);
+    assert.not.match(stderr, /things change/);
+  }
+});
+
+test('closed stdin, closed stdout, closed stderr, all closed', async () => {
+  for (const closed of ['<&-', '>&-', '2>&-', '<&- >&- 2>&-']) {
+    const before = history(world).length;
+    const { code, stderr } = await sh(`'${copy}/scripts/backup.ts' ${closed}`);
+    assert.is(code, 0, `${closed}: ${stderr}`);
+    assert.is(history(world).length, before + 1);
+    const list = await sh(`'${copy}/scripts/verify-backup.ts' latest`);
+    assert.is(list.code, 0, list.stderr);
+  }
+});
+
+test('a reader of stdout or stderr that leaves does not end a backup', async () => {
+  const before = history(world).filter(({ exitCode }) => exitCode === 0).length;
+  await sh(`'${copy}/scripts/backup.ts' | true`);
+  await sh(`'${copy}/scripts/backup.ts' 2>&1 | true`);
+  await sh(`'${copy}/scripts/backup.ts' --json | head -c 1`);
+  assert.is(history(world).filter(({ exitCode }) => exitCode === 0).length, before + 3);
+});
+
+test('--json leaves stdout pure JSON, on errors too', async () => {
+  for (const [line, expected] of [
+    ['backup.ts --json', 0],
+    ['backup.ts --json --dry-run', 0],
+    ['list-backups.ts --json', 0],
+    ['verify-backup.ts latest --json', 0],
+    ['prune-backups.ts --json --dry-run', 0],
+    ['restore.ts latest --json', 2],
+    ['backup.ts --json --no-such-flag', 2],
+    ['backup.ts --json --env nowhere', 2],
+    ['restore.ts --json neurmatic_production_20010101_000000 --yes', 3],
+  ] as const) {
+    const { code, stdout, stderr } = await sh(`'${copy}/scripts/'${line}`);
+    assert.is(code, expected, `${line}: ${stderr}`);
+    const json = JSON.parse(stdout);
+    if (expected) assert.is(json.error.exitCode, expected, line);
+  }
+  const down = await sh(`PGPORT=1 '${copy}/scripts/backup.ts' --json`);
+  assert.is(down.code, 1, down.stderr);
+  assert.match(JSON.parse(down.stdout).error.message, /PostgreSQL \(127\.0\.0\.1:1\) can't be used/);
+});
+
+test('ZX_* variables of the environment change nothing', async () => {
+  const { code, stdout, stderr } = await sh(`'${copy}/scripts/backup.ts' --json`, {
+    ZX_VERBOSE: 'true',
+    ZX_PREFIX: 'exit 9;',
+    ZX_SHELL: '/bin/false',
+    ZX_POSTFIX: '; exit 9',
+    ZX_QUIET: 'false',
+    ZX_NOTHROW: 'false',
+    ZX_TIMEOUT: '1ms',
+    ZX_DETACHED: 'false',
+    ZX_INPUT: 'text',
+    ZX_CWD: '/nowhere',
+    ZX_DELIMITER: 'x',
+    ZX_PREFER_LOCAL: 'true',
+  });
+  assert.is(code, 0, stderr);
+  JSON.parse(stdout);
+});
+
+test('libpq and locale variables of the environment change nothing', async () => {
+  const { code, stderr } = await sh(`'${copy}/scripts/backup.ts'`, {
+    PGDATABASE: 'nowhere',
+    PGOPTIONS: '-c statement_timeout=1',
+    PGCLIENTENCODING: 'LATIN1',
+    PGSERVICE: 'nowhere',
+    PGHOSTADDR: '127.0.0.2',
+    PGAPPNAME: 'x',
+    LC_ALL: 'de_DE.UTF-8',
+    TZ: 'Asia/Kolkata',
+  });
+  assert.is(code, 0, stderr);
+});
+
+test('unknown flags, arguments, environments and formats: exit 2, and nothing is read or written', async () => {
+  for (const [args, what] of [
+    ['--no-such-flag', /Unknown option '--no-such-flag'/],
+    ['--env', /--env/],
+    ['--env nowhere', /no environment is called "nowhere"/],
+    ['--format tar', /there is no format "tar"/],
+    ['stray', /unexpected argument "stray"/],
+  ] as const) {
+    const { code, stderr } = await sh(`'${copy}/scripts/backup.ts' ${args}`);
+    assert.is(code, 2, stderr);
+    assert.match(stderr, what);
+    assert.match(stderr, /\n {2}→ /);
+  }
+  const { code, stderr } = await sh(`DEPLOY_ENV=nowhere '${copy}/scripts/backup.ts'`);
+  assert.is(code, 2, stderr);
+});
+
+test('bad configuration: every bad name at once, and no value', async () => {
+  const bad = {
+    PGPORT: 'sentinel-port',
+    BACKUP_FORMAT: 'sentinel-format',
+    BACKUP_RETENTION_DAYS: 'sentinel-0',
+    BACKUP_MIN_KEEP: '0',
+    S3_ENDPOINT: 'sentinel://x',
+    S3_BUCKET: 'Sentinel_Bucket',
+    SLACK_WEBHOOK_URL: 'sentinel-slack',
+    RTO_OBJECTIVE: 'sentinel-hours',
+    APP_NAME: 'Sentinel App',
+  };
+  const { code, stdout, stderr } = await sh(`'${copy}/scripts/backup.ts' --json`, bad);
+  assert.is(code, 2, stderr);
+  for (const name of Object.keys(bad)) assert.match(stderr, `\n  ${name}: `);
+  assert.not.match(stderr + stdout, /sentinel/i);
+  assert.match(stderr, /has 9 bad value/);
+});
+
+test('precedence: flag, then process environment, then .env.<environment>', async () => {
+  const format = async (args: string, env: Record<string, string> = {}) => {
+    const { code, stdout, stderr } = await sh(`'${copy}/scripts/backup.ts' --json --no-upload ${args}`, env);
+    assert.is(code, 0, stderr);
+    return JSON.parse(stdout).backup.format;
+  };
+  const file = join(copy, '.env.production');
+  const before = readFileSync(file, 'utf8');
+  assert.is(await format(''), 'plain');
+  writeFileSync(file, `${before}BACKUP_FORMAT=custom\n`);
+  assert.is(await format(''), 'custom');
+  assert.is(await format('', { BACKUP_FORMAT: 'plain' }), 'plain');
+  assert.is(await format('--format custom', { BACKUP_FORMAT: 'plain' }), 'custom');
+  writeFileSync(file, before);
+  // DEPLOY_ENV picks the file, --env comes before it; staging has none here.
+  const staging = await sh(`'${copy}/scripts/backup.ts' --env production`, { DEPLOY_ENV: 'staging' });
+  assert.is(staging.code, 0, staging.stderr);
+  const none = await sh(`'${copy}/scripts/backup.ts'`, { DEPLOY_ENV: 'staging' });
+  assert.is(none.code, 1, none.stderr);
+});
+
+test('no colour and no live line without a terminal, nor with NO_COLOR', async () => {
+  const { stderr, stdout } = await sh(`'${copy}/scripts/backup.ts'`, {
+    NO_COLOR: '1',
+    TERM: 'xterm-256color',
+  });
+  assert.not.ok((stderr + stdout).includes(ESCAPE));
+  assert.not.match(stderr + stdout, /\r/);
+});
+
+test('the script of this repository is executable by its path', async () => {
+  const { code, stdout } = await sh(`'${BACKUP}' --help`);
+  assert.is(code, 0);
+  assert.match(stdout, /Exit codes/);
+});
+
+test('the servers stop', world.stop);
+
+test.run();

@@ -1,0 +1,126 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { gateAt, lockIsFree, strayFiles, untilNoProcess } from '../support/faults.ts';
+import { createWorld, type Started, until } from '../support/world.ts';
+
+const world = await createWorld();
+await world.sql(`CREATE TABLE t AS SELECT i, md5(i::text) AS text FROM generate_series(1, 20000) AS i`);
+const first = await world.run('backup');
+assert.is(first.code, 0, first.stderr);
+
+const duringDump = () => gateAt(world, { program: 'gzip', args: '^-5' });
+const duringLoad = () => gateAt(world, { program: 'psql', args: '--output=/dev/null' });
+
+/** Starts a script that stands still in the middle, runs `meanwhile`, and lets it go on to its end. */
+async function during(
+  gate: ReturnType<typeof gateAt>,
+  [name, args]: [string, string[]],
+  meanwhile: (holder: Started) => Promise<void>,
+): Promise<void> {
+  const holder = world.start(name, args, gate.env);
+  try {
+    await gate.reached();
+    await meanwhile(holder);
+    gate.open();
+    const { code, stderr } = await holder.ended;
+    assert.is(code, 0, stderr);
+  } finally {
+    gate.open();
+    holder.child.kill('SIGKILL');
+  }
+}
+
+/** The second of two runs: 75, who holds the lock since when and for what, and nothing done. */
+async function assertLockedOut(script: string, args: string[], holder: string, pid: number): Promise<void> {
+  const { code, stderr, stdout } = await world.run(script, [...args, '--json']);
+  assert.is(code, 75, stderr);
+  const message = new RegExp(
+    `another run holds .*/production\\.lock: ${holder}, by \\S+ on \\S+, process ${pid}, since \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d UTC \\(.+\\)`,
+  );
+  assert.match(stderr, message);
+  assert.match(stderr, /→ wait until it is over/);
+  const { error } = JSON.parse(stdout);
+  assert.is(error.exitCode, 75);
+  assert.match(error.message, message);
+  assert.not.match(stderr, /things change|did not finish/);
+}
+
+test('during a backup: a second backup, a restore, --undo, --finish and prune are locked out', () =>
+  during(duringDump(), ['backup', []], async ({ child }) => {
+    const before = strayFiles(world);
+    for (const [script, args] of [
+      ['backup', []],
+      ['restore', ['latest', '--yes']],
+      ['restore', ['--undo', '--yes']],
+      ['restore', ['--finish', '--yes']],
+      ['prune-backups', ['--yes']],
+    ] as const) {
+      await assertLockedOut(script, [...args], 'backup\\.ts', child.pid!);
+    }
+    assert.equal(strayFiles(world), before, 'the files of the run under way are left alone');
+  }));
+
+test('during a restore: a backup and a second restore are locked out', async () => {
+  await during(duringLoad(), ['restore', ['latest', '--yes']], async ({ child }) => {
+    await assertLockedOut('backup', [], 'restore\\.ts', child.pid!);
+    await assertLockedOut('restore', ['latest', '--yes'], 'restore\\.ts', child.pid!);
+  });
+  const finish = await world.run('restore', ['--finish', '--yes']);
+  assert.is(finish.code, 0, finish.stderr);
+});
+
+test('two backups at the same moment: one backs up, the other is locked out', async () => {
+  const ended = await Promise.all([world.run('backup'), world.run('backup')]);
+  const codes = ended.map(({ code }) => code).sort();
+  assert.equal(codes, [0, 75], ended.map(({ stderr }) => stderr).join('\n'));
+});
+
+test('what only reads works meanwhile: --dry-run, list, verify', () =>
+  during(duringDump(), ['backup', []], async () => {
+    for (const [script, args] of [
+      ['backup', ['--dry-run']],
+      ['list-backups', []],
+      ['verify-backup', ['latest']],
+    ] as const) {
+      const { code, stderr } = await world.run(script, [...args]);
+      assert.is(code, 0, stderr);
+    }
+  }));
+
+test('staging is not locked by production', () =>
+  during(duringDump(), ['backup', []], async () => {
+    const staging = await world.run('backup', ['--env', 'staging']);
+    assert.is(staging.code, 0, staging.stderr);
+    assert.ok(lockIsFree(world, 'staging'));
+    assert.not.ok(lockIsFree(world, 'production'));
+  }));
+
+test('the lock of a killed run is free at once, while its children may still be ending', async () => {
+  const gate = duringDump();
+  const holder = world.start('backup', [], gate.env);
+  await gate.reached();
+  assert.not.ok(lockIsFree(world));
+  holder.child.kill('SIGKILL');
+  await holder.ended;
+  assert.ok(lockIsFree(world));
+  const next = await world.run('backup');
+  assert.is(next.code, 0, next.stderr);
+  await untilNoProcess(world);
+  assert.equal(strayFiles(world), []);
+});
+
+test('a run that is stopped (SIGSTOP) keeps its lock; one that has ended leaves no name behind', async () => {
+  const gate = duringDump();
+  const holder = world.start('backup', [], gate.env);
+  await gate.reached();
+  holder.child.kill('SIGSTOP');
+  await assertLockedOut('backup', [], 'backup\\.ts', holder.child.pid!);
+  holder.child.kill('SIGCONT');
+  gate.open();
+  assert.is((await holder.ended).code, 0);
+  await until('the lock is free', () => lockIsFree(world));
+});
+
+test('the servers stop', world.stop);
+
+test.run();

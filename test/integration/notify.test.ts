@@ -1,0 +1,175 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openSession } from '../../scripts/lib/postgres.ts';
+import { assertNoSecrets } from '../support/live.ts';
+import { type Receiver, startReceiver } from '../support/receiver.ts';
+import { createWorld } from '../support/world.ts';
+
+const SLACK = '/services/T0SECRET/B0SECRET/x0SECRET';
+const PING = '/ping-0b5e-SECRET';
+
+const world = await createWorld();
+const slack = await startReceiver();
+const ping = await startReceiver();
+await world.sql('CREATE TABLE t AS SELECT generate_series(1, 1000) AS i');
+
+let tests = 0;
+
+/** The environment of one test; both receivers are well and have heard nothing. */
+function fresh(extra: Record<string, string> = {}): Record<string, string> {
+  const own = join(world.directory, `test-${++tests}`);
+  for (const receiver of [slack, ping]) {
+    receiver.received.length = 0;
+    receiver.answer = 200;
+  }
+  return {
+    BACKUP_DIR: join(own, 'backups'),
+    LOG_DIR: join(own, 'logs'),
+    STATE_DIR: join(own, 'state'),
+    SLACK_WEBHOOK_URL: slack.url + SLACK,
+    BACKUP_PING_URL: ping.url + PING,
+    ...extra,
+  };
+}
+
+const paths = (receiver: Receiver) => receiver.received.map(({ path }) => path);
+const slackTexts = () => slack.received.map(({ body }): string => JSON.parse(body).text);
+
+test('a backup that went well: start, 0, and what was backed up', async () => {
+  const env = fresh();
+  const done = await world.run('backup', ['--json'], env);
+  assert.is(done.code, 0, done.stderr);
+  const { id } = JSON.parse(done.stdout).backup;
+  assert.equal(paths(ping), [`${PING}/start`, `${PING}/0`]);
+  assert.equal(paths(slack), [SLACK]);
+  assert.is(slack.received[0]!.method, 'POST');
+  assert.match(
+    slackTexts()[0]!,
+    new RegExp(`^\\[neurmatic production\\] backup ${id}: .*1,000 rows.*off-site copy: done$`),
+  );
+  assertNoSecrets(done, env, ['SECRET', world.env.POSTGRES_PASSWORD!]);
+});
+
+test('a trailing slash of the ping’s address does no harm', async () => {
+  const env = fresh();
+  const done = await world.run('backup', [], { ...env, BACKUP_PING_URL: `${env.BACKUP_PING_URL}/` });
+  assert.is(done.code, 0, done.stderr);
+  assert.equal(paths(ping), [`${PING}/start`, `${PING}/0`]);
+  assertNoSecrets(done, env, ['SECRET']);
+});
+
+const FAILURES: { what: string; env: Record<string, string>; code: number; says: RegExp }[] = [
+  {
+    what: 'off-site copy',
+    env: { S3_BUCKET: 'no-such-bucket' },
+    code: 4,
+    says: /off-site copy: FAILED\nnothing was deleted/,
+  },
+  {
+    what: 'PostgreSQL',
+    env: { PGPORT: '1' },
+    code: 1,
+    says: /backup FAILED: PostgreSQL \(127\.0\.0\.1:1\) can't be used/,
+  },
+];
+
+for (const { what, env: extra, code, says } of FAILURES) {
+  test(`a failure is told: ${what}`, async () => {
+    const env = fresh(extra);
+    const done = await world.run('backup', [], env);
+    assert.is(done.code, code, done.stderr);
+    assert.equal(paths(ping), [`${PING}/start`, `${PING}/${code}`]);
+    assert.is(slackTexts().length, 1);
+    assert.match(slackTexts()[0]!, says);
+    assertNoSecrets(done, env, ['SECRET', world.env.POSTGRES_PASSWORD!]);
+  });
+}
+
+test('an interrupted backup is told', async () => {
+  const env = fresh();
+  const holder = openSession(world.pg.postgres, world.database);
+  await holder.execute('BEGIN');
+  await holder.execute('LOCK TABLE t'); // pg_dump waits for it
+  const run = world.start('backup', ['--no-upload'], env);
+  await run.shows(/Dumping/);
+  run.child.kill('SIGTERM');
+  const done = await run.ended;
+  await holder.close();
+  assert.is(done.code, 143, done.stderr);
+  assert.equal(paths(ping), [`${PING}/start`, `${PING}/143`]);
+  assert.match(slackTexts()[0]!, /backup FAILED: interrupted by SIGTERM/);
+});
+
+const ILLS: Record<string, { answer?: Receiver['answer']; env?: Record<string, string>; says: RegExp }> = {
+  'answer 500': { answer: 500, says: /it answered 500/ },
+  'answer 404': { answer: 404, says: /it answered 404/ },
+  'hang up': { answer: 'hangs up', says: /other side closed|ECONNRESET|socket/ },
+  'never answer': { answer: 'never', says: /timeout|no answer/i },
+  'are down': {
+    env: { SLACK_WEBHOOK_URL: `http://127.0.0.1:1${SLACK}`, BACKUP_PING_URL: `http://127.0.0.1:1${PING}` },
+    says: /ECONNREFUSED|bad port/,
+  },
+  'have no address': {
+    env: {
+      SLACK_WEBHOOK_URL: `http://receiver.invalid${SLACK}`,
+      BACKUP_PING_URL: `http://receiver.invalid${PING}`,
+    },
+    says: /ENOTFOUND|EAI_AGAIN/,
+  },
+};
+
+for (const [what, { answer, env: extra, says }] of Object.entries(ILLS)) {
+  test(`receivers that ${what} fail no backup, and it is said`, async () => {
+    const env = fresh(extra);
+    if (answer !== undefined) slack.answer = ping.answer = answer;
+    const done = await world.run('backup', ['--no-upload', '--json'], env);
+    assert.is(done.code, 0, done.stderr);
+    assert.ok(existsSync(join(env.BACKUP_DIR!, `${JSON.parse(done.stdout).backup.id}.json`)));
+    const warnings = done.stderr.match(/^warning: could not notify .*/gm) ?? [];
+    assert.is(warnings.filter(line => line.includes('the dead-man’s-switch')).length, 2, done.stderr);
+    assert.is(warnings.filter(line => line.includes('Slack')).length, 1, done.stderr);
+    for (const warning of warnings) assert.match(warning, says);
+    assertNoSecrets(done, env, ['SECRET']);
+  });
+}
+
+test('not configured is said', async () => {
+  const done = await world.run(
+    'backup',
+    ['--no-upload'],
+    fresh({ SLACK_WEBHOOK_URL: '', BACKUP_PING_URL: '' }),
+  );
+  assert.is(done.code, 0, done.stderr);
+  assert.match(done.stderr, /notifications not configured: SLACK_WEBHOOK_URL, BACKUP_PING_URL/);
+});
+
+test('a dry run tells nobody', async () => {
+  const done = await world.run('backup', ['--dry-run'], fresh());
+  assert.is(done.code, 0, done.stderr);
+  assert.equal([...slack.received, ...ping.received], []);
+});
+
+test('a restore is told to people, not to the switch that watches backups', async () => {
+  const env = fresh();
+  assert.is((await world.run('backup', ['--no-upload'], env)).code, 0);
+  slack.received.length = ping.received.length = 0;
+  const failed = await world.run('restore', ['neurmatic_production_20200101_000000', '--yes'], env);
+  assert.is(failed.code, 3, failed.stderr);
+  const done = await world.run('restore', ['latest', '--from', 'local', '--yes'], env);
+  assert.is(done.code, 0, done.stderr);
+  assert.match(
+    slackTexts()[0]!,
+    /restore of neurmatic_production_20200101_000000 FAILED: there is no whole backup/,
+  );
+  assert.match(slackTexts()[1]!, /restored neurmatic_production_.* into app in/);
+  assert.equal(paths(ping), []);
+  assertNoSecrets(done, env, ['SECRET', world.env.POSTGRES_PASSWORD!]);
+});
+
+test('the servers stop', async () => {
+  await Promise.all([slack.stop(), ping.stop(), world.stop()]);
+});
+
+test.run();

@@ -1,0 +1,395 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  truncateSync,
+  unlinkSync,
+  watch,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { artifactName, globalsName, type Manifest, manifestName } from '../../scripts/lib/manifest.ts';
+import { answers, hangs } from '../support/fault-proxy.ts';
+import { type Changes, manifestOf, plant, store } from '../support/old-backups.ts';
+import { createS3World, idOf, keysOf } from '../support/s3-world.ts';
+import { fileOf } from '../support/store.ts';
+import { startOnTerminal } from '../support/terminal.ts';
+import { until } from '../support/world.ts';
+
+const { world, proxy, fresh, backup, stop } = await createS3World();
+
+/** One real backup, of which all others are made. */
+const seed = await (async () => {
+  const env = fresh();
+  const done = await backup(env, '--no-upload', '--json');
+  if (done.code !== 0) throw new Error(done.stderr);
+  return { directory: env.BACKUP_DIR!, id: idOf(done) };
+})();
+
+/** Puts backups of these ages into a test's directory and, unless told otherwise, into its store. */
+async function planted(
+  env: Record<string, string>,
+  ages: number[],
+  { offsite = true, ...changes }: Changes & { offsite?: boolean } = {},
+): Promise<Manifest[]> {
+  const made: Manifest[] = [];
+  for (const days of ages) {
+    const manifest = await plant(seed.directory, seed.id, { ...changes, days }, env.BACKUP_DIR);
+    if (offsite) await store(world, env, manifest);
+    made.push(manifest);
+  }
+  proxy.seen.length = 0;
+  return made;
+}
+
+const filesOf = ({ id, format }: Manifest) => [artifactName(id, format), globalsName(id), manifestName(id)];
+const isHere = (env: Record<string, string>, manifest: Manifest) =>
+  filesOf(manifest).filter(name => existsSync(join(env.BACKUP_DIR!, name))).length;
+const isOffsite = (env: Record<string, string>, manifest: Manifest) =>
+  filesOf(manifest).filter(name => keysOf(world, env).includes(`${env.S3_PREFIX}/${name}`)).length;
+const prune = (env: Record<string, string>, ...args: string[]) => world.run('prune-backups', args, env);
+
+/** Which of these have all their files, in both places; a half-deleted one is an error. */
+function kept(env: Record<string, string>, manifests: Manifest[]) {
+  const whole = (count: number, id: string) => {
+    assert.ok(count === 0 || count === 3, `${count} files of ${id}`);
+    return count === 3;
+  };
+  return {
+    here: manifests.filter(each => whole(isHere(env, each), each.id)).map(({ id }) => id),
+    offsite: manifests.filter(each => whole(isOffsite(env, each), each.id)).map(({ id }) => id),
+  };
+}
+
+const ids = (manifests: Manifest[]) => manifests.map(({ id }) => id);
+
+test('each place keeps its own days; nothing that is not a whole backup of ours is touched', async () => {
+  const env = fresh({ BACKUP_MIN_KEEP: '2' });
+  const recent = await planted(env, [1, 2, 3, 10, 20, 29]);
+  const middle = await planted(env, [31, 40, 89]);
+  const old = await planted(env, [91]);
+  const foreign = ['README', 'neurmatic_20200101.sql.gz', 'neurmatic_production_20200101_000000.sql.gz'];
+  foreign.push('neurmatic_production_20200101_000000_copy.sql.gz', 'other_production_20200101_000000.json');
+  for (const name of foreign) {
+    writeFileSync(join(env.BACKUP_DIR!, name), 'foreign');
+    await put(env, name);
+  }
+  mkdirSync(join(env.BACKUP_DIR!, 'neurmatic_production_20200101_000001'));
+  const [noManifest, damaged, cut] = (await planted(env, [200, 201, 202])) as [Manifest, Manifest, Manifest];
+  for (const path of [
+    (name: string) => join(env.BACKUP_DIR!, name),
+    (name: string) => fileOf(world, `${env.S3_PREFIX}/${name}`),
+  ]) {
+    truncateSync(path(manifestName(damaged.id)), 50);
+    truncateSync(path(cut.artifact.name), 50);
+    unlinkSync(path(manifestName(noManifest.id)));
+  }
+  const done = await backup(env, '--json');
+  assert.is(done.code, 0, done.stderr);
+  const made = await manifestOf(env.BACKUP_DIR!, idOf(done));
+  assert.equal(kept(env, [made, ...recent, ...middle, ...old]), {
+    here: ids([made, ...recent]),
+    offsite: ids([made, ...recent, ...middle]),
+  });
+  for (const [broken, files] of [
+    [noManifest, 2],
+    [damaged, 3],
+    [cut, 3],
+  ] as const) {
+    assert.is(isHere(env, broken), files);
+    assert.is(isOffsite(env, broken), files);
+  }
+  for (const name of foreign) {
+    assert.ok(existsSync(join(env.BACKUP_DIR!, name)), name);
+    assert.ok(keysOf(world, env).includes(`${env.S3_PREFIX}/${name}`), name);
+  }
+  assert.match(done.stderr, /retention \(local\): 7 backups kept, 4 deleted/);
+  assert.match(done.stderr, /retention \(s3\): 10 backups kept, 1 deleted/);
+});
+
+/** Puts a small object into the store, as another program does. */
+async function put(env: Record<string, string>, name: string): Promise<void> {
+  const path = fileOf(world, `${env.S3_PREFIX}/${name}`);
+  mkdirSync(join(path, '..'), { recursive: true });
+  writeFileSync(path, 'foreign');
+  writeFileSync(path.replace(/_object$/, '_metadata.json'), '{}');
+}
+
+test('app and app_staging, production and staging: in one directory and under one prefix, each its own', async () => {
+  const shared = fresh({ BACKUP_MIN_KEEP: '1', POSTGRES_DB: 'app' });
+  const owners = {
+    app: { APP_NAME: 'app' },
+    'app_staging of production': { APP_NAME: 'app_staging' },
+    'app of staging': { APP_NAME: 'app', DEPLOY_ENV: 'staging' },
+  };
+  const backups: Record<string, Manifest[]> = {};
+  for (const [owner, own] of Object.entries(owners)) {
+    const environment = owner.endsWith('of staging') ? 'staging' : 'production';
+    backups[owner] = await planted({ ...shared, ...own }, [1, 2, 400], { app: own.APP_NAME, environment });
+  }
+  const all = Object.values(backups).flat();
+  let expected = ids(all);
+  for (const [owner, own] of Object.entries(owners)) {
+    const env = { ...shared, ...own };
+    const listed = await world.run('list-backups', ['--json'], env);
+    assert.equal(
+      JSON.parse(listed.stdout).map(({ id }: { id: string }) => id),
+      ids(backups[owner]!),
+    );
+    const done = await backup(env, '--json');
+    assert.is(done.code, 0, done.stderr);
+    expected = expected.filter(id => id !== backups[owner]![2]!.id);
+    assert.equal(kept(env, all), { here: expected, offsite: expected }, owner);
+  }
+  const named = await world.run('verify-backup', [backups['app of staging']![0]!.id], {
+    ...shared,
+    ...owners.app,
+  });
+  assert.is(named.code, 3, 'an id of another environment is not found');
+});
+
+test('seven failed runs cost no good backup', async () => {
+  const env = fresh({ BACKUP_MIN_KEEP: '1', BACKUP_RETENTION_DAYS: '1', S3_RETENTION_DAYS: '1' });
+  const good = await planted(env, [1, 5, 9]);
+  const programs = join(world.directory, 'failing');
+  mkdirSync(programs);
+  const fail = (script: string) => {
+    writeFileSync(join(programs, 'pg_dump'), `#!/bin/sh\n${script}\n`);
+    chmodSync(join(programs, 'pg_dump'), 0o755);
+  };
+  const version = 'case "$*" in *--version*) echo "pg_dump (PostgreSQL) 15.0"; exit;; esac';
+  const failures: [script: string, code: number][] = [
+    [`${version}; echo "CREATE TABLE half (" ; echo "pg_dump: error: it broke" >&2; exit 1`, 1],
+    [`${version}; echo "CREATE TABLE half ("; exit 0`, 3],
+  ];
+  for (let run = 0; run < 7; run++) {
+    const [script, code] = failures[run % 2]!;
+    fail(script);
+    const done = await backup({ ...env, PATH: `${programs}:${world.env.PATH}` });
+    assert.is(done.code, code, done.stderr);
+    assert.equal(kept(env, good), { here: ids(good), offsite: ids(good) });
+    assert.is(readdirSync(env.BACKUP_DIR!).length, 9, 'nothing is left of a failed run');
+  }
+});
+
+test('after a long pause, or when the clock has jumped ahead, nothing is deleted and it is said', async () => {
+  const env = fresh({ BACKUP_MIN_KEEP: '2' });
+  const before = await planted(env, [3650, 3651, 3652, 3653, 3654, 3655]);
+  const done = await backup(env, '--json');
+  assert.is(done.code, 0, done.stderr);
+  assert.equal(kept(env, before), { here: ids(before), offsite: ids(before) });
+  for (const place of ['local', 's3'])
+    assert.match(
+      done.stderr,
+      new RegExp(`nothing was deleted: ${place}: it would delete 5 of 7 backups.*prune-backups.ts --dry-run`),
+    );
+  assert.is(JSON.parse(done.stdout).warnings.length, 2);
+});
+
+test('a backup dated in the future is neither the latest nor a reason to delete', async () => {
+  const env = fresh({ BACKUP_MIN_KEEP: '1' });
+  const present = await planted(env, [1, 2, 3]);
+  const [future] = await planted(env, [-3650]);
+  const done = await backup(env, '--json');
+  assert.is(done.code, 0, done.stderr);
+  const all = [...present, future!];
+  assert.equal(kept(env, all), { here: ids(all), offsite: ids(all) });
+  const latest = await world.run('verify-backup', ['latest', '--json'], env);
+  assert.is(latest.code, 0, latest.stderr);
+  assert.is(JSON.parse(latest.stdout).verified, idOf(done));
+  assert.match(latest.stderr, new RegExp(`${future!.id} is newer, but does not count.*in the future`));
+});
+
+test('age counts from the newest: old backups alone all stay, and the newest always does', async () => {
+  const env = fresh({ BACKUP_MIN_KEEP: '1' });
+  const close = await planted(env, [400, 410, 420]);
+  const pruned = await prune(env, '--yes');
+  assert.is(pruned.code, 0, pruned.stderr);
+  assert.equal(kept(env, close), { here: ids(close), offsite: ids(close) });
+  const strewn = await planted(env, [600, 700, 800]);
+  assert.is((await prune(env, '--yes')).code, 0);
+  assert.equal(kept(env, [...close, ...strewn]), { here: ids(close), offsite: ids(close) });
+});
+
+for (const [what, extra, shows] of [
+  ['rows', 'SELECT generate_series(1, 5000)', /half of the one before: 1,000 rows after 6,000 in neurmatic/],
+  [
+    'size',
+    "SELECT string_agg(gen_random_uuid()::text, '') FROM generate_series(1, 3000)",
+    /half of the one before: .* KiB after .* KiB in neurmatic/,
+  ],
+] as const) {
+  test(`a collapse in ${what} holds retention`, async () => {
+    const env = fresh({ BACKUP_MIN_KEEP: '1' });
+    const old = await planted(env, [2, 3, 400]);
+    await world.sql(`CREATE TABLE extra AS ${extra}`);
+    const whole = await backup(env, '--label', 'whole').finally(() => world.sql('DROP TABLE extra'));
+    assert.is(whole.code, 0, whole.stderr);
+    assert.equal(kept(env, old).here, ids(old.slice(0, 2)), 'retention was at work');
+    const [again] = await planted(env, [400]);
+    const done = await backup(env, '--json');
+    assert.is(done.code, 0, done.stderr);
+    assert.match(done.stderr, shows);
+    assert.match(JSON.parse(done.stdout).warnings[0], /nothing was deleted/);
+    assert.equal(kept(env, [again!]), { here: [again!.id], offsite: [again!.id] });
+  });
+}
+
+test('the manifest goes before what it is about: a kill between leaves no manifest without data', async () => {
+  const env = fresh({ BACKUP_MIN_KEEP: '1' });
+  const [, old] = (await planted(env, [1, 400])) as [Manifest, Manifest];
+  const gone: string[] = [];
+  const watcher = watch(env.BACKUP_DIR!, (_, name) => {
+    if (name?.startsWith(old.id)) gone.push(name);
+  });
+  proxy.fault = ({ method, key }) =>
+    method === 'DELETE' && key.endsWith(globalsName(old.id)) ? hangs() : undefined;
+  try {
+    const run = world.start('prune-backups', ['--yes'], env);
+    await until('the manifest is deleted and the data is not yet', () => isOffsite(env, old) === 2);
+    run.child.kill('SIGKILL');
+    await run.ended;
+    await until('all deletions here were seen', () => gone.length === 3);
+  } finally {
+    watcher.close();
+  }
+  assert.equal(gone, [manifestName(old.id), globalsName(old.id), artifactName(old.id, old.format)]);
+  assert.not.ok(keysOf(world, env).some(key => key.endsWith(manifestName(old.id))));
+  proxy.fault = () => undefined;
+  const listed = await world.run('list-backups', ['--json'], env);
+  assert.is(JSON.parse(listed.stdout).find(({ id }: { id: string }) => id === old.id).s3, 'no manifest');
+});
+
+test('a store that refuses to delete: the backup counts, and it is said; prune-backups.ts fails', async () => {
+  const env = fresh({ BACKUP_MIN_KEEP: '1', BACKUP_RETENTION_DAYS: '1000' });
+  const all = await planted(env, [1, 2, 3, 400]);
+  proxy.fault = ({ method, key }) =>
+    method === 'DELETE' && !key.endsWith('.write-probe') ? answers(403, 'AccessDenied') : undefined;
+  const done = await backup(env, '--json');
+  assert.is(done.code, 0, done.stderr);
+  assert.match(
+    JSON.parse(done.stdout).warnings[0],
+    /retention did not finish: could not delete s3:.*AccessDenied/,
+    done.stdout,
+  );
+  assert.equal(kept(env, all), { here: ids(all), offsite: ids(all) });
+  const pruned = await prune(env, '--yes');
+  assert.is(pruned.code, 4, pruned.stderr);
+  assert.match(pruned.stderr, /could not delete s3:.*\n.*AWS_ACCESS_KEY_ID/);
+});
+
+/** prune-backups.ts on a terminal, with an answer typed. */
+async function typing(
+  answer: string,
+  env: Record<string, string>,
+): Promise<{ code: number | null; shown: string }> {
+  const terminal = startOnTerminal(world, 'prune-backups', [], env);
+  await terminal.shows(/ to go on: /);
+  terminal.type(`${answer}\r`);
+  return { code: await terminal.ended, shown: terminal.shown() };
+}
+
+test('prune-backups.ts: shows, asks, deletes what it showed', async () => {
+  const env = fresh({ BACKUP_MIN_KEEP: '2' });
+  const staying = await planted(env, [1, 2]);
+  const going = await planted(env, [200, 300, 400]);
+  const all = [...staying, ...going];
+  const shown = await prune(env, '--dry-run', '--json');
+  assert.is(shown.code, 0, shown.stderr);
+  const decisions: { id: string; place: string; keep: boolean; reason: string; deleted: boolean }[] =
+    JSON.parse(shown.stdout);
+  assert.is(decisions.length, 10);
+  assert.not.ok(decisions.some(({ deleted }) => deleted));
+  for (const place of ['local', 's3']) {
+    const goes = decisions.filter(each => each.place === place && !each.keep);
+    assert.equal(ids(goes as unknown as Manifest[]), ids(going));
+    assert.match(goes[0]!.reason, /199\.0 days older than the newest, over (30|90)/);
+  }
+  const drawn = await prune(env, '--dry-run');
+  assert.match(drawn.stdout, new RegExp(`goes +S3 +${going[0]!.id} +199.0 days older`));
+  assert.match(drawn.stdout, /6 backups to delete/);
+  const unasked = await prune(env);
+  assert.is(unasked.code, 2);
+  assert.match(unasked.stderr, /no terminal.*\n.*--yes/);
+  assert.equal(kept(env, all), { here: ids(all), offsite: ids(all) });
+  const declined = await typing('staging', env);
+  assert.is(declined.code, 2, declined.shown);
+  assert.match(declined.shown, new RegExp(`goes +here +${going[0]!.id}`), 'it shows what it asks about');
+  assert.match(declined.shown, /Type .*production.* to go on/);
+  assert.match(declined.shown, /not confirmed; nothing was changed/);
+  assert.equal(kept(env, all), { here: ids(all), offsite: ids(all) });
+  const done = await prune(env, '--yes', '--json');
+  assert.is(done.code, 0, done.stderr);
+  assert.equal(
+    JSON.parse(done.stdout).filter(({ deleted }: { deleted: boolean }) => deleted).length,
+    going.length * 2,
+  );
+  assert.equal(kept(env, all), { here: ids(staying), offsite: ids(staying) });
+  const late = await planted(env, [500]);
+  const typed = await typing('production', env);
+  assert.is(typed.code, 0, typed.shown);
+  assert.match(typed.shown, /from here on, things change/);
+  assert.equal(kept(env, [...staying, ...late]), { here: ids(staying), offsite: ids(staying) });
+  const again = await prune(env);
+  assert.is(again.code, 0, 'with nothing to delete there is nothing to ask');
+  assert.match(again.stdout, /0 backups to delete/);
+});
+
+test('list-backups.ts shows what is here and in S3 side by side, broken ones too', async () => {
+  const env = fresh();
+  const made = await planted(env, [1, 2, 3, 4, 5, 6]);
+  const [both, here, there, cut, damaged, bare] = made as [
+    Manifest,
+    Manifest,
+    Manifest,
+    Manifest,
+    Manifest,
+    Manifest,
+  ];
+  const [other] = await planted(env, [7], { database: 'else', offsite: false });
+  for (const name of filesOf(here)) unlinkSync(fileOf(world, `${env.S3_PREFIX}/${name}`));
+  for (const name of filesOf(there)) unlinkSync(join(env.BACKUP_DIR!, name));
+  truncateSync(join(env.BACKUP_DIR!, cut.artifact.name), 10);
+  truncateSync(fileOf(world, `${env.S3_PREFIX}/${manifestName(damaged.id)}`), 10);
+  unlinkSync(join(env.BACKUP_DIR!, manifestName(bare.id)));
+  const listed = await world.run('list-backups', ['--json'], env);
+  assert.is(listed.code, 0, listed.stderr);
+  const rows: { id: string; snapshotAt: string; bytes: number; local: string; s3: string }[] = JSON.parse(
+    listed.stdout,
+  );
+  assert.equal(
+    rows.map(({ id }) => id),
+    ids([...made, other!]),
+    'newest first',
+  );
+  const expected: [Manifest, RegExp, RegExp][] = [
+    [both, /^verified$/, /^verified$/],
+    [here, /^verified$/, /^-$/],
+    [there, /^-$/, /^verified$/],
+    [cut, /is cut: 10 of \d+ bytes/, /^verified$/],
+    [damaged, /^verified$/, /damaged/],
+    [bare, /^no manifest$/, /^verified$/],
+    [other!, /^of another database, else$/, /^-$/],
+  ];
+  for (const [{ id, snapshotAt }, local, s3] of expected) {
+    const row = rows.find(each => each.id === id)!;
+    assert.match(row.local, local);
+    assert.match(row.s3, s3);
+    assert.is(row.snapshotAt, snapshotAt);
+    assert.ok(row.bytes > 0);
+  }
+  const drawn = await world.run('list-backups', [], env);
+  assert.match(drawn.stdout, /^id +data of +age +size +rows +format +here +S3 +label\n/);
+  assert.match(drawn.stdout, new RegExp(`${both.id} .*UTC +1 d.* 1,000 +plain +verified +verified`));
+  assert.match(drawn.stdout, /7 backups\n$/);
+  proxy.fault = () => answers(500, 'InternalError');
+  const blind = await world.run('list-backups', [], env);
+  assert.is(blind.code, 4, 'half a list would look like a whole one');
+});
+
+test('the servers stop', stop);
+
+test.run();

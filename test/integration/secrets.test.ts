@@ -1,0 +1,169 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { client } from '../../scripts/lib/postgres.ts';
+import { watchArguments } from '../support/cmdlines.ts';
+import { startOnTerminal } from '../support/terminal.ts';
+import { createWorld, type Ended, history } from '../support/world.ts';
+
+const PASSWORD = `S3ntinel/p@ss 'w"ord$`;
+const KEY_SECRET = 'S3ntinel+aws/secret';
+const world = await createWorld({ password: PASSWORD });
+await world.sql('CREATE TABLE t AS SELECT i, md5(i::text) AS text FROM generate_series(1, 20000) AS i');
+await world.sql(`CREATE ROLE app_user LOGIN PASSWORD 'S3ntinel-role'`);
+
+/** Where notifications arrive: what was asked for, and with what. */
+const told: { path: string; body: string }[] = [];
+const listener = createServer((request, response) => {
+  let body = '';
+  request.on('data', text => {
+    body += text;
+  });
+  request.on('end', () => {
+    told.push({ path: request.url!, body });
+    response.end();
+  });
+});
+await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve));
+const { port } = listener.address() as { port: number };
+
+const account = createRequire(import.meta.url)('s3rver/lib/models/account');
+account.DUMMY_ACCOUNT.createKeyPair('KEYID', KEY_SECRET);
+Object.assign(world.env, {
+  AWS_ACCESS_KEY_ID: 'KEYID',
+  AWS_SECRET_ACCESS_KEY: KEY_SECRET,
+  SLACK_WEBHOOK_URL: `http://127.0.0.1:${port}/S3ntinel-slack`,
+  BACKUP_PING_URL: `http://127.0.0.1:${port}/S3ntinel-ping`,
+});
+const SECRETS = [
+  PASSWORD,
+  encodeURIComponent(PASSWORD),
+  KEY_SECRET,
+  encodeURIComponent(KEY_SECRET),
+  'S3ntinel', // any other form of any of them
+];
+
+function assertNoSecret(text: string, where: string): void {
+  for (const secret of SECRETS) assert.not.ok(text.includes(secret), `${where} shows ${secret}:\n${text}`);
+}
+
+function assertSilent({ stdout, stderr }: Ended): void {
+  assertNoSecret(stdout, 'stdout');
+  assertNoSecret(stderr, 'stderr');
+}
+
+const RUNS: [script: string, args: string[], expected: number, env?: Record<string, string>][] = [
+  ['backup', ['--dry-run'], 0],
+  ['backup', ['--label', 'x'], 0],
+  ['backup', ['--format', 'custom', '--json'], 0],
+  ['list-backups', [], 0],
+  ['verify-backup', ['latest', '--from', 's3'], 0],
+  ['prune-backups', ['--dry-run'], 0],
+  ['restore', ['latest', '--yes', '--json'], 0, { MIGRATE_COMMAND: 'echo "to $DATABASE_URL"; env >&2' }],
+  ['restore', ['--finish', '--yes'], 0],
+  // what fails
+  [
+    'restore',
+    ['latest', '--yes'],
+    1,
+    { MIGRATE_COMMAND: 'echo "error: can not reach $DATABASE_URL" >&2; exit 1' },
+  ],
+  [
+    'restore',
+    ['latest', '--yes'],
+    1,
+    { MIGRATE_COMMAND: 'echo "error: password $PGPASSWORD$POSTGRES_PASSWORD" >&2; exit 1' },
+  ],
+  ['backup', [], 1, { POSTGRES_USER: 'nobody' }],
+  ['backup', [], 1, { PGPORT: '1' }],
+  ['backup', [], 1, { POSTGRES_DB: 'nowhere' }],
+  ['backup', [], 4, { S3_BUCKET: 'nowhere' }],
+  ['backup', [], 4, { AWS_ACCESS_KEY_ID: 'NOBODY' }],
+  ['backup', [], 2, { SLACK_WEBHOOK_URL: 'S3ntinel not a URL', POSTGRES_DB: 'S3ntinel'.repeat(9) }],
+  [
+    'backup',
+    [],
+    0,
+    { SLACK_WEBHOOK_URL: 'http://127.0.0.1:1/S3ntinel', BACKUP_PING_URL: 'http://S3ntinel.invalid/' },
+  ],
+];
+
+test('no run shows a secret, in its output or in the arguments of any process', async () => {
+  const { leaks, programs } = await watchArguments(SECRETS, async () => {
+    for (const [script, args, expected, env] of RUNS) {
+      const ended = await world.run(script, args, env);
+      assert.is(ended.code, expected, `${script} ${args.join(' ')}: ${ended.stderr}`);
+      assertSilent(ended);
+    }
+  });
+  assert.equal(leaks, []);
+  for (const program of ['pg_dump', 'psql', 'pg_restore', 'zstd', 'flock']) {
+    assert.ok(programs.includes(program), `${program} was seen among ${programs.join(', ')}`);
+  }
+});
+
+test('a secret in an argument of the operator’s is not in the history', async () => {
+  const ended = await world.run('backup', ['--label', `with ${PASSWORD}`]);
+  assert.is(ended.code, 0, ended.stderr);
+  assertSilent(ended);
+  const entry = history(world).at(-1) as unknown as { arguments: string[] };
+  assert.equal(entry.arguments, ['--label', 'with ***']);
+});
+
+test('on a terminal, neither', async () => {
+  const terminal = startOnTerminal(world, 'backup', []);
+  assert.is(await terminal.ended, 0, terminal.shown());
+  assertNoSecret(terminal.shown(), 'the terminal');
+});
+
+test('the notifications came, without secrets but their own addresses', () => {
+  assert.ok(
+    told.some(({ path, body }) => path === '/S3ntinel-slack' && /backup neurmatic_production_/.test(body)),
+  );
+  assert.ok(told.some(({ body }) => /backup FAILED/.test(body)));
+  for (const path of ['start', '0', '1', '4']) {
+    assert.ok(
+      told.some(each => each.path === `/S3ntinel-ping/${path}`),
+      path,
+    );
+  }
+  for (const { body } of told) assertNoSecret(body, 'a notification');
+});
+
+test('every file is its owner’s only, and holds no secret and no role’s password', () => {
+  let files = 0;
+  for (const directory of [world.env.BACKUP_DIR!, world.env.LOG_DIR!, world.env.STATE_DIR!]) {
+    assert.is(statSync(directory).mode & 0o777, 0o700, directory);
+    for (const name of readdirSync(directory)) {
+      const path = join(directory, name);
+      assert.is(statSync(path).mode & 0o777, 0o600, path);
+      const content = readFileSync(path);
+      assertNoSecret(content.toString('latin1'), path);
+      if (!name.endsWith('.gz')) continue;
+      const text = gunzipSync(content).toString();
+      assertNoSecret(text, path);
+      assert.not.match(text, /SCRAM-SHA-256|PASSWORD '/);
+      files++;
+    }
+  }
+  assert.ok(files > 3);
+});
+
+test('a container’s client gets its password by name, not in its arguments', () => {
+  const { argv, env } = client({ user: 'u', password: PASSWORD, database: 'd', container: 'c' }, ['psql']);
+  assert.equal(argv.slice(0, 3), ['docker', 'exec', '-i']);
+  assertNoSecret(argv.join(' '), 'the arguments');
+  assert.ok(argv.join(' ').includes('-e PGPASSWORD '));
+  assert.is(env.PGPASSWORD, PASSWORD);
+});
+
+test('the servers stop', async () => {
+  listener.close();
+  await world.stop();
+});
+
+test.run();

@@ -1,0 +1,106 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { OperationalError } from '../scripts/lib/errors.ts';
+import {
+  artifactName,
+  globalsName,
+  isOurs,
+  newId,
+  parseArtifactName,
+  parseId,
+  parseManifest,
+  serialize,
+} from '../scripts/lib/manifest.ts';
+import { sampleManifest } from './support/sample-manifest.ts';
+
+const manifest = sampleManifest();
+const { id } = manifest;
+const text = serialize(manifest);
+
+/** Asserts exit code 3 and a message that fits. */
+function refused(content: string, about: string, says: RegExp): void {
+  assert.throws(
+    () => parseManifest(content, about),
+    (error: unknown) => error instanceof OperationalError && error.exitCode === 3 && says.test(error.message),
+  );
+}
+
+test('what is written is what is read, whatever the order of keys', () => {
+  assert.equal(parseManifest(text, id), manifest);
+  const backwards = Object.fromEntries(Object.entries(JSON.parse(text)).reverse());
+  assert.equal(parseManifest(JSON.stringify(backwards), id), manifest);
+});
+
+test('no changed byte and no cut passes', () => {
+  const content = Buffer.from(text);
+  for (let index = 0; index < content.length; index++) {
+    const flipped = Buffer.from(content);
+    flipped[index]! ^= 1;
+    // Of the last byte, a line break, a flip leaves white space too.
+    if (index < content.length - 1) refused(flipped.toString(), id, /manifest of neurmatic_production/);
+    if (index < content.length - 2) refused(content.subarray(0, index).toString(), id, /damaged/);
+  }
+});
+
+test('other values, another id, another version and no manifest at all are refused', () => {
+  refused(text.replace('"rows": 1000', '"rows": 1001'), id, /checksum does not match/);
+  refused(text, 'neurmatic_production_20260131_020008', /it is about neurmatic_production_20260131_020007/);
+  refused(
+    text.replace('"version": 1,', '"version": 2,'),
+    id,
+    /is of version 2, and these scripts read version 1/,
+  );
+  refused(text.replace('"version": 1,', '"version": 0,'), id, /version is wrong/);
+  for (const other of ['null', '[]', '{}', '"text"', '7', '', 'PK\u0003\u0004'])
+    refused(other, id, /damaged/);
+});
+
+test('a manifest can’t name a file outside its directory', () => {
+  for (const name of ['../evil.sql.gz', '/etc/passwd', 'a b.sql.gz', ''])
+    assert.throws(() => serialize(sampleManifest({ artifact: { ...manifest.artifact, name } })));
+});
+
+test('ids are matched whole', () => {
+  assert.equal(parseId('app_production_20260131_020007'), { app: 'app', environment: 'production' });
+  assert.equal(parseId('app_staging_20260131_020007'), { app: 'app', environment: 'staging' });
+  assert.equal(parseId('app_staging_production_20260131_020007'), {
+    app: 'app_staging',
+    environment: 'production',
+  });
+  for (const other of [
+    'app_production_20260131_020007.json',
+    'x/app_production_20260131_020007',
+    'app_production_20260131',
+    'app_testing_20260131_020007',
+    '_production_20260131_020007',
+    'App_production_20260131_020007',
+    'app_production_20260131_020007\n',
+    '',
+  ])
+    assert.is(parseId(other), undefined, other);
+});
+
+test('app never means app_staging', () => {
+  const app = { app: 'app', environment: 'production' } as const;
+  const appStaging = { app: 'app_staging', environment: 'production' } as const;
+  const staging = { app: 'app', environment: 'staging' } as const;
+  const owners = [app, appStaging, staging];
+  for (const owner of owners) {
+    const made = newId(owner, new Date('2026-01-31T02:00:07Z'));
+    assert.equal(
+      owners.filter(each => isOurs(made, each)),
+      [owner],
+    );
+  }
+});
+
+test('files are named after their backup', () => {
+  assert.is(artifactName(id, 'plain'), `${id}.sql.gz`);
+  assert.is(artifactName(id, 'custom'), `${id}.dump.zst`);
+  assert.equal(parseArtifactName(`${id}.sql.gz`), { id, format: 'plain' });
+  assert.equal(parseArtifactName(`${id}.dump.zst`), { id, format: 'custom' });
+  for (const other of [globalsName(id), `${id}.json`, `${id}.sql.gz.partial`, 'README', `${id}.sql`])
+    assert.is(parseArtifactName(other), undefined, other);
+});
+
+test.run();
