@@ -45,7 +45,7 @@ export async function resolved(
   environment: Environment,
   values: Record<string, string> = {},
 ): Promise<Resolved> {
-  const variables = { APP_NAME: 'neurmatic', HTTP_PORT: '80', HTTPS_PORT: '443', ...values };
+  const variables = { APP_NAME: 'neurmatic', POSTGRES_DB: '', HTTP_PORT: '80', HTTPS_PORT: '443', ...values };
   const images = {
     BACKEND_IMAGE: 'registry.example/backend:1',
     FRONTEND_IMAGE: 'registry.example/frontend:1',
