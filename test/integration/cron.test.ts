@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -30,21 +30,18 @@ function sh(line: string, env: Record<string, string> = {}): Promise<Ended> {
   });
 }
 
-/** The repository's files in another place, so that a file with settings can lie beside them. */
-function copyOfRepository(): string {
+/** The scripts in another place, so that a file with settings can lie beside them. */
+function copyOfScripts(): string {
   const copy = join(world.directory, 'copy of the repository');
-  const names = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-  });
-  for (const name of names.split('\0').filter(Boolean)) cpSync(join(ROOT, name), join(copy, name));
+  for (const name of ['scripts', 'package.json'])
+    cpSync(join(ROOT, name), join(copy, name), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
   return copy;
 }
 
 const ESCAPE = '\u001b';
 const { PATH: _, HOME: __, ...settings } = world.env;
-const copy = copyOfRepository();
+const copy = copyOfScripts();
 writeFileSync(
   join(copy, '.env.production'),
   Object.entries(settings)
