@@ -19,18 +19,11 @@ import {
   newId,
   serialize,
 } from './manifest.ts';
-import {
-  openSession,
-  producer,
-  programVersion,
-  type Query,
-  query,
-  type ServerFacts,
-  serverFacts,
-} from './postgres.ts';
+import { producer, programVersion, type Query, query, type ServerFacts, serverFacts } from './postgres.ts';
 import { enoughSpace, preflight } from './preflight.ts';
 import { withProgress } from './progress.ts';
 import { readProperties } from './properties.ts';
+import { openSession } from './session.ts';
 import { countRows, totalRows } from './tables.ts';
 import { count, plural } from './text.ts';
 

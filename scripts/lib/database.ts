@@ -1,7 +1,8 @@
 import type { Postgres } from './config.ts';
 import { OperationalError } from './errors.ts';
 import { uninterrupted } from './interrupt.ts';
-import { execute, identifier, literal, openSession, query } from './postgres.ts';
+import { execute, identifier, literal, query } from './postgres.ts';
+import { openSession } from './session.ts';
 import { CommandError } from './shell.ts';
 import { stamp } from './text.ts';
 

@@ -1,8 +1,6 @@
-import type { Socket } from 'node:net';
 import type { Postgres } from './config.ts';
 import { OperationalError } from './errors.ts';
-import { interrupt } from './interrupt.ts';
-import { $, CommandError, hasProgram, run, withLifelineOnStdin } from './shell.ts';
+import { CommandError, hasProgram, run, withLifelineOnStdin } from './shell.ts';
 
 /*
  * Limits that a role, a database or the server may set and that must not end a long dump or load half-way.
@@ -67,7 +65,8 @@ export function producer(postgres: Postgres, argv: string[]): ClientCommand & { 
   return { ...client(postgres, withLifelineOnStdin(argv)), stdin: 'lifeline' };
 }
 
-const PSQL = [
+/** psql for programs: no start-up file, no decoration, stops at the first error, never asks. */
+export const PSQL = [
   'psql',
   '--no-psqlrc',
   '--no-align',
@@ -81,10 +80,10 @@ const PSQL = [
  * Of sessions in which this process and the server exchange names: without it they have the database's own
  * encoding. Dumps and loads keep that one, which cannot fail.
  */
-const TEXT = '-c client_encoding=UTF8';
+export const TEXT = '-c client_encoding=UTF8';
 
 /** A query as one that returns its rows as JSON, the only form in which any name and value survives psql. */
-function asJson(sql: string): string {
+export function asJson(sql: string): string {
   return `SELECT coalesce(json_agg(q), '[]') FROM (${sql}) AS q`;
 }
 
@@ -119,63 +118,6 @@ export function execute(
   const psql = [...PSQL, `--dbname=${toDatabase(database)}`, `--command=${sql}`];
   const { argv, env } = client(postgres, psql, TEXT);
   return run(argv, { env, timeout, ...options });
-}
-
-/** A session that stays open, for what must be seen from one snapshot. */
-export interface Session {
-  query: Query;
-  /** Runs a statement that returns nothing. */
-  execute: (sql: string) => Promise<void>;
-  close: () => Promise<void>;
-}
-
-/** Opens a session of psql that reads statements from a pipe. It ends with this process. */
-export function openSession(postgres: Postgres, database: string): Session {
-  const { argv, env } = client(postgres, [...PSQL, `--dbname=${toDatabase(database)}`], TEXT);
-  const psql = $({ env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe', 'pipe'] })`${argv}`;
-  const child = psql.child!;
-  const input = child.stdin!;
-  input.on('error', () => {}); // psql is gone: its exit says why
-  child.once('exit', () => (child.stdio[3] as Socket).destroy());
-  const end = () => input.destroy();
-  interrupt.addEventListener('abort', end, { once: true });
-  let printed = '';
-  let arrived = () => {};
-  child.stdout!.setEncoding('utf8').on('data', (text: string) => {
-    printed += text;
-    arrived();
-  });
-  const ended = (async (): Promise<never> => {
-    const { exitCode, stderr } = await psql;
-    interrupt.throwIfAborted();
-    throw new CommandError(`keep a session with ${database}`, argv, exitCode, stderr);
-  })();
-  ended.catch(() => {}); // seen by whoever waits in send()
-  let statements = 0;
-
-  async function send(sql: string): Promise<string> {
-    const mark = `\n-- end of statement ${++statements} --\n`;
-    printed = '\n';
-    input.write(`${sql};\n\\echo '${mark.trim()}'\n`);
-    const complete = new Promise<string>(resolve => {
-      arrived = () => {
-        if (printed.endsWith(mark)) resolve(printed.slice(0, -mark.length));
-      };
-    });
-    return Promise.race([complete, ended]);
-  }
-
-  return {
-    query: async <Row>(sql: string) => JSON.parse(await send(asJson(sql))) as Row[],
-    execute: async sql => {
-      await send(sql);
-    },
-    close: async () => {
-      interrupt.removeEventListener('abort', end);
-      input.end();
-      await ended.catch(() => {});
-    },
-  };
 }
 
 export interface ServerFacts {

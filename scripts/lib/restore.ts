@@ -1,4 +1,5 @@
 import { createBackup, planBackup } from './backup.ts';
+import { refuseOlderServer } from './compatibility.ts';
 import type { Config, Postgres } from './config.ts';
 import { besides, drop, oidOf, refusePreparedTransactions, swap } from './database.ts';
 import { databaseDiskFree } from './disk.ts';
@@ -9,7 +10,7 @@ import { queryOf, type ServerFacts } from './postgres.ts';
 import { enoughSpace, preflight } from './preflight.ts';
 import { applyProperties, readProperties } from './properties.ts';
 import { CommandError } from './shell.ts';
-import { type LocalSource, refuseOlderServer, type Source } from './source.ts';
+import type { LocalSource, Source } from './source.ts';
 import { duration } from './text.ts';
 
 /**

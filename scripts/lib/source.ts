@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { checkFile, decode, refuseConnecting } from './artifact.ts';
 import { type Backup, type Found, localBackups, newestFirst, storedBackups } from './catalog.ts';
 import type { Config, Postgres, S3Settings } from './config.ts';
-import { messageOf, OperationalError, usageError, verificationError } from './errors.ts';
+import { messageOf, usageError, verificationError } from './errors.ts';
 import { freeSpace } from './files.ts';
 import { log } from './log.ts';
 import {
@@ -16,7 +16,6 @@ import {
   parseId,
   parseManifest,
 } from './manifest.ts';
-import { programVersion, type ServerFacts } from './postgres.ts';
 import { enoughSpace } from './preflight.ts';
 import { withProgress } from './progress.ts';
 import type { Store } from './s3.ts';
@@ -230,45 +229,6 @@ export async function checkSource(
       ? `checked ${artifact}: size, SHA-256, every block`
       : `checked ${artifact}: every block, and its last line`,
   );
-}
-
-/*
- * Since these minor versions plain dumps hold \restrict, which an older psql refuses. CVE-2025-8714.
- */
-const RESTRICT_SINCE: Record<number, number> = { 13: 22, 14: 19, 15: 14, 16: 10, 17: 6 };
-
-/** @returns whether a version of psql knows \restrict, or of pg_dump writes it */
-export function knowsRestrict(version: string): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  return major >= 18 || minor >= (RESTRICT_SINCE[major] ?? Number.POSITIVE_INFINITY);
-}
-
-/** @throws where this server or its programs are too old for the dump */
-export async function refuseOlderServer(
-  postgres: Postgres,
-  server: ServerFacts,
-  { manifest, format }: Source,
-): Promise<void> {
-  if (!manifest) return;
-  const major = Number.parseInt(manifest.server.version, 10);
-  if (major > server.major) {
-    throw new OperationalError(
-      `${manifest.id} comes from PostgreSQL ${manifest.server.version}; this server is ${server.version}`,
-      `restore into a server of version ${major} or later.`,
-    );
-  }
-  const program = format === 'plain' ? 'psql' : 'pg_restore';
-  const version = await programVersion(postgres, program);
-  const tooOld =
-    format === 'plain'
-      ? knowsRestrict(manifest.tools.pgDump) && !knowsRestrict(version)
-      : Number.parseInt(version, 10) < Number.parseInt(manifest.tools.pgDump, 10);
-  if (tooOld) {
-    throw new OperationalError(
-      `${program} ${version} can't read what pg_dump ${manifest.tools.pgDump} wrote`,
-      `update PostgreSQL’s client programs to ${manifest.tools.pgDump} or later.`,
-    );
-  }
 }
 
 /** @returns how a source is named to people: with the time of its data, if that is known */

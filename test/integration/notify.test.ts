@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openSession } from '../../scripts/lib/postgres.ts';
+import { openSession } from '../../scripts/lib/session.ts';
 import { assertNoSecrets } from '../support/live.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
 import { createWorld } from '../support/world.ts';

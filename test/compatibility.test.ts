@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { knowsRestrict } from '../scripts/lib/compatibility.ts';
 import { partSize } from '../scripts/lib/multipart.ts';
-import { knowsRestrict } from '../scripts/lib/source.ts';
 import { compareRows } from '../scripts/lib/tables.ts';
 
 test('which versions know \\restrict', () => {
