@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
@@ -10,11 +11,13 @@ import { watchArguments } from '../support/cmdlines.ts';
 import { startOnTerminal } from '../support/terminal.ts';
 import { createWorld, type Ended, history } from '../support/world.ts';
 
-const PASSWORD = `S3ntinel/p@ss 'w"ord$`;
-const KEY_SECRET = 'S3ntinel+aws/secret';
+// Of this run only: the arguments of all processes of the machine are read, another run of this test's too.
+const MARK = `S3ntinel${randomBytes(4).toString('hex')}`;
+const PASSWORD = `${MARK}/p@ss 'w"ord$`;
+const KEY_SECRET = `${MARK}+aws/secret`;
 const world = await createWorld({ password: PASSWORD });
 await world.sql('CREATE TABLE t AS SELECT i, md5(i::text) AS text FROM generate_series(1, 20000) AS i');
-await world.sql(`CREATE ROLE app_user LOGIN PASSWORD 'S3ntinel-role'`);
+await world.sql(`CREATE ROLE app_user LOGIN PASSWORD '${MARK}-role'`);
 
 /** Where notifications arrive: what was asked for, and with what. */
 const told: { path: string; body: string }[] = [];
@@ -36,15 +39,15 @@ account.DUMMY_ACCOUNT.createKeyPair('KEYID', KEY_SECRET);
 Object.assign(world.env, {
   AWS_ACCESS_KEY_ID: 'KEYID',
   AWS_SECRET_ACCESS_KEY: KEY_SECRET,
-  SLACK_WEBHOOK_URL: `http://127.0.0.1:${port}/S3ntinel-slack`,
-  BACKUP_PING_URL: `http://127.0.0.1:${port}/S3ntinel-ping`,
+  SLACK_WEBHOOK_URL: `http://127.0.0.1:${port}/${MARK}-slack`,
+  BACKUP_PING_URL: `http://127.0.0.1:${port}/${MARK}-ping`,
 });
 const SECRETS = [
   PASSWORD,
   encodeURIComponent(PASSWORD),
   KEY_SECRET,
   encodeURIComponent(KEY_SECRET),
-  'S3ntinel', // any other form of any of them
+  MARK, // any other form of any of them
 ];
 
 function assertNoSecret(text: string, where: string): void {
@@ -83,12 +86,12 @@ const RUNS: [script: string, args: string[], expected: number, env?: Record<stri
   ['backup', [], 1, { POSTGRES_DB: 'nowhere' }],
   ['backup', [], 4, { S3_BUCKET: 'nowhere' }],
   ['backup', [], 4, { AWS_ACCESS_KEY_ID: 'NOBODY' }],
-  ['backup', [], 2, { SLACK_WEBHOOK_URL: 'S3ntinel not a URL', POSTGRES_DB: 'S3ntinel'.repeat(9) }],
+  ['backup', [], 2, { SLACK_WEBHOOK_URL: `${MARK} not a URL`, POSTGRES_DB: MARK.repeat(4) }],
   [
     'backup',
     [],
     0,
-    { SLACK_WEBHOOK_URL: 'http://127.0.0.1:1/S3ntinel', BACKUP_PING_URL: 'http://S3ntinel.invalid/' },
+    { SLACK_WEBHOOK_URL: `http://127.0.0.1:1/${MARK}`, BACKUP_PING_URL: `http://${MARK}.invalid/` },
   ],
 ];
 
@@ -122,12 +125,12 @@ test('on a terminal, neither', async () => {
 
 test('the notifications came, without secrets but their own addresses', () => {
   assert.ok(
-    told.some(({ path, body }) => path === '/S3ntinel-slack' && /backup neurmatic_production_/.test(body)),
+    told.some(({ path, body }) => path === `/${MARK}-slack` && /backup neurmatic_production_/.test(body)),
   );
   assert.ok(told.some(({ body }) => /backup FAILED/.test(body)));
   for (const path of ['start', '0', '1', '4']) {
     assert.ok(
-      told.some(each => each.path === `/S3ntinel-ping/${path}`),
+      told.some(each => each.path === `/${MARK}-ping/${path}`),
       path,
     );
   }
