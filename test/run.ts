@@ -96,15 +96,15 @@ function runFile(file: string): Promise<Outcome> {
   });
 }
 
+const queue = [...files];
+const outcomes: Outcome[] = [];
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
+    queue.length = 0;
     for (const pid of running) process.kill(-pid, signal);
     setTimeout(() => process.exit(signal === 'SIGINT' ? 130 : 143), 10_000);
   });
 }
-
-const queue = [...files];
-const outcomes: Outcome[] = [];
 await Promise.all(
   Array.from({ length: Math.min(2, cpus().length) }, async () => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
