@@ -1,86 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parse } from 'dotenv';
-import { z } from 'zod';
 import { messageOf, usageError } from './errors.ts';
 import { hideSecrets } from './log.ts';
+import { SECRET, schema, VARIABLES, type Variables } from './variables.ts';
 
 /** The repository's root: where .env files, backups/, logs/ and state/ are, whatever the working directory. */
 export const ROOT = resolve(import.meta.dirname, '../..');
 
 export const ENVIRONMENTS = ['production', 'staging'] as const;
 export type Environment = (typeof ENVIRONMENTS)[number];
-
-const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 };
-
-const text = (what: string, pattern: RegExp) => z.string().regex(pattern, what);
-const whole = (what: string, min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d{1,9}$/, what)
-    .transform(Number)
-    .refine(n => n >= min && n <= max, what);
-const flag = z.enum(['true', 'false'], 'true or false').transform(value => value === 'true');
-const url = z.url({ protocol: /^https?$/, error: 'an http(s) URL' });
-const span = text('a number above 0 and s, m, h or d, such as 4h', /^0*[1-9]\d{0,5}[smhd]$/).transform(
-  value => Number(value.slice(0, -1)) * SECONDS[value.slice(-1) as keyof typeof SECONDS],
-);
-
-/** @returns whether PostgreSQL takes this name as it is, uncut */
-export function isDatabaseName(name: string, bytes = 63): boolean {
-  return name !== '' && Buffer.byteLength(name) <= bytes && !/[\0\n\r]/.test(name);
-}
-
-/*
- * PostgreSQL cuts names at 63 bytes; a restore appends `_before_<YYYYMMDD>_<HHMMSS>`, which must not be cut.
- */
-const databaseName = z
-  .string()
-  .refine(name => isDatabaseName(name, 40), 'at most 40 bytes, without line breaks');
-
-/** Every variable that a script reads. `.env.example` explains each. */
-const schema = z.object({
-  APP_NAME: text('lower-case letters, digits, - and _', /^[a-z0-9][a-z0-9_-]{0,30}$/).default('neurmatic'),
-  POSTGRES_USER: z.string().default('postgres'),
-  POSTGRES_PASSWORD: z.string().optional(),
-  POSTGRES_DB: databaseName.optional(),
-  POSTGRES_CONTAINER: text(
-    'a container name, or empty for the client programs of this host',
-    /^([\w][\w.-]*)?$/,
-  ).optional(),
-  PGHOST: z.string().optional(),
-  PGPORT: whole('a port number', 1, 65_535).optional(),
-  BACKUP_DIR: z.string().default('backups'),
-  BACKUP_FORMAT: z.enum(['plain', 'custom'], 'plain or custom').default('plain'),
-  BACKUP_RETENTION_DAYS: whole('whole days, at least 1', 1, 36_500).default(30),
-  BACKUP_MIN_KEEP: whole('a whole number, at least 1', 1, 10_000).default(7),
-  S3_BUCKET: text('a bucket name', /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/).optional(),
-  S3_PREFIX: text('letters, digits, - _ . and /, not at an end', /^[\w.-]+(\/[\w.-]+)*$/).default('database'),
-  S3_ENDPOINT: url.optional(),
-  S3_FORCE_PATH_STYLE: flag.optional(),
-  S3_CHECKSUMS: z.enum(['supported', 'required'], 'supported or required').default('supported'),
-  S3_STORAGE_CLASS: text('a storage class, such as STANDARD_IA', /^[A-Z_0-9]+$/).default('STANDARD_IA'),
-  S3_SSE: z.enum(['AES256', 'aws:kms'], 'AES256 or aws:kms').optional(),
-  S3_SSE_KMS_KEY_ID: z.string().optional(),
-  S3_TIMEOUT: span.default(60),
-  S3_RETENTION_DAYS: whole('whole days, at least 1', 1, 36_500).default(90),
-  AWS_REGION: text('a region, such as eu-west-3', /^[\w-]+$/).default('us-east-1'),
-  AWS_ACCESS_KEY_ID: z.string().optional(),
-  AWS_SECRET_ACCESS_KEY: z.string().optional(),
-  LOG_DIR: z.string().default('logs'),
-  STATE_DIR: z.string().default('state'),
-  SLACK_WEBHOOK_URL: url.optional(),
-  BACKUP_PING_URL: url.optional(),
-  BACKEND_IMAGE: z.string().optional(),
-  MIGRATE_COMMAND: z.string().optional(),
-  RTO_OBJECTIVE: span.default(4 * 3600),
-  RPO_OBJECTIVE: span.default(24 * 3600),
-});
-
-type Variables = z.infer<typeof schema>;
-
-/** The names of all variables that scripts read. */
-export const VARIABLES: string[] = Object.keys(schema.shape);
 
 /** How PostgreSQL is reached: by `docker exec` into `container`, or by the client programs of this host. */
 export interface Postgres {
@@ -111,6 +40,9 @@ export interface S3Settings {
   retentionDays: number;
 }
 
+/** Scripts that recur, each when its SCHEDULE_ variable says: five fields of cron in UTC, or `off`. */
+export type Job = 'backup' | 'drill' | 'health-check';
+
 export interface Config {
   environment: Environment;
   app: string;
@@ -123,7 +55,15 @@ export interface Config {
   s3?: S3Settings;
   logDir: string;
   stateDir: string;
+  /** With no container of its own: undefined, not configured. */
+  redisPassword?: string;
+  /** Where this server's Nginx is published. */
+  httpsPort: number;
+  schedule: Record<Job, string>;
+  /** Who gets the mails of cron. */
+  mailTo?: string;
   slackWebhook?: string;
+  webhook?: string;
   pingUrl?: string;
   /** Undefined: no migrations are configured. */
   migrate?: { command: string; image?: string };
@@ -153,10 +93,17 @@ export function environmentOf(option: string | undefined): Environment {
  */
 export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessEnv = process.env): Config {
   const path = join(ROOT, `.env.${environment}`);
-  const given: Record<string, string | undefined> = { ...readEnvFile(path), ...processEnv };
+  const file = readEnvFile(path);
+  const given: Record<string, string | undefined> = { ...file, ...processEnv };
   const container = given.POSTGRES_CONTAINER;
   const set = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== '' && value !== undefined),
+  );
+  hideSecrets(
+    Object.keys(file)
+      .concat(VARIABLES)
+      .filter(name => SECRET.test(name))
+      .map(name => given[name]),
   );
   const parsed = schema.safeParse({ ...set, ...(container === '' ? { POSTGRES_CONTAINER: '' } : {}) });
   const problems = parsed.error?.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`) ?? [];
@@ -188,7 +135,6 @@ function readEnvFile(path: string): Record<string, string> {
 }
 
 function build(environment: Environment, v: Variables): Config {
-  hideSecrets([v.POSTGRES_PASSWORD, v.AWS_SECRET_ACCESS_KEY, v.SLACK_WEBHOOK_URL, v.BACKUP_PING_URL]);
   const container = v.POSTGRES_CONTAINER ?? `${v.APP_NAME}-postgres-${environment}`;
   const migrateCommand = v.MIGRATE_COMMAND ?? (v.BACKEND_IMAGE ? 'npx prisma migrate deploy' : undefined);
   return {
@@ -209,7 +155,16 @@ function build(environment: Environment, v: Variables): Config {
     s3: v.S3_BUCKET ? s3Settings(v, v.S3_BUCKET) : undefined,
     logDir: resolve(ROOT, v.LOG_DIR),
     stateDir: resolve(ROOT, v.STATE_DIR),
+    redisPassword: v.REDIS_PASSWORD,
+    httpsPort: v.HTTPS_PORT,
+    schedule: {
+      backup: v.SCHEDULE_BACKUP,
+      'health-check': v.SCHEDULE_HEALTH_CHECK,
+      drill: v.SCHEDULE_DRILL,
+    },
+    mailTo: v.SCHEDULE_MAILTO,
     slackWebhook: v.SLACK_WEBHOOK_URL,
+    webhook: v.WEBHOOK_URL,
     pingUrl: v.BACKUP_PING_URL,
     migrate: migrateCommand ? { command: migrateCommand, image: v.BACKEND_IMAGE } : undefined,
     rto: v.RTO_OBJECTIVE,

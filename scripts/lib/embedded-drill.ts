@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Config, loadConfig, ROOT, VARIABLES } from './config.ts';
+import { type Config, loadConfig, ROOT } from './config.ts';
 import { drop, oidOf } from './database.ts';
 import type { DrillReport } from './drill.ts';
 import { verificationError } from './errors.ts';
@@ -15,6 +15,7 @@ import { fingerprint, totalRows } from './tables.ts';
 import { count, plural } from './text.ts';
 import { startThrowawayPostgres } from './throwaway-postgres.ts';
 import { startThrowawayS3 } from './throwaway-s3.ts';
+import { VARIABLES } from './variables.ts';
 
 const DATABASE = 'drill';
 

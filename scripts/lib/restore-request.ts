@@ -1,9 +1,10 @@
 import type { Result } from './cli.ts';
-import { type Config, isDatabaseName } from './config.ts';
+import type { Config } from './config.ts';
 import { usageError } from './errors.ts';
 import { describeSource, parsePlace, type Source } from './source.ts';
 import type { Stopwatch } from './stopwatch.ts';
 import { duration } from './text.ts';
+import { isDatabaseName } from './variables.ts';
 
 /** What an operator asks of restore.ts. */
 export interface Restore {
