@@ -43,6 +43,23 @@ export interface S3Settings {
 /** Scripts that recur, each when its SCHEDULE_ variable says: five fields of cron in UTC, or `off`. */
 export type Job = 'backup' | 'drill' | 'health-check';
 
+/** The two images that a release is made of. */
+export interface Images {
+  backend: string;
+  frontend: string;
+}
+
+export interface DeploySettings {
+  /** Seconds until a new instance must be ready. */
+  readyTimeout: number;
+  /** Seconds that a new release is watched. */
+  bakeSeconds: number;
+  /** Paths that the canary asks the API for. */
+  canaryPaths: string[];
+  /** Of the backend's image, relative to its working directory. */
+  migrationsDir: string;
+}
+
 export interface Config {
   environment: Environment;
   app: string;
@@ -65,6 +82,10 @@ export interface Config {
   slackWebhook?: string;
   webhook?: string;
   pingUrl?: string;
+  /** Of the stack; as .env.<environment> names them, tag or digest included. */
+  images?: Images;
+  deploy: DeploySettings;
+  sentry?: { url: string; organization: string; project: string; token: string };
   /** Undefined: no migrations are configured. */
   migrate?: { command: string; image?: string };
   /** Seconds. */
@@ -166,6 +187,25 @@ function build(environment: Environment, v: Variables): Config {
     slackWebhook: v.SLACK_WEBHOOK_URL,
     webhook: v.WEBHOOK_URL,
     pingUrl: v.BACKUP_PING_URL,
+    images:
+      v.BACKEND_IMAGE && v.FRONTEND_IMAGE
+        ? { backend: v.BACKEND_IMAGE, frontend: v.FRONTEND_IMAGE }
+        : undefined,
+    deploy: {
+      readyTimeout: v.DEPLOY_READY_TIMEOUT,
+      bakeSeconds: v.DEPLOY_BAKE_SECONDS,
+      canaryPaths: v.CANARY_REQUESTS.split(','),
+      migrationsDir: v.MIGRATIONS_DIR,
+    },
+    sentry:
+      v.SENTRY_ORG && v.SENTRY_PROJECT && v.SENTRY_AUTH_TOKEN
+        ? {
+            url: v.SENTRY_URL,
+            organization: v.SENTRY_ORG,
+            project: v.SENTRY_PROJECT,
+            token: v.SENTRY_AUTH_TOKEN,
+          }
+        : undefined,
     migrate: migrateCommand ? { command: migrateCommand, image: v.BACKEND_IMAGE } : undefined,
     rto: v.RTO_OBJECTIVE,
     rpo: v.RPO_OBJECTIVE,

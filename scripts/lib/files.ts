@@ -24,10 +24,11 @@ export async function publish(path: string): Promise<void> {
   await sync(dirname(path));
 }
 
-/** Writes a small file whole or not at all, readable by its owner only. */
-export async function writeWhole(path: string, text: string): Promise<void> {
-  const handle = await open(path + PARTIAL, 'w', 0o600);
+/** Writes a small file whole or not at all, unless told otherwise readable by its owner only. */
+export async function writeWhole(path: string, text: string, mode = 0o600): Promise<void> {
+  const handle = await open(path + PARTIAL, 'w', mode);
   try {
+    await handle.chmod(mode); // whatever the umask, and whatever a killed run left
     await handle.writeFile(text);
   } finally {
     await handle.close();

@@ -41,6 +41,16 @@ export function throwIfInterrupted(): void {
   if (held === 0) interrupt.throwIfAborted();
 }
 
+/** Throws {@link Interrupted} if a signal has arrived, even within {@link uninterrupted}: a good moment to turn back. */
+export function throwIfSignalled(): void {
+  if (pending) throw pending;
+}
+
+/** From now on signals that have arrived are dealt with: {@link throwIfSignalled} throws for the next one only. */
+export function acknowledgeSignal(): void {
+  pending = undefined;
+}
+
 /** Waits `seconds`, or rejects at once when a signal arrives. */
 export function sleep(seconds: number): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -22,6 +22,7 @@ export function isDatabaseName(name: string, bytes = 63): boolean {
   return name !== '' && Buffer.byteLength(name) <= bytes && !/[\0\n\r]/.test(name);
 }
 
+const image = text('an image’s name, with a tag or digest', /^[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?$/);
 const cron = z.string().superRefine((value, context) => {
   const problem = value === 'off' ? undefined : cronProblem(value);
   if (problem) context.addIssue(`five fields of cron (UTC), such as 0 2 * * *, or off; here ${problem}`);
@@ -74,8 +75,20 @@ export const schema = z.object({
   SLACK_WEBHOOK_URL: url.optional(),
   WEBHOOK_URL: url.optional(),
   BACKUP_PING_URL: url.optional(),
-  BACKEND_IMAGE: z.string().optional(),
+  BACKEND_IMAGE: image.optional(),
+  FRONTEND_IMAGE: image.optional(),
   MIGRATE_COMMAND: z.string().optional(),
+  MIGRATIONS_DIR: z.string().default('prisma/migrations'),
+  DEPLOY_READY_TIMEOUT: span.default(120),
+  DEPLOY_BAKE_SECONDS: whole('whole seconds, at most 3600', 0, 3600).default(60),
+  CANARY_REQUESTS: text(
+    'paths that are safe to GET, separated by commas',
+    /^\/[^\s,]*(,\/[^\s,]*)*$/,
+  ).default('/api/v1/health'),
+  SENTRY_URL: url.default('https://sentry.io'),
+  SENTRY_ORG: text('letters, digits and -', /^[\w-]+$/).optional(),
+  SENTRY_PROJECT: text('letters, digits and -', /^[\w-]+$/).optional(),
+  SENTRY_AUTH_TOKEN: z.string().optional(),
   RTO_OBJECTIVE: span.default(4 * 3600),
   RPO_OBJECTIVE: span.default(24 * 3600),
 });

@@ -1,0 +1,78 @@
+import { join } from 'node:path';
+import { type Config, type Images, ROOT } from './config.ts';
+import { run } from './shell.ts';
+
+export type Service = 'nginx' | 'frontend' | 'frontend-2' | 'postgres' | 'redis' | `backend-${number}`;
+
+/** @returns a container's name as the Compose files give it */
+export function containerOf({ app, environment }: Config, service: string): string {
+  return `${app}-${service}-${environment}`;
+}
+
+interface ComposeOptions {
+  purpose: string;
+  /** In the place of those that .env.<environment> names. */
+  images?: Images;
+  hint?: string;
+}
+
+/** Runs Compose on the environment's own file. */
+export function compose(
+  { environment }: Config,
+  args: string[],
+  { images, ...options }: ComposeOptions,
+): Promise<string> {
+  const file = join(ROOT, `docker-compose.${environment}.yml`);
+  const argv = [
+    'docker',
+    'compose',
+    '--file',
+    file,
+    '--env-file',
+    join(ROOT, `.env.${environment}`),
+    ...args,
+  ];
+  const env = images ? { BACKEND_IMAGE: images.backend, FRONTEND_IMAGE: images.frontend } : {};
+  return run(argv, { env, cwd: ROOT, timeout: 300, ...options });
+}
+
+/** What is known of a container of the stack. */
+export interface Container {
+  /** Of the image that it runs: `sha256:…`. */
+  imageId: string;
+  /** What it was started as: a name with a tag or digest. */
+  image: string;
+  state: string;
+  restarts: number;
+  /** Bytes; 0: no limit. */
+  memory: number;
+}
+
+/** @returns the container of a service, or undefined if there is none */
+export async function inspect(config: Config, service: string): Promise<Container | undefined> {
+  const name = containerOf(config, service);
+  const format =
+    '{"imageId":{{json .Image}},"image":{{json .Config.Image}},"state":{{json .State.Status}},' +
+    '"restarts":{{.RestartCount}},"memory":{{.HostConfig.Memory}}}';
+  // Listed first: `docker inspect` fails alike for what is not there and for a daemon that does not answer.
+  const [id] = await lines(
+    ['docker', 'ps', '--all', '--quiet', '--no-trunc', '--filter', `name=^/${name}$`],
+    `look for ${name}`,
+  );
+  if (id === undefined) return undefined;
+  return JSON.parse(await run(['docker', 'inspect', '--format', format, id], { purpose: `inspect ${name}` }));
+}
+
+/** @returns the id of a local image, `sha256:…`, or undefined if there is none of this name */
+export async function imageId(reference: string): Promise<string | undefined> {
+  const purpose = `look for the image ${reference}`;
+  const filter = ['docker', 'image', 'ls', '--no-trunc', '--quiet'];
+  const id = /^sha256:[0-9a-f]{64}$/.test(reference)
+    ? (await lines([...filter, '--all'], purpose)).find(each => each === reference)
+    : (await lines([...filter, '--filter', `reference=${reference}`], purpose))[0];
+  return id;
+}
+
+async function lines(argv: string[], purpose: string): Promise<string[]> {
+  return (await run(argv, { purpose })).split('\n').filter(Boolean);
+}
