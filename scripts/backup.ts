@@ -77,7 +77,7 @@ function formatOf(text: string): Format {
   throw usageError(`there is no format ${JSON.stringify(text)}`, 'use --format plain or --format custom.');
 }
 
-async function backUp(config: Config, wanted: { format: Format; label?: string; upload: boolean }) {
+export async function backUp(config: Config, wanted: { format: Format; label?: string; upload: boolean }) {
   const started = performance.now();
   await removeWork(restoreDirectory(config)); // a killed restore's; it takes space
   const store = config.s3 && wanted.upload ? await openStore(config.s3) : undefined;

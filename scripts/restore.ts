@@ -83,7 +83,8 @@ const restore = command({
   },
 });
 
-async function restoreFrom(
+/** Restores, under the environment's lock, which the caller holds. */
+export async function restoreFrom(
   config: Config,
   { wanted, from, target, migrate, yes, dryRun }: Restore,
 ): Promise<Result> {

@@ -21,6 +21,7 @@ export interface Release {
   /** Migrations applied with it, and those of them after which `previous` may fail. */
   migrations: string[];
   contracting: string[];
+  /** Made before a deployment, or restored by a rollback; or why there is none. */
   backup: string | null;
   by: string;
   seconds: number;
@@ -96,12 +97,13 @@ export interface Target {
 /** @returns what can be gone back to, the release that serves first */
 export function reachable(releases: Release[]): Target[] {
   const stack: Target[] = [];
-  for (const { kind, outcome, release, images, previous, contracting } of releases) {
+  for (const { kind, outcome, release, images, previous, contracting, backup } of releases) {
     if (stack.length === 0) stack.unshift({ release: 'the one before', images: previous, since: [] });
     // A migration stays, whatever became of its release.
     for (const target of stack) target.since.push(...contracting);
     if (outcome !== 'done') continue;
     const known = stack.findIndex(target => sameImages(target.images, images));
+    if (kind === 'rollback' && backup) for (const target of stack) target.since = []; // the database went back too
     if (kind === 'rollback' && known >= 0) stack.splice(0, known);
     else if (known !== 0) stack.unshift({ release, images, since: [] });
   }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Config, type Images, ROOT } from './config.ts';
-import { run } from './shell.ts';
+import { CommandError, run } from './shell.ts';
 
 export type Service = 'nginx' | 'frontend' | 'frontend-2' | 'postgres' | 'redis' | `backend-${number}`;
 
@@ -54,25 +54,24 @@ export async function inspect(config: Config, service: string): Promise<Containe
   const format =
     '{"imageId":{{json .Image}},"image":{{json .Config.Image}},"state":{{json .State.Status}},' +
     '"restarts":{{.RestartCount}},"memory":{{.HostConfig.Memory}}}';
-  // Listed first: `docker inspect` fails alike for what is not there and for a daemon that does not answer.
-  const [id] = await lines(
-    ['docker', 'ps', '--all', '--quiet', '--no-trunc', '--filter', `name=^/${name}$`],
-    `look for ${name}`,
+  const text = await unlessMissing(
+    ['docker', 'container', 'inspect', '--format', format, name],
+    `inspect ${name}`,
   );
-  if (id === undefined) return undefined;
-  return JSON.parse(await run(['docker', 'inspect', '--format', format, id], { purpose: `inspect ${name}` }));
+  return text === undefined ? undefined : (JSON.parse(text) as Container);
 }
 
 /** @returns the id of a local image, `sha256:…`, or undefined if there is none of this name */
 export async function imageId(reference: string): Promise<string | undefined> {
-  const purpose = `look for the image ${reference}`;
-  const filter = ['docker', 'image', 'ls', '--no-trunc', '--quiet'];
-  const id = /^sha256:[0-9a-f]{64}$/.test(reference)
-    ? (await lines([...filter, '--all'], purpose)).find(each => each === reference)
-    : (await lines([...filter, '--filter', `reference=${reference}`], purpose))[0];
-  return id;
+  const argv = ['docker', 'image', 'inspect', '--format', '{{.Id}}', reference];
+  return (await unlessMissing(argv, `look for the image ${reference}`))?.trim();
 }
 
-async function lines(argv: string[], purpose: string): Promise<string[]> {
-  return (await run(argv, { purpose })).split('\n').filter(Boolean);
+async function unlessMissing(argv: string[], purpose: string): Promise<string | undefined> {
+  try {
+    return await run(argv, { purpose });
+  } catch (error) {
+    if (error instanceof CommandError && /no such (container|image)/i.test(error.stderr)) return undefined;
+    throw error;
+  }
 }

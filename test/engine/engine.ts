@@ -4,7 +4,7 @@
  * one, as root, this gets one: what the engine needs of the machine with apt-get, the engine itself from Debian
  * trixie (Debian 12's is too old for `start_interval`) into a cache directory, and starts it there.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -59,7 +59,9 @@ export async function ensureEngine(): Promise<Engine> {
     await install(INSTALLED);
     mkdirSync(join(HOME, 'config'), { recursive: true });
     await unpack(SUITE, UNPACKED, PROGRAMS);
-    writeFileSync(join(HOME, 'config/config.json'), JSON.stringify({ cliPluginsExtraDirs: [PLUGINS] }));
+    // Whole or not at all: other processes' `docker` reads it at any moment.
+    writeFileSync(join(HOME, 'config/config.json.new'), JSON.stringify({ cliPluginsExtraDirs: [PLUGINS] }));
+    renameSync(join(HOME, 'config/config.json.new'), join(HOME, 'config/config.json'));
     const env = ownEnvironment();
     if (!running) await daemon.start(join(HOME, 'data'), env);
     const why = (await failing(['version'], env)) ?? (await failing(['compose', 'version'], env));

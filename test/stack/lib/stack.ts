@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -65,6 +65,7 @@ export async function layOut(
   const file = `docker-compose.${environment}.yml`;
   for (const path of [...FILES, file]) cpSync(join(ROOT, path), join(directory, path), { recursive: true });
   for (const path of ['backups', 'logs', 'state']) mkdirSync(join(directory, path));
+  symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
 
   const [httpPort, httpsPort] = (await freePorts(2)) as [number, number];
   const password = `p@ss w"o'rd\\#$$1-${randomBytes(8).toString('hex')}`;
@@ -120,11 +121,14 @@ export async function layOut(
 }
 
 /** A running stack with a migrated database. */
-export async function startStack(environment: Environment = 'production'): Promise<Stack> {
+export async function startStack(
+  environment: Environment = 'production',
+  overrides: Record<string, string> = {},
+): Promise<Stack> {
   const engine = await ensureEngine();
   await ensureImages(engine, officialImages());
   const images = await ensureApp(engine);
-  const stack = await layOut(environment, images);
+  const stack = await layOut(environment, { ...images, ...overrides });
   await stack.compose('up', '--detach', '--wait', '--wait-timeout', '180', 'postgres', 'redis');
   await stack.compose('run', '--rm', '--no-deps', 'backend-1', 'node', 'src/migrate.ts', 'deploy');
   await stack.compose('up', '--detach', '--wait', '--wait-timeout', '180');

@@ -1,0 +1,163 @@
+import { readFile } from 'node:fs/promises';
+import { planBackup } from './backup.ts';
+import type { Config, Images } from './config.ts';
+import { OperationalError } from './errors.ts';
+import { freeSpace } from './files.ts';
+import { findRemote, pull, type Remote } from './images.ts';
+import { type Pending, pendingMigrations } from './pending.ts';
+import { enoughSpace, preflight } from './preflight.ts';
+import { isFit, shortName } from './roll.ts';
+import { run } from './shell.ts';
+import { containerOf, imageId, inspect } from './stack.ts';
+import { bytes, plural } from './text.ts';
+import { readUpstream, type ServerLine, serviceOf, testNginx } from './upstreams.ts';
+
+/** What a deployment would do, after looking whether it could. */
+export interface Plan {
+  images: Images;
+  previous: Images;
+  servers: ServerLine[];
+  surge: string | null;
+  migrations: Pending[];
+  /** Things to know that stop nothing. */
+  notes: string[];
+}
+
+/** An unpacked layer takes about three times what it does on its way. */
+const UNPACKED = 3;
+
+/**
+ * Looks at everything that a deployment needs. Nothing of the stack is changed; the backend's image is pulled, since its
+ * migrations are read from it.
+ *
+ * @throws one error that lists all that is wrong
+ */
+export async function planDeployment(
+  config: Config,
+  wanted: Images,
+  options: { surge: boolean; backup: boolean },
+): Promise<Plan> {
+  const notes: string[] = [];
+  const [backend, frontend, previous, servers] = await preflight(
+    () => findRemote(wanted.backend),
+    () => findRemote(wanted.frontend),
+    () => runningImages(config),
+    () => fitServers(config, notes),
+    () => testNginx(config),
+    () => refuseOpenPorts(config),
+    async () => void (options.backup && (await planBackup(config, config.format))),
+  );
+  const images = { backend: backend.pinned, frontend: frontend.pinned };
+  const [migrations] = await preflight(
+    async () => {
+      await roomForImages([backend, frontend]);
+      await pull(images.backend);
+      const pending = await pendingMigrations(config, images.backend);
+      if (!pending)
+        notes.push(`the image has no directory ${config.deploy.migrationsDir}: no migrations are looked for`);
+      if (pending && pending.length > 0 && !config.migrate)
+        throw new OperationalError(
+          'there are migrations, and nothing to apply them with',
+          'set MIGRATE_COMMAND.',
+        );
+      return pending ?? [];
+    },
+    () => roomInMemory(config, options.surge ? 1 : 0),
+  );
+  const used = servers.map(serviceOf);
+  const surge = options.surge ? nextBackends(used, 1)[0]! : null;
+  return { images, previous, servers, surge, migrations, notes };
+}
+
+/** @returns the first free instances of backend-1 … 8 */
+export function nextBackends(used: string[], count: number): string[] {
+  const free = Array.from({ length: 8 }, (_, i) => `backend-${i + 1}`).filter(name => !used.includes(name));
+  if (free.length < count) {
+    throw new OperationalError('there are eight instances at most', 'the Compose file defines no more.');
+  }
+  return free.slice(0, count);
+}
+
+/** @returns the images that the stack runs now, by names that will still mean them later */
+export async function runningImages(config: Config): Promise<Images> {
+  const [first] = await readUpstream('backend');
+  const of = async (service: string) => {
+    const container = await inspect(config, service);
+    if (!container) {
+      throw new OperationalError(
+        `there is no container ${containerOf(config, service)}`,
+        `start the stack: docker compose -f docker-compose.${config.environment}.yml --env-file .env.${config.environment} up -d --wait`,
+      );
+    }
+    // A tag may have moved on since.
+    return (await imageId(container.image)) === container.imageId ? container.image : container.imageId;
+  };
+  return { backend: await of(serviceOf(first ?? '')), frontend: await of('frontend') };
+}
+
+async function fitServers(config: Config, notes: string[]): Promise<ServerLine[]> {
+  const servers = await readUpstream('backend');
+  const unfit = [];
+  for (const line of servers) if (!(await isFit(config, serviceOf(line)))) unfit.push(serviceOf(line));
+  if (unfit.length > 0) notes.push(`not ready now, replaced first: ${unfit.join(', ')}`);
+  if (unfit.length < servers.length) return servers;
+  throw new OperationalError('no backend is ready now', './scripts/health-check.ts says what is wrong.');
+}
+
+/** A published port is open to the world, whatever the firewall says. */
+async function refuseOpenPorts({ app, environment }: Config): Promise<void> {
+  const project = `label=com.docker.compose.project=${app}-${environment}`;
+  const argv = ['docker', 'ps', '--filter', project, '--format', '{{.Names}} {{.Ports}}'];
+  const open = (await run(argv, { purpose: 'list published ports' }))
+    .split('\n')
+    .filter(line => !line.startsWith(`${app}-nginx-`))
+    .filter(line => /(0\.0\.0\.0|\[::\]):\d+->/.test(line));
+  if (open.length === 0) return;
+  throw new OperationalError(
+    `open to the world: ${open.join('; ')}`,
+    'publish no port but Nginx’s, or on 127.0.0.1 only; Docker’s rules pass the firewall.',
+  );
+}
+
+async function roomForImages(remotes: Remote[]): Promise<void> {
+  const missing: number[] = [];
+  for (const { pinned, bytes } of remotes) missing.push((await imageId(pinned)) ? 0 : bytes);
+  const needed = missing.reduce((sum, each) => sum + each, 0) * UNPACKED;
+  const root = (
+    await run(['docker', 'info', '--format', '{{.DockerRootDir}}'], { purpose: 'find Docker’s disk' })
+  ).trim();
+  enoughSpace(`Docker’s disk (${root})`, await freeSpace(root), needed);
+}
+
+/** @throws when this machine can't hold so many more instances */
+export async function roomInMemory(config: Config, more: number): Promise<void> {
+  if (more === 0) return;
+  const [first] = await readUpstream('backend');
+  const limit = (await inspect(config, serviceOf(first ?? '')))?.memory ?? 0;
+  const available =
+    Number(/MemAvailable: +(\d+) kB/.exec(await readFile('/proc/meminfo', 'utf8'))?.[1] ?? 0) * 1024;
+  if (available >= limit * more) return;
+  throw new OperationalError(
+    `${bytes(available)} of memory are available, and ${plural(more, 'instance')} may take ${bytes(limit * more)}`,
+    'run fewer instances, or give the server more memory.',
+  );
+}
+
+/** @returns the plan for people, a line each */
+export function describePlan({ images, previous, servers, surge, migrations, notes }: Plan): string[] {
+  const findings = migrations.flatMap(({ name, findings: found }) => [
+    `migration ${name}: ${found.length === 0 ? 'expands only' : ''}`,
+    ...found.map(
+      ({ kind, what, sql }) => `  ${kind === 'contracts' ? 'no way back' : 'blocks'}: ${what}: ${sql}`,
+    ),
+  ]);
+  const change = (from: string, to: string) =>
+    from === to ? `${shortName(to)} (as now)` : `${shortName(from)} → ${shortName(to)}`;
+  return [
+    `backend   ${change(previous.backend, images.backend)}`,
+    `frontend  ${change(previous.frontend, images.frontend)}`,
+    `instances ${servers.map(serviceOf).join(', ')}${surge ? `, and ${surge} meanwhile` : ''}`,
+    ...(migrations.length === 0 ? ['migrations none pending'] : findings),
+    ...notes.map(note => `note: ${note}`),
+  ];
+}

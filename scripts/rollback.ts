@@ -1,0 +1,140 @@
+#!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" "$0" "$@"'
+import { command, confirm, execute, refuseUnanswerable } from './lib/cli.ts';
+import type { Config } from './lib/config.ts';
+import { runningImages } from './lib/deploy-plan.ts';
+import { conclusion } from './lib/deploy-report.ts';
+import { carryOut } from './lib/deployment.ts';
+import { Exit, usageError } from './lib/errors.ts';
+import { operator } from './lib/history.ts';
+import { withLock } from './lib/lock.ts';
+import { log, logTo } from './lib/log.ts';
+import { withMaintenance } from './lib/maintenance.ts';
+import { preflight } from './lib/preflight.ts';
+import {
+  chooseRelease,
+  type Journal,
+  reachable,
+  readReleases,
+  refuseUnfinished,
+  type Target,
+} from './lib/releases.ts';
+import { choose, type Restore } from './lib/restore-request.ts';
+import { shortName } from './lib/roll.ts';
+import { table } from './lib/text.ts';
+import { readUpstream, testNginx } from './lib/upstreams.ts';
+import { restoreFrom } from './restore.ts';
+
+const rollback = command({
+  summary: 'Go back to a release that served before, without losing a request.',
+  usage: ['[RELEASE] [--env production|staging] [--with-database BACKUP] [--yes] [--json]', '--list'],
+  details:
+    'Without RELEASE: the one before. A migration since that took something away stands in the way; then the database\n' +
+    'goes back too, with --with-database: visitors see the maintenance page meanwhile, and what was written since is in\n' +
+    'the kept database.',
+  options: {
+    list: { type: 'boolean', help: 'what there is to go back to' },
+    'with-database': {
+      type: 'string',
+      value: 'BACKUP',
+      help: 'restore this backup as well; its id, or latest',
+    },
+    yes: { type: 'boolean', help: 'don’t ask' },
+  },
+  examples: [
+    ['rollback.ts --list', 'the releases, the one that serves first'],
+    ['rollback.ts', 'to the one before'],
+    [
+      'rollback.ts v2.3.0 --with-database neurmatic_production_20260131_020007',
+      'past a migration that drops something',
+    ],
+  ],
+  exitCodes: [
+    [Exit.done, 'the older release serves'],
+    [Exit.failed, 'failed; what serves now is said'],
+    [Exit.usage, 'no such release, a migration in the way, or not confirmed'],
+    [Exit.locked, 'another run holds the lock'],
+  ],
+  positionals: 1,
+  changesState: true,
+  async run({ options, positionals, config: load }) {
+    const config = load();
+    logTo(`${config.logDir}/deploy.log`);
+    const targets = reachable(await readReleases(config));
+    if (options.list) return { text: draw(targets), json: targets };
+    refuseUnanswerable(options.yes);
+    const backup = options['with-database'];
+    return withLock(config.stateDir, config.environment, 'rollback.ts', async () => {
+      await refuseUnfinished(config);
+      const target = chooseRelease(targets, positionals[0]);
+      refuseContracted(target, backup);
+      const [previous, servers] = await preflight(
+        () => runningImages(config),
+        () => readUpstream('backend'),
+        () => testNginx(config),
+      );
+      const also = backup ? `, and the database to ${backup}` : '';
+      await confirm(
+        `This takes ${config.environment} back to ${target.release}${also}.`,
+        config.environment,
+        options.yes,
+      );
+      log.changesBegin();
+      const journal = { ...journalOf(config, target, backup), previous, servers };
+      const roll = () => carryOut(config, journal);
+      const both = async () => {
+        await restore(config, backup!);
+        return roll();
+      };
+      const report = await (backup ? withMaintenance(both) : roll());
+      return conclusion(config, report);
+    });
+  },
+});
+
+function refuseContracted({ release, since }: Target, backup: string | undefined): void {
+  if (since.length === 0 || backup) return;
+  throw usageError(
+    `${release} can't live with what ${since.join(', ')} changed in the database since`,
+    'deploy a corrected version, or add --with-database BACKUP: list-backups.ts shows those made before each release.',
+  );
+}
+
+/** The backup is of the release's own time, so nothing is migrated. */
+async function restore(config: Config, backup: string): Promise<void> {
+  const { text } = await restoreFrom(config, choose(backup, { 'no-migrate': true, yes: true }) as Restore);
+  log.info(text!);
+}
+
+function journalOf(
+  config: Config,
+  { release, images }: Target,
+  backup: string | undefined,
+): Omit<Journal, 'previous' | 'servers'> {
+  return {
+    time: new Date().toISOString(),
+    environment: config.environment,
+    kind: 'rollback',
+    step: 'pull',
+    release,
+    images,
+    surge: null,
+    migrations: [],
+    contracting: [],
+    backup: backup ?? null,
+    by: operator(),
+  };
+}
+
+function draw(targets: Target[]): string {
+  if (targets.length === 0) return 'nothing was deployed yet';
+  const rows = targets.map(({ release, images, since }, index) => [
+    index === 0 ? '→' : '',
+    release,
+    shortName(images.backend),
+    shortName(images.frontend),
+    index === 0 ? 'serves' : since.length === 0 ? 'yes' : `with the database only: ${since.join(', ')}`,
+  ]);
+  return table(['', 'release', 'backend', 'frontend', 'can be gone back to'], rows);
+}
+
+if (import.meta.main) await execute(rollback);

@@ -1,0 +1,83 @@
+#!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" "$0" "$@"'
+import { command, execute } from './lib/cli.ts';
+import type { Config } from './lib/config.ts';
+import { nextBackends, roomInMemory } from './lib/deploy-plan.ts';
+import { Exit, usageError } from './lib/errors.ts';
+import { uninterrupted } from './lib/interrupt.ts';
+import { withLock } from './lib/lock.ts';
+import { log, logTo } from './lib/log.ts';
+import { preflight } from './lib/preflight.ts';
+import { refuseUnfinished } from './lib/releases.ts';
+import { addInstance, retire } from './lib/roll.ts';
+import {
+  lineFor,
+  readUpstream,
+  type ServerLine,
+  serviceOf,
+  setUpstream,
+  testNginx,
+} from './lib/upstreams.ts';
+
+const scale = command({
+  summary: 'Run two to eight backend instances, without losing a request on the way.',
+  usage: ['N [--env production|staging] [--dry-run] [--json]'],
+  details:
+    'The number is that of the lines in nginx/upstreams/backend.conf, so it holds for later deployments; instances that run\n' +
+    'come back after a reboot.',
+  options: { 'dry-run': { type: 'boolean', help: 'say what would be started or stopped' } },
+  examples: [
+    ['scale.ts 4', 'two more'],
+    ['scale.ts 2 --env staging', 'back to two'],
+  ],
+  exitCodes: [
+    [Exit.done, 'so many run and serve'],
+    [Exit.failed, 'an instance did not become ready, or memory does not suffice; those before serve'],
+    [Exit.usage, 'wrong number, flags or configuration'],
+    [Exit.locked, 'another run holds the lock'],
+  ],
+  positionals: 1,
+  changesState: true,
+  async run({ options, positionals: [wanted = ''], config: load }) {
+    if (!/^[2-8]$/.test(wanted)) throw usageError('scale to how many?', 'give a number from 2 to 8.');
+    const config = load();
+    logTo(`${config.logDir}/deploy.log`);
+    return withLock(config.stateDir, config.environment, 'scale.ts', async () => {
+      await refuseUnfinished(config);
+      const servers = await readUpstream('backend');
+      const more = Number(wanted) - servers.length;
+      const names = servers.map(serviceOf);
+      const added = more > 0 ? nextBackends(names, more) : [];
+      // The highest numbers go: the first two are the ones that `up` starts.
+      const removed = more < 0 ? names.toSorted().slice(more) : [];
+      await preflight(
+        () => testNginx(config),
+        () => roomInMemory(config, added.length),
+      );
+      const said =
+        [...added.map(name => `+ ${name}`), ...removed.map(name => `− ${name}`)].join(', ') || 'no change';
+      if (options['dry-run'])
+        return { text: `would run ${wanted}: ${said}`, json: { dryRun: true, added, removed } };
+      log.changesBegin();
+      await uninterrupted(() => change(config, servers, added, removed));
+      return {
+        text: `${wanted} instances serve: ${said}`,
+        json: { instances: Number(wanted), added, removed },
+      };
+    });
+  },
+});
+
+async function change(
+  config: Config,
+  servers: ServerLine[],
+  added: string[],
+  removed: string[],
+): Promise<void> {
+  for (const service of added) await addInstance(config, service);
+  const rest = servers.filter(line => !removed.includes(serviceOf(line)));
+  const list = [...rest, ...added.map(service => lineFor(service, servers[0]!))];
+  if (removed.length > 0) await retire(config, list, removed);
+  else await setUpstream(config, 'backend', list);
+}
+
+if (import.meta.main) await execute(scale);

@@ -1,0 +1,61 @@
+/** A stack whose images come from a registry, and the deployment scripts run on it as an operator runs them. */
+import { join } from 'node:path';
+import { ensureEngine } from '../../engine/engine.ts';
+import { run } from '../../engine/process.ts';
+import { ensureImages } from '../../images/images.ts';
+import { baseImages, buildBackend, buildFrontend, type Variant, variants } from '../../support/app-images.ts';
+import { type Registry, startRegistry } from '../../support/registry.ts';
+import { type Ended, type Started, startProgram } from '../../support/world.ts';
+import { type Environment, type Stack, startStack } from './stack.ts';
+
+export interface Deployable {
+  stack: Stack;
+  registry: Registry;
+  /** Builds and pushes a variant of the backend, and a frontend, under the variant's version. @returns digests */
+  publish(variant: Variant): Promise<{ tag: string; backend: string; frontend: string }>;
+  /** Starts `scripts/<script>.ts` of the stack's own copy. */
+  start(script: string, args: string[], env?: Record<string, string>): Started;
+  run(script: string, args: string[], env?: Record<string, string>): Promise<Ended>;
+}
+
+/** A stack of version 1.0.0, from the registry, with a short bake. */
+export async function startDeployable(
+  variables: Record<string, string> = {},
+  environment: Environment = 'production',
+): Promise<Deployable> {
+  const engine = await ensureEngine();
+  await ensureImages(engine, baseImages);
+  const registry = await startRegistry(engine.env);
+  const publish: Deployable['publish'] = async variant => {
+    const tag = variants[variant];
+    const backend = await registry.push(
+      await buildBackend('reference-backend', variant, engine.env),
+      `shop/backend:${tag}`,
+    );
+    const frontend = await registry.push(
+      await buildFrontend('reference-frontend', tag, engine.env),
+      `shop/frontend:${tag}`,
+    );
+    return { tag, backend, frontend };
+  };
+  const first = await publish('v1');
+  const images = {
+    BACKEND_IMAGE: `${registry.host}/shop/backend@${first.backend}`,
+    FRONTEND_IMAGE: `${registry.host}/shop/frontend@${first.frontend}`,
+  };
+  for (const image of Object.values(images))
+    await run('docker', ['pull', '--quiet', image], { env: engine.env });
+  const stack = await startStack(environment, {
+    ...images,
+    MIGRATE_COMMAND: 'node src/migrate.ts deploy',
+    DEPLOY_BAKE_SECONDS: '5',
+    DEPLOY_READY_TIMEOUT: '60s',
+    ...variables,
+  });
+  const start: Deployable['start'] = (script, args, env = {}) =>
+    startProgram(join(stack.directory, `scripts/${script}.ts`), [...args, '--env', environment], {
+      ...(engine.env as Record<string, string>),
+      ...env,
+    });
+  return { stack, registry, publish, start, run: (...args) => start(...args).ended };
+}

@@ -1,0 +1,80 @@
+/** A registry of images on this machine's loopback: Debian's docker-registry, with a directory of its own. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { install } from '../engine/apt.ts';
+import { attempt, run } from '../engine/process.ts';
+import { startChild } from './child.ts';
+import { until } from './world.ts';
+
+export interface Registry {
+  /** `127.0.0.1:PORT`; the engine takes registries on loopback without TLS. */
+  host: string;
+  /** Pushes a local image under a name here. @returns its digest, `sha256:…` */
+  push(image: string, name: string): Promise<string>;
+  start(): Promise<void>;
+  /** Its images stay for another start. */
+  stop(): Promise<void>;
+}
+
+/** Starts a registry; it and its images go when this process ends. */
+export async function startRegistry(env: NodeJS.ProcessEnv): Promise<Registry> {
+  if ((await attempt('docker-registry', ['--version'])).code === 127) await install(['docker-registry']);
+  const directory = mkdtempSync(join(tmpdir(), 'registry-'));
+  const host = `127.0.0.1:${await freePort()}`;
+  const config = join(directory, 'config.yml');
+  writeFileSync(
+    config,
+    `version: 0.1
+storage: {filesystem: {rootdirectory: ${directory}/data}}
+http: {addr: "${host}"}
+log: {level: warn}
+`,
+  );
+  const serve = () => {
+    const child = startChild('docker-registry', ['serve', config]);
+    // It ends with this process and does not keep it alive.
+    child.process.unref();
+    for (const stream of [child.process.stdout, child.process.stderr]) (stream as Socket).unref();
+    return child;
+  };
+  let server = serve();
+  process.once('exit', () => {
+    server.process.kill('SIGKILL');
+    rmSync(directory, { recursive: true, force: true });
+  });
+  const answers = () =>
+    fetch(`http://${host}/v2/`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  await until('the registry answers', answers);
+  return {
+    host,
+    async push(image, name) {
+      const reference = `${host}/${name}`;
+      await run('docker', ['tag', image, reference], { env });
+      const output = await run('docker', ['push', reference], { env });
+      // The name goes here again, or a deployment would find the image without pulling it.
+      await run('docker', ['image', 'rm', reference], { env });
+      return /digest: (sha256:[0-9a-f]{64})/.exec(output)![1]!;
+    },
+    async start() {
+      server = serve();
+      await until('the registry answers', answers);
+    },
+    async stop() {
+      await server.stop();
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise(resolve => server.close(resolve));
+  return port;
+}
