@@ -130,11 +130,25 @@ function openSocket(config: Config, host: string): Promise<{ closed: Promise<voi
     asked.once('upgrade', (_response, socket: Socket) => {
       socket.setTimeout(0);
       socket.on('error', () => {}); // as good as closed
-      // An unanswered ping ends it after 45 s, and it is opened again: no need to speak the protocol.
       const closed = new Promise<void>(over => socket.once('close', () => over()));
-      socket.resume();
+      socket.on('data', chunk => answer(socket, chunk));
       resolve({ closed, close: () => socket.destroy() });
     });
     asked.end();
   });
+}
+
+const PONG = Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0x33]); // a text frame with the mask 0: "3"
+
+/** What a client owes: a pong for Socket.IO's ping, and an end for the server's farewell, which it would wait for. */
+function answer(socket: Socket, chunk: Buffer): void {
+  for (let at = 0; at + 1 < chunk.length; ) {
+    const [first = 0, second = 0] = chunk.subarray(at, at + 2);
+    const long = (second & 0x7f) === 126;
+    const start = at + (long ? 4 : 2);
+    const length = long && chunk.length >= at + 4 ? chunk.readUInt16BE(at + 2) : second & 0x7f;
+    if ((first & 0x0f) === 0x8) return void socket.destroy();
+    if ((first & 0x0f) === 0x1 && chunk[start] === 0x32) socket.write(PONG);
+    at = start + length;
+  }
 }

@@ -1,7 +1,6 @@
 /** A registry of images on this machine's loopback: Debian's docker-registry, with a directory of its own. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { install } from '../engine/apt.ts';
