@@ -73,6 +73,8 @@ const healthCheck = command({
   }),
   async run({ options, config: load }) {
     const config = load();
+    if (options.notify && options.only)
+      throw usageError('--notify tells of the whole, not of some lines', 'leave --only out.');
     if (options.notify) logTo(`${config.logDir}/health-check.log`);
     const look = () => runChecks(choose(checksOf(config), options.only));
     const draw = (results: Result[], seconds: number) =>

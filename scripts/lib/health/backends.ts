@@ -1,8 +1,8 @@
 import type { Config } from '../config.ts';
 import { OperationalError } from '../errors.ts';
-import { COMMAND_SECONDS, type Containers, containerOf, projectOf, stateOf } from './docker.ts';
+import { type Containers, containerOf, projectOf, stateOf } from './docker.ts';
 import { type Answer, ask, jsonOf } from './http.ts';
-import type { Check, Finding } from './result.ts';
+import { type Check, type Finding, NotConfigured } from './result.ts';
 import { once } from './run.ts';
 import { instances } from './site.ts';
 
@@ -13,9 +13,8 @@ const PORT = 3000;
 export function backends(config: Config, containers: Containers): Check[] {
   const get = async (name: string, path: string): Promise<Answer> => {
     const address = await addressOf(config, await containers(), name);
-    const signal = AbortSignal.timeout(COMMAND_SECONDS * 1000);
     const hint = `docker logs --tail 50 ${containerOf(config, name)}`;
-    return ask({ address, port: PORT, path: `/api/v1/${path}`, signal, hint });
+    return ask({ address, port: PORT, path: `/api/v1/${path}`, hint });
   };
   const asked = inService().map(name => ({ name, alive: once(() => get(name, 'health')) }));
   const lines = asked.map(({ name, alive }) => ({
@@ -81,6 +80,8 @@ async function compare(asked: { name: string; alive: () => Promise<Answer> }[]):
     const list = told.map(({ name, version }) => `${name} runs ${version}`).join(', ');
     return { status: 'warning', message: `the instances differ: ${list}` };
   }
+  const nowhere = answers.find(each => each.status === 'rejected' && each.reason instanceof NotConfigured);
+  if (nowhere?.status === 'rejected') throw nowhere.reason;
   if (versions.length === 0) return { status: 'unknown', message: 'no instance has said its version' };
   return { status: 'ok', message: `${told.length} of ${asked.length} run ${versions[0]}` };
 }

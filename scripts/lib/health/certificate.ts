@@ -3,7 +3,7 @@ import { connect } from 'node:tls';
 import type { Config } from '../config.ts';
 import { messageOf, OperationalError } from '../errors.ts';
 import { duration } from '../text.ts';
-import { containerOf, docker } from './docker.ts';
+import { COMMAND_SECONDS, containerOf, docker } from './docker.ts';
 import { type Check, grade, NotConfigured, type Remark, sum } from './result.ts';
 import { siteOf } from './site.ts';
 
@@ -20,10 +20,10 @@ interface Served {
 /** What Nginx shows to visitors of each name, and whether it is what lies in the volume. */
 export const certificate = (config: Config): Check => ({
   name: 'certificate',
-  run: async signal => {
+  run: async () => {
     const { names } = siteOf(config);
     const [served, file] = await Promise.all([
-      Promise.all(names.map(name => look(config, name, signal))),
+      Promise.all(names.map(name => look(config, name))),
       fileOf(config),
     ]);
     const distinct = served.filter(
@@ -39,12 +39,12 @@ export const certificate = (config: Config): Check => ({
   },
 });
 
-function look(config: Config, name: string, signal: AbortSignal): Promise<Served> {
+function look(config: Config, name: string): Promise<Served> {
   return new Promise((resolve, reject) => {
     const options = { host: '127.0.0.1', port: config.httpsPort, servername: name };
     const socket = connect({ ...options, rejectUnauthorized: false, checkServerIdentity: () => undefined });
-    const leave = () => socket.destroy();
-    signal.addEventListener('abort', leave, { once: true });
+    const late = new Error(`no answer in ${COMMAND_SECONDS} s`);
+    socket.setTimeout(COMMAND_SECONDS * 1000, () => socket.destroy(late));
     socket.once('error', error => {
       const message = `127.0.0.1:${config.httpsPort} shows no certificate for ${name}: ${messageOf(error)}`;
       reject(new OperationalError(message, `docker logs --tail 50 ${containerOf(config, 'nginx')}`));
@@ -52,7 +52,7 @@ function look(config: Config, name: string, signal: AbortSignal): Promise<Served
     socket.once('secureConnect', () => {
       const distrust = socket.authorized ? undefined : String(socket.authorizationError);
       resolve({ name, certificate: socket.getPeerX509Certificate()!, distrust });
-      leave();
+      socket.destroy();
     });
   });
 }

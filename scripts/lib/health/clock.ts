@@ -12,10 +12,10 @@ const OFFSET = { warning: 30, critical: 300 };
 /** Whether this machine keeps time: by its own word, and beside the store's clock. */
 export const clock = (config: Config): Check => ({
   name: 'clock',
-  run: async signal => {
+  run: async () => {
     const [synchronised, offset] = await Promise.all([
       isSynchronised(),
-      config.s3 ? offsetTo(config.s3, signal).catch(messageOf) : undefined,
+      config.s3 ? offsetTo(config.s3).catch(messageOf) : undefined,
     ]);
     if (synchronised === undefined && offset === undefined)
       throw new NotConfigured('nothing to compare with: install systemd-timesyncd or chrony');
@@ -48,7 +48,7 @@ async function isSynchronised(): Promise<boolean | undefined> {
 }
 
 /** @returns seconds that this clock is behind the store's, whose word has no fractions; any answer has a date */
-async function offsetTo({ endpoint, region }: S3Settings, signal: AbortSignal): Promise<number> {
+async function offsetTo({ endpoint, region }: S3Settings): Promise<number> {
   const { protocol, hostname, port } = new URL(endpoint ?? `https://s3.${region}.amazonaws.com`);
   const tls = protocol === 'https:';
   const sent = Date.now();
@@ -58,7 +58,6 @@ async function offsetTo({ endpoint, region }: S3Settings, signal: AbortSignal): 
     path: '/',
     method: 'HEAD',
     tls,
-    signal,
     hint: 'check S3_ENDPOINT and the network.',
   });
   const there = Date.parse(headers.date ?? '');

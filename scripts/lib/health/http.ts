@@ -4,6 +4,8 @@ import { checkServerIdentity, type TLSSocket } from 'node:tls';
 import { messageOf, OperationalError } from '../errors.ts';
 
 const BODY_LIMIT = 64 * 1024;
+/** Less than a check has, so that its line can say who did not answer. */
+const SECONDS = 4;
 
 export interface Answer {
   status: number;
@@ -23,22 +25,20 @@ export interface Question {
   /** The name to ask for. */
   host?: string;
   tls?: boolean;
-  signal: AbortSignal;
   /** What to do when nothing answers. */
   hint: string;
 }
 
 /** One request on a connection of its own. @throws {OperationalError} when there is no answer */
-export function ask({ address, port, path, method = 'GET', host, tls, signal, hint }: Question) {
+export function ask({ address, port, path, method = 'GET', host, tls, hint }: Question) {
   const started = performance.now();
   const name = host ?? address;
+  const signal = AbortSignal.timeout(SECONDS * 1000);
   return new Promise<Answer>((resolve, reject) => {
-    const fail = (error: unknown) =>
-      reject(
-        signal.aborted
-          ? signal.reason
-          : new OperationalError(`${address}:${port} does not answer: ${messageOf(error)}`, hint),
-      );
+    const fail = (error: unknown) => {
+      const why = signal.aborted ? `no answer in ${SECONDS} s` : messageOf(error);
+      reject(new OperationalError(`${address}:${port} does not answer: ${why}`, hint));
+    };
     const request = (tls ? httpsRequest : httpRequest)({
       host: address,
       port,

@@ -26,11 +26,11 @@ function visit(
 ): Check {
   return {
     name: part,
-    run: async signal => {
+    run: async () => {
       const host = siteOf(config)[part satisfies keyof Site];
       const hint = `docker logs --tail 50 ${containerOf(config, 'nginx')}`;
       const address = '127.0.0.1';
-      const answer = await ask({ address, port: config.httpsPort, path, host, tls: true, signal, hint });
+      const answer = await ask({ address, port: config.httpsPort, path, host, tls: true, hint });
       return { ...judge(answer, host, problem(answer)), value: Math.round(answer.ms), unit: 'ms' };
     },
   };

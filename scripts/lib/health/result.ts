@@ -30,8 +30,7 @@ export interface Check {
   page?: string;
   /** Seconds. Default: 5. */
   timeout?: number;
-  /** @param signal aborts when the time is over */
-  run: (signal: AbortSignal) => Promise<Finding>;
+  run: () => Promise<Finding>;
 }
 
 /** Thrown by a check that has nothing to look at. */

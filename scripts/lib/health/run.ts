@@ -20,20 +20,20 @@ async function runCheck({ name, page = name, timeout = SECONDS, run }: Check): P
   return { name, page, ...finding, ms: Math.round(performance.now() - started) };
 }
 
-/** A server that does not answer may hold a check for ever; the race leaves it behind. */
-async function within<T>(seconds: number, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const over = new AbortController();
-  const late = new OperationalError(`no answer in ${seconds} s`, 'see whether the server hangs.');
-  const timer = setTimeout(() => over.abort(late), seconds * 1000);
-  const signal = AbortSignal.any([interrupt, over.signal]);
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+/** Whatever hangs is left behind: the process ends with its report, and ends what it has started with it. */
+function within<T>(seconds: number, run: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = new OperationalError(`no answer in ${seconds} s`, 'see whether the server hangs.');
+    const timer = setTimeout(() => reject(late), seconds * 1000);
+    const end = () => reject(interrupt.reason);
+    interrupt.addEventListener('abort', end, { once: true });
+    run()
+      .then(resolve, reject)
+      .finally(() => {
+        clearTimeout(timer);
+        interrupt.removeEventListener('abort', end);
+      });
   });
-  try {
-    return await Promise.race([run(signal), aborted]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function findingOf(thrown: unknown): Finding {
