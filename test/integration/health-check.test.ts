@@ -71,7 +71,7 @@ test('without Docker and Nginx the report is complete, and says what is not conf
     clock: 'ok',
   });
   assert.match(well.services.containers!.message, /no docker here, and POSTGRES_CONTAINER is empty/);
-  assert.match(well.services.backup!.message, /^the newest has the data of .* UTC, .* s ago, .* KiB$/);
+  assert.match(well.services.backup!.message, /^the newest has the data of .* UTC, .* s ago, \d+ B$/);
   assert.match(well.services.clock!.message, /agrees with that of S3/);
 });
 
@@ -121,7 +121,7 @@ test('PostgreSQL takes no writes: by a setting, and as a standby', async () => {
     assert.equal(turned(well, now), { postgres: 'critical' });
     assert.match(now.services.postgres!.message, /default_transaction_read_only/);
   } finally {
-    await world.sql('SET default_transaction_read_only = off; ALTER DATABASE app RESET ALL');
+    await world.sql('ALTER DATABASE app RESET ALL', 'postgres');
   }
   const signal = join(world.pg.directory!, 'data/standby.signal');
   await world.pg.halt();
@@ -185,8 +185,8 @@ async function withBackups(...ages: number[]): Promise<Record<string, string>> {
 
 test('the newest backup against the schedule, here and in S3: in time, one missed, two missed, none', async () => {
   const cases: [ages: number[], status: string, message: RegExp][] = [
-    [[2 * HOUR, 26 * HOUR], 'ok', /^the newest has the data of .* 2 h ago/],
-    [[4 * HOUR, 26 * HOUR], 'warning', /^one is missed: .* 4 h ago$/],
+    [[2 * HOUR, 26 * HOUR], 'ok', /^the newest has the data of .* 2 h .*ago, /],
+    [[4 * HOUR, 26 * HOUR], 'warning', /^one is missed: .* 4 h .*ago$/],
     [[28 * HOUR], 'critical', /^backups are missed: .* 1 d 4 h ago$/],
     [[], 'critical', /^there is no backup in /],
   ];
@@ -209,7 +209,7 @@ test('each place is judged by itself, and what does not count is passed over', a
   await plant(world.env.BACKUP_DIR!, id, safety, env.BACKUP_DIR);
   const now = await look(env);
   assert.equal(turned(well, now), { 'backup-s3': 'warning' });
-  assert.match(now.services.backup!.message, / 2 h ago/);
+  assert.match(now.services.backup!.message, / 2 h .*ago/);
 });
 
 test('without a schedule here, the objective of the data lost at most is what counts', async () => {
@@ -311,7 +311,7 @@ test('memory gets short', async () => {
     const { ended } = startProgram('unshare', ['--mount', 'bash', '-c', command], world.env);
     const now = reportOf(await ended);
     assert.equal(turned(well, now), status === 'ok' ? {} : { memory: status });
-    assert.match(now.services.memory!.message, /^\d+ % available: .* GiB of 9\.54 GiB$/);
+    assert.match(now.services.memory!.message, /^\d+ % available: .* [GM]iB of 9\.54 GiB$/);
   }
 });
 
@@ -332,7 +332,7 @@ test('Docker hangs, and does not even end when told to: the report is complete a
   const stubborn = withProgram('docker', "#!/bin/bash\ntrap '' TERM\nfor i in {1..30}; do sleep 1; done\n");
   const then = await look(stubborn);
   assert.equal(turned(well, then), broken);
-  assert.match(then.services.containers!.message, /^no answer in 5 s$/);
+  assert.match(then.services.containers!.message, /no answer in 4 s$/);
 });
 
 test('whoever takes connections and never answers is not waited for', async () => {

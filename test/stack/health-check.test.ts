@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Report, reportOf, turned } from '../support/health.ts';
+import { startReceiver } from '../support/receiver.ts';
 import { type Ended, startProgram, until } from '../support/world.ts';
 import { reload, upstreamIs } from './lib/puppet.ts';
 import { ROOT, startStack } from './lib/stack.ts';
@@ -307,6 +308,50 @@ test('connections of PostgreSQL used up, bit by bit', async () => {
     await stack.exec('backend-1', 'pkill', '-f', 'new Client');
   }
   await mend();
+});
+
+test('a change of state is told once, by one of two runs at a time, and so is recovery', async () => {
+  const receiver = await startReceiver();
+  const texts = () => receiver.received.map(({ body }): string => JSON.parse(body).text);
+  const notify = async (extra: Record<string, string> = {}) =>
+    script('health-check', ['--json', '--notify'], { SLACK_WEBHOOK_URL: receiver.url, ...extra });
+  const broken = { REDIS_PASSWORD: 'another-one' };
+  try {
+    assert.is((await notify()).code, 0);
+    assert.equal(texts(), [], 'a first run is told only if something is wrong');
+    const both = await Promise.all([notify(broken), notify(broken)]);
+    assert.equal(
+      both.map(({ code }) => code),
+      [2, 2],
+    );
+    assert.is((await notify(broken)).code, 2);
+    assert.is(texts().length, 1, texts().join('\n'));
+    assert.match(
+      texts()[0]!,
+      /health is CRITICAL since .* UTC:\ncritical redis: .* → docs\/RUNBOOK\.md#redis$/,
+    );
+
+    await stack.docker('stop', stack.container('frontend'));
+    assert.is((await notify(broken)).code, 2);
+    assert.is((await notify(broken)).code, 2);
+    assert.is(texts().length, 2, 'more has broken');
+    assert.match(
+      texts()[1]!,
+      /before critical:\ncritical frontend: .*\ncritical redis: .*\ncritical containers:/,
+    );
+    await mend('frontend');
+
+    assert.is((await notify()).code, 0);
+    assert.is((await notify()).code, 0);
+    assert.is(texts().length, 3);
+    assert.match(
+      texts()[2]!,
+      /has recovered: it was critical \(frontend, redis, containers\) for .*, since .* UTC$/,
+    );
+    for (const text of texts()) assert.not.match(text, /another-one/);
+  } finally {
+    await receiver.stop();
+  }
 });
 
 test('no password and no secret is in any output', async () => {

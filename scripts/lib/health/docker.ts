@@ -2,6 +2,7 @@ import type { Config } from '../config.ts';
 import { OperationalError } from '../errors.ts';
 import { CommandError, hasProgram, run } from '../shell.ts';
 import { NotConfigured } from './result.ts';
+import { within } from './run.ts';
 
 /** Seconds; less than a check has, so that its line can say who did not answer. */
 export const COMMAND_SECONDS = 4;
@@ -39,7 +40,9 @@ export async function docker(config: Config, args: string[], env: Record<string,
       throw new NotConfigured('there is no docker here, and POSTGRES_CONTAINER is empty');
     throw new OperationalError('there is no docker on PATH', 'install Docker, or correct PATH.');
   }
-  return run(['docker', ...args], { purpose: 'ask Docker', env, timeout: COMMAND_SECONDS });
+  const purpose = 'ask Docker';
+  const ask = () => run(['docker', ...args], { purpose, env, timeout: COMMAND_SECONDS });
+  return within(COMMAND_SECONDS, ask, purpose); // a command that is told to end may take its time
 }
 
 const FORMAT = [

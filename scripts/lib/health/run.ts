@@ -21,9 +21,10 @@ async function runCheck({ name, page = name, timeout = SECONDS, run }: Check): P
 }
 
 /** Whatever hangs is left behind: the process ends with its report, and ends what it has started with it. */
-function within<T>(seconds: number, run: () => Promise<T>): Promise<T> {
+export function within<T>(seconds: number, run: () => Promise<T>, purpose?: string): Promise<T> {
   return new Promise((resolve, reject) => {
-    const late = new OperationalError(`no answer in ${seconds} s`, 'see whether the server hangs.');
+    const message = `${purpose ? `could not ${purpose}: ` : ''}no answer in ${seconds} s`;
+    const late = new OperationalError(message, 'see whether the server hangs.');
     const timer = setTimeout(() => reject(late), seconds * 1000);
     const end = () => reject(interrupt.reason);
     interrupt.addEventListener('abort', end, { once: true });
