@@ -21,7 +21,7 @@ import { logTo } from './lib/log.ts';
 import { tellChange } from './lib/state-change.ts';
 
 /** The report's lines, in this order. */
-function checksOf(config: Config): Check[] {
+export function checksOf(config: Config): Check[] {
   const list = once(() => listContainers(config));
   return [
     api(config),

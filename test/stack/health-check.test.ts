@@ -4,6 +4,7 @@
  */
 import { appendFileSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Report, reportOf, turned } from '../support/health.ts';
@@ -30,21 +31,52 @@ function script(name: string, args: string[] = [], extra: Record<string, string>
 const look = async (extra: Record<string, string> = {}, ...args: string[]) =>
   reportOf(await script('health-check', ['--json', ...args], extra));
 
-/** Starts services again, waits until Docker calls them healthy, and sees that all is as it was. */
-async function mend(...services: string[]): Promise<void> {
-  if (services.length > 0) await stack.compose('up', '--detach', '--wait', '--no-recreate', ...services);
-  let last: Record<string, string> = {};
+/** Looks until exactly these lines have turned: Nginx and the instances take seconds to see what is gone. */
+async function untilTurned(
+  expected: Record<string, string>,
+  extra: Record<string, string> = {},
+): Promise<Report> {
+  const seen = new Set<string>();
+  let now = well;
   await until(
-    'all is well again',
+    'the lines turn',
     async () => {
-      last = turned(well, await look());
-      return Object.keys(last).length === 0;
+      now = await look(extra);
+      const actual = JSON.stringify(turned(well, now));
+      seen.add(actual);
+      return isDeepStrictEqual(JSON.parse(actual), expected);
     },
-    90,
+    60,
   ).catch(error => {
-    throw new Error(`${(error as Error).message}: ${JSON.stringify(last)}`);
+    throw new Error(
+      `${(error as Error).message}: not ${JSON.stringify(expected)}, but ${[...seen].join(', ')}`,
+    );
   });
+  return now;
 }
+
+/** Breaks something, and whatever comes of it, mends it and sees that all is well again. */
+async function withFault(
+  breakIt: () => Promise<unknown> | unknown,
+  mendIt: () => Promise<unknown> | unknown,
+  body: () => Promise<void>,
+): Promise<void> {
+  try {
+    await breakIt();
+    await body();
+  } finally {
+    await mendIt();
+    await untilTurned({});
+  }
+}
+
+/** Stops a service as an operator does, and starts it again as the runbook does. */
+const whileStopped = (service: string, body: () => Promise<void>) =>
+  withFault(
+    () => stack.docker('stop', stack.container(service)),
+    () => stack.compose('up', '--detach', '--no-recreate', '--wait', service),
+    body,
+  );
 
 const sql = async (text: string) => {
   const psql = ['psql', '-qAt', '-U', stack.variables.POSTGRES_USER!, '-d', stack.variables.POSTGRES_DB!];
@@ -84,85 +116,76 @@ test('all is well: every line of the stack, in a second or so', async () => {
   assert.ok(well.services.certificate!.value! >= 98);
 });
 
-test('a backend is stopped: it, and the containers; the API goes on', async () => {
-  await stack.docker('stop', stack.container('backend-2'));
-  const now = await look();
-  assert.equal(turned(well, now), { 'backend-2': 'critical', containers: 'critical' });
-  assert.match(now.services['backend-2']!.message, /^its container is exited \(0\)$/);
-  assert.match(now.services['backend-2']!.hint!, /up -d --no-recreate backend-2$/);
-  assert.match(now.services.versions!.message, /^1 of 2 run/);
-  await mend('backend-2');
-});
+test('a backend is stopped: it, and the containers; the API goes on', () =>
+  whileStopped('backend-2', async () => {
+    const now = await untilTurned({ 'backend-2': 'critical', containers: 'critical' });
+    assert.match(now.services['backend-2']!.message, /^its container is exited \(0\)$/);
+    assert.match(now.services['backend-2']!.hint!, /up -d --no-recreate backend-2$/);
+    assert.match(now.services.versions!.message, /^1 of 2 run/);
+  }));
 
-test('PostgreSQL hangs: it, all that needs it, and the report is there in its time', async () => {
-  await stack.docker('pause', stack.container('postgres'));
-  const now = await look();
-  assert.equal(turned(well, now), {
-    api: 'critical',
-    'backend-1': 'critical',
-    'backend-2': 'critical',
-    postgres: 'critical',
-    containers: 'critical',
-  });
-  assert.match(now.services['backend-1']!.message, /^not ready: .*database.* \(503\)$/);
-  assert.match(now.services.containers!.message, /^postgres is paused$/);
-  await stack.docker('unpause', stack.container('postgres'));
-  await mend();
-});
+test('PostgreSQL hangs: it, all that needs it, and the report is there in its time', () =>
+  withFault(
+    () => stack.docker('pause', stack.container('postgres')),
+    () => stack.docker('unpause', stack.container('postgres')),
+    async () => {
+      const now = await untilTurned({
+        api: 'critical',
+        'backend-1': 'critical',
+        'backend-2': 'critical',
+        postgres: 'critical',
+        containers: 'critical',
+      });
+      assert.match(now.services['backend-1']!.message, /^not ready: .*database.* \(503\)$/);
+      assert.match(now.services.containers!.message, /^postgres is paused/);
+    },
+  ));
 
-test('Redis is stopped: it, and all that needs it', async () => {
-  await stack.docker('stop', stack.container('redis'));
-  const now = await look();
-  assert.equal(turned(well, now), {
-    api: 'critical',
-    'backend-1': 'critical',
-    'backend-2': 'critical',
-    redis: 'critical',
-    containers: 'critical',
-  });
-  assert.match(now.services.redis!.message, /is not running/);
-  await mend('redis');
-});
+test('Redis is stopped: it, and all that needs it', () =>
+  whileStopped('redis', async () => {
+    const now = await untilTurned({
+      api: 'critical',
+      'backend-1': 'critical',
+      'backend-2': 'critical',
+      redis: 'critical',
+      containers: 'critical',
+    });
+    assert.match(now.services.redis!.message, /is not running/);
+  }));
 
-test('another password for Redis than the one it has', async () => {
-  const now = await look({ REDIS_PASSWORD: 'another-one' });
-  assert.equal(turned(well, now), { redis: 'critical' });
+test('another password for Redis than the one it has, and none', async () => {
+  const now = await untilTurned({ redis: 'critical' }, { REDIS_PASSWORD: 'another-one' });
   assert.match(now.services.redis!.message, /REDIS_PASSWORD is not its password/);
-  assert.equal(turned(well, await look({ REDIS_PASSWORD: '' })), { redis: 'not configured' });
+  await untilTurned({ redis: 'not configured' }, { REDIS_PASSWORD: '' });
 });
 
-test('Nginx is stopped: all that goes through it', async () => {
-  await stack.docker('stop', stack.container('nginx'));
-  const now = await look();
-  assert.equal(turned(well, now), {
-    api: 'critical',
-    frontend: 'critical',
-    certificate: 'critical',
-    containers: 'critical',
-  });
-  assert.match(now.services.api!.message, /does not answer: .*ECONNREFUSED/);
-  await mend('nginx');
-});
+test('Nginx is stopped: all that goes through it', () =>
+  whileStopped('nginx', async () => {
+    const now = await untilTurned({
+      api: 'critical',
+      frontend: 'critical',
+      certificate: 'critical',
+      containers: 'critical',
+    });
+    assert.match(now.services.api!.message, /does not answer: .*ECONNREFUSED/);
+  }));
 
-test('the frontend is stopped', async () => {
-  await stack.docker('stop', stack.container('frontend'));
-  const now = await look();
-  assert.equal(turned(well, now), { frontend: 'critical', containers: 'critical' });
-  assert.match(now.services.frontend!.message, /answers 50\d/);
-  await mend('frontend');
-});
+test('the frontend is stopped', () =>
+  whileStopped('frontend', async () => {
+    const now = await untilTurned({ frontend: 'critical', containers: 'critical' });
+    assert.match(now.services.frontend!.message, /answers 50\d|no answer/);
+  }));
 
-test('maintenance mode is a warning that says so', async () => {
+test('maintenance mode is a warning that says so', () => {
   const on = join(stack.directory, 'nginx/maintenance/on');
-  writeFileSync(on, '');
-  try {
-    const now = await look();
-    assert.equal(turned(well, now), { api: 'warning', frontend: 'warning' });
-    assert.match(now.services.api!.message, /^maintenance mode: .*nginx\/maintenance\/on/);
-  } finally {
-    rmSync(on);
-  }
-  await mend();
+  return withFault(
+    () => writeFileSync(on, ''),
+    () => rmSync(on),
+    async () => {
+      const now = await untilTurned({ api: 'warning', frontend: 'warning' });
+      assert.match(now.services.api!.message, /^maintenance mode: .*nginx\/maintenance\/on/);
+    },
+  );
 });
 
 const DAY = 86_400_000;
@@ -202,18 +225,12 @@ test('certificates: near the end of their life, over it, not yet begun, for othe
   for (const [fromDays, toDays, status, message] of cases) {
     await issue(fromDays, toDays);
     await reload(stack);
-    const now = await look();
-    assert.equal(
-      turned(well, now),
-      status === 'ok' ? {} : { certificate: status },
-      `${fromDays} to ${toDays}`,
-    );
+    const now = await untilTurned(status === 'ok' ? {} : { certificate: status });
     assert.match(now.services.certificate!.message, message);
   }
   await issue(-1, 89, [stack.domain, `www.${stack.domain}`]);
   await reload(stack);
-  const now = await look();
-  assert.equal(turned(well, now), { api: 'critical', certificate: 'critical' });
+  const now = await untilTurned({ api: 'critical', certificate: 'critical' });
   assert.match(now.services.certificate!.message, /^it is not for api\./);
   assert.match(now.services.api!.message, /^the certificate is not for api\./);
 });
@@ -221,94 +238,86 @@ test('certificates: near the end of their life, over it, not yet begun, for othe
 test('certificates: one that is self-signed, and one that Nginx has not loaded', async () => {
   await issue(-1, 89);
   await reload(stack);
-  await mend();
-  const untrusted = await look({ NODE_EXTRA_CA_CERTS: '' });
-  assert.equal(turned(well, untrusted), { certificate: 'warning' });
+  await untilTurned({});
+  const untrusted = await untilTurned({ certificate: 'warning' }, { NODE_EXTRA_CA_CERTS: '' });
   assert.match(untrusted.services.certificate!.message, /^it is self-signed/);
   const shown = readFileSync(authority, 'utf8');
   await issue(-1, 89);
   appendFileSync(authority, shown);
-  const now = await look();
-  assert.equal(turned(well, now), { certificate: 'warning' });
+  const now = await untilTurned({ certificate: 'warning' });
   assert.match(now.services.certificate!.message, /^Nginx shows another than fullchain\.pem.*reload it$/);
   await reload(stack);
-  await mend();
+  await untilTurned({});
 });
 
-test('an instance that crashes over and over, and one with another version that gets requests', async () => {
+test('an instance that crashes over and over, and one with another version that gets requests', () => {
   const file = join(stack.directory, `.env.${stack.environment}`);
   const settings = readFileSync(file, 'utf8');
-  const up = ['--profile', 'scale', 'up', '--detach', '--no-deps'];
-  try {
-    writeFileSync(file, `${settings}APP_VARIANT=no-such\n`);
-    await stack.compose(...up, '--no-recreate', 'backend-3');
-    const restarts = ['inspect', '--format', '{{.RestartCount}}', stack.container('backend-3')];
-    await until('it has crashed twice', async () => Number(await stack.docker(...restarts)) > 1, 60);
-    const crashing = await look();
-    assert.equal(turned(well, crashing), { containers: 'warning' });
-    assert.match(
-      crashing.services.containers!.message,
-      /backend-3 (is restarting \(1\)|has restarted \d+ times)/,
-    );
+  const list = readFileSync(join(stack.directory, 'nginx/upstreams/backend.conf'), 'utf8');
+  const up = ['--profile', 'scale', 'up', '--detach', '--no-deps', '--no-recreate'];
+  const third = stack.container('backend-3');
+  return withFault(
+    async () => {
+      writeFileSync(file, `${settings}APP_VARIANT=no-such\n`);
+      await stack.compose(...up, 'backend-3');
+    },
+    async () => {
+      writeFileSync(file, settings);
+      await stack.docker('rm', '--force', third);
+      await upstreamIs(stack, 'backend', list);
+    },
+    async () => {
+      const restarts = ['inspect', '--format', '{{.RestartCount}}', third];
+      await until('it has crashed twice', async () => Number(await stack.docker(...restarts)) > 1, 60);
+      const crashing = await untilTurned({ containers: 'warning' });
+      const said = /backend-3 (is restarting \(1\) after|has restarted) \d+ (restarts|times)/;
+      assert.match(crashing.services.containers!.message, said);
 
-    writeFileSync(file, `${settings}APP_VERSION=9.9.9\n`);
-    await stack.docker('rm', '--force', stack.container('backend-3'));
-    await stack.compose(...up, '--wait', '--no-recreate', 'backend-3');
-    assert.equal(turned(well, await look()), {}, 'one that gets no requests is nobody’s trouble');
-    const list = readFileSync(join(stack.directory, 'nginx/upstreams/backend.conf'), 'utf8');
-    await upstreamIs(
-      stack,
-      'backend',
-      list + list.split('\n')[0]!.replaceAll('backend-1', 'backend-3') + '\n',
-    );
-    const differing = await look();
-    assert.equal(turned(well, differing), { 'backend-3': 'ok', versions: 'warning' });
-    assert.match(differing.services.versions!.message, /backend-1 runs 1\.0\.0, .*backend-3 runs 9\.9\.9$/);
+      writeFileSync(file, `${settings}APP_VERSION=9.9.9\n`);
+      await stack.docker('rm', '--force', third);
+      await stack.compose(...up, '--wait', 'backend-3');
+      await untilTurned({}); // one that gets no requests is nobody's trouble
+      const line = list.split('\n')[0]!.replaceAll('backend-1', 'backend-3');
+      await upstreamIs(stack, 'backend', `${list}${line}\n`);
+      const differing = await untilTurned({ 'backend-3': 'ok', versions: 'warning' });
+      assert.match(differing.services.versions!.message, /backend-1 runs 1\.0\.0, .*backend-3 runs 9\.9\.9$/);
 
-    await stack.docker('rm', '--force', stack.container('backend-3'));
-    const gone = await look();
-    assert.equal(turned(well, gone), { 'backend-3': 'critical', containers: 'critical' });
-    assert.match(gone.services.containers!.message, /^backend-3 has no container$/);
-    await upstreamIs(stack, 'backend', list);
-  } finally {
-    writeFileSync(file, settings);
-  }
-  await mend();
+      await stack.docker('rm', '--force', third);
+      const gone = await untilTurned({ 'backend-3': 'critical', containers: 'critical' });
+      assert.match(gone.services.containers!.message, /^backend-3 has no container$/);
+    },
+  );
 });
 
-test('connections of PostgreSQL used up, bit by bit', async () => {
-  const hold = async (upTo: number) => {
-    const used = Number(
-      await sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"),
-    );
-    const script_ = `
-      const { Client } = require('pg');
-      for (let i = 0; i < ${upTo - used + 1}; i++)
-        new Client({ connectionString: process.env.DATABASE_URL, application_name: 'hog' }).on('error', () => {}).connect();
-      setInterval(() => {}, 1000);`;
-    await stack.docker('exec', '--detach', stack.container('backend-1'), 'node', '-e', script_);
-    await until(
-      `${upTo} connections`,
-      async () => {
-        const hogs = await sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'");
-        return Number(hogs) >= upTo;
-      },
-      60,
-    );
-  };
-  try {
-    await hold(165);
-    const many = await look();
-    assert.equal(turned(well, many), { postgres: 'warning' });
-    assert.match(many.services.postgres!.message, /^1[67]\d of 200 connections are used$/);
-    await hold(191);
-    assert.equal(turned(well, await look()), { postgres: 'critical' });
-  } finally {
-    await sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hog'");
-    await stack.exec('backend-1', 'pkill', '-f', 'new Client');
-  }
-  await mend();
-});
+/** Opens connections until there are so many, as one client that keeps them. */
+async function connectionsAre(wanted: number): Promise<void> {
+  const count = async () =>
+    Number(await sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"));
+  const client = `
+    const { Client } = require('pg');
+    const connectionString = process.env.DATABASE_URL;
+    for (let i = 0; i < ${wanted - (await count())}; i++)
+      new Client({ connectionString, application_name: 'hog' }).on('error', () => {}).connect();
+    setTimeout(() => {}, 600_000);`;
+  await stack.docker('exec', '--detach', stack.container('backend-1'), 'node', '-e', client);
+  await until(`${wanted} connections`, async () => (await count()) >= wanted, 60);
+}
+
+test('connections of PostgreSQL used up, bit by bit', () =>
+  withFault(
+    () => connectionsAre(165),
+    async () => {
+      await sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hog'");
+      await stack.docker('restart', stack.container('backend-1')); // and what was started in it
+    },
+    async () => {
+      const many = await untilTurned({ postgres: 'warning' });
+      assert.match(many.services.postgres!.message, /^1[67]\d of 200 connections are used$/);
+      await connectionsAre(192);
+      const most = await untilTurned({ postgres: 'critical' });
+      assert.ok(most.services.postgres!.value! >= 95);
+    },
+  ));
 
 test('a change of state is told once, by one of two runs at a time, and so is recovery', async () => {
   const receiver = await startReceiver();
@@ -331,15 +340,16 @@ test('a change of state is told once, by one of two runs at a time, and so is re
       /health is CRITICAL since .* UTC:\ncritical redis: .* → docs\/RUNBOOK\.md#redis$/,
     );
 
-    await stack.docker('stop', stack.container('frontend'));
-    assert.is((await notify(broken)).code, 2);
-    assert.is((await notify(broken)).code, 2);
-    assert.is(texts().length, 2, 'more has broken');
-    assert.match(
-      texts()[1]!,
-      /before critical:\ncritical frontend: .*\ncritical redis: .*\ncritical containers:/,
-    );
-    await mend('frontend');
+    await whileStopped('frontend', async () => {
+      await untilTurned({ frontend: 'critical', redis: 'critical', containers: 'critical' }, broken);
+      assert.is((await notify(broken)).code, 2);
+      assert.is((await notify(broken)).code, 2);
+      assert.is(texts().length, 2, 'more has broken');
+      assert.match(
+        texts()[1]!,
+        /before critical:\ncritical frontend: .*\ncritical redis: .*\ncritical containers:/,
+      );
+    });
 
     assert.is((await notify()).code, 0);
     assert.is((await notify()).code, 0);
