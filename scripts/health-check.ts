@@ -77,8 +77,9 @@ const healthCheck = command({
       throw usageError('--notify tells of the whole, not of some lines', 'leave --only out.');
     if (options.notify) logTo(`${config.logDir}/health-check.log`);
     const look = () => runChecks(choose(checksOf(config), options.only));
+    const { environment } = config;
     const draw = (results: Result[], seconds: number) =>
-      drawTable(results, { verbose: options.verbose, columns: process.stdout.columns, seconds });
+      drawTable(results, { environment, verbose: options.verbose, columns: process.stdout.columns, seconds });
     if (options.watch) return watch(look, draw);
     const started = performance.now();
     const results = await look();
@@ -87,7 +88,7 @@ const healthCheck = command({
     return {
       exitCode: OVERALL[overall].code,
       text: options.nagios ? drawNagios(results) : draw(results, (performance.now() - started) / 1000),
-      json: reportOf(config.environment, overall, results),
+      json: reportOf(environment, overall, results),
     };
   },
 });

@@ -147,14 +147,14 @@ test('Nagios: one line, a text without what it takes for something else, values 
 test('the table breaks long sentences under their own column, in the order given', () => {
   const message = 'one two three four five six seven eight nine ten eleven twelve thirteen fourteen';
   const results = [line('api', 'ok'), line('postgres', 'critical', { message })];
-  const text = drawTable(results, { columns: 80, seconds: 0.8 });
+  const text = drawTable(results, { environment: 'staging', columns: 80, seconds: 0.8 });
   const lines = text.split('\n');
   for (const each of lines) assert.ok(each.length <= 80, each);
   assert.match(lines[0]!, /^✓ ok {14}api {7}api is ok$/);
   assert.match(lines[1]!, /^✗ critical {8}postgres {2}one two/);
   assert.match(lines[2]!, /^ {28}\S/);
   assert.match(text, /→ docs\/RUNBOOK\.md#postgres/);
-  assert.is(lines.at(-1), 'CRITICAL: 1 critical, 1 ok, in 0.8 s');
+  assert.is(lines.at(-1), 'staging is CRITICAL: 1 critical, 1 ok, in 0.8 s');
   assert.equal(wrap('a-word-that-is-much-longer-than-that b', 20), [
     'a-word-that-is-much-longer-than-that',
     'b',

@@ -32,6 +32,7 @@ const LOOK = {
 const STATUS_WIDTH = '– not configured'.length;
 
 interface Manner {
+  environment: string;
   verbose?: boolean;
   /** Of the terminal; default: no line is broken. */
   columns?: number;
@@ -39,7 +40,7 @@ interface Manner {
 }
 
 /** @returns the report for people: always in the same order, so that eyes learn it */
-export function drawTable(results: Result[], { verbose, columns, seconds }: Manner): string {
+export function drawTable(results: Result[], { environment, verbose, columns, seconds }: Manner): string {
   const nameWidth = Math.max(...results.map(({ name }) => name.length));
   const indent = ' '.repeat(STATUS_WIDTH + nameWidth + 4);
   const width = (columns ?? Number.POSITIVE_INFINITY) - indent.length;
@@ -60,24 +61,26 @@ export function drawTable(results: Result[], { verbose, columns, seconds }: Mann
       ...below.flatMap(text => wrap(text, width)).map(line => indent + dim(line)),
     ];
   });
-  return [...lines, '', lastLine(results, seconds)].join('\n');
+  return [...lines, '', lastLine(results, environment, seconds)].join('\n');
 }
 
-function lastLine(results: Result[], seconds: number): string {
+function lastLine(results: Result[], environment: string, seconds: number): string {
   const overall = overallOf(results);
   const style = overall === 'ok' ? 'green' : overall === 'critical' ? 'red' : 'yellow';
   const counts = (['critical', 'warning', 'unknown', 'ok', 'not configured'] as const).flatMap(status => {
     const count = results.filter(result => result.status === status).length;
     return count > 0 ? [`${count} ${status}`] : [];
   });
-  return `${styled(style, OVERALL[overall].word, process.stdout)}: ${counts.join(', ')}, in ${duration(seconds)}`;
+  const word = styled(style, OVERALL[overall].word, process.stdout);
+  return `${environment} is ${word}: ${counts.join(', ')}, in ${duration(seconds)}`;
 }
 
 function measured({ value, unit, thresholds, ms }: Result): string {
+  const amount = (number: number) => (unit === 's' ? duration(number) : `${number} ${unit ?? ''}`.trim());
   const limits = thresholds
-    ? `, warning at ${Math.round(thresholds.warning)}, critical at ${Math.round(thresholds.critical)}`
+    ? `, warning at ${amount(thresholds.warning)}, critical at ${amount(thresholds.critical)}`
     : '';
-  return `${value === undefined ? '' : `${value} ${unit ?? ''}${limits}; `}took ${ms} ms`;
+  return `${value === undefined ? '' : `${amount(value)}${limits}; `}took ${ms} ms`;
 }
 
 /** @returns lines of at most `width`, broken at spaces; a word that is longer stays whole */
