@@ -228,7 +228,13 @@ test('S3: not configured, refusing, ill, silent, gone; none of it passes for a b
     assert.equal(turned(well, refused), { 'backup-s3': 'critical' });
     assert.match(refused.services['backup-s3']!.message, /AccessDenied.*HTTP 403/);
     proxy.fault = () => answers(503, 'ServiceUnavailable');
+    proxy.seen.length = 0;
     const ill = await look();
+    assert.is(
+      proxy.seen.filter(({ method }) => method === 'GET').length,
+      2,
+      'tries twice, not for half a minute',
+    );
     assert.equal(turned(well, ill), { 'backup-s3': 'critical' });
     assert.match(ill.services['backup-s3']!.message, /HTTP 503/);
     proxy.fault = () => hangs();
