@@ -48,33 +48,47 @@ interface Directory {
 }
 
 /** @returns what is in the backup directory by the names of this app and environment, newest name first */
-export async function localBackups(config: Config): Promise<Found[]> {
+export function localBackups(config: Config): Promise<Found[]> {
+  return Array.fromAsync(walkLocal(config));
+}
+
+/** @returns the same for the store */
+export function storedBackups(config: Config, store: Store): Promise<Found[]> {
+  return Array.fromAsync(walkStored(config, store));
+}
+
+/** @returns the first that counts and was not made by a restore; what comes after it is not looked at */
+export async function newestOf(walk: AsyncIterable<Found>): Promise<Backup | undefined> {
+  for await (const found of walk) if (counts(found) && !found.manifest.safety) return found;
+  return undefined;
+}
+
+/** Like {@link localBackups}, one at a time: a manifest is read when it is asked for. */
+export async function* walkLocal(config: Config): AsyncGenerator<Found> {
   const names = await readdir(config.backupDir).catch(() => [] as string[]);
   const sizes = new Map<string, number>();
   for (const name of names) sizes.set(name, (await sizeOf(join(config.backupDir, name))) ?? 0);
-  return inspect(config, {
+  yield* inspect(config, {
     place: 'local',
     sizes,
     read: name => readFile(join(config.backupDir, name), 'utf8'),
   });
 }
 
-/** @returns the same for the store */
-export async function storedBackups(config: Config, store: Store): Promise<Found[]> {
+/** Like {@link storedBackups}, one at a time. */
+export async function* walkStored(config: Config, store: Store): AsyncGenerator<Found> {
   const objects = await store.list(`${config.app}_${config.environment}_`);
   const sizes = new Map(objects.map(({ key, bytes }) => [key, bytes]));
-  return inspect(config, { place: 's3', sizes, read: name => store.text(name) });
+  yield* inspect(config, { place: 's3', sizes, read: name => store.text(name) });
 }
 
-async function inspect(config: Config, directory: Directory): Promise<Found[]> {
+async function* inspect(config: Config, directory: Directory): AsyncGenerator<Found> {
   const ids = new Set<string>();
   for (const name of directory.sizes.keys()) {
     const id = name.endsWith('.json') ? name.slice(0, -'.json'.length) : parseArtifactName(name)?.id;
     if (id !== undefined && isOurs(id, config)) ids.add(id);
   }
-  const found: Found[] = [];
-  for (const id of [...ids].sort().reverse()) found.push(await inspectOne(config, directory, id));
-  return found;
+  for (const id of [...ids].sort().reverse()) yield await inspectOne(config, directory, id);
 }
 
 async function inspectOne(config: Config, { place, sizes, read }: Directory, id: string): Promise<Found> {

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
 import { type Config, environmentOf, loadConfig } from './config.ts';
-import { Exit, messageOf, OperationalError, operational, usageError } from './errors.ts';
+import { Exit, type ExitCode, messageOf, OperationalError, operational, usageError } from './errors.ts';
 import { record } from './history.ts';
 import { interrupt, listenForSignals } from './interrupt.ts';
 import { log, redact } from './log.ts';
@@ -26,6 +26,12 @@ export interface Result {
   exitCode?: number;
 }
 
+interface Failure {
+  message: string;
+  hint?: string;
+  exitCode: ExitCode;
+}
+
 export interface Invocation<O extends Options> {
   options: Values<O>;
   positionals: string[];
@@ -47,6 +53,8 @@ export interface Command<O extends Options> {
   positionals?: number;
   /** Whether runs go into the history; `--dry-run` never does. */
   changesState?: boolean;
+  /** What a script with exit codes and an output of its own makes of the error that ended it. */
+  failed?: (error: Failure) => Result;
   run: (invocation: Invocation<O & typeof COMMON>) => Promise<Result>;
 }
 
@@ -94,7 +102,9 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
     };
     outcome = await definition.run(invocation);
   } catch (thrown) {
-    outcome = report(interrupt.aborted ? interrupt.reason : thrown);
+    const error = report(interrupt.aborted ? interrupt.reason : thrown);
+    const own = interrupt.aborted ? undefined : definition.failed?.(error);
+    outcome = { exitCode: error.exitCode, json: { error }, ...own, error: error.message };
   }
   const exitCode = outcome.exitCode ?? Exit.done;
   if (config && definition.changesState && !dryRun) {
@@ -128,16 +138,16 @@ function parse<O extends Options>(definition: Command<O>) {
   }
 }
 
-function report(error: unknown): Result & { error: string } {
-  const thrown = operational(error);
-  const message = redact(messageOf(thrown));
-  if (!(thrown instanceof OperationalError)) {
-    log.error(`this is a bug: ${thrown instanceof Error ? thrown.stack : message}`);
-    return { error: message, exitCode: Exit.failed, json: { error: { message, exitCode: Exit.failed } } };
+function report(thrown: unknown): Failure {
+  const error = operational(thrown);
+  const message = redact(messageOf(error));
+  if (!(error instanceof OperationalError)) {
+    log.error(`this is a bug: ${error instanceof Error ? error.stack : message}`);
+    return { message, exitCode: Exit.failed };
   }
-  const { hint, exitCode } = thrown;
+  const { hint, exitCode } = error;
   log.error(`${message}\n  → ${hint}`);
-  return { error: message, exitCode, json: { error: { message, hint: redact(hint), exitCode } } };
+  return { message, hint: redact(hint), exitCode };
 }
 
 /** @returns the text of `--help` */

@@ -43,15 +43,16 @@ export async function besideName(postgres: Postgres, database: string, role: Rol
 
 /** @returns the databases of that role beside this one, newest first */
 export async function besides(postgres: Postgres, database: string, role: Role): Promise<string[]> {
-  const rows = await query<{ name: string }>(
-    postgres,
-    MAINTENANCE,
-    `SELECT datname AS name FROM pg_database
+  const rows = await query<{ name: string }>(postgres, MAINTENANCE, besidesSql(database, role));
+  return rows.map(({ name }) => name);
+}
+
+/** @returns the query behind {@link besides}, for one that asks more */
+export function besidesSql(database: string, role: Role): string {
+  return `SELECT datname AS name FROM pg_database
      WHERE starts_with(datname, ${literal(`${database}_${role}_`)})
        AND substr(datname, ${[...database].length + role.length + 3}) ~ '^\\d{8}_\\d{6}$'
-     ORDER BY datname DESC`,
-  );
-  return rows.map(({ name }) => name);
+     ORDER BY datname DESC`;
 }
 
 /** @returns how and where a database is kept, or undefined if there is none of that name */

@@ -105,6 +105,8 @@ interface ExecuteOptions {
   hint?: string;
   /** Seconds. Default: none. */
   timeout?: number;
+  /** Settings of its session, as `-c name=value`. */
+  settings?: string;
   evenInterrupted?: boolean;
 }
 
@@ -113,10 +115,10 @@ export function execute(
   postgres: Postgres,
   database: string,
   sql: string,
-  { timeout = Number.POSITIVE_INFINITY, ...options }: ExecuteOptions,
+  { timeout = Number.POSITIVE_INFINITY, settings = '', ...options }: ExecuteOptions,
 ): Promise<string> {
   const psql = [...PSQL, `--dbname=${toDatabase(database)}`, `--command=${sql}`];
-  const { argv, env } = client(postgres, psql, TEXT);
+  const { argv, env } = client(postgres, psql, `${TEXT} ${settings}`.trim());
   return run(argv, { env, timeout, ...options });
 }
 

@@ -35,9 +35,12 @@ export interface StoredObject {
 export class Store {
   readonly settings: S3Settings;
   readonly #client: S3Client;
+  readonly #attempts: number;
 
-  constructor(settings: S3Settings) {
+  /** @param attempts of one request; fewer for whoever would rather know soon than get through */
+  constructor(settings: S3Settings, attempts = ATTEMPTS) {
     this.settings = settings;
+    this.#attempts = attempts;
     const checksum = settings.checksums === 'supported' ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED';
     this.#client = new S3Client({
       region: settings.region,
@@ -46,7 +49,7 @@ export class Store {
       forcePathStyle: settings.pathStyle,
       requestChecksumCalculation: checksum,
       responseChecksumValidation: checksum,
-      maxAttempts: ATTEMPTS,
+      maxAttempts: attempts,
       requestHandler: {
         connectionTimeout: 5000,
         socketTimeout: settings.timeout * 1000,
@@ -238,7 +241,7 @@ export class Store {
         const hopeless =
           cause?.$metadata !== undefined || (error as OperationalError).exitCode !== Exit.offsite;
         if (done() > before) attempt = 1;
-        if (interrupt.aborted || hopeless || attempt === ATTEMPTS) throw error;
+        if (interrupt.aborted || hopeless || attempt === this.#attempts) throw error;
         await sleep(0.1 * 2 ** (attempt - 1));
       }
     }

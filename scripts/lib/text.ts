@@ -47,6 +47,11 @@ export function stamp(instant: Date): string {
   return instant.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '_');
 }
 
+/** @returns the time that {@link stamp} has written */
+export function parseStamp(text: string): Date {
+  return new Date(text.replace(/^(....)(..)(..)_(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'));
+}
+
 /** @returns rows under a header in aligned columns; a column whose header starts with `>` is right-aligned */
 export function table(header: string[], rows: string[][]): string {
   const titles = header.map(title => title.replace(/^>/, ''));

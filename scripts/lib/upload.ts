@@ -8,9 +8,9 @@ import { withProgress } from './progress.ts';
 import type { Store } from './s3.ts';
 
 /** Opens the store. Loading the S3 client takes a while, so only who needs it does. */
-export async function openStore(settings: S3Settings): Promise<Store> {
+export async function openStore(settings: S3Settings, attempts?: number): Promise<Store> {
   const { Store } = await import('./s3.ts');
-  return new Store(settings);
+  return new Store(settings, attempts);
 }
 
 /**

@@ -1,5 +1,5 @@
 /* The README's first command where there is no PostgreSQL server: it is installed, or Docker's image is used. */
-import { mkdtempSync, readdirSync, symlinkSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { ensureEngine } from '../engine/engine.ts';
 import { ensureBase } from '../images/base.ts';
 import { ensureImages } from '../images/images.ts';
 import { Sandbox } from '../images/sandbox.ts';
+import { programsBut } from '../support/programs.ts';
 import { startProgram } from '../support/world.ts';
 
 test('a bare Debian, as root: the drill installs the server’s programs, starts no service, and passes', async () => {
@@ -41,13 +42,7 @@ test('no server’s programs and no apt-get: the drill uses Docker’s image and
   await ensureImages(engine, ['postgres:15-bookworm']);
   const programs = mkdtempSync(join(tmpdir(), 'programs-'));
   try {
-    for (const directory of engine.env.PATH!.split(':').reverse()) {
-      for (const name of tolerant(directory)) {
-        if (/^(apt-get|initdb|postgres)$/.test(name)) continue;
-        await rm(join(programs, name), { force: true });
-        symlinkSync(join(directory, name), join(programs, name));
-      }
-    }
+    programsBut(programs, engine.env.PATH!, /^(apt-get|initdb|postgres)$/);
     const env = { ...(engine.env as Record<string, string>), PATH: programs };
     // A mount namespace in which Debian's directory of PostgreSQL servers is empty.
     const hide =
@@ -69,13 +64,5 @@ test('no server’s programs and no apt-get: the drill uses Docker’s image and
     await rm(programs, { recursive: true, force: true });
   }
 });
-
-function tolerant(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return []; // PATH may name what is not there
-  }
-}
 
 test.run();

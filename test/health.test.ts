@@ -1,0 +1,164 @@
+/* The parts of the health check that need nothing but their arguments. test/integration and test/stack break the rest. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ROOT } from '../scripts/lib/config.ts';
+import { limits } from '../scripts/lib/health/backup.ts';
+import { drawNagios, drawTable, overallOf, wrap } from '../scripts/lib/health/draw.ts';
+import { judge as judgeRedis, parseInfo } from '../scripts/lib/health/redis.ts';
+import { grade, type Result, type Status, sum } from '../scripts/lib/health/result.ts';
+import { parseInstances, parseSite } from '../scripts/lib/health/site.ts';
+
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+const line = (name: string, status: Status, more: Partial<Result> = {}): Result => ({
+  name,
+  page: name,
+  status,
+  message: `${name} is ${status}`,
+  ms: 1,
+  ...more,
+});
+
+test('names come from the server_name lines of the configuration', () => {
+  assert.equal(parseSite(read('nginx/production.conf')), {
+    api: 'api.neurmatic.com',
+    frontend: 'neurmatic.com',
+    names: ['www.neurmatic.com', 'neurmatic.com', 'api.neurmatic.com'],
+  });
+  assert.is(parseSite(read('nginx/staging.conf')).api, 'api.staging.neurmatic.com');
+  const api = `server {
+    listen 443 ssl; # server_name wrong.example;
+    server_name
+      api.example  other.example;
+    include site/snippets/api.conf;
+  }`;
+  assert.throws(() => parseSite(api), /frontend\.conf/);
+  const both = `${api} server { listen 443 ssl; server_name example; include site/snippets/frontend.conf; }`;
+  assert.equal(parseSite(both).names, ['api.example', 'other.example', 'example']);
+});
+
+test('instances in service: those of the list, without comments and what is marked down', () => {
+  assert.equal(parseInstances(read('nginx/upstreams/backend.conf')), ['backend-1', 'backend-2']);
+  const text = `# server backend-9:3000;
+    server backend-1:3000 weight=1 route=backend-1 resolve;
+    server backend-2:3000 down; server backend-3:3000;`;
+  assert.equal(parseInstances(text), ['backend-1', 'backend-3']);
+  assert.equal(parseInstances(''), []);
+});
+
+test('overall: critical, warning, unknown, ok; what is not configured is no trouble', () => {
+  const overall = (...statuses: Status[]) => overallOf(statuses.map(status => line('x', status)));
+  assert.is(overall('ok', 'unknown', 'warning', 'critical'), 'critical');
+  assert.is(overall('ok', 'unknown', 'warning'), 'warning');
+  assert.is(overall('ok', 'unknown', 'not configured'), 'unknown');
+  assert.is(overall('ok', 'not configured'), 'ok');
+});
+
+test('of several remarks the worst decide, and come first', () => {
+  assert.equal(
+    sum([
+      ['ok', 'a'],
+      ['warning', 'b'],
+      ['critical', 'c'],
+    ]),
+    { status: 'critical', message: 'c; b' },
+  );
+  assert.equal(
+    sum([
+      ['ok', 'a'],
+      ['ok', 'b'],
+    ]),
+    { status: 'ok', message: 'a; b' },
+  );
+});
+
+test('thresholds hold from their own value on; less is worse where the critical one is below', () => {
+  const up = { warning: 80, critical: 90 };
+  assert.equal(
+    [79, 80, 89, 90].map(value => grade(value, up)),
+    ['ok', 'warning', 'warning', 'critical'],
+  );
+  const down = { warning: 20, critical: 10 };
+  assert.equal(
+    [20, 19, 10, 9].map(value => grade(value, down)),
+    ['ok', 'warning', 'warning', 'critical'],
+  );
+});
+
+test('a backup is due by the schedule, an hour after it began at the latest', () => {
+  const daily = { schedule: { backup: '0 2 * * *', drill: 'off', 'health-check': 'off' }, rpo: 86_400 };
+  const hours = (now: string, config = daily) => {
+    const { warning, critical } = limits(config, new Date(now));
+    return [warning / 3600, critical / 3600];
+  };
+  assert.equal(hours('2026-03-29T12:00:00Z'), [10, 34]);
+  assert.equal(hours('2026-03-29T02:59:00Z').map(Math.round), [25, 49], 'still within the hour');
+  assert.equal(hours('2026-03-29T03:00:01Z').map(Math.round), [1, 25]);
+  const every6 = { ...daily, schedule: { ...daily.schedule, backup: '0 */6 * * *' } };
+  assert.equal(hours('2026-03-29T12:30:00Z', every6), [6.5, 12.5]);
+  assert.equal(
+    hours('2026-03-29T12:30:00Z', { ...daily, schedule: { ...daily.schedule, backup: 'off' } }),
+    [24, 24],
+  );
+});
+
+test('Redis: what INFO says', () => {
+  const info = (changes: Record<string, string> = {}) => {
+    const healthy = {
+      redis_version: '7.2.11',
+      role: 'master',
+      loading: '0',
+      used_memory: '100',
+      maxmemory: '1000',
+      rdb_last_bgsave_status: 'ok',
+      aof_last_write_status: 'ok',
+    };
+    const text = Object.entries({ ...healthy, ...changes }).map(field => field.join(':'));
+    return judgeRedis(parseInfo(`# Server\r\n${text.join('\r\n')}\r\n`));
+  };
+  assert.equal([info().status, info().value], ['ok', 10]);
+  assert.is(info({ used_memory: '800' }).status, 'warning');
+  assert.is(info({ used_memory: '950' }).status, 'critical');
+  assert.is(info({ maxmemory: '0' }).status, 'warning');
+  assert.is(info({ role: 'slave' }).status, 'warning');
+  assert.is(info({ loading: '1' }).status, 'warning');
+  assert.match(
+    info({ rdb_last_bgsave_status: 'err', role: 'slave' }).message,
+    /^saving a snapshot fails.*replica/,
+  );
+  assert.is(info({ aof_last_write_status: 'err' }).status, 'critical');
+});
+
+test('Nagios: one line, a text without what it takes for something else, values with thresholds', () => {
+  const results = [
+    line('postgres', 'critical', { message: 'a | b\n  c' }),
+    line('disk', 'ok', { value: 45, unit: '%', thresholds: { warning: 80, critical: 90 } }),
+    line('memory', 'warning', { value: 15, unit: '%', thresholds: { warning: 20, critical: 10 } }),
+    line('api', 'ok', { value: 12, unit: 'ms' }),
+  ];
+  assert.is(
+    drawNagios(results),
+    "CRITICAL - postgres: a / b c; memory: memory is warning|'disk'=45%;80;90 'memory'=15%;20:;10: 'api'=12ms",
+  );
+  assert.is(drawNagios([line('x', 'ok')]), 'OK - 1 check, nothing wrong');
+});
+
+test('the table breaks long sentences under their own column, in the order given', () => {
+  const message = 'one two three four five six seven eight nine ten eleven twelve thirteen fourteen';
+  const results = [line('api', 'ok'), line('postgres', 'critical', { message })];
+  const text = drawTable(results, { environment: 'staging', columns: 80, seconds: 0.8 });
+  const lines = text.split('\n');
+  for (const each of lines) assert.ok(each.length <= 80, each);
+  assert.match(lines[0]!, /^✓ ok {14}api {7}api is ok$/);
+  assert.match(lines[1]!, /^✗ critical {8}postgres {2}one two/);
+  assert.match(lines[2]!, /^ {28}\S/);
+  assert.match(text, /→ docs\/RUNBOOK\.md#postgres/);
+  assert.is(lines.at(-1), 'staging is CRITICAL: 1 critical, 1 ok, in 0.8 s');
+  assert.equal(wrap('a-word-that-is-much-longer-than-that b', 20), [
+    'a-word-that-is-much-longer-than-that',
+    'b',
+  ]);
+});
+
+test.run();

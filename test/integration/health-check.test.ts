@@ -1,0 +1,414 @@
+/*
+ * The health check where PostgreSQL and S3 are reached without Docker, as with a managed database; Nginx is not here.
+ * What needs the stack itself is broken in test/stack/health-check.test.ts.
+ */
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { quote } from 'zx/core';
+import { ROOT } from '../../scripts/lib/config.ts';
+import { stamp } from '../../scripts/lib/text.ts';
+import { fill, withDisk } from '../support/disk.ts';
+import { answers, hangs, passes, startFaultProxy } from '../support/fault-proxy.ts';
+import { processesOf } from '../support/faults.ts';
+import { reportOf, turned } from '../support/health.ts';
+import { plant, store } from '../support/old-backups.ts';
+import { freePort } from '../support/ports.ts';
+import { programsBut } from '../support/programs.ts';
+import { startOnTerminal } from '../support/terminal.ts';
+import { createWorld, startProgram, until } from '../support/world.ts';
+
+const world = await createWorld();
+const proxy = await startFaultProxy(world.s3.endpoint, () => {});
+const nobody = await freePort();
+const programs = programsBut(join(world.directory, 'programs'), world.env.PATH!, /^(docker|timedatectl)$/);
+Object.assign(world.env, { PATH: programs, S3_ENDPOINT: proxy.endpoint, HTTPS_PORT: String(nobody) });
+await world.sql('CREATE TABLE t AS SELECT i FROM generate_series(1, 100) AS i');
+const made = await world.run('backup', ['--json']);
+assert.is(made.code, 0, made.stderr);
+const { id } = JSON.parse(made.stdout).backup;
+
+const look = async (env: Record<string, string> = {}, ...args: string[]) =>
+  reportOf(await world.run('health-check', ['--json', ...args], env));
+const well = await look();
+
+/** Another PATH, on which one more program comes first. */
+function withProgram(name: string, script: string): Record<string, string> {
+  const directory = join(world.directory, `first-${stamp(new Date())}-${Math.random()}`);
+  mkdirSync(directory);
+  writeFileSync(join(directory, name), script);
+  chmodSync(join(directory, name), 0o755);
+  return { PATH: `${directory}:${programs}` };
+}
+
+test('without Docker and Nginx the report is complete, and says what is not configured', () => {
+  assert.equal(well.statuses, {
+    api: 'critical',
+    frontend: 'critical',
+    'backend-1': 'not configured',
+    'backend-2': 'not configured',
+    versions: 'not configured',
+    postgres: 'ok',
+    redis: 'not configured',
+    containers: 'not configured',
+    certificate: 'critical',
+    backup: 'ok',
+    'backup-s3': 'ok',
+    disk: 'ok',
+    memory: 'ok',
+    clock: 'ok',
+  });
+  assert.match(well.services.containers!.message, /no docker here, and POSTGRES_CONTAINER is empty/);
+  assert.match(well.services.backup!.message, /^the newest has the data of .* UTC, .* s ago, \d+ B$/);
+  assert.match(well.services.clock!.message, /agrees with that of S3/);
+});
+
+test('without docker where PostgreSQL is reached through it: that is no configuration', async () => {
+  const now = await look({ POSTGRES_CONTAINER: 'somewhere' });
+  const broken = ['backend-1', 'backend-2', 'postgres', 'containers'].map(name => [name, 'critical']);
+  assert.equal(turned(well, now), { ...Object.fromEntries(broken), versions: 'unknown' });
+  assert.match(now.services.containers!.message, /^there is no docker on PATH$/);
+});
+
+test('PostgreSQL: a wrong password, a database that is not there, a server that is gone', async () => {
+  const wrong = await look({ POSTGRES_PASSWORD: 'wrong' });
+  assert.equal(turned(well, wrong), { postgres: 'critical' });
+  assert.match(wrong.services.postgres!.message, /password authentication failed/);
+  const other = await look({ POSTGRES_DB: 'not-there' });
+  assert.equal(turned(well, other), { postgres: 'critical', backup: 'critical', 'backup-s3': 'critical' });
+  assert.match(other.services.postgres!.message, /database "not-there" does not exist/);
+  await world.pg.halt();
+  try {
+    const gone = await look();
+    assert.equal(turned(well, gone), { postgres: 'critical' });
+    assert.match(gone.services.postgres!.message, /Connection refused/);
+  } finally {
+    await world.pg.resume();
+  }
+});
+
+test('PostgreSQL hangs: its line says so, and nothing of the run is left', async () => {
+  const postmaster = Number(
+    readFileSync(join(world.pg.directory!, 'data/postmaster.pid'), 'utf8').split('\n')[0],
+  );
+  process.kill(postmaster, 'SIGSTOP');
+  try {
+    const now = await look();
+    assert.equal(turned(well, now), { postgres: 'critical' });
+    assert.match(now.services.postgres!.message, /no answer in 4 s$/);
+    await until('no process is left', () => processesOf(world).length === 0);
+  } finally {
+    process.kill(postmaster, 'SIGCONT');
+  }
+});
+
+test('PostgreSQL takes no writes: by a setting, and as a standby', async () => {
+  await world.sql('ALTER DATABASE app SET default_transaction_read_only = on');
+  try {
+    const now = await look();
+    assert.equal(turned(well, now), { postgres: 'critical' });
+    assert.match(now.services.postgres!.message, /default_transaction_read_only/);
+  } finally {
+    await world.sql('ALTER DATABASE app RESET ALL', 'postgres');
+  }
+  const signal = join(world.pg.directory!, 'data/standby.signal');
+  await world.pg.halt();
+  writeFileSync(signal, '');
+  const { uid, gid } = statSync(join(world.pg.directory!, 'data'));
+  chownSync(signal, uid, gid);
+  try {
+    await world.pg.resume();
+    const now = await look();
+    assert.equal(turned(well, now), { postgres: 'critical' });
+    assert.match(now.services.postgres!.message, /in recovery/);
+  } finally {
+    await world.pg.halt();
+    rmSync(signal, { force: true });
+    await world.pg.resume();
+  }
+  assert.equal(turned(well, await look()), {});
+});
+
+test('a database that a restore has kept is told, and after a week a warning', async () => {
+  const kept = (days: number) => `app_before_${stamp(new Date(Date.now() - days * 86_400_000))}`;
+  const [fresh, old] = [kept(6.9), kept(7.1)];
+  await world.sql(`CREATE DATABASE ${fresh}`, 'postgres');
+  const told = await look();
+  assert.equal(turned(well, told), {});
+  assert.match(told.services.postgres!.message, `a restore has kept ${fresh}`);
+  await world.sql(`CREATE DATABASE ${old}`, 'postgres');
+  const late = await look();
+  assert.equal(turned(well, late), { postgres: 'warning' });
+  assert.match(
+    late.services.postgres!.message,
+    new RegExp(`^${old} has been kept for 7 d .*restore.ts --finish`),
+  );
+  await world.sql('CREATE DATABASE app_before_elections', 'postgres');
+  const finish = await world.run('restore', ['--finish', '--yes']);
+  assert.is(finish.code, 0, finish.stderr);
+  assert.equal(turned(well, await look()), {}, 'another’s database is none of ours');
+});
+
+const HOUR = 1 / 24;
+
+/** A schedule on which a backup was due three hours ago, and one each day before. */
+function dueThreeHoursAgo(): Record<string, string> {
+  const due = new Date(Date.now() - 3 * 3_600_000);
+  return { SCHEDULE_BACKUP: `${due.getUTCMinutes()} ${due.getUTCHours()} * * *` };
+}
+
+let places = 0;
+
+/** A backup directory and a prefix in S3 with nothing but backups of these ages. */
+async function withBackups(...ages: number[]): Promise<Record<string, string>> {
+  const into = join(world.directory, `backups-${++places}`);
+  const env = { ...dueThreeHoursAgo(), BACKUP_DIR: into, S3_PREFIX: `ages-${places}` };
+  mkdirSync(into);
+  for (const days of ages) {
+    const manifest = await plant(world.env.BACKUP_DIR!, id, { days }, into);
+    await store(world, env, manifest);
+  }
+  return env;
+}
+
+test('the newest backup against the schedule, here and in S3: in time, one missed, two missed, none', async () => {
+  const cases: [ages: number[], status: string, message: RegExp][] = [
+    [[2 * HOUR, 26 * HOUR], 'ok', /^the newest has the data of .* 2 h .*ago, /],
+    [[4 * HOUR, 26 * HOUR], 'warning', /^one is missed: .* 4 h .*ago$/],
+    [[28 * HOUR], 'critical', /^backups are missed: .* 1 d 4 h ago$/],
+    [[], 'critical', /^there is no backup in /],
+  ];
+  for (const [ages, status, message] of cases) {
+    const now = await look(await withBackups(...ages));
+    const expected = status === 'ok' ? {} : { backup: status, 'backup-s3': status };
+    assert.equal(turned(well, now), expected, ages.join());
+    for (const name of ['backup', 'backup-s3']) assert.match(now.services[name]!.message, message);
+  }
+});
+
+test('each place is judged by itself, and what does not count is passed over', async () => {
+  const env = await withBackups(4 * HOUR);
+  await plant(world.env.BACKUP_DIR!, id, { days: 2 * HOUR }, env.BACKUP_DIR);
+  assert.equal(turned(well, await look(env)), { 'backup-s3': 'warning' });
+
+  const cut = await plant(world.env.BACKUP_DIR!, id, { days: HOUR }, env.BACKUP_DIR);
+  truncateSync(join(env.BACKUP_DIR!, cut.artifact.name), 10);
+  const safety = { days: 0.5 * HOUR, manifest: { safety: true } };
+  await plant(world.env.BACKUP_DIR!, id, safety, env.BACKUP_DIR);
+  const now = await look(env);
+  assert.equal(turned(well, now), { 'backup-s3': 'warning' });
+  assert.match(now.services.backup!.message, / 2 h .*ago/);
+});
+
+test('without a schedule here, the objective of the data lost at most is what counts', async () => {
+  const env = { ...(await withBackups(10 * HOUR)), SCHEDULE_BACKUP: 'off' };
+  assert.equal(turned(well, await look(env)), {});
+  const now = await look({ ...env, RPO_OBJECTIVE: '9h' });
+  assert.equal(turned(well, now), { backup: 'critical', 'backup-s3': 'critical' });
+});
+
+test('S3: not configured, refusing, ill, silent, gone; none of it passes for a backup', async () => {
+  const none = await look({ S3_BUCKET: '' });
+  assert.equal(turned(well, none), { 'backup-s3': 'not configured', clock: 'not configured' });
+  try {
+    proxy.fault = () => answers(403, 'AccessDenied');
+    const refused = await look();
+    assert.equal(turned(well, refused), { 'backup-s3': 'critical' });
+    assert.match(refused.services['backup-s3']!.message, /AccessDenied.*HTTP 403/);
+    proxy.fault = () => answers(503, 'ServiceUnavailable');
+    proxy.seen.length = 0;
+    const ill = await look();
+    assert.is(
+      proxy.seen.filter(({ method }) => method === 'GET').length,
+      2,
+      'tries twice, not for half a minute',
+    );
+    assert.equal(turned(well, ill), { 'backup-s3': 'critical' });
+    assert.match(ill.services['backup-s3']!.message, /HTTP 503/);
+    proxy.fault = () => hangs();
+    const silent = await look();
+    assert.equal(turned(well, silent), { 'backup-s3': 'critical', clock: 'unknown' });
+    assert.match(silent.services.clock!.message, /no answer in 4 s/);
+  } finally {
+    proxy.fault = () => undefined;
+  }
+  const gone = await look({ S3_ENDPOINT: `http://127.0.0.1:${nobody}` });
+  assert.equal(turned(well, gone), { 'backup-s3': 'critical', clock: 'unknown' });
+  assert.match(gone.services['backup-s3']!.message, /ECONNREFUSED/);
+});
+
+test('a clock that is off that of S3, either way, and one that says itself that it is not synchronised', async () => {
+  const shift = (seconds: number) => () =>
+    passes(headers => {
+      headers.date = new Date(Date.now() + seconds * 1000).toUTCString();
+    });
+  const cases: [seconds: number, status: string, message: RegExp][] = [
+    [60, 'warning', /^it is (59|60|1 min).* behind that of S3$/],
+    [-60, 'warning', /^it is (59|60|1 min).* ahead of that of S3$/],
+    [400, 'critical', /^it is 6 min .* behind that of S3$/],
+  ];
+  try {
+    for (const [seconds, status, message] of cases) {
+      proxy.fault = shift(seconds);
+      const now = await look();
+      assert.equal(turned(well, now), { clock: status });
+      assert.match(now.services.clock!.message, message);
+    }
+  } finally {
+    proxy.fault = () => undefined;
+  }
+  const says = (word: string) => withProgram('timedatectl', `#!/bin/sh\necho ${word}\n`);
+  const off = await look(says('no'));
+  assert.equal(turned(well, off), { clock: 'warning' });
+  assert.match(off.services.clock!.message, /not synchronised.*timedatectl/);
+  const on = await look({ ...says('yes'), S3_BUCKET: '' });
+  assert.equal(turned(well, on), { 'backup-s3': 'not configured' });
+});
+
+test('a disk fills up, runs out of inodes, or can’t be written', async () => {
+  const disk = join(world.directory, 'disk');
+  const size = 4 << 20;
+  await withDisk(disk, size, async () => {
+    const env = { LOG_DIR: disk };
+    assert.equal(turned(well, await look(env)), {});
+    const filler = fill(disk, size * 0.15);
+    const nearly = await look(env);
+    assert.equal(turned(well, nearly), { disk: 'warning' });
+    assert.match(nearly.services.disk!.message, new RegExp(`^${disk} is 8\\d % full, .* KiB free$`));
+    rmSync(filler);
+    fill(disk, size * 0.05);
+    assert.equal(turned(well, await look(env)), { disk: 'critical' });
+    rmSync(filler);
+    execFileSync('mount', ['-o', 'remount,nr_inodes=100', disk]);
+    for (let i = 0; i < 92; i++) writeFileSync(join(disk, `file-${i}`), '');
+    const inodes = await look(env);
+    assert.equal(turned(well, inodes), { disk: 'critical' });
+    assert.match(inodes.services.disk!.message, /9\d % of its inodes/);
+  });
+  await withDisk(disk, undefined, async () => {
+    const now = await look({ LOG_DIR: disk });
+    assert.equal(turned(well, now), { disk: 'critical' });
+    assert.match(now.services.disk!.message, /mounted read-only/);
+  });
+});
+
+test('memory gets short', async () => {
+  const meminfo = join(world.directory, 'meminfo');
+  const script = join(ROOT, 'scripts/health-check.ts');
+  for (const [available, status] of [
+    [2_500_000, 'ok'],
+    [1_900_000, 'warning'],
+    [900_000, 'critical'],
+  ] as const) {
+    writeFileSync(meminfo, `MemTotal:       10000000 kB\nMemAvailable:   ${available} kB\n`);
+    const command = `mount --bind ${quote(meminfo)} /proc/meminfo; exec ${quote(script)} --json`;
+    const { ended } = startProgram('unshare', ['--mount', 'bash', '-c', command], world.env);
+    const now = reportOf(await ended);
+    assert.equal(turned(well, now), status === 'ok' ? {} : { memory: status });
+    assert.match(now.services.memory!.message, /^\d+ % available: .* [GM]iB of 9\.54 GiB$/);
+  }
+});
+
+test('Docker hangs, and does not even end when told to: the report is complete all the same', async () => {
+  const broken = {
+    'backend-1': 'critical',
+    'backend-2': 'critical',
+    versions: 'unknown',
+    containers: 'critical',
+  };
+  const hanging = withProgram('docker', '#!/bin/sh\nexec sleep 600\n');
+  const now = await look({ ...hanging, POSTGRES_CONTAINER: 'postgres', REDIS_PASSWORD: 'secret' });
+  assert.equal(turned(well, now), { ...broken, postgres: 'critical', redis: 'critical' });
+  for (const name of ['postgres', 'redis', 'containers'])
+    assert.match(now.services[name]!.message, /no answer in 4 s$/, name);
+  await until('no process is left', () => processesOf(world).length === 0);
+
+  const stubborn = withProgram('docker', "#!/bin/bash\ntrap '' TERM\nfor i in {1..30}; do sleep 1; done\n");
+  const then = await look(stubborn);
+  assert.equal(turned(well, then), broken);
+  assert.match(then.services.containers!.message, /no answer in 4 s$/);
+});
+
+test('whoever takes connections and never answers is not waited for', async () => {
+  const server = createServer(() => {});
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const { port } = server.address() as { port: number };
+    const now = await look({ HTTPS_PORT: String(port) });
+    assert.equal(turned(well, now), {});
+    for (const name of ['api', 'frontend', 'certificate'])
+      assert.match(now.services[name]!.message, /no answer in 4 s/, name);
+  } finally {
+    server.close();
+    server.unref();
+  }
+});
+
+test('--only, with names of lines and of what several share; an unknown one lists what there is', async () => {
+  assert.equal(Object.keys((await look({}, '--only', 'memory, postgres')).statuses), ['postgres', 'memory']);
+  assert.equal(Object.keys((await look({}, '--only', 'backend')).statuses), ['backend-1', 'backend-2']);
+  const wrong = await world.run('health-check', ['--only', 'postgres,nope']);
+  assert.is(wrong.code, 3);
+  assert.match(wrong.stderr, /no check "nope"\n {2}→ use api, frontend, backend-1, .*clock\.$/m);
+  const both = await world.run('health-check', ['--only', 'postgres', '--notify']);
+  assert.is(both.code, 3);
+});
+
+test('Nagios and programs get an answer in their form, whatever happens', async () => {
+  const args = ['--only', 'postgres,disk,memory,api'];
+  const line = await world.run('health-check', ['--nagios', ...args]);
+  assert.is(line.code, 2);
+  assert.match(
+    line.stdout,
+    /^CRITICAL - api: 127\.0\.0\.1:\d+ does not answer: [^|\n]*\|'postgres'=\d+%;80;95 'disk'=\d+%;80;90 'memory'=\d+%;20:;10:\n$/,
+  );
+  const fine = await world.run('health-check', ['--nagios', '--only', 'postgres']);
+  assert.is(fine.code, 0);
+  assert.match(fine.stdout, /^OK - 1 check, nothing wrong\|'postgres'=/);
+  const bad = { PGPORT: 'many', S3_PREFIX: '/' };
+  const nagios = await world.run('health-check', ['--nagios'], bad);
+  assert.is(nagios.code, 3);
+  assert.match(
+    nagios.stdout,
+    /^UNKNOWN - the configuration of production has 2 bad value\(s\): .*PGPORT[^\n]*\n$/,
+  );
+  const json = await world.run('health-check', ['--json'], bad);
+  assert.is(json.code, 3);
+  const { overall_status, services, error } = JSON.parse(json.stdout);
+  assert.equal([overall_status, services, error.exitCode], ['unknown', {}, 3]);
+});
+
+test('on a terminal: colours, and --watch until Ctrl+C; without one, --watch says so', async () => {
+  const piped = await world.run('health-check', ['--only', 'memory']);
+  assert.match(piped.stdout, /^✓ ok .*memory/);
+  assert.not.ok(piped.stdout.includes('\x1b'));
+  const none = await world.run('health-check', ['--watch']);
+  assert.is(none.code, 3);
+  assert.match(none.stderr, /--watch draws on a terminal, and there is none/);
+
+  const terminal = startOnTerminal(world, 'health-check', ['--only', 'memory,api', '--watch']);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
+  await terminal.shows(/\x1b\[31m✗ critical/);
+  await terminal.shows(/CRITICAL[\s\S]*CRITICAL/); // drawn twice
+  terminal.type('\x03');
+  assert.is(await terminal.ended, 130);
+  assert.not.match(terminal.shown(), /error:/);
+});
+
+test('the servers stop', async () => {
+  await Promise.all([proxy.stop(), world.stop()]);
+});
+
+test.run();

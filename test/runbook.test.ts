@@ -1,0 +1,93 @@
+/* docs/RUNBOOK.md is pasted from at 3 am: what it names has to exist. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { checksOf } from '../scripts/health-check.ts';
+import { loadConfig, ROOT } from '../scripts/lib/config.ts';
+
+const text = readFileSync(join(ROOT, 'docs/RUNBOOK.md'), 'utf8');
+const code = [...text.matchAll(/```bash\n([\s\S]*?)```/g)].map(([, block]) => block!).join('\n');
+const compose = readFileSync(join(ROOT, 'docker-compose.production.yml'), 'utf8');
+const containers = [...compose.matchAll(/container_name: \$\{APP_NAME:-neurmatic\}-(\S+)/g)].map(
+  ([, rest]) => `neurmatic-${rest}`,
+);
+const services = containers.map(name => name.replace(/^neurmatic-|-production$/g, ''));
+
+/** The text under a heading, to the next one of its kind. */
+function section(title: string): string | undefined {
+  return text
+    .split(/^#{2,3} /m)
+    .find(part => part.startsWith(`${title}\n`))
+    ?.slice(title.length);
+}
+
+test('every line of the health check has its page, in four parts with commands', () => {
+  const checks = checksOf(loadConfig('production', {}));
+  assert.ok(checks.length > 10);
+  for (const { name, page = name } of checks) {
+    const found = section(page);
+    assert.ok(found, `${page} has no page`);
+    const parts = ['Meaning', 'Impact', 'Diagnosis', 'Mitigation'].map(part =>
+      found!.indexOf(`**${part}.**`),
+    );
+    assert.ok(parts[0]! >= 0, page);
+    assert.equal(
+      parts,
+      parts.toSorted((a, b) => a - b),
+      page,
+    );
+    assert.match(found!.slice(parts[2]), /```bash\n/, page);
+  }
+});
+
+test('every script in it exists, and takes the flags it is given', () => {
+  const helps = new Map<string, string>();
+  const lines = [
+    ...code.split('\n'),
+    ...[...text.matchAll(/`(\.\/scripts\/[^`]+)`/g)].map(([, line]) => line!),
+  ];
+  const calls = lines.flatMap(line => [...line.matchAll(/\.\/(scripts\/[\w-]+\.ts)([^|&;]*)/g)]);
+  assert.ok(calls.length > 10);
+  for (const [call, script, args] of calls) {
+    assert.ok(existsSync(join(ROOT, script!)), call);
+    if (!helps.has(script!))
+      helps.set(script!, spawnSync(join(ROOT, script!), ['--help'], { encoding: 'utf8' }).stdout);
+    for (const [flag] of args!.matchAll(/--[\w-]+/g))
+      assert.match(helps.get(script!)!, new RegExp(`^  ${flag}\\b`, 'm'), call);
+  }
+  const only = [...code.matchAll(/--only (\S+)/g)].flatMap(([, names]) => names!.split(','));
+  const names = checksOf(loadConfig('production', {})).flatMap(({ name, page }) => [name, page]);
+  assert.equal(
+    only.filter(name => !names.includes(name)),
+    [],
+  );
+});
+
+test('every container, service and file in it exists', () => {
+  assert.ok(services.includes('backend-3'));
+  for (const [name] of text.matchAll(/neurmatic-[\w-]+-production/g))
+    assert.ok(containers.includes(name), name);
+  const ups = [...code.matchAll(/docker compose -f (\S+) --env-file \.env\.production up (.*)$/gm)];
+  assert.is(ups.length, code.match(/docker compose/g)!.length);
+  for (const [line, file, words] of ups) {
+    assert.ok(existsSync(join(ROOT, file!)), line);
+    for (const word of words!.split(' '))
+      assert.ok(['-d', '--wait', '--no-deps', '--no-recreate', ...services].includes(word), line);
+  }
+  for (const [path] of text.matchAll(/(?<![\w/.-])(?:nginx|test|docs)\/[\w./-]+\.\w+/g))
+    assert.ok(existsSync(join(ROOT, path)), path);
+});
+
+test('every link in it leads somewhere', () => {
+  const anchors = (markdown: string) =>
+    [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, title]) => title!.toLowerCase().replaceAll(' ', '-'));
+  for (const [link, path, anchor] of text.matchAll(/\]\(([^)#]*)(?:#([^)]*))?\)/g)) {
+    const target = path ? join(ROOT, dirname('docs/RUNBOOK.md'), path) : join(ROOT, 'docs/RUNBOOK.md');
+    assert.ok(existsSync(target), link);
+    if (anchor) assert.ok(anchors(readFileSync(target, 'utf8')).includes(anchor), link);
+  }
+});
+
+test.run();

@@ -1,0 +1,376 @@
+/*
+ * A whole stack is broken in one way after another, and the report turns in exactly the lines that are about it.
+ * The script runs from the stack's own checkout, as on a server.
+ */
+import { appendFileSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Report, reportOf, turned } from '../support/health.ts';
+import { startReceiver } from '../support/receiver.ts';
+import { type Ended, startProgram, until } from '../support/world.ts';
+import { reload, upstreamIs } from './lib/puppet.ts';
+import { ROOT, startStack } from './lib/stack.ts';
+
+const stack = await startStack();
+symlinkSync(join(ROOT, 'node_modules'), join(stack.directory, 'node_modules'));
+const authority = join(stack.directory, 'authority.pem');
+writeFileSync(authority, stack.ca);
+// The file's quotes are Compose's; a shell's are not needed here.
+const env = {
+  ...(stack.engine.env as Record<string, string>),
+  ...stack.variables,
+  NODE_EXTRA_CA_CERTS: authority,
+};
+
+function script(name: string, args: string[] = [], extra: Record<string, string> = {}): Promise<Ended> {
+  return startProgram(join(stack.directory, `scripts/${name}.ts`), args, { ...env, ...extra }).ended;
+}
+
+const look = async (extra: Record<string, string> = {}, ...args: string[]) =>
+  reportOf(await script('health-check', ['--json', ...args], extra));
+
+/** Looks until exactly these lines have turned: Nginx and the instances take seconds to see what is gone. */
+async function untilTurned(
+  expected: Record<string, string>,
+  extra: Record<string, string> = {},
+): Promise<Report> {
+  const seen = new Set<string>();
+  let now = well;
+  await until(
+    'the lines turn',
+    async () => {
+      now = await look(extra);
+      const actual = JSON.stringify(turned(well, now));
+      seen.add(actual);
+      return isDeepStrictEqual(JSON.parse(actual), expected);
+    },
+    60,
+  ).catch(error => {
+    throw new Error(
+      `${(error as Error).message}: not ${JSON.stringify(expected)}, but ${[...seen].join(', ')}`,
+    );
+  });
+  return now;
+}
+
+/** Breaks something, and whatever comes of it, mends it and sees that all is well again. */
+async function withFault(
+  breakIt: () => Promise<unknown> | unknown,
+  mendIt: () => Promise<unknown> | unknown,
+  body: () => Promise<void>,
+): Promise<void> {
+  try {
+    await breakIt();
+    await body();
+  } finally {
+    await mendIt();
+    await untilTurned({});
+  }
+}
+
+/** Stops a service as an operator does, and starts it again as the runbook does. */
+const whileStopped = (service: string, body: () => Promise<void>) =>
+  withFault(
+    () => stack.docker('stop', stack.container(service)),
+    () => stack.compose('up', '--detach', '--no-recreate', '--wait', service),
+    body,
+  );
+
+const sql = async (text: string) => {
+  const psql = ['psql', '-qAt', '-U', stack.variables.POSTGRES_USER!, '-d', stack.variables.POSTGRES_DB!];
+  const { code, stdout, stderr } = await stack.exec('postgres', ...psql, '-c', text);
+  assert.is(code, 0, stderr);
+  return stdout.trim();
+};
+
+const backup = await script('backup');
+assert.is(backup.code, 0, backup.stderr);
+const well: Report = await look();
+
+test('all is well: every line of the stack, in a second or so', async () => {
+  const { disk: _, memory: __, clock: ___, ...rest } = well.statuses; // this machine's
+  assert.equal(rest, {
+    api: 'ok',
+    frontend: 'ok',
+    'backend-1': 'ok',
+    'backend-2': 'ok',
+    versions: 'ok',
+    postgres: 'ok',
+    redis: 'ok',
+    containers: 'ok',
+    certificate: 'ok',
+    backup: 'ok',
+    'backup-s3': 'not configured',
+  });
+  assert.match(well.services['backend-1']!.message, /^ready, version 1\.0\.0$/);
+  assert.match(well.services.versions!.message, /^2 of 2 run 1\.0\.0$/);
+  assert.match(
+    well.services.postgres!.message,
+    /^accepts writes; \d+ of 200 connections used; PostgreSQL 15/,
+  );
+  assert.match(well.services.redis!.message, /^primary; .* of 2\.00 GiB used; Redis 7/);
+  assert.match(well.services.containers!.message, /^6 containers, all running and healthy$/);
+  assert.match(well.services.certificate!.message, /^valid for 89 d .* more; issued by/);
+  assert.ok(well.services.certificate!.value! >= 98);
+});
+
+test('a backend is stopped: it, and the containers; the API goes on', () =>
+  whileStopped('backend-2', async () => {
+    const now = await untilTurned({ 'backend-2': 'critical', containers: 'critical' });
+    assert.match(now.services['backend-2']!.message, /^its container is exited \(0\)$/);
+    assert.match(now.services['backend-2']!.hint!, /up -d --no-recreate backend-2$/);
+    assert.match(now.services.versions!.message, /^1 of 2 run/);
+  }));
+
+test('PostgreSQL hangs: it, all that needs it, and the report is there in its time', () =>
+  withFault(
+    () => stack.docker('pause', stack.container('postgres')),
+    () => stack.docker('unpause', stack.container('postgres')),
+    async () => {
+      const now = await untilTurned({
+        api: 'critical',
+        'backend-1': 'critical',
+        'backend-2': 'critical',
+        postgres: 'critical',
+        containers: 'critical',
+      });
+      assert.match(now.services['backend-1']!.message, /^not ready: .*database.* \(503\)$/);
+      assert.match(now.services.containers!.message, /^postgres is paused/);
+    },
+  ));
+
+test('Redis is stopped: it, and all that needs it', () =>
+  whileStopped('redis', async () => {
+    const now = await untilTurned({
+      api: 'critical',
+      'backend-1': 'critical',
+      'backend-2': 'critical',
+      redis: 'critical',
+      containers: 'critical',
+    });
+    assert.match(now.services.redis!.message, /is not running/);
+  }));
+
+test('another password for Redis than the one it has, and none', async () => {
+  const now = await untilTurned({ redis: 'critical' }, { REDIS_PASSWORD: 'another-one' });
+  assert.match(now.services.redis!.message, /REDIS_PASSWORD is not its password/);
+  await untilTurned({ redis: 'not configured' }, { REDIS_PASSWORD: '' });
+});
+
+test('Nginx is stopped: all that goes through it', () =>
+  whileStopped('nginx', async () => {
+    const now = await untilTurned({
+      api: 'critical',
+      frontend: 'critical',
+      certificate: 'critical',
+      containers: 'critical',
+    });
+    assert.match(now.services.api!.message, /does not answer: .*ECONNREFUSED/);
+  }));
+
+test('the frontend is stopped', () =>
+  whileStopped('frontend', async () => {
+    const now = await untilTurned({ frontend: 'critical', containers: 'critical' });
+    assert.match(now.services.frontend!.message, /answers 50\d|no answer/);
+  }));
+
+test('maintenance mode is a warning that says so', () => {
+  const on = join(stack.directory, 'nginx/maintenance/on');
+  return withFault(
+    () => writeFileSync(on, ''),
+    () => rmSync(on),
+    async () => {
+      const now = await untilTurned({ api: 'warning', frontend: 'warning' });
+      assert.match(now.services.api!.message, /^maintenance mode: .*nginx\/maintenance\/on/);
+    },
+  );
+});
+
+const DAY = 86_400_000;
+
+/** Puts a self-signed certificate in the place of the one in the volume, and makes it a trusted one. */
+async function issue(
+  fromDays: number,
+  toDays: number,
+  names = [stack.domain, `www.${stack.domain}`, `api.${stack.domain}`],
+): Promise<void> {
+  const at = (days: number) => {
+    const text = new Date(Date.now() + days * DAY).toISOString();
+    return text.slice(0, 19).replace(/[-:T]/g, '') + 'Z';
+  };
+  const directory = '/etc/nginx/certificates';
+  const make = [
+    ...['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
+    ...['-not_before', at(fromDays), '-not_after', at(toDays), '-subj', `/O=A test/CN=${names[0]}`],
+    ...['-addext', `subjectAltName=${names.map(name => `DNS:${name}`).join()}`],
+    ...['-keyout', `${directory}/privkey.pem`, '-out', `${directory}/fullchain.pem`],
+  ];
+  const made = await stack.exec('nginx', ...make);
+  assert.is(made.code, 0, made.stderr);
+  const { stdout } = await stack.exec('nginx', 'cat', `${directory}/fullchain.pem`);
+  writeFileSync(authority, stdout);
+}
+
+test('certificates: near the end of their life, over it, not yet begun, for other names', async () => {
+  const cases: [fromDays: number, toDays: number, status: string, message: RegExp][] = [
+    [-60, 30, 'ok', /^valid for (29 d .*|30 d) more; issued by A test$/],
+    [-70, 20, 'warning', /^valid for 19 d .* more, 22 % of its life$/],
+    [-5, 1, 'warning', /^valid for 23 h .* more, 16 % of its life$/], // one of six days, on its last
+    [-85, 5, 'critical', /^valid for 4 d .* more, 5 % of its life$/],
+    [-90, -1, 'critical', /^it expired 1 d .*ago$/],
+    [1, 90, 'critical', /^it is not valid before /],
+  ];
+  for (const [fromDays, toDays, status, message] of cases) {
+    await issue(fromDays, toDays);
+    await reload(stack);
+    const now = await untilTurned(status === 'ok' ? {} : { certificate: status });
+    assert.match(now.services.certificate!.message, message);
+  }
+  await issue(-1, 89, [stack.domain, `www.${stack.domain}`]);
+  await reload(stack);
+  const now = await untilTurned({ api: 'critical', certificate: 'critical' });
+  assert.match(now.services.certificate!.message, /^it is not for api\./);
+  assert.match(now.services.api!.message, /^the certificate is not for api\./);
+});
+
+test('certificates: one that is self-signed, and one that Nginx has not loaded', async () => {
+  await issue(-1, 89);
+  await reload(stack);
+  await untilTurned({});
+  const untrusted = await untilTurned({ certificate: 'warning' }, { NODE_EXTRA_CA_CERTS: '' });
+  assert.match(untrusted.services.certificate!.message, /^it is self-signed/);
+  const shown = readFileSync(authority, 'utf8');
+  await issue(-1, 89);
+  appendFileSync(authority, shown);
+  const now = await untilTurned({ certificate: 'warning' });
+  assert.match(now.services.certificate!.message, /^Nginx shows another than fullchain\.pem.*reload it$/);
+  await reload(stack);
+  await untilTurned({});
+});
+
+test('an instance that crashes over and over, and one with another version that gets requests', () => {
+  const file = join(stack.directory, `.env.${stack.environment}`);
+  const settings = readFileSync(file, 'utf8');
+  const list = readFileSync(join(stack.directory, 'nginx/upstreams/backend.conf'), 'utf8');
+  const up = ['--profile', 'scale', 'up', '--detach', '--no-deps', '--no-recreate'];
+  const third = stack.container('backend-3');
+  return withFault(
+    async () => {
+      writeFileSync(file, `${settings}APP_VARIANT=no-such\n`);
+      await stack.compose(...up, 'backend-3');
+    },
+    async () => {
+      writeFileSync(file, settings);
+      await stack.docker('rm', '--force', third);
+      await upstreamIs(stack, 'backend', list);
+    },
+    async () => {
+      const restarts = ['inspect', '--format', '{{.RestartCount}}', third];
+      await until('it has crashed twice', async () => Number(await stack.docker(...restarts)) > 1, 60);
+      const crashing = await untilTurned({ containers: 'warning' });
+      const said = /backend-3 (is restarting \(1\) after|has restarted) \d+ (restarts|times)/;
+      assert.match(crashing.services.containers!.message, said);
+
+      writeFileSync(file, `${settings}APP_VERSION=9.9.9\n`);
+      await stack.docker('rm', '--force', third);
+      await stack.compose(...up, '--wait', 'backend-3');
+      await untilTurned({}); // one that gets no requests is nobody's trouble
+      const line = list.split('\n')[0]!.replaceAll('backend-1', 'backend-3');
+      await upstreamIs(stack, 'backend', `${list}${line}\n`);
+      const differing = await untilTurned({ 'backend-3': 'ok', versions: 'warning' });
+      assert.match(differing.services.versions!.message, /backend-1 runs 1\.0\.0, .*backend-3 runs 9\.9\.9$/);
+
+      await stack.docker('rm', '--force', third);
+      const gone = await untilTurned({ 'backend-3': 'critical', containers: 'critical' });
+      assert.match(gone.services.containers!.message, /^backend-3 has no container$/);
+    },
+  );
+});
+
+/** Opens connections until there are so many, as one client that keeps them. */
+async function connectionsAre(wanted: number): Promise<void> {
+  const count = async () =>
+    Number(await sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"));
+  const client = `
+    const { Client } = require('pg');
+    const connectionString = process.env.DATABASE_URL;
+    for (let i = 0; i < ${wanted - (await count())}; i++)
+      new Client({ connectionString, application_name: 'hog' }).on('error', () => {}).connect();
+    setTimeout(() => {}, 600_000);`;
+  await stack.docker('exec', '--detach', stack.container('backend-1'), 'node', '-e', client);
+  await until(`${wanted} connections`, async () => (await count()) >= wanted, 60);
+}
+
+test('connections of PostgreSQL used up, bit by bit', () =>
+  withFault(
+    () => connectionsAre(165),
+    async () => {
+      await sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hog'");
+      await stack.docker('restart', stack.container('backend-1')); // and what was started in it
+    },
+    async () => {
+      const many = await untilTurned({ postgres: 'warning' });
+      assert.match(many.services.postgres!.message, /^1[67]\d of 200 connections are used$/);
+      await connectionsAre(192);
+      const most = await untilTurned({ postgres: 'critical' });
+      assert.ok(most.services.postgres!.value! >= 95);
+    },
+  ));
+
+test('a change of state is told once, by one of two runs at a time, and so is recovery', async () => {
+  const receiver = await startReceiver();
+  const texts = () => receiver.received.map(({ body }): string => JSON.parse(body).text);
+  const notify = async (extra: Record<string, string> = {}) =>
+    script('health-check', ['--json', '--notify'], { SLACK_WEBHOOK_URL: receiver.url, ...extra });
+  const broken = { REDIS_PASSWORD: 'another-one' };
+  try {
+    assert.is((await notify()).code, 0);
+    assert.equal(texts(), [], 'a first run is told only if something is wrong');
+    const both = await Promise.all([notify(broken), notify(broken)]);
+    assert.equal(
+      both.map(({ code }) => code),
+      [2, 2],
+    );
+    assert.is((await notify(broken)).code, 2);
+    assert.is(texts().length, 1, texts().join('\n'));
+    assert.match(
+      texts()[0]!,
+      /health is CRITICAL since .* UTC:\ncritical redis: .* → docs\/RUNBOOK\.md#redis$/,
+    );
+
+    await whileStopped('frontend', async () => {
+      await untilTurned({ frontend: 'critical', redis: 'critical', containers: 'critical' }, broken);
+      assert.is((await notify(broken)).code, 2);
+      assert.is((await notify(broken)).code, 2);
+      assert.is(texts().length, 2, 'more has broken');
+      assert.match(
+        texts()[1]!,
+        /before critical:\ncritical frontend: .*\ncritical redis: .*\ncritical containers:/,
+      );
+    });
+
+    assert.is((await notify()).code, 0);
+    assert.is((await notify()).code, 0);
+    assert.is(texts().length, 3);
+    assert.match(
+      texts()[2]!,
+      /has recovered: it was critical \(frontend, redis, containers\) for .*, since .* UTC$/,
+    );
+    for (const text of texts()) assert.not.match(text, /another-one/);
+  } finally {
+    await receiver.stop();
+  }
+});
+
+test('no password and no secret is in any output', async () => {
+  const secrets = ['POSTGRES_PASSWORD', 'REDIS_PASSWORD', 'JWT_SECRET'].map(name => stack.variables[name]!);
+  for (const args of [['--verbose'], ['--json'], ['--nagios']]) {
+    const { code, stdout, stderr } = await script('health-check', args);
+    assert.is(code, well.code, stderr);
+    for (const secret of secrets) assert.not.ok((stdout + stderr).includes(secret), args.join());
+  }
+});
+
+test.run();
