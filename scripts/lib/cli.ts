@@ -45,8 +45,8 @@ export interface Command<O extends Options> {
   exitCodes: [code: number, meaning: string][];
   /** How many arguments without `--` there may be. Default: none. */
   positionals?: number;
-  /** Whether runs go into the history; `--dry-run` never does. */
-  changesState?: boolean;
+  /** Whether runs go into the history, or those with these arguments; `--dry-run` never does. */
+  changesState?: boolean | ((positionals: string[]) => boolean);
   run: (invocation: Invocation<O & typeof COMMON>) => Promise<Result>;
 }
 
@@ -79,10 +79,13 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
   const json = process.argv.includes('--json');
   let config: Config | undefined;
   let outcome: Result & { error?: string };
-  let dryRun = false;
+  let recorded = false;
   try {
     const { options, positionals } = parse(definition);
-    dryRun = (options as Record<string, unknown>)['dry-run'] === true;
+    const { changesState = false } = definition;
+    recorded =
+      (options as Record<string, unknown>)['dry-run'] !== true &&
+      (typeof changesState === 'boolean' ? changesState : changesState(positionals));
     if (options.help) {
       process.stdout.write(help(script, definition));
       process.exit(Exit.done);
@@ -97,7 +100,7 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
     outcome = report(interrupt.aborted ? interrupt.reason : thrown);
   }
   const exitCode = outcome.exitCode ?? Exit.done;
-  if (config && definition.changesState && !dryRun) {
+  if (config && recorded) {
     const seconds = Math.round((performance.now() - started) / 100) / 10;
     const { environment, stateDir } = config;
     record(stateDir, {
