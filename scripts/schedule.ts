@@ -34,7 +34,7 @@ const schedule = command({
     [Exit.done, 'done; status: alive, and nothing overdue'],
     [Exit.failed, 'failed; status: not so, and why'],
     [Exit.usage, 'wrong flags or configuration, or a crontab whose markers are broken'],
-    [Exit.locked, 'this environment’s scheduler runs already'],
+    [Exit.locked, 'this environment’s scheduler is at work already'],
     [Exit.sigterm, 'run: ended by SIGTERM, as it should be'],
   ],
   positionals: 1,

@@ -4,11 +4,12 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from './config.ts';
 import { block, withoutBlock } from './crontab.ts';
-import { OperationalError } from './errors.ts';
+import { Exit, OperationalError } from './errors.ts';
 import { PARTIAL, publish, writeWhole } from './files.ts';
 import { withLock } from './lock.ts';
 import { log } from './log.ts';
 import { jobsOf } from './schedule.ts';
+import { judge, readState } from './schedule-state.ts';
 import { CommandError, hasProgram, run } from './shell.ts';
 
 /* Crontabs are of any encoding: as latin1 each byte is a character, and goes back as it came. */
@@ -28,13 +29,25 @@ export function ownBlock(config: Config, above = ''): string {
 
 /** Puts the environment's lines at the end of this user's crontab, in the place of those that are there. */
 export function installBlock(config: Config): Promise<boolean> {
+  refuseTwice(config);
   mkdirSync(config.logDir, { recursive: true, mode: 0o700 }); // a line whose log can't be opened does not run
-  // The same schedule in the foreground would do everything twice.
-  return withLock(config.stateDir, `${config.environment}.schedule`, 'schedule.ts install', () =>
-    change(config, others => {
-      const above = others === '' || others.endsWith('\n') ? others : `${others}\n`;
-      return above + bytesOf(ownBlock(config, textOf(above)));
-    }),
+  return change(config, others => {
+    const above = others === '' || others.endsWith('\n') ? others : `${others}\n`;
+    return above + bytesOf(ownBlock(config, textOf(above)));
+  });
+}
+
+/** @throws when a scheduler that is alive does the same jobs, the backup service's most likely */
+function refuseTwice(config: Config): void {
+  const state = readState(config);
+  if (!judge(state, new Date()).json.alive) return;
+  const twice = jobsOf(config).jobs.filter(({ name }) => name in state!.jobs);
+  if (twice.length === 0) return;
+  const off = twice.map(({ name }) => `SCHEDULE_${name.toUpperCase().replace('-', '_')}=off`).join(' ');
+  throw new OperationalError(
+    `schedule.ts run does this already: ${twice.map(({ name }) => name).join(', ')}`,
+    `stop it (docker compose … stop backup), or install what it leaves: ${off} schedule.ts install.`,
+    Exit.locked,
   );
 }
 

@@ -80,6 +80,10 @@ test('at two o’clock it backs up, says when it comes next, and ends cleanly', 
     assert.match(second.stderr, /another run holds .*production\.schedule\.lock: schedule\.ts run, by /);
     const install = await world.run('schedule', ['install']);
     assert.is(install.code, 75, install.stderr);
+    assert.match(
+      install.stderr,
+      /schedule\.ts run does this already: backup\n.*SCHEDULE_BACKUP=off schedule\.ts install/,
+    );
   });
   assert.is(code, 143, stderr);
   assert.match(stderr, /backup +0 2 \* \* \* +2027-03-01 02:00/);
