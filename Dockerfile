@@ -15,4 +15,4 @@ COPY --from=dependencies /app/node_modules node_modules
 COPY package.json ./
 COPY scripts scripts
 USER node
-CMD ["./scripts/backup.ts"]
+CMD ["./scripts/schedule.ts", "run"]

@@ -4,7 +4,7 @@ import { createBackup, planBackup } from './lib/backup.ts';
 import { localBackups, newestFirst } from './lib/catalog.ts';
 import { command, execute } from './lib/cli.ts';
 import type { Config } from './lib/config.ts';
-import { Exit, messageOf, OperationalError, usageError } from './lib/errors.ts';
+import { Exit, exitCodeOf, messageOf, usageError } from './lib/errors.ts';
 import { withLock } from './lib/lock.ts';
 import { log, logTo } from './lib/log.ts';
 import type { Format } from './lib/manifest.ts';
@@ -61,11 +61,7 @@ const backup = command({
         await tell(config, result.exitCode ?? Exit.done, result.text);
         return result;
       } catch (error) {
-        await tell(
-          config,
-          error instanceof OperationalError ? error.exitCode : Exit.failed,
-          `backup FAILED: ${messageOf(error)}`,
-        );
+        await tell(config, exitCodeOf(error), `backup FAILED: ${messageOf(error)}`);
         throw error;
       }
     });
@@ -108,7 +104,7 @@ export async function backUp(config: Config, wanted: { format: Format; label?: s
 }
 
 async function tell(config: Config, exitCode: number, text: string): Promise<void> {
-  await Promise.all([notify(config, text), ping(config, exitCode)]);
+  await Promise.all([notify(config, text, exitCode), ping(config, exitCode)]);
 }
 
 /** What a run would do, after looking whether it could. */

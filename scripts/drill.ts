@@ -6,7 +6,7 @@ import type { Config } from './lib/config.ts';
 import { besideName, drop } from './lib/database.ts';
 import { type DrillReport, draw, keepReport, missed } from './lib/drill.ts';
 import { embeddedDrill } from './lib/embedded-drill.ts';
-import { Exit, messageOf } from './lib/errors.ts';
+import { Exit, exitCodeOf, messageOf } from './lib/errors.ts';
 import { privateDirectory } from './lib/files.ts';
 import { loadInto } from './lib/load.ts';
 import { withLock } from './lib/lock.ts';
@@ -51,10 +51,10 @@ const drill = command({
         const path = await keepReport(config, report);
         log.done(`kept as ${path}`);
         const result = conclude(report);
-        await notify(config, `drill of ${report.backup}: ${result.text.split('\n').at(-1)}`);
+        await notify(config, `drill of ${report.backup}: ${result.text.split('\n').at(-1)}`, result.exitCode);
         return result;
       } catch (error) {
-        await notify(config, `drill FAILED: ${messageOf(error)}`);
+        await notify(config, `drill FAILED: ${messageOf(error)}`, exitCodeOf(error));
         throw error;
       }
     });

@@ -2,7 +2,7 @@
 import { command, confirm, execute, type Result, refuseUnanswerable } from './lib/cli.ts';
 import type { Config } from './lib/config.ts';
 import { besideName, drop } from './lib/database.ts';
-import { Exit, messageOf } from './lib/errors.ts';
+import { Exit, exitCodeOf, messageOf } from './lib/errors.ts';
 import { privateDirectory } from './lib/files.ts';
 import { finish, undo } from './lib/kept.ts';
 import { loadInto } from './lib/load.ts';
@@ -73,10 +73,10 @@ const restore = command({
       if (choice === 'finish') return finish(config, options);
       try {
         const result = await restoreFrom(config, choice);
-        if (!choice.dryRun) await notify(config, result.text!);
+        if (!choice.dryRun) await notify(config, result.text!, result.exitCode ?? Exit.done);
         return result;
       } catch (error) {
-        await notify(config, `restore of ${wanted} FAILED: ${messageOf(error)}`);
+        await notify(config, `restore of ${wanted} FAILED: ${messageOf(error)}`, exitCodeOf(error));
         throw error;
       }
     });

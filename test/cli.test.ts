@@ -9,6 +9,13 @@ import { ROOT } from '../scripts/lib/config.ts';
 const scripts = globSync('scripts/*.ts', { cwd: ROOT }).map(path => join(ROOT, path));
 assert.ok(scripts.length >= 6, 'the scripts are found');
 
+/** What a script can't do without. */
+const ARGUMENTS: Record<string, string[]> = {
+  'restore.ts': ['latest'],
+  'schedule.ts': ['next'],
+  'verify-backup.ts': ['latest'],
+};
+
 /** Runs a program as cron does: from /, with next to nothing in its environment. */
 function asCron(program: string, args: string[], env: Record<string, string> = {}) {
   const options = { cwd: '/', env: { PATH: '/usr/bin:/bin', ...env }, encoding: 'utf8' } as const;
@@ -19,7 +26,7 @@ function asCron(program: string, args: string[], env: Record<string, string> = {
 for (const script of scripts) {
   const name = basename(script);
   const usage = name === 'health-check.ts' ? 3 : 2; // unknown, as Nagios has it
-  const arguments_ = name === 'restore.ts' || name === 'verify-backup.ts' ? ['latest'] : [];
+  const arguments_ = ARGUMENTS[name] ?? [];
 
   test(`${name} --help: what, usage, options, examples, exit codes`, () => {
     const { status, stdout, stderr } = asCron(script, ['--help']);

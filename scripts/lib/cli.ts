@@ -51,10 +51,10 @@ export interface Command<O extends Options> {
   exitCodes: [code: number, meaning: string][];
   /** How many arguments without `--` there may be. Default: none. */
   positionals?: number;
-  /** Whether runs go into the history; `--dry-run` never does. */
-  changesState?: boolean;
   /** What a script with exit codes and an output of its own makes of the error that ended it. */
   failed?: (error: Failure) => Result;
+  /** Whether runs go into the history, or those with these arguments; `--dry-run` never does. */
+  changesState?: boolean | ((positionals: string[]) => boolean);
   run: (invocation: Invocation<O & typeof COMMON>) => Promise<Result>;
 }
 
@@ -87,10 +87,13 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
   const json = process.argv.includes('--json');
   let config: Config | undefined;
   let outcome: Result & { error?: string };
-  let dryRun = false;
+  let recorded = false;
   try {
     const { options, positionals } = parse(definition);
-    dryRun = (options as Record<string, unknown>)['dry-run'] === true;
+    const { changesState = false } = definition;
+    recorded =
+      (options as Record<string, unknown>)['dry-run'] !== true &&
+      (typeof changesState === 'boolean' ? changesState : changesState(positionals));
     if (options.help) {
       process.stdout.write(help(script, definition));
       process.exit(Exit.done);
@@ -107,7 +110,7 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
     outcome = { exitCode: error.exitCode, json: { error }, ...own, error: error.message };
   }
   const exitCode = outcome.exitCode ?? Exit.done;
-  if (config && definition.changesState && !dryRun) {
+  if (config && recorded) {
     const seconds = Math.round((performance.now() - started) / 100) / 10;
     const { environment, stateDir } = config;
     record(stateDir, {

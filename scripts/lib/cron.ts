@@ -15,6 +15,18 @@ export function cronTimes(expression: string, after: Date): CronExpression {
   return parser().parse(expression, { tz: 'UTC', currentDate: after });
 }
 
+/** @returns the last time of an expression, in UTC, that is not after `instant` */
+export function lastTime(expression: string, instant: Date): Date {
+  return cronTimes(expression, new Date(instant.getTime() + 1))
+    .prev()
+    .toDate();
+}
+
+/** @returns the first time of an expression, in UTC, after `instant` */
+export function nextTime(expression: string, instant: Date): Date {
+  return cronTimes(expression, instant).next().toDate();
+}
+
 /** @returns what is wrong with an expression, or undefined */
 export function cronProblem(expression: string): string | undefined {
   if (!FIVE_FIELDS.test(expression)) return 'it has another form';
@@ -24,4 +36,29 @@ export function cronProblem(expression: string): string | undefined {
   } catch (error) {
     return messageOf(error);
   }
+}
+
+/** Every value that a field stands for; Sunday is 0. */
+export interface CronFields {
+  minutes: number[];
+  hours: number[];
+  daysOfMonth: number[];
+  months: number[];
+  daysOfWeek: number[];
+  /** Both kinds of day are restricted: cron then takes either. */
+  eitherDay: boolean;
+}
+
+/** @returns an expression's fields written out */
+export function cronFields(expression: string): CronFields {
+  const { minute, hour, dayOfMonth, month, dayOfWeek } = cronTimes(expression, new Date()).fields;
+  const weekdays = new Set(dayOfWeek.values.map(day => Number(day) % 7));
+  return {
+    minutes: [...minute.values],
+    hours: [...hour.values],
+    daysOfMonth: dayOfMonth.values.map(Number),
+    months: [...month.values],
+    daysOfWeek: [...weekdays].sort(),
+    eitherDay: !dayOfMonth.isWildcard && !dayOfWeek.isWildcard,
+  };
 }

@@ -73,6 +73,12 @@ export function operational(error: unknown): unknown {
   return new OperationalError(messageOf(error), hint, Exit.failed, { cause: error });
 }
 
+/** @returns what a script leaves with when this ends it */
+export function exitCodeOf(error: unknown): ExitCode {
+  const thrown = operational(error);
+  return thrown instanceof OperationalError ? thrown.exitCode : Exit.failed;
+}
+
 /** @returns the message of anything that can be thrown */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0 && !error.message) {

@@ -25,7 +25,7 @@ export async function publish(path: string): Promise<void> {
 }
 
 /** Writes a small file whole or not at all, unless told otherwise readable by its owner only. */
-export async function writeWhole(path: string, text: string, mode = 0o600): Promise<void> {
+export async function writeWhole(path: string, text: string | Buffer, mode = 0o600): Promise<void> {
   const handle = await open(path + PARTIAL, 'w', mode);
   try {
     await handle.chmod(mode); // whatever the umask, and whatever a killed run left

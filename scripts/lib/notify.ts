@@ -1,46 +1,91 @@
+import { basename } from 'node:path';
 import type { Config } from './config.ts';
 import { messageOf } from './errors.ts';
 import { log, redact } from './log.ts';
+import { deliver, type Message, Refused } from './outbox.ts';
+import { utc } from './text.ts';
 
 const TIMEOUT_SECONDS = 10;
 
-/** Tells people. A message that can't be sent is a warning, never a failure of what it is about. */
-export async function notify(config: Config, text: string): Promise<void> {
-  if (!config.slackWebhook) return;
-  const body = JSON.stringify({ text: `[${config.app} ${config.environment}] ${redact(text)}` });
-  await send('Slack', config.slackWebhook, {
-    method: 'POST',
-    body,
-    headers: { 'content-type': 'application/json' },
+/** Where messages go: how one reads there. */
+const CHANNELS = {
+  slack: {
+    name: 'Slack',
+    variable: 'SLACK_WEBHOOK_URL',
+    address: (config: Config) => config.slackWebhook,
+    body: ({ app, environment, time, text }: Message, late: boolean) => ({
+      text: `[${app} ${environment}] ${late ? `(${utc(time)}, sent late) ` : ''}${text}`,
+    }),
+  },
+  webhook: {
+    name: 'the webhook',
+    variable: 'WEBHOOK_URL',
+    address: (config: Config) => config.webhook,
+    body: (message: Message) => message,
+  },
+};
+
+/**
+ * Tells people. A message that can't be sent is a warning, never a failure of what it is about; it is kept, and sent
+ * before the next one.
+ * @param exitCode of the run that it is about
+ */
+export async function notify(config: Config, text: string, exitCode?: number): Promise<void> {
+  const { app, environment } = config;
+  const message: Message = {
+    app,
+    environment,
+    time: new Date().toISOString(),
+    script: basename(process.argv[1] ?? ''),
+    exitCode,
+    text: redact(text),
+  };
+  const sending = Object.entries(CHANNELS).map(async ([channel, { name, address, body }]) => {
+    const url = address(config);
+    if (!url) return;
+    const send = (each: Message, late: boolean) => post(url, body(each, late));
+    await deliver(config, { id: channel, name, send }, message);
   });
+  await Promise.all(sending);
 }
 
 /**
- * Tells the dead man's switch that a run starts or has ended.
+ * Tells the dead man's switch that a run starts or has ended. Never kept: a late one would say what is not so.
  * @param state `start`, or the exit code; as https://healthchecks.io/docs/http_api/ takes them
  */
 export async function ping(config: Config, state: 'start' | number): Promise<void> {
   if (!config.pingUrl) return;
-  await send('the dead-man’s-switch', `${config.pingUrl.replace(/\/$/, '')}/${state}`, { method: 'POST' });
+  try {
+    await post(`${config.pingUrl.replace(/\/$/, '')}/${state}`);
+  } catch (error) {
+    log.warn(`could not notify the dead-man’s-switch: ${messageOf(error)}`);
+  }
 }
 
 /** Says once which notifications are not configured. */
 export function sayWhoIsTold(config: Config): void {
   const missing = [
-    ...(config.slackWebhook ? [] : ['SLACK_WEBHOOK_URL']),
-    ...(config.pingUrl ? [] : ['BACKUP_PING_URL']),
-  ];
+    ...Object.values(CHANNELS).map(({ variable, address }) => (address(config) ? '' : variable)),
+    config.pingUrl ? '' : 'BACKUP_PING_URL',
+  ].filter(Boolean);
   if (missing.length > 0) log.info(`notifications not configured: ${missing.join(', ')}`);
 }
 
-async function send(to: string, url: string, init: RequestInit): Promise<void> {
+async function post(url: string, body?: object): Promise<void> {
+  let status: number;
   try {
     // Not bound to the interrupt: an interrupted run is just what somebody should hear of.
-    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(TIMEOUT_SECONDS * 1000) });
+    const response = await fetch(url, {
+      method: 'POST',
+      ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+      signal: AbortSignal.timeout(TIMEOUT_SECONDS * 1000),
+    });
     await response.body?.cancel();
-    if (!response.ok) throw new Error(`it answered ${response.status}`);
+    if (response.ok) return;
+    status = response.status;
   } catch (error) {
-    const cause = (error as Error).cause;
-    log.warn(`could not notify ${to}: ${messageOf(cause ?? error)}`);
+    throw (error as Error).cause ?? error;
   }
+  const answer = `it answered ${status}`;
+  throw [400, 413, 422].includes(status) ? new Refused(answer) : new Error(answer);
 }

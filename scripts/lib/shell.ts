@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { constants } from 'node:os';
 import { quote, which, $ as zx } from 'zx/core';
 import { hintFor, OperationalError } from './errors.ts';
 import { interrupt } from './interrupt.ts';
@@ -192,10 +193,10 @@ export async function start(
 
 export interface Service {
   pid: number;
-  /** Resolves when it has ended, for whatever reason. */
-  ended: Promise<void>;
-  /** Sends a signal to its process group and waits until it has ended; after 10 s, SIGKILL. */
-  stop: (signal?: NodeJS.Signals) => Promise<void>;
+  /** Resolves with its exit status when it has ended, for whatever reason; by a signal: 128 and its number. */
+  ended: Promise<number>;
+  /** Sends a signal to its process group and waits until it has ended; after `seconds`, 10 unless told, SIGKILL. */
+  stop: (signal?: NodeJS.Signals, seconds?: number) => Promise<void>;
 }
 
 /** Starts a program that goes on until it is stopped, or until this process dies. Its output goes to `log`. */
@@ -206,7 +207,10 @@ export function startService(
   const promise = $({ env: { ...process.env, ...env }, stdio: ['ignore', log, log, 'pipe'] })`${argv}`;
   const child = promise.child!;
   child.once('exit', () => (child.stdio[3] as Socket).destroy());
-  const ended = (async () => void (await promise))();
+  const ended = (async () => {
+    const { exitCode, signal } = await promise;
+    return exitCode ?? 128 + (signal ? constants.signals[signal] : 0);
+  })();
   const signalGroup = (signal: NodeJS.Signals) => {
     try {
       process.kill(-child.pid!, signal);
@@ -215,9 +219,9 @@ export function startService(
   return {
     pid: child.pid!,
     ended,
-    stop: async (signal = 'SIGTERM') => {
+    stop: async (signal = 'SIGTERM', seconds = 10) => {
       signalGroup(signal);
-      const timer = setTimeout(() => signalGroup('SIGKILL'), 10_000);
+      const timer = setTimeout(() => signalGroup('SIGKILL'), seconds * 1000);
       await ended;
       clearTimeout(timer);
     },

@@ -18,19 +18,19 @@ export interface ThrowawayS3 {
 /** The only key pair that the embedded server knows. */
 const KEY = 'S3RVER';
 
-/** Starts an S3 server in this process, on the loopback interface, for drills and tests. */
-export async function startThrowawayS3(bucket = 'drill'): Promise<ThrowawayS3> {
+/** Starts an S3 server in this process, on the loopback interface unless told, for drills and tests. */
+export async function startThrowawayS3(bucket = 'drill', address = '127.0.0.1'): Promise<ThrowawayS3> {
   const { default: S3rver } = await import('s3rver');
   const directory = mkdtempSync(join(tmpdir(), `throwaway-s3-${randomBytes(2).toString('hex')}-`));
   const server = new S3rver({
-    address: '127.0.0.1',
+    address,
     port: 0,
     directory,
     silent: true,
     configureBuckets: [{ name: bucket, configs: [] }],
   });
   const { port } = await server.run();
-  const endpoint = `http://127.0.0.1:${port}`;
+  const endpoint = `http://${address}:${port}`;
   return {
     endpoint,
     port,

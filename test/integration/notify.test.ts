@@ -142,7 +142,7 @@ test('not configured is said', async () => {
     fresh({ SLACK_WEBHOOK_URL: '', BACKUP_PING_URL: '' }),
   );
   assert.is(done.code, 0, done.stderr);
-  assert.match(done.stderr, /notifications not configured: SLACK_WEBHOOK_URL, BACKUP_PING_URL/);
+  assert.match(done.stderr, /notifications not configured: SLACK_WEBHOOK_URL, WEBHOOK_URL, BACKUP_PING_URL/);
 });
 
 test('a dry run tells nobody', async () => {

@@ -1,6 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { chown } from 'node:fs/promises';
-import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { attempt } from '../engine/process.ts';
@@ -163,25 +160,6 @@ test('backends stop within their grace, and none is told to by a signal that it 
   const code = await stack.docker('inspect', '--format', '{{.State.ExitCode}}', stack.container('backend-1'));
   assert.is(code, '0');
   await stack.docker('start', stack.container('backend-1'));
-});
-
-test('one backup by the backup service lies in backups/ of the server, verified', async () => {
-  for (const name of ['backups', 'logs', 'state']) await chown(join(stack.directory, name), 1000, 1000);
-  await stack.compose('build', '--quiet', 'backup');
-  const output = await stack.compose(
-    'run',
-    '--rm',
-    '--no-deps',
-    'backup',
-    './scripts/backup.ts',
-    '--no-upload',
-    '--json',
-  );
-  const { id } = JSON.parse(output).backup;
-  const files = readdirSync(join(stack.directory, 'backups'));
-  assert.ok(files.includes(`${id}.sql.gz`), files.join());
-  assert.match(readFileSync(join(stack.directory, 'backups', `${id}.json`), 'utf8'), 'articles');
-  await stack.docker('image', 'rm', '--force', `${stack.app}-production-backup`);
 });
 
 test('the application works through all of it', async () => {

@@ -17,8 +17,8 @@ export async function liveState(world: World): Promise<string> {
 export function assertNoSecrets(ended: Ended, env: Record<string, string>, secrets: string[]): void {
   const texts = [ended.stdout, ended.stderr];
   for (const directory of [env.LOG_DIR!, env.STATE_DIR!]) {
-    for (const name of globSync('*', { cwd: directory }))
-      texts.push(readFileSync(join(directory, name), 'utf8'));
+    for (const entry of globSync('**', { cwd: directory, withFileTypes: true }))
+      if (entry.isFile()) texts.push(readFileSync(join(entry.parentPath, entry.name), 'utf8'));
   }
   assert.ok(texts.length > 2, 'there is a log or a history to look into');
   for (const secret of secrets) {

@@ -1,0 +1,191 @@
+/* A receiver that is down, slow or answers nonsense: nothing that is told is lost, and nothing is told twice. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Receiver, startReceiver } from '../support/receiver.ts';
+import { startProgram, until } from '../support/world.ts';
+
+const TELL = join(import.meta.dirname, '../support/tell.ts');
+const PASSWORD = 'a-password-nobody-may-see';
+
+interface Setting {
+  slack: Receiver;
+  webhook: Receiver;
+  state: string;
+  /** Tells, in a process of its own, what each text says. */
+  start: (...texts: string[]) => ReturnType<typeof startProgram>;
+  /** The same, to its end; gives what it said. */
+  tell: (...texts: string[]) => Promise<string>;
+  kept: (channel: string) => string[];
+}
+
+async function setting(body: (setting: Setting) => Promise<void>): Promise<void> {
+  const state = mkdtempSync(join(tmpdir(), 'outbox-'));
+  const [slack, webhook] = await Promise.all([startReceiver(), startReceiver()]);
+  const env = {
+    PATH: process.env.PATH!,
+    STATE_DIR: state,
+    SLACK_WEBHOOK_URL: `${slack.url}/SECRET`,
+    WEBHOOK_URL: `${webhook.url}/SECRET`,
+    POSTGRES_PASSWORD: PASSWORD,
+  };
+  const start: Setting['start'] = (...texts) => startProgram(process.execPath, [TELL, ...texts], env);
+  try {
+    await body({
+      slack,
+      webhook,
+      state,
+      start,
+      tell: async (...texts) => {
+        const { code, stderr } = await start(...texts).ended;
+        assert.is(code, 0, stderr);
+        return stderr;
+      },
+      kept: channel =>
+        readdirSync(join(state, 'outbox'))
+          .filter(name => name.startsWith(`production.${channel}.`) && name.endsWith('.json'))
+          .sort(),
+    });
+  } finally {
+    await Promise.all([slack.stop(), webhook.stop()]);
+    rmSync(state, { recursive: true });
+  }
+}
+
+const bodies = ({ received }: Receiver) => received.map(({ body }) => JSON.parse(body));
+const texts = (receiver: Receiver): string[] => bodies(receiver).map(({ text }) => text);
+const LATE = String.raw`\(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, sent late\) `;
+
+test('all is well: Slack gets a line, the webhook the facts, and nothing is kept', () =>
+  setting(async ({ slack, webhook, tell, kept }) => {
+    assert.is(await tell('one'), '');
+    assert.equal(texts(slack), ['[neurmatic production] one']);
+    const [{ time, ...rest }] = bodies(webhook);
+    assert.equal(rest, {
+      app: 'neurmatic',
+      environment: 'production',
+      script: 'tell.ts',
+      exitCode: 1,
+      text: 'one',
+    });
+    assert.ok(Math.abs(Date.now() - Date.parse(time)) < 60_000);
+    assert.equal([...kept('slack'), ...kept('webhook')], []);
+  }));
+
+for (const answer of [500, 404, 'hangs up', 'never'] as const) {
+  test(`a receiver that answers ${answer}: kept, and sent before the next, in order, once`, () =>
+    setting(async ({ slack, webhook, state, tell, kept }) => {
+      slack.answer = answer;
+      const said = await tell(`the first, with ${PASSWORD}`);
+      assert.match(said, /^warning: could not notify Slack: .*; kept, and sent with the next$/m);
+      await tell('the second');
+      assert.is(kept('slack').length, 2);
+      assert.equal(
+        texts(slack).filter(text => text.endsWith('the second')),
+        [],
+        'after the first failure nothing more is tried',
+      );
+      for (const name of kept('slack')) {
+        const path = join(state, 'outbox', name);
+        assert.is(statSync(path).mode & 0o777, 0o600);
+        assert.not.match(readFileSync(path, 'utf8'), new RegExp(`${PASSWORD}|SECRET|http`));
+      }
+      assert.is(statSync(join(state, 'outbox')).mode & 0o777, 0o700);
+      assert.equal(
+        texts(webhook),
+        ['the first, with ***', 'the second'],
+        'the other channel works meanwhile',
+      );
+      assert.equal(kept('webhook'), []);
+
+      slack.answer = 200;
+      slack.received.length = 0;
+      assert.match(await tell('the third'), /Slack got 2 messages that had been kept/);
+      const [first, second, third, ...rest] = texts(slack);
+      assert.match(first!, new RegExp(`^\\[neurmatic production\\] ${LATE}the first, with \\*\\*\\*$`));
+      assert.match(second!, new RegExp(`^\\[neurmatic production\\] ${LATE}the second$`));
+      assert.is(third, '[neurmatic production] the third');
+      assert.equal(rest, []);
+      assert.equal(kept('slack'), []);
+      assert.is(webhook.received.length, 3);
+    }));
+}
+
+test('killed while the receiver is silent: the next run sends it', () =>
+  setting(async ({ slack, webhook, start, tell, kept }) => {
+    slack.answer = 'never';
+    const run = start('of the killed');
+    await until('it is being sent', () => slack.received.length === 1 && webhook.received.length === 1);
+    run.child.kill('SIGKILL');
+    await run.ended;
+    assert.is(kept('slack').length, 1);
+    slack.answer = 200;
+    slack.received.length = 0;
+    await tell('next');
+    assert.match(texts(slack)[0]!, /sent late\) of the killed$/);
+    assert.match(texts(slack)[1]!, /\] next$/);
+    assert.equal(kept('slack'), []);
+  }));
+
+test('many at once, with messages kept: each arrives, none twice', () =>
+  setting(async ({ slack, webhook, tell, kept }) => {
+    slack.answer = webhook.answer = 500;
+    await tell('kept 1', 'kept 2', 'kept 3');
+    slack.answer = webhook.answer = 200;
+    slack.received.length = webhook.received.length = 0;
+    await Promise.all(Array.from({ length: 5 }, (_, i) => tell(`new ${i}`)));
+    const expected = ['kept 1', 'kept 2', 'kept 3', 'new 0', 'new 1', 'new 2', 'new 3', 'new 4'];
+    for (const receiver of [slack, webhook]) {
+      const arrived = texts(receiver).map(text => text.replace(/^\[.*?\] (\(.*?\) )?/, ''));
+      assert.equal([...arrived].sort(), expected);
+      assert.equal(arrived.slice(0, 3), expected.slice(0, 3), 'those that were kept come first');
+    }
+    assert.equal([...kept('slack'), ...kept('webhook')], []);
+  }));
+
+test('a message that the receiver refuses as such holds up no other', () =>
+  setting(async ({ slack, tell, kept }) => {
+    slack.answer = 400;
+    assert.match(
+      await tell('nonsense'),
+      /Slack refuses a message, which is dropped: it answered 400: nonsense/,
+    );
+    assert.equal(kept('slack'), []);
+  }));
+
+test('a hundred are kept; the oldest goes, and it is said', () =>
+  setting(async ({ slack, webhook, tell, kept }) => {
+    slack.answer = 500;
+    const said = await tell(...Array.from({ length: 102 }, (_, i) => `message ${i}`));
+    assert.match(said, /more than 100 messages for Slack are kept: the oldest 1 dropped/);
+    assert.is(kept('slack').length, 100);
+    assert.is(webhook.received.length, 102);
+    slack.answer = 200;
+    slack.received.length = 0;
+    await tell('last');
+    assert.match(texts(slack)[0]!, /message 2$/);
+    assert.is(texts(slack).length, 101);
+  }));
+
+test('nowhere to keep it: it is sent all the same', () =>
+  setting(async ({ slack, state, tell }) => {
+    writeFileSync(join(state, 'outbox'), '');
+    assert.is(await tell('the disk is full'), '');
+    slack.answer = 500;
+    assert.match(await tell('again'), /could not notify Slack: it answered 500; nor keep it: /);
+    assert.is(slack.received.length, 2);
+  }));
+
+test('what a damaged disk left there holds up no other', () =>
+  setting(async ({ slack, state, tell, kept }) => {
+    mkdirSync(join(state, 'outbox'));
+    writeFileSync(join(state, 'outbox/production.slack.2020-01-01.json'), '{"te');
+    writeFileSync(join(state, 'outbox/production.slack.2020-01-02.json.partial'), '{"te');
+    assert.match(await tell('one'), /is no message, and is dropped/);
+    assert.equal(texts(slack), ['[neurmatic production] one']);
+    assert.equal(kept('slack'), []);
+  }));
+
+test.run();

@@ -1,0 +1,236 @@
+/* `schedule.ts run` as a process, with real backups, around the moments at which things go wrong. */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { fill, withDisk } from '../support/disk.ts';
+import { gateAt, lockIsFree, processesOf, strayFiles, untilNoProcess } from '../support/faults.ts';
+import { startReceiver } from '../support/receiver.ts';
+import { createWorld, history, type Started, until } from '../support/world.ts';
+
+const world = await createWorld();
+await world.sql('CREATE TABLE t AS SELECT generate_series(1, 1000) AS i');
+const webhook = await startReceiver();
+
+let tests = 0;
+
+/** One test's directories and clock. The clock goes on by itself from where it is set. */
+function fresh(time: string) {
+  const own = join(world.directory, `test-${++tests}`);
+  const clock = join(world.directory, `clock-${tests}`);
+  const set = (to: string) => writeFileSync(clock, String(Date.parse(to) - Date.now()));
+  set(time);
+  Object.assign(world.env, {
+    BACKUP_DIR: join(own, 'backups'),
+    LOG_DIR: join(own, 'logs'),
+    STATE_DIR: join(own, 'state'),
+    NODE_OPTIONS: `--import=${join(import.meta.dirname, '../support/clock-file.ts')}`,
+    CLOCK_FILE: clock,
+    S3_BUCKET: '',
+    SCHEDULE_BACKUP: '0 2 * * *',
+    SCHEDULE_HEALTH_CHECK: 'off',
+    SCHEDULE_DRILL: 'off',
+    WEBHOOK_URL: webhook.url,
+  });
+  webhook.received.length = 0;
+  return {
+    set,
+    state: () => JSON.parse(readFileSync(join(own, 'state/production.schedule.json'), 'utf8')),
+    backups: () => readdirSync(join(own, 'backups')).filter(name => name.endsWith('.json')).length,
+  };
+}
+
+const told = () => webhook.received.map(({ body }) => JSON.parse(body));
+
+/** Runs the scheduler while `body` goes on; gives how it ended. */
+async function running(
+  env: Record<string, string>,
+  body: (scheduler: Started) => Promise<void>,
+  signal: NodeJS.Signals = 'SIGTERM',
+) {
+  const scheduler = world.start('schedule', ['run'], env);
+  try {
+    await scheduler.shows(/the schedule of production runs/);
+    await body(scheduler);
+    scheduler.child.kill(signal);
+    return await scheduler.ended;
+  } finally {
+    scheduler.child.kill('SIGKILL');
+    await untilNoProcess(world);
+  }
+}
+
+const duringDump = () => gateAt(world, { program: 'gzip', args: '^-5' });
+
+test('at two o’clock it backs up, says when it comes next, and ends cleanly', async () => {
+  const { backups, state } = fresh('2027-03-01T01:59:57Z');
+  const { code, stderr } = await running({}, async scheduler => {
+    await scheduler.shows(/backup: starts$/m);
+    await scheduler.shows(/backup: ended with 0 after .*; next 2027-03-02 02:00:00 UTC/);
+    const status = await world.run('schedule', ['status']);
+    assert.is(status.code, 0, status.stdout);
+    assert.match(
+      status.stdout,
+      /^backup +2027-03-01 02:00:0\d UTC +exit status 0, after .* 2027-03-02 02:00:00 UTC$/m,
+    );
+    assert.match(status.stdout, /alive, .* ago; nothing is overdue/);
+
+    const second = await world.run('schedule', ['run']);
+    assert.is(second.code, 75, second.stderr);
+    assert.match(second.stderr, /another run holds .*production\.schedule\.lock: schedule\.ts run, by /);
+    const install = await world.run('schedule', ['install']);
+    assert.is(install.code, 75, install.stderr);
+    assert.match(
+      install.stderr,
+      /schedule\.ts run does this already: backup\n.*SCHEDULE_BACKUP=off schedule\.ts install/,
+    );
+  });
+  assert.is(code, 143, stderr);
+  assert.match(stderr, /backup +0 2 \* \* \* +2027-03-01 02:00/);
+  assert.is(backups(), 1);
+  assert.is(state().jobs.backup.exitCode, 0);
+  assert.equal(
+    told().map(({ script }) => script),
+    ['backup.ts'],
+    'a script that tells is not told of as well',
+  );
+  assert.equal(
+    history(world).map(({ script, exitCode }) => [script, exitCode]),
+    [
+      ['backup.ts', 0],
+      ['schedule.ts', 75],
+      ['schedule.ts', 75],
+      ['schedule.ts', 143],
+    ],
+  );
+});
+
+test('SIGTERM during a backup: it cleans up, is no failure, and is made up for at the next start', async () => {
+  const { backups } = fresh('2027-03-01T01:59:58Z');
+  const gate = duringDump();
+  const first = await running(gate.env, () => gate.reached());
+  assert.is(first.code, 143, first.stderr);
+  assert.match(first.stderr, /backup: is ended, and made up for at the next start/);
+  assert.match(first.stderr, /error: interrupted by SIGTERM/, 'the backup’s own last words');
+  assert.equal(strayFiles(world), []);
+  assert.ok(lockIsFree(world));
+  assert.equal(
+    told().map(({ script }) => script),
+    ['backup.ts'],
+  );
+  await running({}, scheduler => scheduler.shows(/backup: ended with 0/));
+  assert.is(backups(), 1);
+});
+
+test('kill -9 during a backup: what it started ends, and the next start makes up for it, once', async () => {
+  const { backups } = fresh('2027-03-01T01:59:58Z');
+  const gate = duringDump();
+  await running(gate.env, () => gate.reached(), 'SIGKILL');
+  assert.is(backups(), 0);
+  const second = await running({}, scheduler => scheduler.shows(/backup: ended with 0/));
+  assert.match(second.stderr, /backup: starts, to make up|backup: starts$/m);
+  const third = await running({}, scheduler => scheduler.shows(/made up|runs\n.*\n.*2027-03-02/));
+  assert.not.match(third.stderr, /backup: starts/);
+  assert.is(backups(), 1);
+});
+
+test('kill -9 a moment before it is due, and a start hours later: made up for, once', async () => {
+  const { set, backups } = fresh('2027-03-01T01:50:00Z');
+  await running(
+    {},
+    () =>
+      until('its state is kept', () =>
+        readdirSync(world.env.STATE_DIR!).includes('production.schedule.json'),
+      ),
+    'SIGKILL',
+  );
+  const down = await world.run('schedule', ['status']);
+  assert.is(down.code, 0, 'within two minutes it could still be alive');
+  set('2027-03-01T07:00:00Z');
+  const late = await world.run('schedule', ['status']);
+  assert.is(late.code, 1);
+  assert.match(late.stdout, /the scheduler last looked at the clock at 2027-03-01 01:5\d/);
+  assert.match(late.stdout, /backup is overdue since 2027-03-01 02:00:00 UTC/);
+  const { stderr } = await running({}, scheduler => scheduler.shows(/backup: ended with 0/));
+  assert.match(stderr, /backup: starts, to make up for 2027-03-01 02:00:00 UTC/);
+  assert.is(backups(), 1);
+});
+
+test('still going when it is due again: refused and told; killed: told; the next one runs', async () => {
+  const { set, backups } = fresh('2027-03-01T01:59:58Z');
+  const gate = duringDump();
+  const { code, stderr } = await running({ ...gate.env, SCHEDULE_BACKUP: '0 * * * *' }, async scheduler => {
+    await gate.reached();
+    set('2027-03-01T03:00:00Z');
+    await until('the refusal is told', () => told().length === 1, 90);
+    assert.match(
+      told()[0]!.text,
+      /^backup was due 2027-03-01 03:00:00 UTC, but the run of 2027-03-01 01:59|02:00/,
+    );
+    assert.is(told()[0]!.script, 'schedule.ts');
+    assert.is((await world.run('schedule', ['status'])).code, 1);
+
+    const script = processesOf(world).filter(({ cmdline }) => /\/node \S+\/backup\.ts /.test(cmdline));
+    assert.is(script.length, 1, JSON.stringify(script));
+    process.kill(script[0]!.pid, 'SIGKILL');
+    await until('the failure is told', () => told().length === 2);
+    assert.is(told()[1]!.text, 'backup FAILED: it was ended by signal 9');
+    assert.is(told()[1]!.exitCode, 137);
+    gate.open();
+
+    set('2027-03-01T04:00:00Z');
+    await until('the next one is done', () => /backup: ended with 0/.test(scheduler.stderr()), 90);
+    assert.is((await world.run('schedule', ['status'])).code, 0);
+  });
+  assert.is(code, 143, stderr);
+  assert.is(backups(), 1);
+});
+
+test('a failing job ends nothing; with a wrong configuration the scheduler does not start', async () => {
+  fresh('2027-03-01T01:59:58Z');
+  await running({ PGPORT: '1' }, async scheduler => {
+    await scheduler.shows(/backup: ended with 1/);
+    assert.is(scheduler.child.exitCode, null);
+  });
+  const wrong = await world.run('schedule', ['run'], {
+    SCHEDULE_BACKUP: '0 25 * * *',
+    SCHEDULE_DRILL: '@daily',
+  });
+  assert.is(wrong.code, 2);
+  assert.match(wrong.stderr, /SCHEDULE_BACKUP: five fields of cron \(UTC\).*25.*0-23/);
+  assert.match(wrong.stderr, /SCHEDULE_DRILL: .*another form/);
+});
+
+test('a full disk below its state is said, and the backup is made', async () => {
+  const { backups } = fresh('2027-03-01T01:59:50Z');
+  const disk = join(world.directory, 'disk');
+  await withDisk(disk, 256 * 1024, async () => {
+    fill(disk);
+    const { code, stderr } = await running({ STATE_DIR: disk }, scheduler =>
+      scheduler.shows(/backup: ended with 0/),
+    );
+    assert.is(code, 143, stderr);
+    assert.match(stderr, /warning: the schedule's state can't be written: .*ENOSPC/);
+  });
+  assert.is(backups(), 1);
+  assert.match(told()[0]!.text, /^backup neurmatic_production_/, 'told, though nothing can be kept');
+});
+
+test('next: in UTC, and by the wall', async () => {
+  fresh('2027-03-28T00:30:00Z');
+  const { code, stdout } = await world.run('schedule', ['next'], {
+    TZ: 'Europe/Paris',
+    SCHEDULE_DRILL: '0 4 1 4 *',
+  });
+  assert.is(code, 0);
+  assert.match(stdout, /^job +schedule \(UTC\) +next \(UTC\) +next \(Europe\/Paris\) +in$/m);
+  assert.match(stdout, /^backup +0 2 \* \* \* +2027-03-28 02:00 +2027-03-28 04:00 +1 h 30 min|1 h 29 min$/m);
+  assert.match(stdout, /^drill +0 4 1 4 \* +2027-04-01 04:00 +2027-04-01 06:00 +4 d 3 h$/m);
+  assert.match(stdout, /^health-check +off$/m);
+});
+
+test('the servers stop', async () => {
+  await Promise.all([webhook.stop(), world.stop()]);
+});
+
+test.run();
