@@ -175,15 +175,16 @@ test('all else is refused, logged, and starts nothing', () =>
       'rsync --server . .',
       'git-upload-pack x',
     ];
-    for (const said of commands) {
+    const refuse = async (said: string) => {
       const { code, stdout, stderr } = await server.run([said]);
       assert.is(code, 2, `${JSON.stringify(said)} was not refused: ${stdout}${stderr}`);
       assert.is(stdout, '');
       assert.match(stderr, /this key may not run .*\n {2}→ it may say:\n {6}deploy /);
       assert.not.match(stderr, /this is a bug|uid=/);
-      const shown = JSON.stringify(said).replaceAll('\n', '\\n');
+      const shown = JSON.stringify(said);
       assert.ok(logged(server).includes(`this key may not run ${shown}, asked from 127.0.0.1`), shown);
-    }
+    };
+    while (commands.length > 0) await Promise.all(commands.splice(0, 6).map(refuse));
     assert.equal(runsOf(server), []);
     assert.equal(ends(server), []);
     assert.is(statSync(join(server.root, 'logs/ssh-command.log')).mode & 0o777, 0o600);
