@@ -1,0 +1,113 @@
+#!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" "$0" "$@"'
+import { join } from 'node:path';
+import { command, execute, type Result } from './lib/cli.ts';
+import { detachedRuns, follow, isRunning, startDetached } from './lib/detached.ts';
+import { Exit, OperationalError, usageError } from './lib/errors.ts';
+import { log, logTo } from './lib/log.ts';
+import { CommandError, run } from './lib/shell.ts';
+
+const RELEASE = '(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64})';
+const RUN = '[A-Za-z0-9-]{1,64}';
+
+/** All that a key may say. What matches is split at its spaces; no shell ever reads it. */
+const ACCEPTED: [form: string, pattern: RegExp][] = [
+  [
+    'deploy <tag or digest> [<digest>] [--surge] [--plan] [--run <name>]',
+    new RegExp(`^deploy ${RELEASE}(?: ${RELEASE})?(?: --surge)?(?: --plan)?(?: --run (?<run>${RUN}))?$`),
+  ],
+  [
+    'rollback [<release>|--list] [--run <name>]',
+    new RegExp(`^rollback(?: ${RELEASE}| --list)?(?: --run (?<run>${RUN}))?$`),
+  ],
+  ['health-check [--json|--verbose]', /^health-check(?: --json| --verbose)?$/],
+  ['follow [<name>]', new RegExp(`^follow(?: (?<run>${RUN}))?$`)],
+];
+
+const sshCommand = command({
+  summary: 'What the key of a deployment may do on this server, and nothing else.',
+  usage: ['--env production|staging'],
+  details:
+    'The forced command of a key; ~/.ssh/authorized_keys has, in one line:\n' +
+    '  restrict,command="/opt/neurmatic/scripts/ssh-command.ts --env production" ssh-ed25519 AAAA…\n' +
+    'The client then says one of these, and the environment is not its to choose:\n' +
+    ACCEPTED.map(([form]) => `  ${form}`).join('\n') +
+    '\ndeploy and rollback go on when the connection is lost. The same --run said again does not start a second\n' +
+    'one, but shows the first from its beginning; follow does so for the one that runs, or else the last.',
+  options: {},
+  examples: [
+    ["ssh deploy@server 'deploy v2.4.0'", 'from a workflow, or by hand with its key'],
+    ['ssh deploy@server follow', 'the connection was lost: how does it go, how did it end?'],
+  ],
+  exitCodes: [
+    [Exit.usage, 'not accepted; nothing was started'],
+    [Exit.locked, 'another deploy or rollback is running'],
+    [Exit.failed, 'the run that was followed ended without an exit code'],
+    [Exit.done, 'and all others: as the script that was run'],
+  ],
+  async run({ options, config: load }): Promise<Result> {
+    if (!options.env) throw usageError('the key’s line has no --env', 'add it in ~/.ssh/authorized_keys.');
+    const { logDir } = load();
+    logTo(join(logDir, 'ssh-command.log'));
+    const said = process.env.SSH_ORIGINAL_COMMAND ?? '';
+    const from = process.env.SSH_CONNECTION?.split(' ')[0] ?? 'this server';
+    const { verb, args, name } = parse(said, from);
+    if (verb === 'follow') return { exitCode: await followOne(logDir, name) };
+    const script = join(import.meta.dirname, `${verb}.ts`);
+    const argv = [script, ...args, '--env', options.env];
+    if (verb === 'health-check' || args.includes('--plan') || args.includes('--list')) return look(argv);
+    return { exitCode: await change(logDir, verb, name, [...argv, '--yes'], `${said}, from ${from}`) };
+  },
+});
+
+function parse(said: string, from: string) {
+  for (const [, pattern] of ACCEPTED) {
+    const match = pattern.exec(said);
+    if (!match) continue;
+    const name = match.groups?.run;
+    const [verb = '', ...words] = said.split(' ');
+    return { verb, name, args: words.includes('--run') ? words.slice(0, -2) : words };
+  }
+  const what = said === '' ? 'a shell' : JSON.stringify(said.slice(0, 300));
+  throw usageError(
+    `this key may not run ${what}, asked from ${from}`,
+    `it may say:${ACCEPTED.map(([form]) => `\n      ${form}`).join('')}`,
+  );
+}
+
+/** Runs what only looks; it ends with the connection. */
+async function look(argv: string[]): Promise<Result> {
+  try {
+    await run(argv, { purpose: 'run it', stdout: 1, stderr: 'inherit', timeout: 900 });
+    return {};
+  } catch (error) {
+    if (error instanceof CommandError && error.status !== null) return { exitCode: error.status };
+    throw error;
+  }
+}
+
+/** Starts what changes something, unless it has been started under this name, and follows it to its end. */
+async function change(logDir: string, verb: string, name: string | undefined, argv: string[], said: string) {
+  const runs = detachedRuns(logDir);
+  const known = runs.find(each => each.verb === verb && each.id === name);
+  if (known) return follow(known);
+  for (const each of runs) {
+    if (!(await isRunning(each))) continue;
+    throw new OperationalError(
+      `a ${each.verb} is running: ${each.id}`,
+      `follow ${each.id} shows it.`,
+      Exit.locked,
+    );
+  }
+  const started = await startDetached(logDir, verb, name ?? String(process.pid), argv);
+  log.info(`${said}; run ${started.id} goes on without this connection`);
+  return follow(started);
+}
+
+async function followOne(logDir: string, name: string | undefined): Promise<number> {
+  const runs = detachedRuns(logDir).filter(each => name === undefined || each.id === name);
+  for (const each of runs) if (await isRunning(each)) return follow(each);
+  if (runs[0]) return follow(runs[0]);
+  throw usageError('there is no such run', 'deploy and rollback leave one.');
+}
+
+if (import.meta.main) await execute(sshCommand);

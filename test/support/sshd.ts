@@ -1,0 +1,113 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { ROOT } from '../../scripts/lib/config.ts';
+import { install } from '../engine/apt.ts';
+import { startChild } from './child.ts';
+import { freePort } from './ports.ts';
+import { type Ended, type Started, startProgram } from './world.ts';
+
+/** A real sshd on loopback with a deploy key, and a copy of this repository that the key's forced command runs. */
+export interface SshServer {
+  /** The copy. Its deploy.ts, rollback.ts and health-check.ts are the test's own. */
+  root: string;
+  /** What a workflow is given: the values of its variables and secrets. */
+  connection: { HOST: string; PORT: string; LOGIN: string; KEY: string; KNOWN_HOSTS: string };
+  /** Arguments of ssh up to the server's name. */
+  options: string[];
+  /** Of the process that listens; each connection is a child of it. */
+  pid: number;
+  log: () => string;
+  start: (command: string[], options?: string[]) => Started;
+  run: (command: string[], options?: string[]) => Promise<Ended>;
+  stop: () => Promise<void>;
+}
+
+/** @param forced arguments of ssh-command.ts in the key's line */
+export async function startSshServer(
+  scripts: Record<string, string>,
+  forced = '--env production',
+): Promise<SshServer> {
+  await install(['openssh-server', 'openssh-client']);
+  mkdirSync('/run/sshd', { recursive: true, mode: 0o755 }); // where sshd, as root, locks up its helpers
+  const directory = mkdtempSync(join(tmpdir(), 'sshd-'));
+  const file = (name: string) => join(directory, name);
+  const root = file('repository');
+  cpSync(join(ROOT, 'scripts'), join(root, 'scripts'), { recursive: true });
+  symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
+  const shebang = readFileSync(join(ROOT, 'scripts/ssh-command.ts'), 'utf8').split('\n')[0];
+  for (const [name, source] of Object.entries(scripts)) {
+    writeFileSync(join(root, 'scripts', name), `${shebang}\n${source}`, { mode: 0o755 });
+  }
+  for (const name of ['host', 'key', 'stranger']) {
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', name, '-f', file(name)]);
+  }
+  const publicKey = (name: string) => readFileSync(file(`${name}.pub`), 'utf8').trim();
+  writeFileSync(
+    file('authorized_keys'),
+    `restrict,command="${root}/scripts/ssh-command.ts ${forced}" ${publicKey('key')}\n`,
+  );
+  const port = await freePort();
+  // All that a key could be given is on, as in many a default, so that what is refused is refused by the key's line.
+  writeFileSync(
+    file('sshd_config'),
+    [
+      `Port ${port}`,
+      'ListenAddress 127.0.0.1',
+      `HostKey ${file('host')}`,
+      `AuthorizedKeysFile ${file('authorized_keys')}`,
+      'PidFile none',
+      'UsePAM no',
+      'StrictModes no', // the directory is below one that all may write
+      'PermitRootLogin prohibit-password',
+      'PasswordAuthentication no',
+      'KbdInteractiveAuthentication no',
+      'AcceptEnv LANG LC_*',
+      'X11Forwarding yes',
+      'AllowTcpForwarding yes',
+      'AllowAgentForwarding yes',
+      'PermitTTY yes',
+      'PermitTunnel yes',
+      'Subsystem sftp /usr/lib/openssh/sftp-server',
+      'LogLevel VERBOSE',
+    ].join('\n') + '\n',
+  );
+  const login = userInfo().username;
+  const host = `[127.0.0.1]:${port}`;
+  writeFileSync(file('known_hosts'), `${host} ${publicKey('host')}\n`);
+  const options = ['-F', '/dev/null', '-p', String(port), '-i', file('key')].concat(
+    [
+      'BatchMode=yes',
+      'IdentitiesOnly=yes',
+      `UserKnownHostsFile=${file('known_hosts')}`,
+      'StrictHostKeyChecking=yes',
+    ].flatMap(option => ['-o', option]),
+  );
+  const daemon = startChild('/usr/sbin/sshd', ['-D', '-e', '-f', file('sshd_config')]);
+  await daemon.line(/^Server listening on /);
+  const start: SshServer['start'] = (command, extra = []) =>
+    startProgram('ssh', [...options, ...extra, `${login}@127.0.0.1`, ...command], {
+      PATH: process.env.PATH!,
+      HOME: directory,
+    });
+  return {
+    root,
+    connection: {
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      LOGIN: login,
+      KEY: readFileSync(file('key'), 'utf8'),
+      KNOWN_HOSTS: readFileSync(file('known_hosts'), 'utf8'),
+    },
+    options,
+    pid: daemon.process.pid!,
+    log: daemon.output,
+    start,
+    run: (...args) => start(...args).ended,
+    stop: async () => {
+      await daemon.stop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
