@@ -93,7 +93,7 @@ function question(config: Config, name: string, { migrations }: Plan): string {
 }
 
 function journalOf(config: Config, name: string, plan: Plan): Journal {
-  const { images, previous, servers, surge, migrations } = plan;
+  const { images, previous, servers, surge, unwell, migrations } = plan;
   return {
     time: new Date().toISOString(),
     environment: config.environment,
@@ -104,6 +104,7 @@ function journalOf(config: Config, name: string, plan: Plan): Journal {
     previous,
     servers,
     surge,
+    unwell,
     migrations: migrations.map(migration => migration.name),
     contracting: migrations
       .filter(({ findings }) => findings.some(({ kind }) => kind === 'contracts'))

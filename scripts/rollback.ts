@@ -22,6 +22,7 @@ import { choose, type Restore } from './lib/restore-request.ts';
 import { shortName } from './lib/roll.ts';
 import { table } from './lib/text.ts';
 import { readUpstream, testNginx } from './lib/upstreams.ts';
+import { criticalLines } from './lib/vitals.ts';
 import { restoreFrom } from './restore.ts';
 
 const rollback = command({
@@ -67,9 +68,10 @@ const rollback = command({
       await refuseUnfinished(config);
       const target = chooseRelease(targets, positionals[0]);
       refuseContracted(target, backup);
-      const [previous, servers] = await preflight(
+      const [previous, servers, unwell] = await preflight(
         () => runningImages(config),
         () => readUpstream('backend'),
+        () => criticalLines(config),
         () => testNginx(config),
       );
       const also = backup ? `, and the database to ${backup}` : '';
@@ -79,7 +81,7 @@ const rollback = command({
         options.yes,
       );
       log.changesBegin();
-      const journal = { ...journalOf(config, target, backup), previous, servers };
+      const journal = { ...journalOf(config, target, backup), previous, servers, unwell };
       const roll = () => carryOut(config, journal);
       const both = async () => {
         await restore(config, backup!);
@@ -109,7 +111,7 @@ function journalOf(
   config: Config,
   { release, images }: Target,
   backup: string | undefined,
-): Omit<Journal, 'previous' | 'servers'> {
+): Omit<Journal, 'previous' | 'servers' | 'unwell'> {
   return {
     time: new Date().toISOString(),
     environment: config.environment,

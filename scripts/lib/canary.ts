@@ -3,7 +3,7 @@ import { request } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Config } from './config.ts';
 import { messageOf } from './errors.ts';
-import { hostNames } from './host-names.ts';
+import { siteOf } from './health/site.ts';
 
 export interface CanaryCount {
   sent: number;
@@ -26,8 +26,8 @@ const PAUSE = 0.5;
 const TIMEOUT = 10;
 
 /** Sends requests through Nginx, as a visitor would, until it is stopped: readiness, what is configured, and a WebSocket. */
-export async function startCanary(config: Config): Promise<Canary> {
-  const { api } = await hostNames(config.environment);
+export function startCanary(config: Config): Canary {
+  const { api } = siteOf(config);
   const count: CanaryCount = { sent: 0, failed: 0, slowest: 0, failures: [], reopened: 0 };
   let stopping = false;
   let stop = () => {};

@@ -8,9 +8,10 @@ import { type Pending, pendingMigrations } from './pending.ts';
 import { enoughSpace, preflight } from './preflight.ts';
 import { isFit, shortName } from './roll.ts';
 import { run } from './shell.ts';
-import { containerOf, imageId, inspect } from './stack.ts';
+import { containerOf, imageId, inspect, projectOf } from './stack.ts';
 import { bytes, plural } from './text.ts';
 import { readUpstream, type ServerLine, serviceOf, testNginx } from './upstreams.ts';
+import { criticalLines } from './vitals.ts';
 
 /** What a deployment would do, after looking whether it could. */
 export interface Plan {
@@ -19,6 +20,8 @@ export interface Plan {
   servers: ServerLine[];
   surge: string | null;
   migrations: Pending[];
+  /** Lines of health-check.ts that are critical now; a new one is a reason to go back. */
+  unwell: string[];
   /** Things to know that stop nothing. */
   notes: string[];
 }
@@ -38,11 +41,12 @@ export async function planDeployment(
   options: { surge: boolean; backup: boolean },
 ): Promise<Plan> {
   const notes: string[] = [];
-  const [backend, frontend, previous, servers] = await preflight(
+  const [backend, frontend, previous, servers, unwell] = await preflight(
     () => findRemote(wanted.backend),
     () => findRemote(wanted.frontend),
     () => runningImages(config),
     () => fitServers(config, notes),
+    () => criticalLines(config),
     () => testNginx(config),
     () => refuseOpenPorts(config),
     async () => void (options.backup && (await planBackup(config, config.format))),
@@ -66,7 +70,9 @@ export async function planDeployment(
   );
   const used = servers.map(serviceOf);
   const surge = options.surge ? nextBackends(used, 1)[0]! : null;
-  return { images, previous, servers, surge, migrations, notes };
+  if (unwell.length > 0)
+    notes.push(`critical now, which ./scripts/health-check.ts explains: ${unwell.join(', ')}`);
+  return { images, previous, servers, surge, migrations, unwell, notes };
 }
 
 /** @returns the first free instances of backend-1 … 8 */
@@ -105,12 +111,12 @@ async function fitServers(config: Config, notes: string[]): Promise<ServerLine[]
 }
 
 /** A published port is open to the world, whatever the firewall says. */
-async function refuseOpenPorts({ app, environment }: Config): Promise<void> {
-  const project = `label=com.docker.compose.project=${app}-${environment}`;
+async function refuseOpenPorts(config: Config): Promise<void> {
+  const project = `label=com.docker.compose.project=${projectOf(config)}`;
   const argv = ['docker', 'ps', '--filter', project, '--format', '{{.Names}} {{.Ports}}'];
   const open = (await run(argv, { purpose: 'list published ports' }))
     .split('\n')
-    .filter(line => !line.startsWith(`${app}-nginx-`))
+    .filter(line => !line.startsWith(`${containerOf(config, 'nginx')} `))
     .filter(line => /(0\.0\.0\.0|\[::\]):\d+->/.test(line));
   if (open.length === 0) return;
   throw new OperationalError(

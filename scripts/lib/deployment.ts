@@ -1,20 +1,12 @@
-import { backUp } from '../backup.ts';
-import { traffic, worse } from './access-log.ts';
 import { type Canary, startCanary } from './canary.ts';
-import type { Config, Images } from './config.ts';
+import type { Config } from './config.ts';
 import { Exit, Interrupted, messageOf, OperationalError, operational } from './errors.ts';
-import { pull } from './images.ts';
-import { acknowledgeSignal, throwIfSignalled, uninterrupted } from './interrupt.ts';
+import { acknowledgeSignal, uninterrupted } from './interrupt.ts';
 import { log } from './log.ts';
-import { migrate } from './migrations.ts';
 import { pendingMigrations } from './pending.ts';
-import { conclude, type Journal, pinImages, type Release, type Step, writeJournal } from './releases.ts';
-import { addInstance, isFit, retire, rollBackends, rollFrontend, shortName } from './roll.ts';
-import { imageId, inspect } from './stack.ts';
-import { lineFor, serviceOf, setUpstream, testNginx } from './upstreams.ts';
-
-/** Seconds of traffic before a release that it is compared with. */
-const BASELINE_SECONDS = 600;
+import { conclude, type Journal, pinImages, type Release, writeJournal } from './releases.ts';
+import { isFit, retire } from './roll.ts';
+import { serviceOf, setUpstream } from './upstreams.ts';
 
 export interface Report {
   release: Release;
@@ -59,7 +51,7 @@ function recorded(
 ): Promise<Report> {
   return uninterrupted(async () => {
     const started = performance.now();
-    const canary = await startCanary(config);
+    const canary = startCanary(config);
     let ending: Ending;
     try {
       ending = await work(canary);
@@ -69,7 +61,7 @@ function recorded(
       await canary.stop();
     }
     const { outcome, failure } = ending;
-    const { step: _, servers: __, surge: ___, ...rest } = journal;
+    const { step: _, servers: __, surge: ___, unwell: ____, ...rest } = journal;
     const seconds = Math.round((performance.now() - started) / 100) / 10;
     const release: Release = { ...rest, outcome, seconds, canary: canary.count() };
     await conclude(config, release);
@@ -95,95 +87,6 @@ function unfinished(journal: Journal, error: unknown): OperationalError {
   );
 }
 
-async function forward(config: Config, journal: Journal, canary: Canary): Promise<void> {
-  const at = async (step: Step) => {
-    throwIfSignalled();
-    journal.step = step;
-    await writeJournal(config, journal);
-  };
-  await at('pull');
-  await pull(journal.images.backend);
-  await pull(journal.images.frontend);
-  if (journal.kind === 'deploy' && journal.backup === null) {
-    await at('backup');
-    const { json, exitCode } = await backUp(config, {
-      format: config.format,
-      label: `before-${journal.release}`,
-      upload: true,
-    });
-    journal.backup = json.backup.id;
-    if (exitCode !== Exit.done) log.warn('the backup is here only: its off-site copy failed');
-  }
-  if (journal.migrations.length > 0) {
-    await at('migrate');
-    const { command } = config.migrate!;
-    await migrate(config, { command, image: journal.images.backend }, config.postgres.database, {
-      live: true,
-      hint: 'nothing was replaced. After repairing it, mark it: `npx prisma migrate resolve --rolled-back NAME`.',
-    });
-    log.done(`migrated: ${journal.migrations.join(', ')}`);
-  }
-  await at('roll');
-  const before = await traffic(config, new Date(Date.now() - BASELINE_SECONDS * 1000));
-  await rollAll(config, journal, journal.images);
-  await at('bake');
-  await bake(config, journal, before, canary);
-  await pinImages(config, journal.images);
-}
-
-/** Every instance, then the frontend, to one pair of images. */
-async function rollAll(config: Config, { servers, surge }: Journal, images: Images): Promise<void> {
-  await testNginx(config);
-  const extra = surge ? [lineFor(surge, servers[0]!)] : [];
-  if (surge) await addInstance(config, surge, images);
-  await rollBackends(config, images, [...extra, ...servers]);
-  await rollFrontend(config, images);
-  if (surge) await retire(config, servers, [surge]);
-  await verify(config, servers.map(serviceOf), images);
-}
-
-/** @throws unless every instance runs just the image that it should */
-async function verify(config: Config, backends: string[], images: Images): Promise<void> {
-  for (const service of [...backends, 'frontend']) {
-    const image = service === 'frontend' ? images.frontend : images.backend;
-    const [running, wanted] = [await inspect(config, service), await imageId(image)];
-    if (running?.state === 'running' && running.imageId === wanted) continue;
-    throw new OperationalError(
-      `${service} does not run ${shortName(image)}`,
-      'somebody else has changed it: `docker ps -a` shows it.',
-      Exit.verification,
-    );
-  }
-}
-
-/** Watches the new release for some time and compares it with the time before. */
-async function bake(
-  config: Config,
-  journal: Journal,
-  before: Awaited<ReturnType<typeof traffic>>,
-  canary: Canary,
-) {
-  const { bakeSeconds } = config.deploy;
-  if (bakeSeconds === 0 || journal.kind === 'rollback') return;
-  const since = new Date();
-  const failedBefore = canary.count().failed;
-  log.info(`watching ${journal.release} for ${bakeSeconds} s`);
-  while (Date.now() < since.getTime() + bakeSeconds * 1000) {
-    await new Promise(resolve => setTimeout(resolve, Math.min(5, bakeSeconds) * 1000));
-    throwIfSignalled();
-    const failed = canary.count().failed - failedBefore;
-    const why =
-      worse(before, await traffic(config, since)) ??
-      (failed >= 3
-        ? `${failed} requests of the canary failed: ${canary.count().failures.at(-1)}`
-        : undefined);
-    if (why) throw new OperationalError(`${journal.release} is worse than the release before: ${why}`, BAKED);
-  }
-  log.done(`${journal.release} is no worse than the release before`);
-}
-
-const BAKED = 'its instances’ logs and Sentry say why; deploy the corrected version.';
-
 /**
  * Goes back to the images of before, unless a migration was applied that they can't live with: then it stops, with Nginx
  * sending requests to all instances that are ready.
@@ -207,7 +110,8 @@ export async function takeBack(config: Config, journal: Journal): Promise<Releas
   log.info('going back to the release before');
   journal.step = 'revert';
   await writeJournal(config, journal);
-  await rollAll(config, journal, journal.previous);
+  await rollAll(config, { ...journal, surge: null }, journal.previous);
+  if (journal.surge) await retire(config, journal.servers, [journal.surge]);
   await pinImages(config, journal.previous);
   log.done('the release before serves again');
   return 'rolled back';

@@ -35,6 +35,8 @@ export interface Journal extends Omit<Release, 'outcome' | 'seconds' | 'canary'>
   step: Step;
   /** The list of backends before and after. */
   servers: ServerLine[];
+  /** Lines of health-check.ts that were critical before. */
+  unwell: string[];
   /** One instance more while it lasts. */
   surge: string | null;
 }
@@ -129,6 +131,8 @@ export function chooseRelease(targets: Target[], wanted: string | undefined): Ta
  * is, comments included.
  */
 export async function pinImages({ environment }: Pick<Config, 'environment'>, images: Images): Promise<void> {
+  // An image's id, in the place of a name that has moved on, says nothing of where the next one comes from.
+  if (images.backend.startsWith('sha256:') || images.frontend.startsWith('sha256:')) return;
   const path = join(ROOT, `.env.${environment}`);
   const before = (await readIfThere(path)) ?? '';
   const text = setVariable(

@@ -2,7 +2,10 @@ import { join } from 'node:path';
 import { type Config, type Images, ROOT } from './config.ts';
 import { CommandError, run } from './shell.ts';
 
-export type Service = 'nginx' | 'frontend' | 'frontend-2' | 'postgres' | 'redis' | `backend-${number}`;
+/** @returns the name of the Compose project */
+export function projectOf({ app, environment }: Config): string {
+  return `${app}-${environment}`;
+}
 
 /** @returns a container's name as the Compose files give it */
 export function containerOf({ app, environment }: Config, service: string): string {

@@ -1,6 +1,7 @@
 import type { Config } from '../config.ts';
 import { OperationalError } from '../errors.ts';
-import { type Containers, containerOf, projectOf, stateOf } from './docker.ts';
+import { containerOf, projectOf } from '../stack.ts';
+import { type Containers, stateOf } from './docker.ts';
 import { type Answer, ask, jsonOf } from './http.ts';
 import { type Check, type Finding, NotConfigured } from './result.ts';
 import { once } from './run.ts';

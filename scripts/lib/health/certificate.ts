@@ -2,8 +2,9 @@ import { X509Certificate } from 'node:crypto';
 import { connect } from 'node:tls';
 import type { Config } from '../config.ts';
 import { messageOf, OperationalError } from '../errors.ts';
+import { containerOf } from '../stack.ts';
 import { duration } from '../text.ts';
-import { COMMAND_SECONDS, containerOf, docker } from './docker.ts';
+import { COMMAND_SECONDS, docker } from './docker.ts';
 import { type Check, grade, NotConfigured, type Remark, sum } from './result.ts';
 import { siteOf } from './site.ts';
 

@@ -1,6 +1,7 @@
 import type { Config } from '../config.ts';
+import { containerOf } from '../stack.ts';
 import { duration, plural } from '../text.ts';
-import { type Container, type Containers, containerOf, stateOf } from './docker.ts';
+import { type Container, type Containers, stateOf } from './docker.ts';
 import { type Check, type Remark, type Status, sum } from './result.ts';
 import { instances } from './site.ts';
 

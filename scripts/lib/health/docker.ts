@@ -1,6 +1,7 @@
 import type { Config } from '../config.ts';
 import { OperationalError } from '../errors.ts';
 import { CommandError, hasProgram, run } from '../shell.ts';
+import { projectOf } from '../stack.ts';
 import { NotConfigured } from './result.ts';
 import { within } from './run.ts';
 
@@ -25,10 +26,6 @@ export interface Container {
 
 /** Gives the containers of this environment's stack; all checks share one answer. */
 export type Containers = () => Promise<Container[]>;
-
-export const projectOf = ({ app, environment }: Config) => `${app}-${environment}`;
-export const containerOf = ({ app, environment }: Config, service: string) =>
-  `${app}-${service}-${environment}`;
 
 /**
  * Runs `docker ARGS`.

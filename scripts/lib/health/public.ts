@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, ROOT } from '../config.ts';
+import { containerOf } from '../stack.ts';
 import { notReady } from './backends.ts';
-import { containerOf } from './docker.ts';
 import { type Answer, ask } from './http.ts';
 import type { Check, Finding } from './result.ts';
 import { type Site, siteOf } from './site.ts';

@@ -1,7 +1,8 @@
 import type { Config } from '../config.ts';
 import { OperationalError } from '../errors.ts';
+import { containerOf } from '../stack.ts';
 import { bytes } from '../text.ts';
-import { containerOf, docker } from './docker.ts';
+import { docker } from './docker.ts';
 import { type Check, type Finding, grade, NotConfigured, type Remark, sum } from './result.ts';
 
 const MEMORY = { warning: 80, critical: 95 };
