@@ -1,5 +1,6 @@
 import { type Canary, startCanary } from './canary.ts';
 import type { Config } from './config.ts';
+import { forward, rollAll } from './deploy-steps.ts';
 import { Exit, Interrupted, messageOf, OperationalError, operational } from './errors.ts';
 import { acknowledgeSignal, uninterrupted } from './interrupt.ts';
 import { log } from './log.ts';
