@@ -105,7 +105,7 @@ function judgeStatement(type: string, node: Node, created: Set<string>): Judgeme
     case 'LockStmt':
       return [blocks('locks a table')];
     default:
-      return [contracts(`is a ${type.replace(/Stmt$/, '')} statement, which can't be judged`)];
+      return [contracts(`can’t be judged: ${type.replace(/Stmt$/, '')}`)];
   }
 }
 
@@ -147,7 +147,7 @@ function judgeAlteration({ subtype, def }: Node): Judgement[] {
     case 'AT_ReplicaIdentity':
       return [];
     default:
-      return [contracts(`changes a table by ${words(subtype)}, which can't be judged`)];
+      return [contracts(`changes a table by ${words(subtype)}, which can’t be judged`)];
   }
 }
 
