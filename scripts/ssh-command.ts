@@ -6,14 +6,16 @@ import { Exit, OperationalError, usageError } from './lib/errors.ts';
 import { log, logTo } from './lib/log.ts';
 import { CommandError, run } from './lib/shell.ts';
 
-const RELEASE = '(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64})';
+const TAG = '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}';
+const IMAGE = `(?:${TAG}|sha256:[0-9a-f]{64})`;
+const RELEASE = `(?:${TAG}|sha256:[0-9a-f]{12,64})`; // as rollback.ts --list calls it
 const RUN = '[A-Za-z0-9-]{1,64}';
 
 /** All that a key may say. What matches is split at its spaces; no shell ever reads it. */
 const ACCEPTED: [form: string, pattern: RegExp][] = [
   [
     'deploy <tag or digest> [<digest>] [--surge] [--plan] [--run <name>]',
-    new RegExp(`^deploy ${RELEASE}(?: ${RELEASE})?(?: --surge)?(?: --plan)?(?: --run (?<run>${RUN}))?$`),
+    new RegExp(`^deploy ${IMAGE}(?: ${IMAGE})?(?: --surge)?(?: --plan)?(?: --run (?<run>${RUN}))?$`),
   ],
   [
     'rollback [<release>|--list] [--run <name>]',

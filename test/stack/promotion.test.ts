@@ -1,6 +1,6 @@
 /**
- * How images get from staging to production, by the workflows' own lines, with a real registry: Debian's
- * docker-registry, and a buildx as new as a runner's, from Debian sid.
+ * How images get from staging to production, by the workflows' own lines, with a real registry and a buildx as new
+ * as a runner's, from Debian sid.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -11,19 +11,16 @@ import * as assert from 'uvu/assert';
 import { unpack } from '../engine/apt.ts';
 import { CACHE, ensureEngine } from '../engine/engine.ts';
 import { run, withLock } from '../engine/process.ts';
-import { startChild } from '../support/child.ts';
-import { freePort } from '../support/ports.ts';
+import { startRegistry } from '../support/registry.ts';
 import { type Runner, startRunner } from '../support/workflow.ts';
-import { until } from '../support/world.ts';
 
 const engine = await ensureEngine();
 const PROGRAMS = join(CACHE, 'promotion');
 await withLock(`${PROGRAMS}.lock`, async () => {
-  await unpack('bookworm', ['docker-registry'], join(PROGRAMS, 'registry'));
   await unpack('sid', ['docker-buildx'], join(PROGRAMS, 'buildx'));
 });
 
-interface Registry {
+interface Images {
   address: string;
   /** Puts an image there that holds `text`, without a name. @returns its digest */
   push: (repository: string, text: string) => Promise<string>;
@@ -33,19 +30,8 @@ interface Registry {
 
 const sha256 = (text: string) => `sha256:${createHash('sha256').update(text).digest('hex')}`;
 
-async function withRegistry(body: (registry: Registry) => Promise<void>): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'registry-'));
-  const address = `127.0.0.1:${await freePort()}`;
-  const settings = {
-    version: '0.1',
-    storage: { filesystem: { rootdirectory: directory } },
-    http: { addr: address },
-  };
-  writeFileSync(join(directory, 'config.yml'), JSON.stringify(settings));
-  const server = startChild(join(PROGRAMS, 'registry/usr/bin/docker-registry'), [
-    'serve',
-    join(directory, 'config.yml'),
-  ]);
+async function withRegistry(body: (registry: Images) => Promise<void>): Promise<void> {
+  const { host: address } = await startRegistry(engine.env);
   const api = (path: string, init?: RequestInit) => fetch(new URL(path, `http://${address}/v2/`), init);
   const upload = async (repository: string, text: string) => {
     const started = await api(`${repository}/blobs/uploads/`, { method: 'POST' });
@@ -55,44 +41,33 @@ async function withRegistry(body: (registry: Registry) => Promise<void>): Promis
     return { digest: sha256(text), size: text.length };
   };
   const type = 'application/vnd.oci.image.manifest.v1+json';
-  try {
-    await until('the registry answers', () =>
-      api('').then(
-        ({ ok }) => ok,
-        () => false,
-      ),
-    );
-    await body({
-      address,
-      async push(repository, text) {
-        const config = await upload(
-          repository,
-          JSON.stringify({ os: 'linux', architecture: 'amd64', rootfs: { type: 'layers', diff_ids: [] } }),
-        );
-        const layer = await upload(repository, text);
-        const manifest = JSON.stringify({
-          schemaVersion: 2,
-          mediaType: type,
-          config: { mediaType: 'application/vnd.oci.image.config.v1+json', ...config },
-          layers: [{ mediaType: 'application/vnd.oci.image.layer.v1.tar', ...layer }],
-        });
-        const put = await api(`${repository}/manifests/${sha256(manifest)}`, {
-          method: 'PUT',
-          headers: { 'content-type': type },
-          body: manifest,
-        });
-        assert.is(put.status, 201);
-        return sha256(manifest);
-      },
-      async digestOf(repository, tag) {
-        const answer = await api(`${repository}/manifests/${tag}`, { headers: { accept: `${type}, */*` } });
-        return answer.ok ? answer.headers.get('docker-content-digest') : null;
-      },
-    });
-  } finally {
-    await server.stop();
-    rmSync(directory, { recursive: true, force: true });
-  }
+  await body({
+    address,
+    async push(repository, text) {
+      const config = await upload(
+        repository,
+        JSON.stringify({ os: 'linux', architecture: 'amd64', rootfs: { type: 'layers', diff_ids: [] } }),
+      );
+      const layer = await upload(repository, text);
+      const manifest = JSON.stringify({
+        schemaVersion: 2,
+        mediaType: type,
+        config: { mediaType: 'application/vnd.oci.image.config.v1+json', ...config },
+        layers: [{ mediaType: 'application/vnd.oci.image.layer.v1.tar', ...layer }],
+      });
+      const put = await api(`${repository}/manifests/${sha256(manifest)}`, {
+        method: 'PUT',
+        headers: { 'content-type': type },
+        body: manifest,
+      });
+      assert.is(put.status, 201);
+      return sha256(manifest);
+    },
+    async digestOf(repository, tag) {
+      const answer = await api(`${repository}/manifests/${tag}`, { headers: { accept: `${type}, */*` } });
+      return answer.ok ? answer.headers.get('docker-content-digest') : null;
+    },
+  });
 }
 
 /** Runs a job's steps as `runner` does, where docker is the engine's with the newer buildx. */
@@ -132,7 +107,7 @@ async function repository(): Promise<{ directory: string; git: (...args: string[
   return { directory, git };
 }
 
-async function tag(file: string, registry: Registry, TAG: string, BACKEND: string, FRONTEND: string) {
+async function tag(file: string, registry: Images, TAG: string, BACKEND: string, FRONTEND: string) {
   return onRunner(file, 'record', (runner, path) =>
     runner.run(
       'Tag',
@@ -142,7 +117,7 @@ async function tag(file: string, registry: Registry, TAG: string, BACKEND: strin
   );
 }
 
-async function find(registry: Registry, cwd: string) {
+async function find(registry: Images, cwd: string) {
   return onRunner('deploy-production.yml', 'find', async (runner, path) => {
     const ended = await runner.run('Find the images', { REGISTRY: registry.address }, { cwd, path });
     return { ...ended, outputs: runner.outputs() };
