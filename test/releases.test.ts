@@ -138,7 +138,7 @@ test('when the traffic of a release is worse', () => {
   assert.is(worse(before, { requests: 1000, errors: 2, p95: 0.1 }), undefined);
   assert.is(worse(before, { requests: 4, errors: 4, p95: 0.1 }), undefined, 'too few to tell');
   assert.match(
-    worse(before, { requests: 100, errors: 5, p95: 0.1 }),
+    worse(before, { requests: 100, errors: 5, p95: 0.1 })!,
     /5 of 100 answers are 5xx \(5\.0 %; before: 0\.2 %\)/,
   );
   assert.is(
@@ -147,7 +147,7 @@ test('when the traffic of a release is worse', () => {
     'as bad as before',
   );
   assert.match(
-    worse(before, { requests: 100, errors: 0, p95: 0.5 }),
+    worse(before, { requests: 100, errors: 0, p95: 0.5 })!,
     /take up to 0\.50 s \(before: 0\.10 s\)/,
   );
   assert.is(worse(before, { requests: 100, errors: 0, p95: 0.3 }), undefined, 'slower, but fast');
