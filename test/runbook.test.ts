@@ -82,7 +82,12 @@ test('every container, service and file in it exists', () => {
 
 test('every link in it leads somewhere', () => {
   const anchors = (markdown: string) =>
-    [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, title]) => title!.toLowerCase().replaceAll(' ', '-'));
+    [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+      title!
+        .toLowerCase()
+        .replace(/[^\w\s-]/g, '')
+        .replaceAll(' ', '-'),
+    );
   for (const [link, path, anchor] of text.matchAll(/\]\(([^)#]*)(?:#([^)]*))?\)/g)) {
     const target = path ? join(ROOT, dirname('docs/RUNBOOK.md'), path) : join(ROOT, 'docs/RUNBOOK.md');
     assert.ok(existsSync(target), link);

@@ -37,7 +37,7 @@ export async function conclusion(config: Config, { release, exitCode, failure }:
         ]
       : []),
   ].join('\n');
-  await notify(config, text);
+  await notify(config, text, exitCode);
   if (outcome === 'done') {
     await tellSentry(config, release);
     try {
