@@ -32,17 +32,22 @@ export default async function bench(args: string[]): Promise<void> {
   writeFileSync(join(HERE, 'results/nginx.json'), `${JSON.stringify(result, null, 2)}\n`);
 }
 
+interface Answers {
+  requests: number;
+  /** 50, 90, 95, 99 and 100 %. */
+  ms: number[];
+}
+
 interface Load {
-  /** Milliseconds, of the answers after every user has had one. */
-  p95: number;
-  /** Milliseconds, of all. */
-  overall: number;
-  requests: { total: number; average: number };
-  latency: { p50: number; p97_5: number; p90: number; p99: number; max: number };
+  /** After every user has had an answer. */
+  steady: Answers;
+  /** The handshakes at the start included. */
+  all: Answers;
+  /** Requests a second. */
+  rate: number;
   errors: number;
   timeouts: number;
   non2xx: number;
-  statusCodeStats: Record<string, { count: number }>;
 }
 
 async function manyUsers(stack: Stack, cloudflare: Cloudflare, users: string, seconds: string) {
@@ -58,44 +63,22 @@ async function manyUsers(stack: Stack, cloudflare: Cloudflare, users: string, se
     ...[cloudflare.nginx, stack.domain, users, seconds, JSON.parse(body).token],
   );
   const load: Load = JSON.parse(output.split('\n').at(-1)!);
-  const { p95 = Number.POSITIVE_INFINITY, overall, requests, latency } = load;
-  const { total, average } = requests;
+  const failed = load.errors + load.timeouts + load.non2xx;
+  const row = (name: string, { requests, ms }: Answers) => [
+    name,
+    String(requests),
+    ...ms.map(each => each.toFixed(0)),
+  ];
   console.log(
-    `${users} users, a request a second each, for ${seconds} s, through the whole stack\n\n` +
+    `${users} users, a request a second each, for ${seconds} s, through the whole stack: ` +
+      `${load.rate.toFixed(0)} requests a second, ${failed} failed\n\n` +
       table(
-        [
-          'requests',
-          '>a second',
-          '>p50 ms',
-          '>p90 ms',
-          '>p95 ms',
-          '>p95 with handshakes',
-          '>p97.5 ms',
-          '>p99 ms',
-          '>max ms',
-          '>errors',
-          '>not 2xx',
-        ],
-        [
-          [
-            total,
-            average.toFixed(0),
-            latency.p50,
-            latency.p90,
-            p95.toFixed(0),
-            overall.toFixed(0),
-            latency.p97_5,
-            latency.p99,
-            latency.max,
-            load.errors + load.timeouts,
-            load.non2xx,
-          ].map(String),
-        ],
+        ['answers', '>requests', '>p50 ms', '>p90 ms', '>p95 ms', '>p99 ms', '>max ms'],
+        [row('after each user’s first', load.steady), row('all, with the handshakes', load.all)],
       ),
   );
-  console.log(
-    `p95 < 200 ms and no error: ${p95 < 200 && load.errors + load.timeouts + load.non2xx === 0 ? 'yes' : 'NO'}\n`,
-  );
+  const p95 = load.all.ms[2]!;
+  console.log(`p95 of all < 200 ms and no error: ${p95 < 200 && failed === 0 ? 'yes' : 'NO'}\n`);
   return { users: Number(users), seconds: Number(seconds), ...load };
 }
 
