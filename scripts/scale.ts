@@ -73,7 +73,12 @@ async function change(
   added: string[],
   removed: string[],
 ): Promise<void> {
-  for (const service of added) await addInstance(config, service);
+  try {
+    for (const service of added) await addInstance(config, service);
+  } catch (error) {
+    await retire(config, servers, added);
+    throw error;
+  }
   const rest = servers.filter(line => !removed.includes(serviceOf(line)));
   const list = [...rest, ...added.map(service => lineFor(service, servers[0]!))];
   if (removed.length > 0) await retire(config, list, removed);

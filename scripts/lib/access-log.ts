@@ -30,17 +30,26 @@ export async function traffic(config: Config, since: Date, until = new Date()): 
   const seconds: number[] = [];
   let errors = 0;
   for await (const line of logLines(config, since)) {
-    if (!line.startsWith('{')) continue; // of the error log
-    const { time = '', path = '', status = 0, upstream_seconds = '' } = JSON.parse(line) as Line;
+    const { time = '', path = '', status = 0, upstream_seconds = '' } = parse(line);
     const when = Date.parse(time);
     // A socket's request lasts as long as the socket does. In whole seconds, as the log's time is.
-    if (path.startsWith('/socket.io/') || when < since.getTime() - 999 || when > until.getTime()) continue;
+    if (path.startsWith('/socket.io/') || !(when >= since.getTime() - 999 && when <= until.getTime()))
+      continue;
     if (status >= 500) errors++;
     // One number a try: `0.003`, or `2.001, 0.004`.
     seconds.push(upstream_seconds.split(/[,:]/).reduce((sum, each) => sum + (Number(each) || 0), 0));
   }
   seconds.sort((a, b) => a - b);
   return { requests: seconds.length, errors, p95: seconds[Math.floor(seconds.length * 0.95)] ?? 0 };
+}
+
+/** What is no line of the access log, such as one of the error log, is one of no time. */
+function parse(line: string): Line {
+  try {
+    return JSON.parse(line) as Line;
+  } catch {
+    return {};
+  }
 }
 
 /** By way of a file without a name: the log of some minutes may be large. */

@@ -24,11 +24,16 @@ export async function publish(path: string): Promise<void> {
   await sync(dirname(path));
 }
 
-/** Writes a small file whole or not at all, unless told otherwise readable by its owner only. */
+/**
+ * Writes a small file whole or not at all, unless told otherwise readable by its owner only. One that it replaces keeps its
+ * owner, so that a run as root takes nothing away from the user whose file it is.
+ */
 export async function writeWhole(path: string, text: string | Buffer, mode = 0o600): Promise<void> {
+  const before = await stat(path).catch(() => undefined);
   const handle = await open(path + PARTIAL, 'w', mode);
   try {
     await handle.chmod(mode); // whatever the umask, and whatever a killed run left
+    if (before && process.getuid?.() === 0) await handle.chown(before.uid, before.gid);
     await handle.writeFile(text);
   } finally {
     await handle.close();

@@ -93,6 +93,9 @@ export async function retire(config: Config, wanted: ServerLine[], services: str
 
 /** Starts one more instance and waits until it is ready. Nginx does not know of it yet. */
 export async function addInstance(config: Config, service: string, images?: Images): Promise<void> {
+  const wanted = images ?? config.images;
+  const left = await inspect(config, service);
+  if (left && wanted && left.imageId !== (await imageId(wanted.backend))) await remove(config, service);
   await compose(config, [...UP, service], { purpose: `start ${service}`, ...(images ? { images } : {}) });
   await untilReady(config, service);
   log.done(`${service} is ready`);
@@ -125,10 +128,13 @@ export async function isFit(config: Config, service: string): Promise<boolean> {
     await inNginx(config, `curl -fsS -m 5 -o /dev/null ${address(service).ready}`, `ask ${service}`);
     return true;
   } catch (error) {
-    if (error instanceof CommandError) return false;
-    throw error;
+    if (error instanceof CommandError && CURL_HAS_NO_ANSWER.includes(error.status ?? 0)) return false;
+    throw error; // whether it is ready, nobody has said
   }
 }
+
+/** No name, no connection, 4xx and 5xx, too late, nothing, cut off: as curl's manual numbers them. */
+const CURL_HAS_NO_ANSWER = [6, 7, 22, 28, 52, 56];
 
 /** Waits until an instance is ready in three looks in a row; gives up at once on one that ends. */
 async function untilReady(config: Config, service: string): Promise<void> {
@@ -172,7 +178,8 @@ async function lastWords(config: Config, service: string): Promise<string> {
  */
 async function drain(config: Config, service: string): Promise<void> {
   await pause(OLD_WORKERS_SECONDS);
-  const count = `curl -fsS -m 3 http://${service}:3000/api/v1/metrics | sed -n 's/^http_requests_in_flight //p'`;
+  const count = `curl -fsS -m 3 http://${service}:3000/api/v1/metrics |
+    awk '/^http_requests_in_flight[ {]/ { all += $NF; found = 1 } END { if (found) print all }'`;
   const look = `n=0; for i in $(seq ${DRAIN_SECONDS * 2}); do
     c=$(${count}); [ "$c" = 0 ] && n=$((n+1)) || n=0
     [ $n = 3 ] && exit 0; sleep 0.5
