@@ -114,7 +114,8 @@ async function tell(config: Config, results: Result[]): Promise<void> {
   const details = results
     .filter(isBad)
     .map(({ name, status, message, page }) => `${status} ${name}: ${message} → docs/RUNBOOK.md#${page}`);
-  await tellChange(config, 'health', { status: OVERALL[overallOf(results)].json, lines: critical }, details);
+  const { json: status, code: exitCode } = OVERALL[overallOf(results)];
+  await tellChange(config, 'health', { status, lines: critical, exitCode }, details);
 }
 
 if (import.meta.main) await execute(healthCheck);

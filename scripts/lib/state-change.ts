@@ -13,10 +13,12 @@ export interface State {
   status: string;
   /** The names of what is worst: one more or one less is another state. */
   lines: string[];
+  /** Of the run that saw it. */
+  exitCode: number;
 }
 
 /** A state that people have been told. */
-interface Told extends State {
+interface Told extends Omit<State, 'exitCode'> {
   /** When it stopped being healthy, or became it again. */
   since: string;
 }
@@ -45,8 +47,9 @@ export async function tellChange(
       if (isSame(told, state)) return;
       const began = told.status === HEALTHY || state.status === HEALTHY;
       const since = began ? new Date().toISOString() : told.since;
-      await notify(config, textFor(what, told, { ...state, since }, details));
-      await writeWhole(path, JSON.stringify({ ...state, since } satisfies Told) + '\n');
+      const now: Told = { status: state.status, lines: state.lines, since };
+      await notify(config, textFor(what, told, now, details), state.exitCode);
+      await writeWhole(path, JSON.stringify(now) + '\n');
     });
   } catch (error) {
     if (error instanceof OperationalError && error.exitCode === Exit.locked) return;
@@ -64,7 +67,7 @@ async function read(path: string): Promise<Told> {
   return { status: HEALTHY, lines: [], since: new Date().toISOString() };
 }
 
-function isSame(told: State, now: State): boolean {
+function isSame(told: Told, now: State): boolean {
   return told.status === now.status && told.lines.toSorted().join() === now.lines.toSorted().join();
 }
 

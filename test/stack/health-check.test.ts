@@ -2,7 +2,7 @@
  * A whole stack is broken in one way after another, and the report turns in exactly the lines that are about it.
  * The script runs from the stack's own checkout, as on a server.
  */
-import { appendFileSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { test } from 'uvu';
@@ -11,10 +11,9 @@ import { type Report, reportOf, turned } from '../support/health.ts';
 import { startReceiver } from '../support/receiver.ts';
 import { type Ended, startProgram, until } from '../support/world.ts';
 import { reload, upstreamIs } from './lib/puppet.ts';
-import { ROOT, startStack } from './lib/stack.ts';
+import { startStack } from './lib/stack.ts';
 
 const stack = await startStack();
-symlinkSync(join(ROOT, 'node_modules'), join(stack.directory, 'node_modules'));
 const authority = join(stack.directory, 'authority.pem');
 writeFileSync(authority, stack.ca);
 // The file's quotes are Compose's; a shell's are not needed here.
