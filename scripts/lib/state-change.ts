@@ -40,10 +40,12 @@ export async function tellChange(
 ): Promise<void> {
   const { stateDir, environment } = config;
   const path = join(stateDir, `${environment}.${what}.json`);
+  let compared = false;
   try {
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
     await withLock(stateDir, `${environment}.${what}`, `telling the state of ${what}`, async () => {
       const told = await read(path);
+      compared = true;
       if (isSame(told, state)) return;
       const began = told.status === HEALTHY || state.status === HEALTHY;
       const since = began ? new Date().toISOString() : told.since;
@@ -54,6 +56,13 @@ export async function tellChange(
   } catch (error) {
     if (error instanceof OperationalError && error.exitCode === Exit.locked) return;
     log.warn(`the state of ${what} can't be kept in ${path}, so it may be told again: ${messageOf(error)}`);
+    if (compared || state.status === HEALTHY) return;
+    // A disk that can't be written is what somebody should hear of, rather too often than never.
+    await notify(
+      config,
+      [`${what} is ${state.status.toUpperCase()}:`, ...details].join('\n'),
+      state.exitCode,
+    );
   }
 }
 

@@ -27,6 +27,7 @@ import { reportOf, turned } from '../support/health.ts';
 import { plant, store } from '../support/old-backups.ts';
 import { freePort } from '../support/ports.ts';
 import { programsBut } from '../support/programs.ts';
+import { startReceiver } from '../support/receiver.ts';
 import { startOnTerminal } from '../support/terminal.ts';
 import { createWorld, startProgram, until } from '../support/world.ts';
 
@@ -301,6 +302,17 @@ test('a disk fills up, runs out of inodes, or can’t be written', async () => {
     const now = await look({ LOG_DIR: disk });
     assert.equal(turned(well, now), { disk: 'critical' });
     assert.match(now.services.disk!.message, /mounted read-only/);
+    const receiver = await startReceiver();
+    try {
+      const env = { STATE_DIR: disk, SLACK_WEBHOOK_URL: receiver.url };
+      const told = await world.run('health-check', ['--notify'], env);
+      assert.is(told.code, 2, told.stderr);
+      assert.match(told.stderr, /the state of health can't be kept/);
+      assert.is(receiver.received.length, 1, 'told all the same');
+      assert.match(receiver.received[0]!.body, /health is CRITICAL.*critical disk: .* mounted read-only/);
+    } finally {
+      await receiver.stop();
+    }
   });
 });
 
