@@ -1,6 +1,9 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { environmentOf, loadConfig, ROOT } from '../scripts/lib/config.ts';
+import { environmentOf, loadConfig, ROOT, readEnvFile } from '../scripts/lib/config.ts';
 import { OperationalError } from '../scripts/lib/errors.ts';
 import { redact } from '../scripts/lib/log.ts';
 
@@ -143,6 +146,18 @@ test('an environment is production or staging', () => {
   assert.is(environmentOf('staging'), 'staging');
   for (const other of ['prod', 'Production', ''])
     assert.throws(() => environmentOf(other), /no environment is called ".*"/);
+});
+
+test('an env file is read as Compose reads it, quotes in quotes included', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'env-'));
+  try {
+    const path = join(directory, 'env');
+    writeFileSync(path, "A='p\\'w\"d $1 #2'\nB=plain # why\nC=\n");
+    assert.equal(readEnvFile(path), { A: 'p\'w"d $1 #2', B: 'plain', C: '' });
+    assert.equal(readEnvFile(join(directory, 'none')), {});
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test.run();

@@ -143,10 +143,13 @@ export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessE
   return build(environment, parsed.data);
 }
 
-function readEnvFile(path: string): Record<string, string> {
+/** @returns what stands in an env file, as Compose reads it; with no file, nothing */
+export function readEnvFile(path: string): Record<string, string> {
   if (!existsSync(path)) return {};
   try {
-    return parse(readFileSync(path));
+    const values = Object.entries(parse(readFileSync(path)));
+    // Between single quotes Compose takes \' for a quote, and dotenv leaves the backslash.
+    return Object.fromEntries(values.map(([name, value]) => [name, value.replaceAll("\\'", "'")]));
   } catch (error) {
     throw usageError(
       `can't read ${path}: ${messageOf(error)}`,

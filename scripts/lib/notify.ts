@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import type { Config } from './config.ts';
 import { messageOf } from './errors.ts';
 import { log, redact } from './log.ts';
-import { deliver, type Message, Refused } from './outbox.ts';
+import { type Channel, deliver, type Message, Refused, resend } from './outbox.ts';
 import { utc } from './text.ts';
 
 const TIMEOUT_SECONDS = 10;
@@ -40,13 +40,20 @@ export async function notify(config: Config, text: string, exitCode?: number): P
     exitCode,
     text: redact(text),
   };
-  const sending = Object.entries(CHANNELS).map(async ([channel, { name, address, body }]) => {
+  await Promise.all(channelsOf(config).map(channel => deliver(config, channel, message)));
+}
+
+/** Sends what could not be sent before, without anything new to tell. */
+export async function sendKeptMessages(config: Config): Promise<void> {
+  await Promise.all(channelsOf(config).map(channel => resend(config, channel)));
+}
+
+function channelsOf(config: Config): Channel[] {
+  return Object.entries(CHANNELS).flatMap(([id, { name, address, body }]) => {
     const url = address(config);
-    if (!url) return;
-    const send = (each: Message, late: boolean) => post(url, body(each, late));
-    await deliver(config, { id: channel, name, send }, message);
+    const send = (each: Message, late: boolean) => post(url!, body(each, late));
+    return url ? [{ id, name, send }] : [];
   });
-  await Promise.all(sending);
 }
 
 /**

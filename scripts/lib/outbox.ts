@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from './config.ts';
 import { messageOf } from './errors.ts';
@@ -54,6 +54,18 @@ export async function deliver(config: Config, channel: Channel, message: Message
   } catch (error) {
     return sendAtOnce(channel, message, error); // a full disk is what somebody should hear of
   }
+  await sendAll(directory, prefix, channel, name);
+}
+
+/** Sends what is kept for a channel, if anything is. */
+export async function resend(config: Config, channel: Channel): Promise<void> {
+  const directory = join(config.stateDir, 'outbox');
+  const prefix = `${config.environment}.${channel.id}.`;
+  if (existsSync(directory) && keptOf(directory, prefix).length > 0)
+    await sendAll(directory, prefix, channel);
+}
+
+async function sendAll(directory: string, prefix: string, channel: Channel, own?: string): Promise<void> {
   const lock = openSync(join(directory, `${prefix}lock`), 'a', 0o600);
   try {
     await run(['flock', '-w', String(LOCK_SECONDS), '0'], {
@@ -61,7 +73,7 @@ export async function deliver(config: Config, channel: Channel, message: Message
       stdin: lock,
       evenInterrupted: true,
     });
-    await sendKept(directory, prefix, channel, name);
+    await sendKept(directory, prefix, channel, own);
   } catch (error) {
     log.warn(`could not notify ${channel.name}: ${messageOf(error)}; kept, and sent with the next`);
     dropOldest(directory, prefix, channel);
@@ -84,7 +96,7 @@ const keptOf = (directory: string, prefix: string) =>
     .sort();
 
 /** @throws what the first message that could not be sent met: a receiver that is down is not asked for each */
-async function sendKept(directory: string, prefix: string, channel: Channel, own: string): Promise<void> {
+async function sendKept(directory: string, prefix: string, channel: Channel, own?: string): Promise<void> {
   let late = 0;
   for (const name of keptOf(directory, prefix)) {
     const path = join(directory, name);

@@ -5,7 +5,7 @@ import { Exit, messageOf, OperationalError } from './errors.ts';
 import { writeWhole } from './files.ts';
 import { withLock } from './lock.ts';
 import { log } from './log.ts';
-import { notify } from './notify.ts';
+import { notify, sendKeptMessages } from './notify.ts';
 import { duration, utc } from './text.ts';
 
 export interface State {
@@ -46,7 +46,7 @@ export async function tellChange(
     await withLock(stateDir, `${environment}.${what}`, `telling the state of ${what}`, async () => {
       const told = await read(path);
       compared = true;
-      if (isSame(told, state)) return;
+      if (isSame(told, state)) return sendKeptMessages(config); // an alert need not wait for the next one
       const began = told.status === HEALTHY || state.status === HEALTHY;
       const since = began ? new Date().toISOString() : told.since;
       const now: Told = { status: state.status, lines: state.lines, since };

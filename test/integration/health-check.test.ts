@@ -316,6 +316,25 @@ test('a disk fills up, runs out of inodes, or can’t be written', async () => {
   });
 });
 
+test('an alert that could not be sent is sent by the next look, with nothing new to tell', async () => {
+  const receiver = await startReceiver();
+  const state = join(world.directory, 'state of an unheard alert');
+  const env = { STATE_DIR: state, SLACK_WEBHOOK_URL: receiver.url, PGPORT: '1' };
+  try {
+    receiver.answer = 500;
+    const unheard = await world.run('health-check', ['--notify'], env);
+    assert.match(unheard.stderr, /could not notify Slack: it answered 500; kept/);
+    receiver.answer = 200;
+    receiver.received.length = 0;
+    await world.run('health-check', ['--notify'], env);
+    await world.run('health-check', ['--notify'], env);
+    assert.is(receiver.received.length, 1);
+    assert.match(receiver.received[0]!.body, /sent late.*health is CRITICAL/);
+  } finally {
+    await receiver.stop();
+  }
+});
+
 test('memory gets short', async () => {
   const meminfo = join(world.directory, 'meminfo');
   const script = join(ROOT, 'scripts/health-check.ts');
