@@ -20,8 +20,7 @@ const BASELINE_SECONDS = 600;
 export async function forward(config: Config, journal: Journal, canary: Canary): Promise<void> {
   const at = async (step: Step) => {
     throwIfSignalled();
-    journal.step = step;
-    await writeJournal(config, journal);
+    await writeJournal(config, journal, step);
   };
   await at('pull');
   await pull(journal.images.backend);

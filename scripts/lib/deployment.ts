@@ -109,8 +109,7 @@ export async function takeBack(config: Config, journal: Journal): Promise<Releas
     return 'stopped';
   }
   log.info('going back to the release before');
-  journal.step = 'revert';
-  await writeJournal(config, journal);
+  await writeJournal(config, journal, 'revert');
   await rollAll(config, { ...journal, surge: null }, journal.previous);
   if (journal.surge) await retire(config, journal.servers, [journal.surge]);
   await pinImages(config, journal.previous);

@@ -28,10 +28,12 @@ export interface Release {
   canary: CanaryCount | null;
 }
 
-export type Step = 'pull' | 'backup' | 'migrate' | 'roll' | 'bake' | 'revert';
+const STEPS = ['pull', 'backup', 'migrate', 'roll', 'bake', 'revert'] as const;
+export type Step = (typeof STEPS)[number];
 
 /** A deployment under way, in `state/<environment>.deploy.json`: what the run after a killed one goes by. */
 export interface Journal extends Omit<Release, 'outcome' | 'seconds' | 'canary'> {
+  /** The furthest that was ever reached: from `roll` on, instances may have been replaced. */
   step: Step;
   /** The list of backends before and after. */
   servers: ServerLine[];
@@ -44,7 +46,9 @@ export interface Journal extends Omit<Release, 'outcome' | 'seconds' | 'canary'>
 const journalPath = ({ stateDir, environment }: Config) => join(stateDir, `${environment}.deploy.json`);
 const releasesPath = ({ stateDir }: Config) => join(stateDir, 'releases.jsonl');
 
-export async function writeJournal(config: Config, journal: Journal): Promise<void> {
+/** Keeps what a deployment has come to, before it does it. A step that is done again is no step back. */
+export async function writeJournal(config: Config, journal: Journal, step: Step): Promise<void> {
+  if (STEPS.indexOf(step) > STEPS.indexOf(journal.step)) journal.step = step;
   await writeWhole(journalPath(config), `${JSON.stringify(journal, null, 2)}\n`);
 }
 
