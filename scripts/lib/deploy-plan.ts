@@ -4,6 +4,7 @@ import type { Config, Images } from './config.ts';
 import { OperationalError } from './errors.ts';
 import { freeSpace } from './files.ts';
 import { findRemote, pull, type Remote } from './images.ts';
+import { changedSinceLoad } from './nginx-changes.ts';
 import { type Pending, pendingMigrations } from './pending.ts';
 import { enoughSpace, preflight } from './preflight.ts';
 import { isFit, shortName } from './roll.ts';
@@ -41,16 +42,19 @@ export async function planDeployment(
   options: { surge: boolean; backup: boolean },
 ): Promise<Plan> {
   const notes: string[] = [];
-  const [backend, frontend, previous, servers, unwell] = await preflight(
+  const [backend, frontend, previous, servers, unwell, changed] = await preflight(
     () => findRemote(wanted.backend),
     () => findRemote(wanted.frontend),
     () => runningImages(config),
     () => fitServers(config, notes),
     () => criticalLines(config),
+    () => changedSinceLoad(config),
     () => testNginx(config),
     () => refuseOpenPorts(config),
     async () => void (options.backup && (await planBackup(config, config.format))),
   );
+  if (changed.length > 0)
+    notes.push(`Nginx will load what was changed since it last did: ${changed.join(', ')}`);
   const images = { backend: backend.pinned, frontend: frontend.pinned };
   const [migrations] = await preflight(
     async () => {
