@@ -23,8 +23,8 @@ export interface Run {
 
 const FILE = /^([a-z]+)-\d{8}_\d{6}-([A-Za-z0-9-]+)\.exit$/;
 
-/** Descriptor 3 is the locked file. The command does not get it: what it leaves behind would hold the lock. */
-const KEEP_EXIT_CODE = '"$@" 3>&-; echo "$?" >&3';
+/** Descriptor 3 is the locked file. A script holds it too; Node passes it on to nothing that a script leaves behind. */
+const KEEP_EXIT_CODE = '"$@"; echo "$?" >&3';
 
 /** @returns the runs of a directory, the one that began or ended last first */
 export function detachedRuns(directory: string): Run[] {

@@ -398,6 +398,25 @@ test('a run that was killed with all that waits for it: follow says so', () =>
     assert.is((await server.run(['deploy v3'])).code, 0, 'it stops nobody');
   }));
 
+test('a run that lost only what waits for it stays the one that runs', () =>
+  onServer(async server => {
+    hold(server);
+    const first = server.start(['deploy v2']);
+    await untilAtWork(server);
+    const [log] = runsOf(server).filter(name => name.endsWith('.log'));
+    const worker = /process (\d+)/.exec(read(server, log!))![1]!;
+    process.kill(Number(execFileSync('ps', ['-o', 'ppid=', '-p', worker], { encoding: 'utf8' })), 'SIGKILL');
+    const { code, stderr } = await server.run(['rollback']);
+    assert.is(code, 75);
+    assert.match(stderr, /a deploy is running/);
+    release(server);
+    assert.is((await first.ended).code, 1);
+    assert.equal(
+      ends(server).map(({ script, exitCode }) => [script, exitCode]),
+      [['deploy.ts', 0]],
+    );
+  }));
+
 test('only the owner reads what a run printed', () =>
   onServer(async server => {
     await server.run(['deploy v2']);
