@@ -67,9 +67,9 @@ const deploy = command({
       });
       if (options.plan) return { text: describePlan(plan).join('\n'), json: plan };
       for (const line of describePlan(plan)) log.info(line);
-      await confirm(question(config, positionals[0]!, plan), config.environment, options.yes);
+      await confirm(question(config, plan), config.environment, options.yes);
       log.changesBegin();
-      const journal = journalOf(config, positionals[0]!, plan);
+      const journal = journalOf(config, plan);
       if (options['skip-backup']) journal.backup = `skipped: ${options.reason}`;
       return conclusion(config, await carryOut(config, journal));
     });
@@ -83,23 +83,23 @@ function wantedImages(config: Config, [backend, frontend]: string[]): Images {
   return namedImages(config.images, backend, frontend);
 }
 
-function question(config: Config, name: string, { migrations }: Plan): string {
+function question(config: Config, { release, migrations }: Plan): string {
   const hard = migrations.filter(({ findings }) => findings.some(({ kind }) => kind === 'contracts'));
   const warning =
     hard.length > 0
       ? ` After ${plural(hard.length, 'migration')} that takes something away there is no way back without the backup’s data.`
       : '';
-  return `This deploys ${name} to ${config.environment}.${warning}`;
+  return `This deploys ${release} to ${config.environment}.${warning}`;
 }
 
-function journalOf(config: Config, name: string, plan: Plan): Journal {
-  const { images, previous, servers, surge, unwell, migrations } = plan;
+function journalOf(config: Config, plan: Plan): Journal {
+  const { release, images, previous, servers, surge, unwell, migrations } = plan;
   return {
     time: new Date().toISOString(),
     environment: config.environment,
     kind: 'deploy',
     step: 'pull',
-    release: name.replace(/^(sha256:[0-9a-f]{12}).*/, '$1'),
+    release,
     images,
     previous,
     servers,

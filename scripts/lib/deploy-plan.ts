@@ -16,6 +16,8 @@ import { criticalLines } from './vitals.ts';
 
 /** What a deployment would do, after looking whether it could. */
 export interface Plan {
+  /** What the release is called: its tag, or for a digest the version that its image is labelled with. */
+  release: string;
   images: Images;
   previous: Images;
   servers: ServerLine[];
@@ -76,7 +78,17 @@ export async function planDeployment(
   const surge = options.surge ? nextBackends(used, 1)[0]! : null;
   if (unwell.length > 0)
     notes.push(`critical now, which ./scripts/health-check.ts explains: ${unwell.join(', ')}`);
-  return { images, previous, servers, surge, migrations, unwell, notes };
+  const release = await releaseName(wanted.backend, images.backend);
+  return { release, images, previous, servers, surge, migrations, unwell, notes };
+}
+
+async function releaseName(wanted: string, pinned: string): Promise<string> {
+  const [, tag] = /:([^/:@]+)$/.exec(wanted) ?? [];
+  if (tag && !wanted.includes('@')) return tag;
+  const label = '{{index .Config.Labels "org.opencontainers.image.version"}}';
+  const argv = ['docker', 'image', 'inspect', '--format', label, pinned];
+  const version = (await run(argv, { purpose: `read the version of ${pinned}` })).trim();
+  return /^\w[\w.-]{0,127}$/.test(version) ? version : pinned.replace(/^.*@(sha256:[0-9a-f]{12}).*/, '$1');
 }
 
 /** @returns the first free instances of backend-1 … 8 */
