@@ -51,6 +51,7 @@ const RULES: Rule[] = [
       nginx:
         'root reads the key, listens on 80 and 443, and gives workers and their directories to another user',
       frontend: 'the same, for an image whose Nginx starts as root; one that does not has no use for them',
+      'frontend-2': 'the frontend, while that one is replaced',
     },
   },
   {
@@ -214,6 +215,14 @@ for (const [environment, file] of Object.entries(FILES)) {
       return rest;
     });
     for (const backend of backends) assert.equal(backend, backends[0]);
+  });
+
+  test(`${environment}: what stands in for the frontend is the frontend, and does not start by itself`, () => {
+    const { container_name: _, ...frontend } = file.services.frontend!;
+    const { container_name, profiles, ...standIn } = file.services['frontend-2']!;
+    assert.is(container_name, `neurmatic-frontend-2-${environment}`);
+    assert.equal(profiles, ['scale']);
+    assert.equal(standIn, frontend);
   });
 
   test(`${environment}: Redis keeps less than its container has, evicts no job, and forgets nothing`, () => {
