@@ -32,6 +32,9 @@ export async function readUpstream(upstream: Upstream): Promise<ServerLine[]> {
     .filter(line => line.startsWith('server '));
 }
 
+/** Whether Nginx runs with what lies on disk, as far as this process knows: one that was killed may not have come to it. */
+let loaded = false;
+
 /**
  * Writes a list, has Nginx test it with all the rest of its configuration, and reload. What Nginx refuses is taken
  * back. Resolves when the workers that take new connections know the list.
@@ -39,7 +42,8 @@ export async function readUpstream(upstream: Upstream): Promise<ServerLine[]> {
 export async function setUpstream(config: Config, upstream: Upstream, servers: ServerLine[]): Promise<void> {
   const before = await readFile(pathOf(upstream), 'utf8');
   const after = `${servers.join('\n')}\n`;
-  if (after === before) return;
+  if (after === before && loaded) return;
+  loaded = false;
   await writeWhole(pathOf(upstream), after, 0o644);
   try {
     await testNginx(config);
@@ -48,6 +52,7 @@ export async function setUpstream(config: Config, upstream: Upstream, servers: S
     throw error;
   }
   await reloadNginx(config);
+  loaded = true;
 }
 
 /** @throws when Nginx refuses its configuration as it lies on disk */
