@@ -93,7 +93,8 @@ async function inContainer(
     ...rights,
     image,
   ];
-  const script = 'IFS= read -r DATABASE_URL; export DATABASE_URL; exec sh -c "$1" </dev/null';
+  // What it logs on its output is what a failure is explained by.
+  const script = 'IFS= read -r DATABASE_URL; export DATABASE_URL; exec sh -c "$1" </dev/null >&2';
   const stdin = secretInput(`${url}\n`);
   try {
     await run([...argv, 'sh', '-c', script, 'sh', command], { ...said, stdin, timeout: 3600 });
