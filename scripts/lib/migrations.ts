@@ -14,6 +14,11 @@ type Migrations = NonNullable<Config['migrate']>;
 const APPLICATION = 'neurmatic-migrate';
 /** Seconds that a migration waits for a lock, since everybody else then waits behind it, and that others wait for it. */
 const PATIENCE = 5;
+/*
+ * The second: a server that is busy with a statement does not notice that its client is gone unless it looks, and
+ * nobody is left to end the session where this process was killed.
+ */
+const SETTINGS = `-c lock_timeout=${PATIENCE}s -c client_connection_check_interval=2s`;
 
 /**
  * Runs the product's migrations against one database, in a one-off container of the backend's image or here.
@@ -47,7 +52,7 @@ export async function migrate(
 ): Promise<void> {
   const purpose = `run the migrations (${command})`;
   const url = `${databaseUrl(config.postgres, database)}`;
-  const parameters = `application_name=${APPLICATION}&options=-c%20lock_timeout%3D${PATIENCE}s`;
+  const parameters = `application_name=${APPLICATION}&options=${encodeURIComponent(SETTINGS)}`;
   const env = { DATABASE_URL: url + (url.includes('?') ? '&' : '?') + parameters };
   const guard = live ? watchForBlocked(config, database) : undefined;
   try {
@@ -86,6 +91,7 @@ async function inContainer(
     'run',
     '--rm',
     '--interactive',
+    '--init', // a program that is process 1 does not hear SIGTERM, which a killed run's `docker run` passes on
     '--name',
     name,
     '--network',
