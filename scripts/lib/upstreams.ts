@@ -61,7 +61,7 @@ export async function testNginx(config: Config): Promise<void> {
     await inNginx(config, 'nginx -t -q', 'test Nginx’s configuration');
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    const why = /\[emerg\] (.*)/.exec(error.stderr)?.[1];
+    const why = /\[emerg\] (?:\d+#\d+: )?(.*)/.exec(error.stderr)?.[1];
     if (!why) throw error;
     throw new OperationalError(`Nginx refuses its configuration: ${why}`, 'correct nginx/ and run it again.');
   }
