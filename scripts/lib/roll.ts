@@ -57,24 +57,25 @@ export async function rollBackends(config: Config, images: Images, wanted: Serve
  * The same for the frontend, which has one instance: a second one takes over while the first is replaced.
  */
 export async function rollFrontend(config: Config, images: Images): Promise<void> {
-  const own = (await readUpstream('frontend')).map(line =>
-    line.replace(/^server [\w-]+:/, 'server frontend:'),
-  );
-  const standIn = own.map(line => line.replace(/^server [\w-]+:/, 'server frontend-2:'));
-  const target = await imageId(images.frontend);
+  const list = await readUpstream('frontend');
+  const named = (service: string) => list.map(line => line.replace(/^server [\w-]+:/, `server ${service}:`));
   const now = await inspect(config, 'frontend');
-  if (now?.imageId !== target || now?.state !== 'running') {
+  if (now?.state !== 'running' || now.imageId !== (await imageId(images.frontend))) {
     throwIfSignalled();
     log.info('frontend');
-    await replace(config, 'frontend-2', images);
-    await untilReady(config, 'frontend-2');
-    await setUpstream(config, 'frontend', standIn);
+    // One that a killed run has left is what visitors see, of whichever release: it stays until the other one is ready.
+    const standsIn = serviceOf(list[0] ?? '') === 'frontend-2' && (await isFit(config, 'frontend-2'));
+    if (!standsIn) {
+      await replace(config, 'frontend-2', images);
+      await untilReady(config, 'frontend-2');
+    }
+    await setUpstream(config, 'frontend', named('frontend-2'));
     await pause(OLD_WORKERS_SECONDS);
     await replace(config, 'frontend', images);
-    await untilReady(config, 'frontend');
-    log.done(`frontend serves ${shortName(images.frontend)}`);
+    log.done(`frontend runs ${shortName(images.frontend)}`);
   }
-  await setUpstream(config, 'frontend', own);
+  await untilReady(config, 'frontend');
+  await setUpstream(config, 'frontend', named('frontend'));
   if (await inspect(config, 'frontend-2')) {
     await pause(OLD_WORKERS_SECONDS);
     await remove(config, 'frontend-2');
