@@ -20,7 +20,7 @@ export interface Pause {
  * @param status what it exits with instead of the real one's, after saying that the connection is lost
  */
 export function pauseProgram(
-  world: World,
+  world: Pick<World, 'directory' | 'env'>,
   name: string,
   words: string,
   when: 'before' | 'after',

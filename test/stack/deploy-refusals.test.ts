@@ -1,0 +1,276 @@
+/**
+ * What a deployment, a rollback and a change of scale refuse before they change anything, and the failures that come
+ * before an instance is replaced: the release that serves goes on as if nothing had been tried.
+ */
+import { appendFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { fill, withDisk } from '../support/disk.ts';
+import { pauseProgram } from '../support/pause.ts';
+import { startProgram, until } from '../support/world.ts';
+import { assertEnded, assertHealthy, assertNothingLeft, everything, releases } from './lib/deploy-state.ts';
+import { startDeployable } from './lib/deployable.ts';
+import { reload } from './lib/puppet.ts';
+import { markRolledBack, sql, whileVisited } from './lib/visitor.ts';
+
+const d = await startDeployable();
+const { stack, registry } = d;
+const UNSAVED = ['--skip-backup', '--reason', 'a test', '--yes'];
+const env = stack.engine.env as Record<string, string>;
+const world = { directory: stack.directory, env };
+const nginxFile = join(stack.directory, 'nginx/snippets/http.conf');
+
+const v2 = await d.publish('v2');
+await d.publish('bad-migration');
+await d.publish('locking-migration');
+await d.publish('contracting-migration');
+
+/** Runs `body` for somebody who uses the site and notices nothing. @throws unless all is as it was, but for releases */
+async function unchanged<T>(body: () => Promise<T>): Promise<T> {
+  const before = await everything(stack);
+  const result = await whileVisited(stack, body);
+  const after = await everything(stack);
+  for (const each of [before, after]) delete each.state['state/releases.jsonl'];
+  assert.equal(after, before);
+  await assertNothingLeft(d);
+  return result;
+}
+
+test('a plan says what would be done, judges the migrations, and changes nothing', () =>
+  unchanged(async () => {
+    const expanding = await d.run('deploy', ['2.0.0', '--plan']);
+    assert.is(expanding.code, 0, expanding.stderr);
+    assert.match(expanding.stdout, /^backend +backend@sha256:\w{12} → backend@sha256:\w{12}$/m);
+    assert.match(expanding.stdout, /^instances backend-1, backend-2$/m);
+    assert.match(expanding.stdout, /^migration 20250201000000_order_note: expands only$/m);
+    assert.not.match(expanding.stderr, /changes begin/i);
+
+    const contracting = await d.run('deploy', ['3.0.0', '--plan', '--json', '--surge']);
+    assert.is(contracting.code, 0, contracting.stderr);
+    const plan = JSON.parse(contracting.stdout);
+    assert.is(plan.surge, 'backend-3');
+    assert.is(plan.previous.backend, stack.variables.BACKEND_IMAGE);
+    assert.is(plan.migrations[0].name, '20250201000000_drop_subtitle');
+    assert.is(plan.migrations[0].findings[0].kind, 'contracts');
+    assert.match(plan.migrations[0].findings[0].sql, /DROP COLUMN subtitle/);
+
+    const byDigest = await d.run('deploy', [v2.backend, '--plan', '--json']);
+    const { images } = JSON.parse(byDigest.stdout);
+    assert.is(images.backend, `${registry.host}/shop/backend@${v2.backend}`);
+    assert.is(images.frontend, stack.variables.FRONTEND_IMAGE);
+    assert.equal(releases(stack), []);
+  }));
+
+test('all that is wrong is said at once', async () => {
+  const text = readFileSync(nginxFile, 'utf8');
+  const stray = `${stack.app}-stray`;
+  stack.atExit(['rm', '--force', stray]);
+  const label = `com.docker.compose.project=${stack.app}-production`;
+  const image = stack.variables.BACKEND_IMAGE!;
+  const open = ['run', '--detach', '--name', stray, '--label', label, '--publish', '0.0.0.0::9'];
+  await stack.docker(...open, image, 'sleep', '600');
+  appendFileSync(nginxFile, 'no_such_directive on;\n');
+  await stack.docker('stop', stack.container('postgres'));
+  const before = await everything(stack);
+  try {
+    for (const flags of [['--plan'], ['--yes'], ['--plan', '--json']]) {
+      const { code, stdout, stderr } = await d.run('deploy', ['9.9.9', ...flags]);
+      assert.is(code, 1, stderr);
+      const said = flags.includes('--json') ? JSON.parse(stdout).error.message : stderr;
+      for (const finding of [
+        /[5-9] things are wrong; nothing was changed:/,
+        /shop\/backend:9\.9\.9.*not found/,
+        /shop\/frontend:9\.9\.9.*not found/,
+        /the registry has no such image/,
+        /no backend is ready now/,
+        /Nginx refuses its configuration: unknown directive "no_such_directive"/,
+        new RegExp(`open to the world: ${stray} 0\\.0\\.0\\.0:\\d+->9/tcp`),
+        new RegExp(`${stack.container('postgres')}\\) .*is not running`),
+      ])
+        assert.ok(finding.test(said), `${finding} is not in:\n${said}`);
+    }
+    const { code, stderr } = await d.run('scale', ['3']);
+    assert.is(code, 1);
+    assert.match(stderr, /Nginx refuses its configuration/);
+    assert.equal(await everything(stack), before);
+  } finally {
+    writeFileSync(nginxFile, text);
+    await stack.docker('rm', '--force', stray);
+    await stack.docker('start', stack.container('postgres'));
+  }
+  await until(
+    'all is well again',
+    async () =>
+      await assertHealthy(d).then(
+        () => true,
+        () => false,
+      ),
+    120,
+  );
+});
+
+test('arguments that mean nothing are usage errors', async () => {
+  for (const [script, args, message] of [
+    ['deploy', ['--yes'], /what shall be deployed/],
+    ['deploy', ['a b', '--yes'], /neither a tag nor a digest/],
+    ['deploy', ['2.0.0'], /no terminal to confirm/],
+    ['deploy', ['2.0.0', '--skip-backup', '--yes'], /--skip-backup needs a reason/],
+    ['deploy', ['--resume', '--yes'], /no deployment was interrupted/],
+    ['rollback', ['--yes'], /no release before this one/],
+    ['rollback', ['v0.1', '--yes'], /no release v0\.1 to go back to/],
+    ['scale', ['1'], /from 2 to 8/],
+    ['scale', ['9'], /from 2 to 8/],
+  ] as const) {
+    const { code, stderr } = await d.run(script, [...args]);
+    assert.is(code, 2, stderr);
+    assert.match(stderr, message);
+  }
+  const { code, stdout } = await d.run('rollback', ['--list']);
+  assert.is(code, 0);
+  assert.match(stdout, /nothing was deployed yet/);
+});
+
+test('more instances than memory holds are refused', () =>
+  unchanged(async () => {
+    const meminfo = join(mkdtempSync(join(tmpdir(), 'meminfo-')), 'meminfo');
+    const text = readFileSync('/proc/meminfo', 'utf8');
+    const run = (available: number, script: string, ...args: string[]) => {
+      writeFileSync(meminfo, text.replace(/MemAvailable: +\d+/, `MemAvailable: ${available * 1024}`));
+      const mount = 'mount --bind "$1" /proc/meminfo && shift && exec "$@"';
+      const program = join(stack.directory, `scripts/${script}.ts`);
+      return startProgram('unshare', ['--mount', 'sh', '-c', mount, 'sh', meminfo, program, ...args], env)
+        .ended;
+    };
+    const four = await run(1900, 'scale', '4');
+    assert.is(four.code, 1, four.stderr);
+    assert.match(four.stderr, /1\.86 GiB of memory are available, and 2 instances may take 2\.00 GiB/);
+    const three = await run(1900, 'scale', '3', '--dry-run');
+    assert.is(three.code, 0, three.stderr);
+    assert.match(three.stdout, /would run 3: \+ backend-3/);
+    const surge = await run(900, 'deploy', '2.0.0', '--plan', '--surge');
+    assert.is(surge.code, 1, surge.stderr);
+    assert.match(surge.stderr, /1 instance may take/);
+  }));
+
+test('while one deployment runs, no other begins, nor does anything else that changes the environment', () =>
+  unchanged(async () => {
+    const pause = pauseProgram(world, 'docker', `pull --quiet ${registry.host}/shop/frontend`, 'before');
+    const first = d.start('deploy', ['2.0.0', ...UNSAVED], pause.env);
+    await pause.reached();
+    for (const [script, ...args] of [
+      ['deploy', '2.0.0', '--yes'],
+      ['deploy', '--resume', '--yes'],
+      ['rollback', '--yes'],
+      ['scale', '3'],
+      ['backup'],
+    ] as const) {
+      const { code, stderr } = await d.run(script, args);
+      assert.is(code, 75, stderr);
+      assert.match(stderr, new RegExp(`deploy\\.ts, by \\w+ on .*, process ${first.child.pid}, since `));
+    }
+    first.child.kill('SIGINT');
+    pause.go();
+    assertEnded(
+      stack,
+      await first.ended,
+      130,
+      'rolled back',
+      /interrupted by SIGINT/,
+      /nothing was replaced/,
+    );
+  }));
+
+test('a deployment waits for no backup and no restore: it says who is at work', async () => {
+  const made = await unchanged(async () => {
+    const pause = pauseProgram(world, 'docker', ' pg_dump --format', 'before');
+    const backup = d.start('backup', ['--json'], pause.env);
+    await pause.reached();
+    const refused = await d.run('deploy', ['2.0.0', '--yes']);
+    assert.is(refused.code, 75, refused.stderr);
+    assert.match(refused.stderr, new RegExp(`backup\\.ts, by \\w+ on .*, process ${backup.child.pid}, `));
+    pause.go();
+    const { code, stdout, stderr } = await backup.ended;
+    assert.is(code, 0, stderr);
+    return JSON.parse(stdout);
+  });
+  const pause = pauseProgram(world, 'docker', ' psql ', 'before');
+  const restore = d.start('restore', [made.backup.id, '--yes', '--no-migrate'], pause.env);
+  await pause.reached();
+  const refused = await d.run('deploy', ['2.0.0', '--yes']);
+  assert.is(refused.code, 75, refused.stderr);
+  assert.match(refused.stderr, new RegExp(`restore\\.ts, by \\w+ on .*, process ${restore.child.pid}, `));
+  restore.child.kill('SIGTERM');
+  pause.go();
+  assert.is((await restore.ended).code, 143);
+});
+
+test('a migration that fails ends the release, and what it was about is said', async () => {
+  const ended = await unchanged(() => d.run('deploy', ['2.4.0', ...UNSAVED]));
+  const { migrations, contracting } = assertEnded(
+    stack,
+    ended,
+    1,
+    'rolled back',
+    /function left_of.* does not exist/,
+  );
+  assert.equal([migrations, contracting], [[], []]);
+  assert.match(ended.stderr, /nothing was replaced/);
+  assert.match(ended.stderr, /resolve --rolled-back NAME/);
+  await markRolledBack(stack);
+});
+
+test('a migration that keeps orders waiting is ended, and they are placed', async () => {
+  const ended = await unchanged(() => d.run('deploy', ['2.5.0', ...UNSAVED]));
+  assertEnded(
+    stack,
+    ended,
+    1,
+    'rolled back',
+    /the migration was ended: \d+ session\(s\) of the application waited/,
+  );
+  await markRolledBack(stack);
+});
+
+test('a registry that goes away after the plan leaves nothing half-pulled', async () => {
+  const ended = await unchanged(async () => {
+    const pause = pauseProgram(world, 'docker', `pull --quiet ${registry.host}/shop/frontend`, 'before');
+    const run = d.start('deploy', ['3.0.0', ...UNSAVED], pause.env);
+    await pause.reached();
+    await registry.stop();
+    pause.go();
+    return run.ended;
+  });
+  assertEnded(stack, ended, 1, 'rolled back', /could not pull .*shop\/frontend@sha256:/);
+  const planned = await d.run('deploy', ['3.0.0', '--plan']);
+  assert.is(planned.code, 1);
+  assert.match(planned.stderr, /check the network/);
+  await registry.start();
+});
+
+test('a full disk under state/ ends the release before anything is replaced', async () => {
+  const state = mkdtempSync(join(tmpdir(), 'state-'));
+  await withDisk(state, 64 * 1024, async () => {
+    const ended = await unchanged(async () => {
+      const pause = pauseProgram(world, 'docker', 'buildx imagetools inspect --raw', 'before');
+      const run = d.start('deploy', ['2.0.0', ...UNSAVED], { ...pause.env, STATE_DIR: state });
+      await pause.reached();
+      fill(state);
+      pause.go();
+      return run.ended;
+    });
+    assert.is(ended.code, 1, ended.stderr);
+    assert.match(ended.stderr, /ENOSPC/);
+    assert.match(ended.stderr, /free some space/);
+    assert.not.match(ended.stderr, /this is a bug/);
+  });
+});
+
+test('after all that, the stack is well', async () => {
+  await reload(stack);
+  await assertHealthy(d);
+  assert.is(await sql(stack, 'SELECT count(*) FROM articles WHERE subtitle IS NOT NULL'), '20');
+});
+
+test.run();

@@ -1,0 +1,121 @@
+/** What a deployment changes, and what it must not leave behind. */
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import type { Journal, Release } from '../../../scripts/lib/releases.ts';
+import type { Ended } from '../../support/world.ts';
+import type { Deployable } from './deployable.ts';
+import type { Stack } from './stack.ts';
+import { sql } from './visitor.ts';
+
+const read = (stack: Stack, path: string) => readFileSync(join(stack.directory, path), 'utf8');
+
+/** The upstream lists, as Nginx reads them next. */
+export const upstreams = (stack: Stack) => ({
+  backend: read(stack, 'nginx/upstreams/backend.conf'),
+  frontend: read(stack, 'nginx/upstreams/frontend.conf'),
+});
+
+/** The names of the backends that Nginx has in its list. */
+export const listed = (stack: Stack): string[] =>
+  [...upstreams(stack).backend.matchAll(/^server ([\w-]+):/gm)].map(([, name]) => name!);
+
+/** @returns the stack's containers: name, id, state, and since when it runs */
+export async function containers(stack: Stack): Promise<string[]> {
+  const project = `label=com.docker.compose.project=${stack.app}-${stack.environment}`;
+  const ids = await stack.docker('ps', '--all', '--quiet', '--no-trunc', '--filter', project);
+  const format = '{{.Name}} {{.Id}} {{.Image}} {{.State.Status}} {{.State.StartedAt}} {{.RestartCount}}';
+  const lines = await stack.docker('inspect', '--format', format, ...ids.split('\n').filter(Boolean));
+  return lines.split('\n').sort();
+}
+
+/** All that must be the same after a run that has changed nothing. */
+export async function everything(stack: Stack) {
+  const state = globSync('state/*', { cwd: stack.directory }).filter(
+    path => !/history\.jsonl$|\.lock$/.test(path),
+  );
+  return {
+    containers: await containers(stack),
+    env: read(stack, `.env.${stack.environment}`),
+    upstreams: upstreams(stack),
+    state: Object.fromEntries(state.sort().map(path => [path, read(stack, path)])),
+  };
+}
+
+/** All that must be the same after a release that was taken back: its line in releases.jsonl is new. */
+export async function serving(stack: Stack) {
+  const format = '{{.Name}} {{.Image}} {{.State.Status}}';
+  const project = `label=com.docker.compose.project=${stack.app}-${stack.environment}`;
+  const ids = await stack.docker('ps', '--all', '--quiet', '--filter', project);
+  const lines = await stack.docker('inspect', '--format', format, ...ids.split('\n').filter(Boolean));
+  return {
+    containers: lines.split('\n').sort(),
+    env: read(stack, `.env.${stack.environment}`),
+    upstreams: upstreams(stack),
+  };
+}
+
+export function journal(stack: Stack): Journal | undefined {
+  const path = join(stack.directory, `state/${stack.environment}.deploy.json`);
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
+}
+
+export function releases(stack: Stack): Release[] {
+  const path = join(stack.directory, 'state/releases.jsonl');
+  if (!existsSync(path)) return [];
+  return readFileSync(path, 'utf8')
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line));
+}
+
+/** Sessions of migrations that the database still has. */
+export const sessions = (stack: Stack) =>
+  sql(stack, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'neurmatic-migrate'");
+
+/** @throws if a deployment has left something: its journal, a container, a session, half a file */
+export async function assertNothingLeft({ stack, registry }: Deployable): Promise<void> {
+  assert.is(journal(stack), undefined, 'there is a journal');
+  assert.is(await sessions(stack), '0', 'a session of migrations goes on');
+  const project = `${stack.app}-${stack.environment}`;
+  const format = '{{.Names}} {{.Image}} {{.Label "com.docker.compose.project"}}';
+  const all = (await stack.docker('ps', '--all', '--format', format)).split('\n');
+  const stray = all.filter(
+    line =>
+      /-(frontend-2|migrate)-/.test(line.includes(stack.app) ? line : '') ||
+      (line.includes(`${registry.host}/`) && !line.endsWith(` ${project}`)),
+  );
+  assert.equal(stray, [], 'containers are left');
+  const running = (await containers(stack)).flatMap(line => /-(backend-\d)-/.exec(line)?.[1] ?? []);
+  assert.equal(running, listed(stack).toSorted(), 'instances run that are not in the list');
+  // Not in backups/: there the next backup does it.
+  const partial = globSync(['*.partial', '.*.partial', '{nginx,state}/**/*.partial'], {
+    cwd: stack.directory,
+  });
+  assert.equal(partial, []);
+  assert.not(existsSync(join(stack.directory, 'nginx/maintenance/on')), 'the maintenance page is on');
+}
+
+/** @throws unless health-check.ts finds the stack itself well */
+export async function assertHealthy(d: Deployable): Promise<void> {
+  const lines = 'api,frontend,backend,versions,postgres,redis,containers';
+  const { code, stdout, stderr } = await d.run('health-check', ['--only', lines, '--verbose']);
+  assert.is(code, 0, stdout + stderr);
+}
+
+/** @throws unless the last line of releases.jsonl is as told, and the run's report and exit code go with it */
+export function assertEnded(
+  stack: Stack,
+  { code, stdout, stderr }: Ended,
+  exitCode: number,
+  outcome: Release['outcome'],
+  ...said: RegExp[]
+): Release {
+  assert.is(code, exitCode, stderr);
+  const last = releases(stack).at(-1)!;
+  assert.is(last.outcome, outcome, stderr);
+  for (const pattern of said) assert.match(stdout + stderr, pattern);
+  assert.not.match(stderr, /this is a bug/);
+  assert.is(last.canary!.failures.length === 0, last.canary!.failed === 0);
+  return last;
+}

@@ -1,0 +1,109 @@
+/** Somebody who uses the site all the time: reads and orders through Nginx, each request on a connection of its own. */
+import { randomUUID } from 'node:crypto';
+import * as assert from 'uvu/assert';
+import { attempt } from '../../engine/process.ts';
+import { type Answer, ask, json } from './http.ts';
+import type { Stack } from './stack.ts';
+
+export interface Visitor {
+  /** What did not go well so far: `2026-01-31T02:00:07.000Z POST /api/v1/orders: 502`. */
+  failures: string[];
+  /** Orders that were confirmed so far. */
+  ordered: () => number;
+  /**
+   * Ends, after one request more of each kind that is answered.
+   * @throws unless each confirmed order is in the database once
+   */
+  leave: () => Promise<void>;
+}
+
+/** Far enough below Nginx's limit of one client, which the canary shares: both come from this machine. */
+const PAUSE = 400;
+
+export function startVisitor(stack: Stack): Visitor {
+  const failures: string[] = [];
+  const orders: string[] = [];
+  let leaving = false;
+
+  const fail = (what: string, why: unknown) => failures.push(`${new Date().toISOString()} ${what}: ${why}`);
+
+  const turn = async (what: string, send: () => Promise<Answer>, expected: number) => {
+    do {
+      try {
+        const { status } = await send();
+        if (status !== expected) fail(what, status);
+      } catch (error) {
+        fail(what, error);
+      }
+      await new Promise(resolve => setTimeout(resolve, PAUSE));
+    } while (!leaving);
+  };
+  const order = async () => {
+    const id = randomUUID();
+    const answer = await ask(stack, 'api', '/api/v1/orders', json({ id }));
+    if (answer.status === 201) orders.push(id);
+    return answer;
+  };
+  const running = Promise.all([
+    turn('GET /api/v1/whoami', () => ask(stack, 'api', '/api/v1/whoami'), 200),
+    turn('POST /api/v1/orders', order, 201),
+    turn('GET /', () => ask(stack, 'site', '/'), 200),
+  ]);
+  return {
+    failures,
+    ordered: () => orders.length,
+    leave: async () => {
+      leaving = true;
+      await running;
+      const list = orders.map(id => `'${id}'`).join();
+      const rows = await sql(stack, `SELECT count(*), count(DISTINCT id) FROM orders WHERE id IN (${list})`);
+      assert.is(rows, `${orders.length}|${orders.length}`, 'each confirmed order is there, once');
+    },
+  };
+}
+
+/** Runs `body` while somebody uses the site. @throws if a request of theirs failed */
+export async function whileVisited<T>(stack: Stack, body: (visitor: Visitor) => Promise<T>): Promise<T> {
+  const visitor = startVisitor(stack);
+  try {
+    const result = await body(visitor);
+    await visitor.leave();
+    if (visitor.failures.length > 0) throw new Error(await explained(stack, visitor.failures));
+    return result;
+  } finally {
+    await visitor.leave().catch(() => {}); // what failed in `body` matters more
+  }
+}
+
+/** What failed, and what Nginx says of it. */
+async function explained(stack: Stack, failures: string[]): Promise<string> {
+  const { stdout, stderr } = await attempt('docker', ['logs', stack.container('nginx')], {
+    env: stack.engine.env,
+  });
+  const errors = (stdout + stderr).split('\n').filter(line => line.includes('[error]'));
+  return `requests failed:\n${failures.join('\n')}\nNginx’s last errors:\n${errors.slice(-20).join('\n')}`;
+}
+
+/** Runs SQL in the stack's database. @returns the rows, one a line, columns separated by | */
+export async function sql(stack: Stack, text: string): Promise<string> {
+  const { POSTGRES_USER, POSTGRES_DB } = stack.variables;
+  const argv = [
+    'psql',
+    '-XAtq',
+    '-v',
+    'ON_ERROR_STOP=1',
+    '-U',
+    POSTGRES_USER!,
+    '-d',
+    POSTGRES_DB!,
+    '-c',
+    text,
+  ];
+  const { code, stdout, stderr } = await stack.exec('postgres', ...argv);
+  if (code !== 0) throw new Error(stderr);
+  return stdout.trim();
+}
+
+/** What `prisma migrate resolve --rolled-back` does, after a migration that failed. */
+export const markRolledBack = (stack: Stack) =>
+  sql(stack, 'UPDATE _prisma_migrations SET rolled_back_at = now() WHERE finished_at IS NULL');
