@@ -1,6 +1,8 @@
 /** Visitors of a stack while something is done to it, and what of theirs was lost by it. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { run } from '../../engine/process.ts';
 import { until } from '../../support/world.ts';
 import { type Cloudflare, cloudflareBefore } from './cloudflare.ts';
 import { hostOf } from './http.ts';
@@ -16,6 +18,8 @@ export interface Toll extends Omit<Seen, 'placed' | 'unanswered'> {
   ordersDoubled: number;
   /** Orders that a client was told nothing good of, and that are in the database. */
   ordersUntold: number;
+  /** Requests that met an instance that was leaving, and that Nginx could still take to another. */
+  secondTries: number;
 }
 
 const VISIT = { clients: 64, uploaders: 4, sockets: 200 };
@@ -24,11 +28,18 @@ const VISIT = { clients: 64, uploaders: 4, sockets: 200 };
 export async function crowdsOf(stack: Stack) {
   const cloudflare = await cloudflareBefore(stack);
   return async (requests: number, work: () => Promise<void>): Promise<Toll> => {
+    const since = new Date();
     const crowd = startCrowd(stack, cloudflare);
-    await crowd.asked(1);
-    await work();
-    await crowd.asked(requests);
-    return inDatabase(stack, await crowd.stop());
+    try {
+      await crowd.asked(1);
+      await work();
+      await crowd.asked(requests);
+    } catch (error) {
+      await crowd.leave();
+      throw error;
+    }
+    const seen = JSON.parse(await crowd.leave()) as Seen;
+    return { ...(await inDatabase(stack, seen)), secondTries: await secondTries(stack, since) };
   };
 }
 
@@ -62,16 +73,26 @@ function startCrowd(stack: Stack, { network, nginx }: Cloudflare) {
         },
         900,
       ),
-    async stop(): Promise<Seen> {
+    /** @returns what they have to tell */
+    async leave(): Promise<string> {
       child.stdin.end();
       await ended;
-      return JSON.parse(last);
+      return last;
     },
   };
 }
 
+/** Nginx writes its log with a delay of up to 5 s. */
+async function secondTries(stack: Stack, since: Date): Promise<number> {
+  await sleep(6_000);
+  // Two addresses in the place of one.
+  const script = `docker logs --since "$1" "$2" 2>/dev/null | { grep -c '"upstream":"[^"]*, ' || true; }`;
+  const args = ['-o', 'pipefail', '-c', script, 'bash', since.toISOString(), stack.container('nginx')];
+  return Number(await run('bash', args, { env: stack.engine.env }));
+}
+
 /** Compares what clients were told with what is in the database. */
-async function inDatabase(stack: Stack, { placed, unanswered, ...seen }: Seen): Promise<Toll> {
+async function inDatabase(stack: Stack, { placed, unanswered, ...seen }: Seen) {
   const { POSTGRES_USER: user, POSTGRES_DB: database } = stack.variables;
   const psql = ['psql', '-qXAt', '-U', user!, '-d', database!, '-c', 'SELECT id FROM orders'];
   const { code, stdout, stderr } = await stack.exec('postgres', ...psql);

@@ -49,6 +49,12 @@ const { nginx, host, ca, ...visit } = JSON.parse(process.argv[2]!) as Visit;
 const PACE = 110;
 /** A visitor who reads for a while asks next on a connection that has been idle. */
 const READING = 3_000;
+/**
+ * After so long without a request, a client opens another connection, as Node's fetch does: Nginx may close an idle one
+ * at any moment after its `keepalive_min_timeout`, and no server can know that a request is on its way. Here it would
+ * come to that when the machine holds the visitors up for seconds.
+ */
+const IDLE = 4_000;
 const UPLOAD = { chunks: 16, bytes: 32 * 1024, pause: 350 };
 /** Milliseconds from one event of a Socket.IO client to its next. */
 const EVENTS = 40_000;
@@ -116,8 +122,12 @@ async function client(index: number): Promise<void> {
   const headers = { Host: host, 'CF-Connecting-IP': addressOf(0, index) };
   // Not all at once.
   await pause((index * READING) / visit.clients);
+  let started = performance.now();
   for (let turn = index; !stopping; turn++) {
-    const started = performance.now();
+    const before = started;
+    started = performance.now();
+    // Counted from the request before, whose answer came no earlier than that.
+    if (started - before > IDLE) agent.destroy();
     if (turn % 2) {
       const id = randomUUID();
       const body = JSON.stringify({ id });
@@ -136,7 +146,6 @@ async function client(index: number): Promise<void> {
 
 /** A file over a slow line, again and again. @returns how many arrived as they were sent */
 async function uploader(index: number): Promise<number> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   let arrived = 0;
   for (; !stopping; await pause(PACE)) {
     const chunks = Array.from({ length: UPLOAD.chunks }, () => randomBytes(UPLOAD.bytes));
@@ -145,14 +154,13 @@ async function uploader(index: number): Promise<number> {
       'CF-Connecting-IP': addressOf(1, index),
       'Content-Length': UPLOAD.chunks * UPLOAD.bytes,
     };
-    const options = { agent, method: 'POST', path: '/api/v1/uploads', headers };
+    const options = { agent: false, method: 'POST', path: '/api/v1/uploads', headers };
     const answer = await ask('upload', 201, options, chunks, UPLOAD.pause);
     if (answer === undefined) continue;
     const sha256 = createHash('sha256').update(Buffer.concat(chunks)).digest('hex');
     if (JSON.parse(answer).sha256 === sha256) arrived++;
     else count(failures, 'upload: arrived as another file');
   }
-  agent.destroy();
   return arrived;
 }
 
@@ -169,11 +177,18 @@ const sockets: SocketClient[] = Array.from({ length: visit.sockets }, (_, index)
 let reconnects = 0;
 for (const { socket } of sockets) socket.io.on('reconnect', () => reconnects++);
 
-/** @returns the numbers of its events, all of them acknowledged */
+/**
+ * An event, and then another page: so there are sockets on instances that have come since.
+ * @returns the numbers of its events, all of them acknowledged
+ */
 async function publisher(each: SocketClient, index: number): Promise<number[]> {
   const numbers: number[] = [];
   await pause((index * EVENTS) / visit.sockets);
-  for (; !stopping; await pause(EVENTS)) numbers.push(await each.publish(`from client ${index}`));
+  for (; !stopping; await pause(EVENTS)) {
+    numbers.push(await each.publish(`from client ${index}`));
+    each.socket.disconnect().connect();
+    await each.catchUp();
+  }
   return numbers;
 }
 
