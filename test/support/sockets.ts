@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { io, type Socket } from 'socket.io-client';
+import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
 
 export type SocketClient = {
   socket: Socket;
@@ -12,8 +12,17 @@ export type SocketClient = {
 };
 
 /** Connects as a careful application does: it acknowledges, sends again, and asks for what it missed. */
-export function startSocketClient(url: string, transports = ['websocket']): SocketClient {
-  const socket = io(url, { transports, forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 500 });
+export function startSocketClient(
+  url: string,
+  options: Partial<ManagerOptions & SocketOptions> = {},
+): SocketClient {
+  const socket = io(url, {
+    transports: ['websocket'],
+    forceNew: true,
+    reconnectionDelay: 100,
+    reconnectionDelayMax: 500,
+    ...options,
+  });
   const seen = new Set<number>();
   const acknowledged = socket.timeout(2_000);
   socket.on('event', ({ number }: { number: number }) => seen.add(number));
