@@ -96,28 +96,35 @@ function runFile(file: string): Promise<Outcome> {
   });
 }
 
-const queue = [...files];
+/** A crowd needs the processors for itself: what it waits for must not be another file's work. */
+const isAlone = (file: string) => file.includes('-load.');
+const queue = files.filter(file => !isAlone(file));
+const alone = files.filter(isAlone);
 const outcomes: Outcome[] = [];
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
     queue.length = 0;
+    alone.length = 0;
     for (const pid of running) process.kill(-pid, signal);
     setTimeout(() => process.exit(signal === 'SIGINT' ? 130 : 143), 10_000);
   });
 }
-await Promise.all(
-  Array.from({ length: Math.min(2, cpus().length) }, async () => {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-      const outcome = await runFile(file);
-      outcomes.push(outcome);
-      const { passed, problems, seconds } = outcome;
-      console.log(
-        `${problems.length > 0 ? '✗' : '✓'} ${file}: ${passed} passed (${seconds.toFixed(1)} s) ${problems.join(', ')}`,
-      );
-      if (problems.length > 0) console.log(outcome.output.replaceAll(/^/gm, '    '));
-    }
-  }),
-);
+
+async function work(list: string[]): Promise<void> {
+  for (let file = list.shift(); file !== undefined; file = list.shift()) {
+    const outcome = await runFile(file);
+    outcomes.push(outcome);
+    const { passed, problems, seconds } = outcome;
+    console.log(
+      `${problems.length > 0 ? '✗' : '✓'} ${file}: ${passed} passed (${seconds.toFixed(1)} s) ${problems.join(', ')}`,
+    );
+    // What a test found out that is worth to be read when all is well, it says in lines that begin so.
+    const shown = problems.length > 0 ? outcome.output : (outcome.output.match(/» .*$/gm) ?? []).join('\n');
+    if (shown) console.log(shown.replaceAll(/^/gm, '    '));
+  }
+}
+await Promise.all(Array.from({ length: Math.min(2, cpus().length) }, () => work(queue)));
+await work(alone);
 
 if (engineBefore === undefined && runningEngine() !== undefined) await stopEngine();
 

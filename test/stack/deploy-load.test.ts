@@ -28,7 +28,7 @@ async function losesNothing(...commands: [script: string, ...args: string[]][]):
   const { ordersLost, ordersDoubled, lost, secondTries } = toll;
   const failed = Object.values(failures).reduce((sum, each) => sum + each, 0);
   console.log(
-    `${commands.map(command => command.join(' ')).join(', ')}, ${seconds.toFixed(0)} s: ` +
+    `» ${commands.map(command => command.join(' ')).join(', ')}, ${seconds.toFixed(0)} s: ` +
       `${count(requests)} requests, ${failed} failed, ${secondTries} tried twice, slowest ${slowest.toFixed(1)} s; ` +
       `${count(orders)} orders, ${ordersLost} lost, ${ordersDoubled} doubled; ${uploads} uploads; ` +
       `${events} events to 200 clients, ${lost} lost, ${reconnects} reconnections`,
