@@ -42,7 +42,7 @@ export async function rollBackends(config: Config, images: Images, wanted: Serve
     }
     log.info(`${service} (${turn + 1} of ${todo.length})`);
     if (others.length > 0) await setUpstream(config, 'backend', others);
-    if (fit.get(line)) await drain(config, service);
+    if (fit.get(line)) await leaningOn(config, others, line, () => drain(config, service));
     fit.set(line, false);
     await replace(config, service, images);
     await untilReady(config, service);
@@ -51,6 +51,29 @@ export async function rollBackends(config: Config, images: Images, wanted: Serve
   }
   throwIfSignalled();
   await setUpstream(config, 'backend', wanted);
+}
+
+/**
+ * Runs `work` while `others` have all requests, and looks whether they have borne them.
+ *
+ * @throws when one has not; the list is then of those that have, and of `spare`, which nobody has touched
+ */
+async function leaningOn(config: Config, others: ServerLine[], spare: ServerLine, work: () => Promise<void>) {
+  const restarts = async (line: ServerLine) => (await inspect(config, serviceOf(line)))?.restarts;
+  const before = new Map<ServerLine, number | undefined>();
+  for (const line of others) before.set(line, await restarts(line));
+  await work();
+  const fallen: ServerLine[] = [];
+  for (const line of others) {
+    const ended = (await restarts(line)) !== before.get(line);
+    if (ended || !(await isFit(config, serviceOf(line)))) fallen.push(line);
+  }
+  if (fallen.length === 0) return;
+  await setUpstream(config, 'backend', [...others.filter(line => !fallen.includes(line)), spare]);
+  throw new OperationalError(
+    `${fallen.map(serviceOf).join(', ')} did not bear the requests of ${serviceOf(spare)}, which was not replaced`,
+    `docker logs ${containerOf(config, serviceOf(fallen[0]!))} says why, as long as it is there.`,
+  );
 }
 
 /**
