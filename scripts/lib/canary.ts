@@ -10,7 +10,7 @@ export interface CanaryCount {
   failed: number;
   /** Seconds. */
   slowest: number;
-  /** What went wrong, at most ten. */
+  /** What went wrong last, at most ten. */
   failures: string[];
   /** Times that the WebSocket had to be opened again; each release of an instance ends those that it holds. */
   reopened: number;
@@ -36,7 +36,7 @@ export function startCanary(config: Config): Canary {
   });
   const fail = (what: string, why: string) => {
     count.failed++;
-    if (count.failures.length < 10) count.failures.push(`${new Date().toISOString()} ${what}: ${why}`);
+    count.failures = [...count.failures.slice(-9), `${new Date().toISOString()} ${what}: ${why}`];
   };
   const pause = () => Promise.race([stopped, new Promise(resolve => setTimeout(resolve, PAUSE * 1000))]);
 
