@@ -141,9 +141,11 @@ test('every file is its owner’s only, and holds no secret and no role’s pass
   let files = 0;
   for (const directory of [world.env.BACKUP_DIR!, world.env.LOG_DIR!, world.env.STATE_DIR!]) {
     assert.is(statSync(directory).mode & 0o777, 0o700, directory);
-    for (const name of readdirSync(directory)) {
+    for (const name of readdirSync(directory, { recursive: true, encoding: 'utf8' })) {
       const path = join(directory, name);
-      assert.is(statSync(path).mode & 0o777, 0o600, path);
+      const isDirectory = statSync(path).isDirectory();
+      assert.is(statSync(path).mode & 0o777, isDirectory ? 0o700 : 0o600, path);
+      if (isDirectory) continue;
       const content = readFileSync(path);
       assertNoSecret(content.toString('latin1'), path);
       if (!name.endsWith('.gz')) continue;
