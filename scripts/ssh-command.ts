@@ -37,6 +37,7 @@ const sshCommand = command({
     'one, but shows the first from its beginning; follow does so for the one that runs, or else the last.',
   options: {},
   examples: [
+    ['ssh-command.ts --env production', 'as authorized_keys has it; says what it accepts'],
     ["ssh deploy@server 'deploy v2.4.0'", 'from a workflow, or by hand with its key'],
     ['ssh deploy@server follow', 'the connection was lost: how does it go, how did it end?'],
   ],

@@ -12,7 +12,9 @@ assert.ok(scripts.length >= 6, 'the scripts are found');
 /** What a script can't do without. */
 const ARGUMENTS: Record<string, string[]> = {
   'restore.ts': ['latest'],
+  'scale.ts': ['3'],
   'schedule.ts': ['next'],
+  'ssh-command.ts': ['--env', 'production'],
   'verify-backup.ts': ['latest'],
 };
 
@@ -45,7 +47,11 @@ for (const script of scripts) {
     for (const option of ['--env', '--json', '--help'])
       assert.match(section(1), new RegExp(`^  ${option}\\b`, 'm'));
     // Every option of the usage lines is explained.
-    for (const [option] of section(0).matchAll(/--[a-z-]+/g))
+    const forms = section(0)
+      .split('\n')
+      .filter(line => line.startsWith(`  ${name} `))
+      .join('\n');
+    for (const [option] of forms.matchAll(/--[a-z-]+/g))
       assert.match(section(1), new RegExp(`^  ${option}\\b`, 'm'));
     assert.match(section(2), new RegExp(`^  ${name}`, 'm'));
     for (const code of [0, usage]) assert.match(section(3), new RegExp(`^  ${code} `, 'm'));

@@ -46,11 +46,6 @@ const backendList = join(stack.directory, 'nginx/upstreams/backend.conf');
 const v1 = stack.variables.BACKEND_IMAGE!;
 await d.publish('v2');
 await d.publish('contracting-migration');
-process.once('exit', () => {
-  slack.stop();
-  sentry.stop();
-});
-
 const secrets = [
   SENTINEL,
   stack.variables.POSTGRES_PASSWORD!,
@@ -275,6 +270,10 @@ test('rollback.ts refuses to go back past a migration that takes something away,
   assert.match(databases, new RegExp(`^${stack.variables.POSTGRES_DB}_before_\\d{8}_\\d{6}$`));
   await assertNothingLeft(d);
   await assertHealthy(d);
+});
+
+test('the receivers stop', async () => {
+  await Promise.all([slack.stop(), sentry.stop()]);
 });
 
 test.run();
