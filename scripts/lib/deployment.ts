@@ -101,10 +101,11 @@ export async function takeBack(config: Config, journal: Journal): Promise<Releas
   }
   if (journal.contracting.length > 0) {
     if (rolled) await settle(config, journal);
+    const backup = journal.backup?.startsWith('skipped') ? 'BACKUP' : (journal.backup ?? 'BACKUP');
     log.error(
       `not rolled back: ${journal.contracting.join(', ')} changed the schema so that the release before may fail\n` +
         '  → deploy a corrected version, or go back with the data of the backup:\n' +
-        `    ./scripts/rollback.ts --with-database ${journal.backup ?? 'BACKUP'}`,
+        `    ./scripts/rollback.ts --with-database ${backup}`,
     );
     return 'stopped';
   }
