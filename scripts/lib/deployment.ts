@@ -104,7 +104,7 @@ export async function takeBack(config: Config, journal: Journal): Promise<Releas
     const backup = journal.backup?.startsWith('skipped') ? 'BACKUP' : (journal.backup ?? 'BACKUP');
     log.error(
       `not rolled back: ${journal.contracting.join(', ')} changed the schema so that the release before may fail\n` +
-        '  → deploy a corrected version, or go back with the data of the backup:\n' +
+        '  → deploy a corrected version (with --surge where one instance is left), or go back with the data of the backup:\n' +
         `    ./scripts/rollback.ts --with-database ${backup}`,
     );
     return 'stopped';

@@ -38,8 +38,8 @@ async function losesNothing(...commands: [script: string, ...args: string[]][]):
   assert.is(secondTries, 0, 'Nginx sent requests to an instance that was leaving');
   assert.ok(requests >= REQUESTS);
   assert.ok(Math.min(orders, uploads, events) > 0);
-  // Of an instance that leaves, the clients go to another: they were not all on one that stayed.
-  assert.ok(reconnects > 0);
+  // Of an instance that is replaced, the clients go to another; those that come and go again may have had none.
+  if (commands[0]![0] !== 'scale') assert.ok(reconnects > 0);
 }
 
 test('a deployment loses nothing', async () => {
