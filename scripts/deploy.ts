@@ -5,11 +5,11 @@ import { describePlan, type Plan, planDeployment } from './lib/deploy-plan.ts';
 import { conclusion } from './lib/deploy-report.ts';
 import { carryOut, goBack } from './lib/deployment.ts';
 import { Exit, usageError } from './lib/errors.ts';
-import { operator } from './lib/history.ts';
 import { namedImages } from './lib/images.ts';
 import { withLock } from './lib/lock.ts';
 import { log, logTo } from './lib/log.ts';
-import { type Journal, readJournal, refuseUnfinished } from './lib/releases.ts';
+import { contracting } from './lib/pending.ts';
+import { type Journal, newJournal, readJournal, refuseUnfinished } from './lib/releases.ts';
 import { plural } from './lib/text.ts';
 
 const deploy = command({
@@ -69,8 +69,7 @@ const deploy = command({
       for (const line of describePlan(plan)) log.info(line);
       await confirm(question(config, plan), config.environment, options.yes);
       log.changesBegin();
-      const journal = journalOf(config, plan);
-      if (options['skip-backup']) journal.backup = `skipped: ${options.reason}`;
+      const journal = journalOf(config, plan, options['skip-backup'] ? options.reason : undefined);
       return conclusion(config, await carryOut(config, journal));
     });
   },
@@ -84,7 +83,7 @@ function wantedImages(config: Config, [backend, frontend]: string[]): Images {
 }
 
 function question(config: Config, { release, migrations }: Plan): string {
-  const hard = migrations.filter(({ findings }) => findings.some(({ kind }) => kind === 'contracts'));
+  const hard = contracting(migrations);
   const warning =
     hard.length > 0
       ? ` After ${plural(hard.length, 'migration')} that takes something away there is no way back without the backup’s data.`
@@ -92,26 +91,14 @@ function question(config: Config, { release, migrations }: Plan): string {
   return `This deploys ${release} to ${config.environment}.${warning}`;
 }
 
-function journalOf(config: Config, plan: Plan): Journal {
-  const { release, images, previous, servers, surge, unwell, migrations } = plan;
-  return {
-    time: new Date().toISOString(),
-    environment: config.environment,
+function journalOf(config: Config, { notes: _, ...plan }: Plan, skipped: string | undefined): Journal {
+  return newJournal(config, {
+    ...plan,
     kind: 'deploy',
-    step: 'pull',
-    release,
-    images,
-    previous,
-    servers,
-    surge,
-    unwell,
-    migrations: migrations.map(migration => migration.name),
-    contracting: migrations
-      .filter(({ findings }) => findings.some(({ kind }) => kind === 'contracts'))
-      .map(migration => migration.name),
-    backup: null,
-    by: operator(),
-  };
+    migrations: plan.migrations.map(({ name }) => name),
+    contracting: contracting(plan.migrations),
+    backup: skipped ? `skipped: ${skipped}` : null,
+  });
 }
 
 /** What a killed run has left, to its end or back. */

@@ -5,23 +5,23 @@ import { runningImages } from './lib/deploy-plan.ts';
 import { conclusion } from './lib/deploy-report.ts';
 import { carryOut } from './lib/deployment.ts';
 import { Exit, usageError } from './lib/errors.ts';
-import { operator } from './lib/history.ts';
+import { shortName } from './lib/images.ts';
 import { withLock } from './lib/lock.ts';
 import { log, logTo } from './lib/log.ts';
 import { withMaintenance } from './lib/maintenance.ts';
+import { testNginx } from './lib/nginx.ts';
 import { preflight } from './lib/preflight.ts';
 import {
   chooseRelease,
-  type Journal,
+  newJournal,
   reachable,
   readReleases,
   refuseUnfinished,
   type Target,
 } from './lib/releases.ts';
 import { choose, type Restore } from './lib/restore-request.ts';
-import { shortName } from './lib/roll.ts';
 import { table } from './lib/text.ts';
-import { readUpstream, testNginx } from './lib/upstreams.ts';
+import { wantedBackends } from './lib/upstreams.ts';
 import { criticalLines } from './lib/vitals.ts';
 import { restoreFrom } from './restore.ts';
 
@@ -70,7 +70,7 @@ const rollback = command({
       refuseContracted(target, backup);
       const [previous, servers, unwell] = await preflight(
         () => runningImages(config),
-        () => readUpstream('backend'),
+        () => wantedBackends(),
         () => criticalLines(config),
         () => testNginx(config),
       );
@@ -81,7 +81,19 @@ const rollback = command({
         options.yes,
       );
       log.changesBegin();
-      const journal = { ...journalOf(config, target, backup), previous, servers, unwell };
+      const { release, images } = target;
+      const journal = newJournal(config, {
+        kind: 'rollback',
+        release,
+        images,
+        previous,
+        servers,
+        unwell,
+        surge: null,
+        migrations: [],
+        contracting: [],
+        backup: backup ?? null,
+      });
       const roll = () => carryOut(config, journal);
       const both = async () => {
         await restore(config, backup!);
@@ -105,26 +117,6 @@ function refuseContracted({ release, since }: Target, backup: string | undefined
 async function restore(config: Config, backup: string): Promise<void> {
   const { text } = await restoreFrom(config, choose(backup, { 'no-migrate': true, yes: true }) as Restore);
   log.info(text!);
-}
-
-function journalOf(
-  config: Config,
-  { release, images }: Target,
-  backup: string | undefined,
-): Omit<Journal, 'previous' | 'servers' | 'unwell'> {
-  return {
-    time: new Date().toISOString(),
-    environment: config.environment,
-    kind: 'rollback',
-    step: 'pull',
-    release,
-    images,
-    surge: null,
-    migrations: [],
-    contracting: [],
-    backup: backup ?? null,
-    by: operator(),
-  };
 }
 
 function draw(targets: Target[]): string {

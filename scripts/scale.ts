@@ -3,20 +3,15 @@ import { command, execute } from './lib/cli.ts';
 import type { Config } from './lib/config.ts';
 import { nextBackends, roomInMemory } from './lib/deploy-plan.ts';
 import { Exit, usageError } from './lib/errors.ts';
+import { addInstance } from './lib/instance.ts';
 import { uninterrupted } from './lib/interrupt.ts';
 import { withLock } from './lib/lock.ts';
 import { log, logTo } from './lib/log.ts';
+import { testNginx } from './lib/nginx.ts';
 import { preflight } from './lib/preflight.ts';
 import { refuseUnfinished } from './lib/releases.ts';
-import { addInstance, retire } from './lib/roll.ts';
-import {
-  lineFor,
-  readUpstream,
-  type ServerLine,
-  serviceOf,
-  setUpstream,
-  testNginx,
-} from './lib/upstreams.ts';
+import { retire } from './lib/roll.ts';
+import { lineFor, readUpstream, type ServerLine, serviceOf, setUpstream } from './lib/upstreams.ts';
 
 const scale = command({
   summary: 'Run two to eight backend instances, without losing a request on the way.',

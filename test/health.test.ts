@@ -39,12 +39,15 @@ test('names come from the server_name lines of the configuration', () => {
 });
 
 test('instances in service: those of the list, without comments and what is marked down', () => {
-  assert.equal(parseInstances(read('nginx/upstreams/backend.conf')), ['backend-1', 'backend-2']);
+  assert.equal(parseInstances(read('nginx/upstreams/backend.conf')), {
+    serving: ['backend-1', 'backend-2'],
+    down: [],
+  });
   const text = `# server backend-9:3000;
     server backend-1:3000 weight=1 route=backend-1 resolve;
     server backend-2:3000 down; server backend-3:3000;`;
-  assert.equal(parseInstances(text), ['backend-1', 'backend-3']);
-  assert.equal(parseInstances(''), []);
+  assert.equal(parseInstances(text), { serving: ['backend-1', 'backend-3'], down: ['backend-2'] });
+  assert.equal(parseInstances(''), { serving: [], down: [] });
 });
 
 test('overall: critical, warning, unknown, ok; what is not configured is no trouble', () => {

@@ -1,17 +1,17 @@
-import { readFile } from 'node:fs/promises';
 import { planBackup } from './backup.ts';
 import type { Config, Images } from './config.ts';
 import { OperationalError } from './errors.ts';
 import { freeSpace } from './files.ts';
-import { findRemote, pull, type Remote } from './images.ts';
-import { changedSinceLoad } from './nginx-changes.ts';
+import { findRemote, pull, type Remote, shortName, TAG } from './images.ts';
+import { isFit } from './instance.ts';
+import { readMemory } from './memory.ts';
+import { changedSinceLoad, testNginx } from './nginx.ts';
 import { type Pending, pendingMigrations } from './pending.ts';
 import { enoughSpace, preflight } from './preflight.ts';
-import { isFit, shortName } from './roll.ts';
 import { run } from './shell.ts';
 import { containerOf, imageId, inspect, projectOf } from './stack.ts';
 import { bytes, plural } from './text.ts';
-import { readUpstream, type ServerLine, serviceOf, testNginx } from './upstreams.ts';
+import { type ServerLine, serviceOf, servingBackend, wantedBackends } from './upstreams.ts';
 import { criticalLines } from './vitals.ts';
 
 /** What a deployment would do, after looking whether it could. */
@@ -88,7 +88,7 @@ async function releaseName(wanted: string, pinned: string): Promise<string> {
   const label = '{{index .Config.Labels "org.opencontainers.image.version"}}';
   const argv = ['docker', 'image', 'inspect', '--format', label, pinned];
   const version = (await run(argv, { purpose: `read the version of ${pinned}` })).trim();
-  return /^\w[\w.-]{0,127}$/.test(version) ? version : pinned.replace(/^.*@(sha256:[0-9a-f]{12}).*/, '$1');
+  return TAG.test(version) ? version : pinned.replace(/^.*@(sha256:[0-9a-f]{12}).*/, '$1');
 }
 
 /** @returns the first free instances of backend-1 … 8 */
@@ -102,7 +102,6 @@ export function nextBackends(used: string[], count: number): string[] {
 
 /** @returns the images that the stack runs now, by names that will still mean them later */
 export async function runningImages(config: Config): Promise<Images> {
-  const [first] = await readUpstream('backend');
   const of = async (service: string) => {
     const container = await inspect(config, service);
     if (!container) {
@@ -114,11 +113,11 @@ export async function runningImages(config: Config): Promise<Images> {
     // A tag may have moved on since.
     return (await imageId(container.image)) === container.imageId ? container.image : container.imageId;
   };
-  return { backend: await of(serviceOf(first ?? '')), frontend: await of('frontend') };
+  return { backend: await of(await servingBackend()), frontend: await of('frontend') };
 }
 
 async function fitServers(config: Config, notes: string[]): Promise<ServerLine[]> {
-  const servers = await readUpstream('backend');
+  const servers = await wantedBackends();
   const unfit = [];
   for (const line of servers) if (!(await isFit(config, serviceOf(line)))) unfit.push(serviceOf(line));
   if (unfit.length > 0) notes.push(`not ready now, replaced first: ${unfit.join(', ')}`);
@@ -154,10 +153,8 @@ async function roomForImages(remotes: Remote[]): Promise<void> {
 /** @throws when this machine can't hold so many more instances */
 export async function roomInMemory(config: Config, more: number): Promise<void> {
   if (more === 0) return;
-  const [first] = await readUpstream('backend');
-  const limit = (await inspect(config, serviceOf(first ?? '')))?.memory ?? 0;
-  const available =
-    Number(/MemAvailable: +(\d+) kB/.exec(await readFile('/proc/meminfo', 'utf8'))?.[1] ?? 0) * 1024;
+  const limit = (await inspect(config, await servingBackend()))?.memory ?? 0;
+  const { available } = await readMemory();
   if (available >= limit * more) return;
   throw new OperationalError(
     `${bytes(available)} of memory are available, and ${plural(more, 'instance')} may take ${bytes(limit * more)}`,

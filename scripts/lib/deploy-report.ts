@@ -2,11 +2,10 @@ import type { Result } from './cli.ts';
 import type { Config } from './config.ts';
 import type { Report } from './deployment.ts';
 import { messageOf } from './errors.ts';
-import { pruneImages } from './images.ts';
+import { pruneImages, shortName } from './images.ts';
 import { log } from './log.ts';
 import { notify } from './notify.ts';
 import { reachable, readReleases } from './releases.ts';
-import { shortName } from './roll.ts';
 import { tellSentry } from './sentry.ts';
 import { duration } from './text.ts';
 

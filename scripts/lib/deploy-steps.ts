@@ -3,14 +3,15 @@ import { traffic, worse } from './access-log.ts';
 import type { Canary } from './canary.ts';
 import type { Config, Images } from './config.ts';
 import { Exit, OperationalError } from './errors.ts';
-import { pull } from './images.ts';
+import { pull, shortName } from './images.ts';
+import { addInstance, imageOf, runs } from './instance.ts';
 import { throwIfSignalled } from './interrupt.ts';
 import { log } from './log.ts';
 import { migrate } from './migrations.ts';
+import { testNginx } from './nginx.ts';
 import { type Journal, pinImages, type Step, writeJournal } from './releases.ts';
-import { addInstance, retire, rollBackends, rollFrontend, shortName } from './roll.ts';
-import { imageId, inspect } from './stack.ts';
-import { lineFor, serviceOf, testNginx } from './upstreams.ts';
+import { retire, rollBackends, rollFrontend } from './roll.ts';
+import { lineFor, serviceOf } from './upstreams.ts';
 import { criticalLines } from './vitals.ts';
 
 /** Seconds of traffic before a release that it is compared with. */
@@ -67,11 +68,9 @@ export async function rollAll(config: Config, { servers, surge }: Journal, image
 /** @throws unless every instance runs just the image that it should */
 async function verify(config: Config, backends: string[], images: Images): Promise<void> {
   for (const service of [...backends, 'frontend']) {
-    const image = service === 'frontend' ? images.frontend : images.backend;
-    const [running, wanted] = [await inspect(config, service), await imageId(image)];
-    if (running?.state === 'running' && running.imageId === wanted) continue;
+    if (await runs(config, service, images)) continue;
     throw new OperationalError(
-      `${service} does not run ${shortName(image)}`,
+      `${service} does not run ${shortName(imageOf(images, service))}`,
       'somebody else has changed it: `docker ps -a` shows it.',
       Exit.verification,
     );

@@ -2,12 +2,13 @@ import { type Canary, startCanary } from './canary.ts';
 import type { Config } from './config.ts';
 import { forward, rollAll } from './deploy-steps.ts';
 import { Exit, Interrupted, messageOf, OperationalError, operational } from './errors.ts';
+import { isFit } from './instance.ts';
 import { acknowledgeSignal, uninterrupted } from './interrupt.ts';
 import { log } from './log.ts';
 import { pendingMigrations } from './pending.ts';
 import { conclude, type Journal, pinImages, type Release, writeJournal } from './releases.ts';
-import { isFit, retire } from './roll.ts';
-import { serviceOf, setUpstream } from './upstreams.ts';
+import { retire } from './roll.ts';
+import { down, type ServerLine, serviceOf, setUpstream } from './upstreams.ts';
 
 export interface Report {
   release: Release;
@@ -104,7 +105,7 @@ export async function takeBack(config: Config, journal: Journal): Promise<Releas
     const backup = journal.backup?.startsWith('skipped') ? 'BACKUP' : (journal.backup ?? 'BACKUP');
     log.error(
       `not rolled back: ${journal.contracting.join(', ')} changed the schema so that the release before may fail\n` +
-        '  → deploy a corrected version (with --surge where one instance is left), or go back with the data of the backup:\n' +
+        '  → deploy a corrected version, or go back with the data of the backup:\n' +
         `    ./scripts/rollback.ts --with-database ${backup}`,
     );
     return 'stopped';
@@ -127,9 +128,11 @@ async function keepApplied(config: Config, journal: Journal): Promise<void> {
   journal.contracting = journal.contracting.filter(applied);
 }
 
-/** All instances that are ready, of whichever release, and no other. */
+/** Requests go to all instances that are ready, of whichever release; the others stay in the list, marked down. */
 async function settle(config: Config, { servers }: Journal): Promise<void> {
-  const fit = [];
-  for (const line of servers) if (await isFit(config, serviceOf(line))) fit.push(line);
-  if (fit.length > 0) await setUpstream(config, 'backend', fit);
+  const fit = new Set<ServerLine>();
+  for (const line of servers) if (await isFit(config, serviceOf(line))) fit.add(line);
+  if (fit.size === 0) return;
+  const list = servers.map(line => (fit.has(line) ? line : down(line)));
+  await setUpstream(config, 'backend', list);
 }

@@ -1,17 +1,22 @@
 import type { Config, Images } from './config.ts';
 import { OperationalError, usageError } from './errors.ts';
 import { log } from './log.ts';
-import { shortName } from './roll.ts';
 import { CommandError, run } from './shell.ts';
 import { imageId } from './stack.ts';
 import { plural } from './text.ts';
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
-const TAG = /^\w[\w.-]{0,127}$/;
+/** What a registry takes as a tag. */
+export const TAG = /^\w[\w.-]{0,127}$/;
 
 /** @returns an image's name without tag and digest: `ghcr.io/owner/backend`, `127.0.0.1:5000/backend` */
 export function repositoryOf(reference: string): string {
   return reference.replace(/@.*$/, '').replace(/:[^/:]*$/, '');
+}
+
+/** @returns an image as people recognise it: `backend:1.2.0`, `backend@sha256:0123456789ab` */
+export function shortName(reference: string): string {
+  return reference.replace(/^.*\//, '').replace(/(sha256:[0-9a-f]{12})[0-9a-f]+/, '$1');
 }
 
 /**

@@ -51,7 +51,7 @@ export async function migrate(
   { hint, live = false }: Options,
 ): Promise<void> {
   const purpose = `run the migrations (${command})`;
-  const url = `${databaseUrl(config.postgres, database)}`;
+  const url = databaseUrl(config.postgres, database);
   const parameters = `application_name=${APPLICATION}&options=${encodeURIComponent(SETTINGS)}`;
   const env = { DATABASE_URL: url + (url.includes('?') ? '&' : '?') + parameters };
   const guard = live ? watchForBlocked(config, database) : undefined;
@@ -60,7 +60,7 @@ export async function migrate(
       ? inContainer(config, image, command, env.DATABASE_URL, { purpose, hint })
       : run(['bash', '-c', command], { purpose, hint, timeout: 3600, env });
     await migrating.catch(error => {
-      throw guard?.blocked ? guard.blocked : error;
+      throw guard?.blocked ?? error;
     });
   } finally {
     guard?.stop();
@@ -124,10 +124,11 @@ function secretInput(text: string): number {
 
 /** Ends a migration's session when others have waited for its locks for longer than they should. */
 function watchForBlocked({ postgres }: Config, database: string) {
-  const state: { blocked?: OperationalError; stop: () => void } = { stop: () => {} };
   let over = false;
-  state.stop = () => {
-    over = true;
+  const state: { blocked?: OperationalError; stop: () => void } = {
+    stop: () => {
+      over = true;
+    },
   };
   const look = async () => {
     while (!over) {

@@ -3,9 +3,8 @@ import type { Config } from './config.ts';
 import { messageOf } from './errors.ts';
 import { log, redact } from './log.ts';
 import { type Channel, deliver, type Message, Refused, resend } from './outbox.ts';
+import { post, Unwelcome } from './post.ts';
 import { utc } from './text.ts';
-
-const TIMEOUT_SECONDS = 10;
 
 /** Where messages go: how one reads there. */
 const CHANNELS = {
@@ -51,7 +50,7 @@ export async function sendKeptMessages(config: Config): Promise<void> {
 function channelsOf(config: Config): Channel[] {
   return Object.entries(CHANNELS).flatMap(([id, { name, address, body }]) => {
     const url = address(config);
-    const send = (each: Message, late: boolean) => post(url!, body(each, late));
+    const send = (each: Message, late: boolean) => sendTo(url!, body(each, late));
     return url ? [{ id, name, send }] : [];
   });
 }
@@ -78,21 +77,14 @@ export function sayWhoIsTold(config: Config): void {
   if (missing.length > 0) log.info(`notifications not configured: ${missing.join(', ')}`);
 }
 
-async function post(url: string, body?: object): Promise<void> {
-  let status: number;
+/** Statuses with which a message itself is refused: to send it again would stop all those behind it. */
+const REFUSED = [400, 413, 422];
+
+async function sendTo(url: string, body: object): Promise<void> {
   try {
-    // Not bound to the interrupt: an interrupted run is just what somebody should hear of.
-    const response = await fetch(url, {
-      method: 'POST',
-      ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-      signal: AbortSignal.timeout(TIMEOUT_SECONDS * 1000),
-    });
-    await response.body?.cancel();
-    if (response.ok) return;
-    status = response.status;
+    await post(url, body);
   } catch (error) {
-    throw (error as Error).cause ?? error;
+    const refused = error instanceof Unwelcome && REFUSED.includes(error.status);
+    throw refused ? new Refused(error.message) : error;
   }
-  const answer = `it answered ${status}`;
-  throw [400, 413, 422].includes(status) ? new Refused(answer) : new Error(answer);
 }

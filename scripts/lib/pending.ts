@@ -12,6 +12,13 @@ export interface Pending {
   findings: Finding[];
 }
 
+/** @returns the names of those that take something away which the release before may need */
+export function contracting(migrations: Pending[]): string[] {
+  return migrations
+    .filter(({ findings }) => findings.some(({ kind }) => kind === 'contracts'))
+    .map(({ name }) => name);
+}
+
 /**
  * Compares the migrations in an image with those that the database has had. The image is not run: its files are copied
  * out of a container that is never started.

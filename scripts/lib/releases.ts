@@ -4,6 +4,7 @@ import type { CanaryCount } from './canary.ts';
 import { type Config, type Images, ROOT } from './config.ts';
 import { OperationalError, usageError } from './errors.ts';
 import { sync, writeWhole } from './files.ts';
+import { operator } from './history.ts';
 import { utc } from './text.ts';
 import type { ServerLine } from './upstreams.ts';
 
@@ -45,6 +46,14 @@ export interface Journal extends Omit<Release, 'outcome' | 'seconds' | 'canary'>
 
 const journalPath = ({ stateDir, environment }: Config) => join(stateDir, `${environment}.deploy.json`);
 const releasesPath = ({ stateDir }: Config) => join(stateDir, 'releases.jsonl');
+
+/** @returns the journal of a run that has done nothing yet */
+export function newJournal(
+  { environment }: Config,
+  begun: Omit<Journal, 'time' | 'environment' | 'step' | 'by'>,
+): Journal {
+  return { time: new Date().toISOString(), environment, step: 'pull', by: operator(), ...begun };
+}
 
 /** Keeps what a deployment has come to, before it does it. A step that is done again is no step back. */
 export async function writeJournal(config: Config, journal: Journal, step: Step): Promise<void> {
@@ -116,7 +125,7 @@ export function reachable(releases: Release[]): Target[] {
   return stack;
 }
 
-export const sameImages = (a: Images, b: Images) => a.backend === b.backend && a.frontend === b.frontend;
+const sameImages = (a: Images, b: Images) => a.backend === b.backend && a.frontend === b.frontend;
 
 /** @throws exit code 2 when there is no such release, or none before the one that serves */
 export function chooseRelease(targets: Target[], wanted: string | undefined): Target {

@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { cloudflareBefore } from './lib/cloudflare.ts';
 import { json } from './lib/http.ts';
 import { startStack } from './lib/stack.ts';
+import { sql } from './lib/visitor.ts';
 
 const stack = await startStack();
 const cloudflare = await cloudflareBefore(stack);
@@ -55,13 +56,6 @@ function load(kind: 'read' | 'write', until: () => boolean): Promise<Outcome> {
   return Promise.all(Array.from({ length: CLIENTS }, (_, i) => one(i))).then(() => outcome);
 }
 
-async function query(sql: string): Promise<string> {
-  const { POSTGRES_USER: user } = stack.variables;
-  const database = `${stack.app}_${stack.environment}`;
-  const { stdout } = await stack.exec('postgres', 'psql', '-U', user!, '-d', database, '-Atc', sql);
-  return stdout.trim();
-}
-
 test('an instance killed under load: no GET fails, and no POST is sent twice', async () => {
   let over = false;
   const traffic = Promise.all([load('read', () => over), load('write', () => over)]);
@@ -82,10 +76,10 @@ test('an instance killed under load: no GET fails, and no POST is sent twice', a
   assert.equal(writes.statuses, { 201: writes.sent - failed, ...(failed > 0 ? { 502: failed } : {}) });
   assert.ok(failed <= CLIENTS, `${failed} writes failed`);
   assert.is(
-    await query('SELECT count(*) FROM (SELECT FROM orders GROUP BY id HAVING count(*) > 1) AS doubled'),
+    await sql(stack, 'SELECT count(*) FROM (SELECT FROM orders GROUP BY id HAVING count(*) > 1) AS doubled'),
     '0',
   );
-  const stored = new Set((await query('SELECT id FROM orders')).split('\n'));
+  const stored = new Set((await sql(stack, 'SELECT id FROM orders')).split('\n'));
   assert.equal(
     writes.acknowledged.filter(id => !stored.has(id)),
     [],

@@ -12,6 +12,7 @@ import { startReceiver } from '../support/receiver.ts';
 import { type Ended, startProgram, until } from '../support/world.ts';
 import { reload, upstreamIs } from './lib/puppet.ts';
 import { startStack } from './lib/stack.ts';
+import { sql } from './lib/visitor.ts';
 
 const stack = await startStack();
 const authority = join(stack.directory, 'authority.pem');
@@ -76,13 +77,6 @@ const whileStopped = (service: string, body: () => Promise<void>) =>
     () => stack.compose('up', '--detach', '--no-recreate', '--wait', service),
     body,
   );
-
-const sql = async (text: string) => {
-  const psql = ['psql', '-qAt', '-U', stack.variables.POSTGRES_USER!, '-d', stack.variables.POSTGRES_DB!];
-  const { code, stdout, stderr } = await stack.exec('postgres', ...psql, '-c', text);
-  assert.is(code, 0, stderr);
-  return stdout.trim();
-};
 
 const backup = await script('backup');
 assert.is(backup.code, 0, backup.stderr);
@@ -291,7 +285,7 @@ test('an instance that crashes over and over, and one with another version that 
 /** Opens connections until there are so many, as one client that keeps them. */
 async function connectionsAre(wanted: number): Promise<void> {
   const count = async () =>
-    Number(await sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"));
+    Number(await sql(stack, "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"));
   const client = `
     const { Client } = require('pg');
     const connectionString = process.env.DATABASE_URL;
@@ -306,7 +300,10 @@ test('connections of PostgreSQL used up, bit by bit', () =>
   withFault(
     () => connectionsAre(165),
     async () => {
-      await sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hog'");
+      await sql(
+        stack,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hog'",
+      );
       await stack.docker('restart', stack.container('backend-1')); // and what was started in it
     },
     async () => {

@@ -1,11 +1,12 @@
 /** A registry of images on this machine's loopback: Debian's docker-registry, with a directory of its own. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { install } from '../engine/apt.ts';
 import { attempt, run } from '../engine/process.ts';
 import { startChild } from './child.ts';
+import { freePort } from './ports.ts';
 import { until } from './world.ts';
 
 export interface Registry {
@@ -68,12 +69,4 @@ log: {level: warn}
       await server.stop();
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
 }

@@ -5,7 +5,7 @@ import { type Containers, stateOf } from './docker.ts';
 import { type Answer, ask, jsonOf } from './http.ts';
 import { type Check, type Finding, NotConfigured } from './result.ts';
 import { once } from './run.ts';
-import { instances } from './site.ts';
+import { type Instances, instances } from './site.ts';
 
 /** The port of the application contract. */
 const PORT = 3000;
@@ -17,21 +17,29 @@ export function backends(config: Config, containers: Containers): Check[] {
     const hint = `docker logs --tail 50 ${containerOf(config, name)}`;
     return ask({ address, port: PORT, path: `/api/v1/${path}`, hint });
   };
-  const asked = inService().map(name => ({ name, alive: once(() => get(name, 'health')) }));
+  const { serving, down } = inService();
+  const asked = serving.map(name => ({ name, alive: once(() => get(name, 'health')) }));
   const lines = asked.map(({ name, alive }) => ({
     name,
     page: 'backend',
     run: async () => judge(...(await Promise.all([alive(), get(name, 'health/ready')]))),
   }));
-  return [...lines, { name: 'versions', run: () => compare(asked) }];
+  const idle = down.map(name => ({ name, page: 'backend', run: async () => IDLE }));
+  return [...lines, ...idle, { name: 'versions', run: () => compare(asked) }];
 }
 
+const IDLE: Finding = {
+  status: 'warning',
+  message: 'gets no requests: it is marked down in nginx/upstreams/backend.conf',
+  hint: 'a deployment that was stopped has left it out; the next deploy.ts or rollback.ts replaces it.',
+};
+
 /** Where the list can't be read, the line on versions says so. */
-function inService(): string[] {
+function inService(): Instances {
   try {
     return instances();
   } catch {
-    return [];
+    return { serving: [], down: [] };
   }
 }
 
@@ -65,8 +73,8 @@ export function notReady(answer: Answer): string {
 }
 
 async function compare(asked: { name: string; alive: () => Promise<Answer> }[]): Promise<Finding> {
-  const names = instances(); // throws what inService() keeps to itself
-  if (names.length === 0)
+  // Throws what inService() keeps to itself.
+  if (instances().serving.length === 0)
     throw new OperationalError(
       'nginx/upstreams/backend.conf names no instance: nobody serves the API',
       'put `server backend-1:3000 weight=1 max_fails=3 fail_timeout=10s route=backend-1 resolve;` back into it.',

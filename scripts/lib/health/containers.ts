@@ -29,7 +29,7 @@ function requiredOf(config: Config): string[] {
   return [
     'nginx',
     'frontend',
-    ...instances(),
+    ...instances().serving,
     ...(config.redisPassword ? ['redis'] : []),
     ...(config.postgres.container === containerOf(config, 'postgres') ? ['postgres'] : []),
   ];

@@ -35,15 +35,23 @@ export function siteOf({ environment }: Config): Site {
   return parseSite(readFileSync(join(ROOT, `nginx/${environment}.conf`), 'utf8'));
 }
 
-/** @returns the instances that get requests: those in nginx/upstreams/backend.conf that are not marked down */
-export function parseInstances(text: string): string[] {
-  const lines = text
-    .replace(/#.*/g, '')
-    .split(';')
-    .filter(line => !/\sdown\b/.test(line));
-  return lines.flatMap(line => /\bserver\s+([\w.-]+):\d+/.exec(line)?.[1] ?? []);
+/** The backends of nginx/upstreams/backend.conf. */
+export interface Instances {
+  /** Those that get requests. */
+  serving: string[];
+  /** Those marked down. */
+  down: string[];
 }
 
-export function instances(): string[] {
+export function parseInstances(text: string): Instances {
+  const found: Instances = { serving: [], down: [] };
+  for (const line of text.replace(/#.*/g, '').split(';')) {
+    const name = /\bserver\s+([\w.-]+):\d+/.exec(line)?.[1];
+    if (name) found[/\sdown\b/.test(line) ? 'down' : 'serving'].push(name);
+  }
+  return found;
+}
+
+export function instances(): Instances {
   return parseInstances(readFileSync(join(ROOT, 'nginx/upstreams/backend.conf'), 'utf8'));
 }

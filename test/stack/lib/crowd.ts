@@ -7,6 +7,7 @@ import { until } from '../../support/world.ts';
 import { type Cloudflare, cloudflareBefore } from './cloudflare.ts';
 import { hostOf } from './http.ts';
 import { ROOT, type Stack } from './stack.ts';
+import { sql } from './visitor.ts';
 import type { Seen, Visit } from './visitors.ts';
 
 export interface Toll extends Omit<Seen, 'placed' | 'unanswered'> {
@@ -93,12 +94,9 @@ async function secondTries(stack: Stack, since: Date): Promise<number> {
 
 /** Compares what clients were told with what is in the database. */
 async function inDatabase(stack: Stack, { placed, unanswered, ...seen }: Seen) {
-  const { POSTGRES_USER: user, POSTGRES_DB: database } = stack.variables;
-  const psql = ['psql', '-qXAt', '-U', user!, '-d', database!, '-c', 'SELECT id FROM orders'];
-  const { code, stdout, stderr } = await stack.exec('postgres', ...psql);
-  if (code !== 0) throw new Error(stderr);
   const rows = new Map<string, number>();
-  for (const id of stdout.split('\n')) rows.set(id, (rows.get(id) ?? 0) + 1);
+  for (const id of (await sql(stack, 'SELECT id FROM orders')).split('\n'))
+    rows.set(id, (rows.get(id) ?? 0) + 1);
   const among = (ids: string[], wanted: (count: number) => boolean) =>
     ids.filter(id => wanted(rows.get(id) ?? 0)).length;
   return {

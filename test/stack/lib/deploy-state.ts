@@ -16,9 +16,9 @@ export const upstreams = (stack: Stack) => ({
   frontend: read(stack, 'nginx/upstreams/frontend.conf'),
 });
 
-/** The names of the backends that Nginx has in its list. */
+/** The names of the backends that Nginx sends requests to. */
 export const listed = (stack: Stack): string[] =>
-  [...upstreams(stack).backend.matchAll(/^server ([\w-]+):/gm)].map(([, name]) => name!);
+  [...upstreams(stack).backend.matchAll(/^server ([\w-]+):(?!.* down\b)/gm)].map(([, name]) => name!);
 
 /** @returns the stack's containers: name, id, state, and since when it runs */
 export async function containers(stack: Stack): Promise<string[]> {
