@@ -208,11 +208,18 @@ for (const [environment, file] of Object.entries(FILES)) {
 
   test(`${environment}: the eight backends are one definition`, () => {
     const backends = Array.from({ length: 8 }, (_, i) => {
-      const { container_name, hostname, profiles, ...rest } = file.services[`backend-${i + 1}`]!;
+      const {
+        container_name,
+        environment: variables,
+        profiles,
+        ...rest
+      } = file.services[`backend-${i + 1}`]!;
       assert.is(container_name, `neurmatic-backend-${i + 1}-${environment}`);
-      assert.is(hostname, `backend-${i + 1}`);
+      assert.is(rest.hostname, undefined, 'a one-off container would answer to it as well');
+      const { INSTANCE_ID, ...same } = variables!;
+      assert.is(INSTANCE_ID, `backend-${i + 1}`);
       assert.equal(profiles, i < 2 ? undefined : ['scale']);
-      return rest;
+      return { ...rest, environment: same };
     });
     for (const backend of backends) assert.equal(backend, backends[0]);
   });

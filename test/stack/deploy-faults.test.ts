@@ -17,6 +17,7 @@ import {
   listed,
   releases,
   serving,
+  upstreams,
 } from './lib/deploy-state.ts';
 import { startDeployable } from './lib/deployable.ts';
 import { startVisitor, whileVisited } from './lib/visitor.ts';
@@ -222,7 +223,25 @@ test('past a migration that takes something away it stops where most serve, and 
   );
   assert.match(ended.stderr, /\.\/scripts\/rollback\.ts --with-database BACKUP/);
   assert.equal(listed(stack), ['backend-2'], 'the one that is not ready gets no requests');
+  assert.match(upstreams(stack).backend, /^server backend-1:.* down;$/m);
   assert.is(journal(stack), undefined);
+  const health = await d.run('health-check', ['--only', 'backend']);
+  assert.is(health.code, 1, health.stdout);
+  assert.match(health.stdout, /backend-1 .*gets no requests: it is marked down/);
+  const scaled = await d.run('scale', ['2']);
+  assert.is(scaled.code, 0, scaled.stderr);
+  assert.equal(listed(stack), ['backend-2'], 'a number is no reason to send it requests');
+});
+
+test('a corrected version ends that: the instance that was left out is replaced first', async () => {
+  const ended = await whileVisited(stack, () =>
+    d.run('deploy', BACKEND('3.0.0'), { DEPLOY_BAKE_SECONDS: '5' }),
+  );
+  assertEnded(stack, ended, 0, 'done');
+  assert.match(ended.stderr, /note: not ready now, replaced first: backend-1/);
+  assert.is(upstreams(stack).backend, v1.upstreams.backend);
+  await assertNothingLeft(d);
+  await assertHealthy(d);
 });
 
 test.run();

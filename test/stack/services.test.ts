@@ -31,6 +31,20 @@ test('the services and their names; only 80 and 443 are published', async () => 
   }
 });
 
+test('a one-off container of an instance gets none of its requests', async () => {
+  const name = `${stack.app}-one-off`;
+  await stack.compose('run', '--detach', '--no-deps', '--name', name, 'backend-1', 'sleep', '60');
+  try {
+    const found = await ok('nginx', 'getent', 'ahostsv4', 'backend-1');
+    const addresses = new Set(found.split('\n').map(line => line.split(' ')[0]));
+    assert.is(addresses.size, 1, found);
+    const { body } = await ask(stack, 'api', '/api/v1/health');
+    assert.match(JSON.parse(body).instance, /^backend-[12]$/);
+  } finally {
+    await stack.docker('rm', '--force', name);
+  }
+});
+
 test('PostgreSQL runs with the settings of its environment, checksums, and its password asked for', async () => {
   const expected = {
     max_connections: '200',
