@@ -11,6 +11,7 @@ import { log, logTo } from './lib/log.ts';
 import { contracting } from './lib/pending.ts';
 import { type Journal, newJournal, readJournal, refuseUnfinished } from './lib/releases.ts';
 import { plural } from './lib/text.ts';
+import { loadWritten } from './lib/upstreams.ts';
 
 const deploy = command({
   summary:
@@ -110,6 +111,7 @@ async function finish(config: Config, forward: boolean, yes: boolean | undefined
     : `goes back to the release before ${journal.release}`;
   await confirm(`This ${direction}.`, config.environment, yes);
   log.changesBegin();
+  await loadWritten(config);
   return conclusion(config, await (forward ? carryOut(config, journal) : goBack(config, journal)));
 }
 

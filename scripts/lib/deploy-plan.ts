@@ -11,7 +11,7 @@ import { enoughSpace, preflight } from './preflight.ts';
 import { run } from './shell.ts';
 import { containerOf, imageId, inspect, projectOf } from './stack.ts';
 import { bytes, plural } from './text.ts';
-import { type ServerLine, serviceOf, servingBackend, wantedBackends } from './upstreams.ts';
+import { type ServerLine, serviceOf, servingLine, wantedBackends } from './upstreams.ts';
 import { criticalLines } from './vitals.ts';
 
 /** What a deployment would do, after looking whether it could. */
@@ -113,7 +113,7 @@ export async function runningImages(config: Config): Promise<Images> {
     // A tag may have moved on since.
     return (await imageId(container.image)) === container.imageId ? container.image : container.imageId;
   };
-  return { backend: await of(await servingBackend()), frontend: await of('frontend') };
+  return { backend: await of(serviceOf(await servingLine('backend'))), frontend: await of('frontend') };
 }
 
 async function fitServers(config: Config, notes: string[]): Promise<ServerLine[]> {
@@ -153,7 +153,7 @@ async function roomForImages(remotes: Remote[]): Promise<void> {
 /** @throws when this machine can't hold so many more instances */
 export async function roomInMemory(config: Config, more: number): Promise<void> {
   if (more === 0) return;
-  const limit = (await inspect(config, await servingBackend()))?.memory ?? 0;
+  const limit = (await inspect(config, serviceOf(await servingLine('backend'))))?.memory ?? 0;
   const { available } = await readMemory();
   if (available >= limit * more) return;
   throw new OperationalError(

@@ -5,7 +5,7 @@ import type { Config, Images } from './config.ts';
 import { Exit, OperationalError } from './errors.ts';
 import { pull, shortName } from './images.ts';
 import { addInstance, imageOf, runs } from './instance.ts';
-import { throwIfSignalled } from './interrupt.ts';
+import { sleep, throwIfSignalled } from './interrupt.ts';
 import { log } from './log.ts';
 import { migrate } from './migrations.ts';
 import { testNginx } from './nginx.ts';
@@ -102,7 +102,7 @@ async function bake(
   const failedBefore = canary.count().failed;
   log.info(`watching ${journal.release} for ${bakeSeconds} s`);
   while (Date.now() < since.getTime() + bakeSeconds * 1000) {
-    await new Promise(resolve => setTimeout(resolve, Math.min(5, bakeSeconds) * 1000));
+    await sleep(Math.min(5, bakeSeconds));
     throwIfSignalled();
     const failed = canary.count().failed - failedBefore;
     const why =

@@ -1,7 +1,7 @@
 /** One container behind Nginx, `backend-3` or `frontend`: whether it serves, and how it comes and goes. */
 import type { Config, Images } from './config.ts';
 import { messageOf, OperationalError } from './errors.ts';
-import { throwIfSignalled } from './interrupt.ts';
+import { sleep, throwIfSignalled } from './interrupt.ts';
 import { log } from './log.ts';
 import { inNginx } from './nginx.ts';
 import { CommandError, run } from './shell.ts';
@@ -126,6 +126,6 @@ export async function drain(config: Config, service: string): Promise<void> {
 
 /** Waits until Nginx sends nothing any more by the list before this one. */
 export async function untilOldWorkersAreDone(): Promise<void> {
-  await new Promise(resolve => setTimeout(resolve, OLD_WORKERS_SECONDS * 1000));
+  await sleep(OLD_WORKERS_SECONDS);
   throwIfSignalled();
 }

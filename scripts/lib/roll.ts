@@ -5,7 +5,7 @@ import { drain, isFit, remove, replace, runs, untilOldWorkersAreDone, untilReady
 import { throwIfSignalled } from './interrupt.ts';
 import { log } from './log.ts';
 import { containerOf, inspect } from './stack.ts';
-import { readUpstream, type ServerLine, serviceOf, setUpstream } from './upstreams.ts';
+import { lineFor, type ServerLine, serviceOf, servingLine, setUpstream } from './upstreams.ts';
 
 /**
  * Makes every instance of `wanted` run the backend's image, one after the other, without losing a request: each is
@@ -75,24 +75,24 @@ async function leaningOn(config: Config, others: ServerLine[], spare: ServerLine
  * The same for the frontend, which has one instance: a second one takes over while the first is replaced.
  */
 export async function rollFrontend(config: Config, images: Images): Promise<void> {
-  const list = await readUpstream('frontend');
-  const named = (service: string) => list.map(line => line.replace(/^server [\w-]+:/, `server ${service}:`));
+  const serving = await servingLine('frontend');
+  const only = (service: string) => [lineFor(service, serving)];
   if (!(await runs(config, 'frontend', images))) {
     throwIfSignalled();
     log.info('frontend');
     // One that a killed run has left is what visitors see, of whichever release: it stays until the other one is ready.
-    const standsIn = serviceOf(list[0] ?? '') === 'frontend-2' && (await isFit(config, 'frontend-2'));
+    const standsIn = serviceOf(serving) === 'frontend-2' && (await isFit(config, 'frontend-2'));
     if (!standsIn) {
       await replace(config, 'frontend-2', images);
       await untilReady(config, 'frontend-2');
     }
-    await setUpstream(config, 'frontend', named('frontend-2'));
+    await setUpstream(config, 'frontend', only('frontend-2'));
     await untilOldWorkersAreDone();
     await replace(config, 'frontend', images);
     log.done(`frontend runs ${shortName(images.frontend)}`);
   }
   await untilReady(config, 'frontend');
-  await setUpstream(config, 'frontend', named('frontend'));
+  await setUpstream(config, 'frontend', only('frontend'));
   if (await inspect(config, 'frontend-2')) {
     await untilOldWorkersAreDone();
     await remove(config, 'frontend-2');

@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Config, ROOT } from './config.ts';
+import { OperationalError } from './errors.ts';
 import { writeWhole } from './files.ts';
+import { sleep } from './interrupt.ts';
 import { reloadNginx, testNginx } from './nginx.ts';
 
 export type Upstream = 'backend' | 'frontend';
@@ -43,19 +45,46 @@ export async function wantedBackends(): Promise<ServerLine[]> {
   return (await readUpstream('backend')).map(up);
 }
 
-/** @returns a backend that gets requests */
-export async function servingBackend(): Promise<string> {
-  return serviceOf((await readUpstream('backend')).find(line => !DOWN.test(line)) ?? '');
+/** @returns the first server that gets requests; throws when there is none */
+export async function servingLine(upstream: Upstream): Promise<ServerLine> {
+  const line = (await readUpstream(upstream)).find(each => !DOWN.test(each));
+  if (line) return line;
+  throw new OperationalError(
+    `nginx/upstreams/${upstream}.conf names nobody to send requests to`,
+    `\`git checkout nginx/upstreams/${upstream}.conf\` brings back the list as it came.`,
+  );
 }
 
-/** Whether Nginx runs with what lies on disk, as far as this process knows: one that was killed may not have come to it. */
-let loaded = false;
+/** Seconds in which Nginx has surely found the address of a server that is new in its list. */
+const RESOLVE_SECONDS = 2;
 
 /**
- * Writes a list, has Nginx test it with all the rest of its configuration, and reload. What Nginx refuses is taken
- * back. Resolves when the workers that take new connections know the list.
+ * Gives requests to these servers and no others: writes the list, has Nginx test it with all the rest of its
+ * configuration, and reload. What Nginx refuses is taken back. Resolves when the workers that take new connections know
+ * the list.
  */
 export async function setUpstream(config: Config, upstream: Upstream, servers: ServerLine[]): Promise<void> {
+  const before = await readUpstream(upstream);
+  const known = new Set(before.map(serviceOf));
+  if (!servers.some(line => !DOWN.test(line) && known.has(serviceOf(line)))) {
+    // Of the old list Nginx keeps the addresses; it asks for those of new names after it has loaded them, and until it
+    // has an answer there would be nobody to send requests to.
+    await load(config, upstream, [...before, ...servers.map(down)]);
+    await sleep(RESOLVE_SECONDS);
+  }
+  await load(config, upstream, servers);
+}
+
+/** Has Nginx load its lists as they lie on disk: a run that was killed may have written, and not come to it. */
+export async function loadWritten(config: Config): Promise<void> {
+  await reloadNginx(config);
+  await sleep(RESOLVE_SECONDS);
+}
+
+/** Whether Nginx runs with what lies on disk, as far as this process knows. */
+let loaded = false;
+
+async function load(config: Config, upstream: Upstream, servers: ServerLine[]): Promise<void> {
   const before = await readFile(pathOf(upstream), 'utf8');
   const after = `${servers.join('\n')}\n`;
   if (after === before && loaded) return;
