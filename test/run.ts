@@ -6,8 +6,9 @@
  *   npm test                    all files
  *   npm test -- restore s3      the files whose path holds one of the words
  *   npm test -- --in DIR        the files of another directory
+ *   npm test -- --seconds 60    how long a file may take
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
@@ -19,11 +20,10 @@ import { stopEngine } from './engine/engine.ts';
 const engineBefore = runningEngine();
 
 const { values, positionals: words } = parseArgs({
-  options: { in: { type: 'string' } },
+  options: { in: { type: 'string' }, seconds: { type: 'string', default: '1500' } },
   allowPositionals: true,
 });
 const HERE = values.in ?? import.meta.dirname;
-const FILE_SECONDS = 1500;
 
 interface Outcome {
   file: string;
@@ -87,13 +87,23 @@ function runFile(file: string): Promise<Outcome> {
     };
     child.stdout.on('data', collect);
     child.stderr.on('data', collect);
-    const timer = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), FILE_SECONDS * 1000);
+    const timer = setTimeout(() => {
+      output += `\nafter ${values.seconds} s it was ended; what ran then:\n${processes()}`;
+      process.kill(-child.pid!, 'SIGKILL');
+    }, Number(values.seconds) * 1000);
     child.once('close', (code, signal) => {
       clearTimeout(timer);
       running.delete(child.pid!);
       resolve({ ...judge(file, output, signal ?? code ?? 1), seconds: (performance.now() - started) / 1000 });
     });
   });
+}
+
+/** What a file that hangs may be waiting for. */
+function processes(): string {
+  const { stdout } = spawnSync('ps', ['-eo', 'pid,ppid,etimes,stat,args', '--forest'], { encoding: 'utf8' });
+  const lines = stdout.split('\n').filter(line => !line.endsWith(']')); // the kernel's own
+  return lines.map(line => line.slice(0, 200)).join('\n');
 }
 
 /** A crowd needs the processors for itself: what it waits for must not be another file's work. */

@@ -9,14 +9,17 @@ import { startProgram } from './support/world.ts';
 
 const GOOD = "test('good', () => {});\n";
 
-async function runFile(body: string): Promise<{ code: number | null; last: string; stdout: string }> {
+async function runFile(
+  body: string,
+  ...options: string[]
+): Promise<{ code: number | null; last: string; stdout: string }> {
   const directory = mkdtempSync(join(tmpdir(), 'runner-'));
   try {
     mkdirSync(join(directory, 'tests'));
     symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
     writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
     writeFileSync(join(directory, 'tests/a.test.ts'), `import { test } from 'uvu';\n${body}`);
-    const argv = [join(ROOT, 'test/run.ts'), '--in', join(directory, 'tests')];
+    const argv = [join(ROOT, 'test/run.ts'), '--in', join(directory, 'tests'), ...options];
     const { code, stdout } = await startProgram(process.execPath, argv, { PATH: process.env.PATH! }).ended;
     return { code, last: stdout.trim().split('\n').at(-1)!, stdout };
   } finally {
@@ -63,6 +66,15 @@ for (const [what, body, expected] of [
     assert.is(last, expected, stdout);
   });
 }
+
+test('a file that hangs is ended, with what ran then', async () => {
+  const body = `import { spawn } from 'node:child_process';
+    test('hangs', () => { spawn('sleep', ['600.25']); return new Promise(() => {}); });\ntest.run();`;
+  const { code, last, stdout } = await runFile(body, '--seconds', '3');
+  assert.is(code, 1, stdout);
+  assert.is(last, '0 passed, 1 failed, 0 skipped', stdout);
+  assert.match(stdout, /after 3 s it was ended; what ran then:[\s\S]*sleep 600\.25/);
+});
 
 test('a pattern that matches nothing fails the run', async () => {
   const argv = [join(ROOT, 'test/run.ts'), 'no-such-file'];
