@@ -1,7 +1,7 @@
 #!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" "$0" "$@"'
 import { join } from 'node:path';
 import { command, execute, type Result } from './lib/cli.ts';
-import { detachedRuns, follow, isRunning, startDetached } from './lib/detached.ts';
+import { detachedRuns, follow, forgetOldRuns, isRunning, startDetached } from './lib/detached.ts';
 import { Exit, OperationalError, usageError } from './lib/errors.ts';
 import { log, logTo } from './lib/log.ts';
 import { CommandError, run } from './lib/shell.ts';
@@ -101,6 +101,7 @@ async function change(logDir: string, verb: string, name: string | undefined, ar
       Exit.locked,
     );
   }
+  forgetOldRuns(logDir);
   const started = await startDetached(logDir, verb, name ?? String(process.pid), argv);
   log.info(`${said}; run ${started.id} goes on without this connection`);
   return follow(started);

@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { OperationalError } from './errors.ts';
 import { sleep } from './interrupt.ts';
@@ -36,6 +45,15 @@ export function detachedRuns(directory: string): Run[] {
       return verb && id ? [{ verb, id, path, time: statSync(`${path}.exit`).mtimeMs }] : [];
     })
     .sort((a, b) => b.time - a.time);
+}
+
+/** How many runs are kept for those who ask about them later. */
+const KEPT = 100;
+
+/** Removes what the oldest runs have left. */
+export function forgetOldRuns(directory: string): void {
+  for (const { path } of detachedRuns(directory).slice(KEPT))
+    for (const file of [`${path}.log`, `${path}.exit`]) rmSync(file, { force: true });
 }
 
 /** Starts a command in a session of its own, so that no signal of this process's reaches it. */

@@ -1,6 +1,15 @@
 /** The forced command of a deploy key, through a real sshd. */
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -415,6 +424,25 @@ test('a run that lost only what waits for it stays the one that runs', () =>
       ends(server).map(({ script, exitCode }) => [script, exitCode]),
       [['deploy.ts', 0]],
     );
+  }));
+
+test('of a hundred runs and more, the oldest are forgotten', () =>
+  onServer(async server => {
+    const logs = join(server.root, 'logs');
+    mkdirSync(logs, { recursive: true });
+    for (let day = 1; day <= 120; day++) {
+      const began = new Date(Date.UTC(2026, 0, day));
+      const path = join(logs, `deploy-${began.toISOString().slice(0, 10).replaceAll('-', '')}_000000-${day}`);
+      writeFileSync(`${path}.log`, '');
+      writeFileSync(`${path}.exit`, '0\n');
+      utimesSync(`${path}.exit`, began, began);
+    }
+    const { code, stderr } = await server.run(['deploy v2 --run last']);
+    assert.is(code, 0, stderr);
+    const kept = runsOf(server);
+    assert.is(kept.length, 2 * 101, 'a hundred, and the new one');
+    assert.ok(kept.some(name => name.endsWith('-21.log')) && !kept.some(name => name.endsWith('-20.exit')));
+    assert.is((await server.run(['follow 20'])).code, 2);
   }));
 
 test('only the owner reads what a run printed', () =>

@@ -8,12 +8,14 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { watchArguments } from '../support/cmdlines.ts';
 import { startReceiver } from '../support/receiver.ts';
-import { until } from '../support/world.ts';
+import { startSshServer } from '../support/sshd.ts';
+import { type Ended, until } from '../support/world.ts';
 import {
   assertEnded,
   assertHealthy,
   assertNothingLeft,
   containers,
+  journal,
   listed,
   releases,
   upstreams,
@@ -223,7 +225,29 @@ test('back to two, and while one of them is replaced nobody else changes the sca
   await assertNothingLeft(d);
 });
 
-test('an unreachable Sentry is a warning; the images of the releases before stay, and other people’s', async () => {
+/** By the deploy key, from a connection that is cut as soon as the first instance is out of the list. */
+async function deployBySsh(tag: string): Promise<Ended> {
+  const { DOCKER_HOST, DOCKER_CONFIG, PATH } = stack.engine.env as Record<string, string>;
+  const env = { DOCKER_HOST: DOCKER_HOST!, DOCKER_CONFIG: DOCKER_CONFIG!, PATH: PATH! };
+  const server = await startSshServer({}, undefined, { root: stack.directory, env });
+  try {
+    const connection = server.start([`deploy ${tag} --run 17`]);
+    let over = false;
+    void connection.ended.then(() => {
+      over = true;
+    });
+    await until('it is at work', () => over || listed(stack).length === 1, 120);
+    assert.not(over, connection.stderr());
+    connection.child.kill('SIGKILL');
+    await connection.ended;
+    assert.is(journal(stack)!.release, tag, 'it goes on');
+    return await server.run(['follow 17']);
+  } finally {
+    await server.stop();
+  }
+}
+
+test('by SSH, over a connection that is lost; an unreachable Sentry is a warning; the images of the releases before stay, and other people’s', async () => {
   const foreign = `${registry.host}/shop/backend:somebody-elses`.replace('/shop/', '/other/');
   await stack.docker('tag', 'reference-backend:v1', foreign);
   stack.atExit(['image', 'rm', foreign]);
@@ -233,7 +257,7 @@ test('an unreachable Sentry is a warning; the images of the releases before stay
     .docker('tag', 'reference-backend:never-ready', old)
     .catch(() => stack.docker('tag', 'node:24.21.0-bookworm-slim', old));
   sentry.answer = 500;
-  const ended = await whileVisited(stack, () => d.run('deploy', ['3.0.0', '--yes']));
+  const ended = await whileVisited(stack, () => deployBySsh('3.0.0'));
   assertEnded(stack, ended, 0, 'done', /could not tell Sentry: it answered 500/);
   const here = (await stack.docker('image', 'ls', '--format', '{{.Repository}}:{{.Tag}}')).split('\n');
   assert.ok(here.includes(foreign));

@@ -10,7 +10,7 @@ import { type Ended, type Started, startProgram } from './world.ts';
 
 /** A real sshd on loopback with a deploy key, and a copy of this repository that the key's forced command runs. */
 export interface SshServer {
-  /** The copy. Its deploy.ts, rollback.ts and health-check.ts are the test's own. */
+  /** The copy. */
   root: string;
   /** What a workflow is given: the values of its variables and secrets. */
   connection: { HOST: string; PORT: string; LOGIN: string; KEY: string; KNOWN_HOSTS: string };
@@ -24,18 +24,26 @@ export interface SshServer {
   stop: () => Promise<void>;
 }
 
-/** @param forced arguments of ssh-command.ts in the key's line */
+/**
+ * @param scripts that stand in for those of the copy
+ * @param forced arguments of ssh-command.ts in the key's line
+ * @param there another copy, which is there already, and what its scripts need in their environment
+ */
 export async function startSshServer(
   scripts: Record<string, string>,
   forced = '--env production',
+  there?: { root: string; env: Record<string, string> },
 ): Promise<SshServer> {
   await install(['openssh-server', 'openssh-client']);
   mkdirSync('/run/sshd', { recursive: true, mode: 0o755 }); // where sshd, as root, locks up its helpers
   const directory = mkdtempSync(join(tmpdir(), 'sshd-'));
   const file = (name: string) => join(directory, name);
-  const root = file('repository');
-  cpSync(join(ROOT, 'scripts'), join(root, 'scripts'), { recursive: true });
-  symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
+  const root = there?.root ?? file('repository');
+  if (!there) {
+    cpSync(join(ROOT, 'scripts'), join(root, 'scripts'), { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
+  }
+  const env = Object.entries(there?.env ?? {}).map(([name, value]) => `${name}='${value}' `);
   const shebang = readFileSync(join(ROOT, 'scripts/ssh-command.ts'), 'utf8').split('\n')[0];
   for (const [name, source] of Object.entries(scripts)) {
     writeFileSync(join(root, 'scripts', name), `${shebang}\n${source}`, { mode: 0o755 });
@@ -46,7 +54,7 @@ export async function startSshServer(
   const publicKey = (name: string) => readFileSync(file(`${name}.pub`), 'utf8').trim();
   writeFileSync(
     file('authorized_keys'),
-    `restrict,command="${root}/scripts/ssh-command.ts ${forced}" ${publicKey('key')}\n`,
+    `restrict,command="${env.join('')}${root}/scripts/ssh-command.ts ${forced}" ${publicKey('key')}\n`,
   );
   const port = await freePort();
   // All that a key could be given is on, as in many a default, so that what is refused is refused by the key's line.
