@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { globSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'uvu';
@@ -24,6 +24,13 @@ function asCron(program: string, args: string[], env: Record<string, string> = {
   const { status, stdout, stderr } = spawnSync(program, args, { ...options, input: '' });
   return { status, stdout, stderr };
 }
+
+test('all scripts start in the same way, and with no compiler in the background that could keep them from ending', () => {
+  const [first, ...others] = scripts.map(path => readFileSync(path, 'utf8').split('\n')[0]!);
+  assert.match(first!, / --no-concurrent-sparkplug --no-concurrent-recompilation "\$0" "\$@"'$/);
+  assert.ok(first!.length < 255, 'the kernel reads no more of it');
+  for (const other of others) assert.is(other, first);
+});
 
 for (const script of scripts) {
   const name = basename(script);

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'exec "$(dirname "$(readlink -f "$0")")/../node_modules/.bin/node" "$0" "$@"'
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$(readlink -f "$0")")/../node_modules/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 /*
  * Runs every test file as a process of its own and counts what really ran. uvu alone exits 0 when a file
  * registers no test, forgets `test.run()`, throws a string, keeps an `.only` or leaves by process.exit(0).
@@ -76,7 +76,7 @@ function judge(file: string, output: string, exit: number | string): Omit<Outcom
 function runFile(file: string): Promise<Outcome> {
   const started = performance.now();
   return new Promise(resolve => {
-    const child = spawn(process.execPath, [join(HERE, file)], {
+    const child = spawn(process.execPath, [...IN_ONE_THREAD, join(HERE, file)], {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
@@ -105,6 +105,9 @@ function processes(): string {
   const lines = stdout.split('\n').filter(line => !line.endsWith(']')); // the kernel's own
   return lines.map(line => line.slice(0, 200)).join('\n');
 }
+
+/** As the first line of each script has it: or Node may hang at its exit. */
+const IN_ONE_THREAD = ['--no-concurrent-sparkplug', '--no-concurrent-recompilation'];
 
 /** A crowd needs the processors for itself: what it waits for must not be another file's work. */
 const isAlone = (file: string) => file.includes('-load.');

@@ -124,6 +124,8 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
   }
   if (json) process.stdout.write(redact(JSON.stringify(outcome.json ?? {}, null, 2)) + '\n');
   else if (outcome.text) process.stdout.write(redact(outcome.text) + '\n');
+  // Node waits here for threads that compile, and such a thread may wait for a garbage collection that will not come any
+  // more (https://github.com/nodejs/node/issues/54918). So the first line of each script has V8 compile in this one.
   process.exit(exitCode);
 }
 

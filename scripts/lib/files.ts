@@ -35,6 +35,9 @@ export async function writeWhole(path: string, text: string | Buffer, mode = 0o6
     await handle.chmod(mode); // whatever the umask, and whatever a killed run left
     if (before && process.getuid?.() === 0) await handle.chown(before.uid, before.gid);
     await handle.writeFile(text);
+  } catch (error) {
+    await rm(path + PARTIAL, { force: true });
+    throw error;
   } finally {
     await handle.close();
   }

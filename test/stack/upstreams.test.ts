@@ -1,10 +1,12 @@
-/** Nginx's lists as the scripts change them, where the names of containers are looked up slowly. */
-import { readFileSync, writeFileSync } from 'node:fs';
+/** Nginx's lists as the scripts change them: on a full disk, and where the names of containers are looked up slowly. */
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { startProgram } from '../support/world.ts';
+import { fill, withDisk } from '../support/disk.ts';
+import { type Ended, startProgram, until } from '../support/world.ts';
 import { upstreams } from './lib/deploy-state.ts';
+import { ask } from './lib/http.ts';
 import { reload } from './lib/puppet.ts';
 import { startStack } from './lib/stack.ts';
 import { whileVisited } from './lib/visitor.ts';
@@ -54,14 +56,48 @@ const SWITCH = `
   }
 `;
 
-async function giveTo(...turns: string[]): Promise<void> {
-  const { env } = stack.engine;
+function tryGiveTo(...turns: string[]): Promise<Ended> {
   const args = ['--input-type=module', '-e', SWITCH, ...turns];
-  const { code, stderr } = await startProgram(process.execPath, args, env as Record<string, string>, {
-    cwd: stack.directory,
-  }).ended;
+  const env = stack.engine.env as Record<string, string>;
+  return startProgram(process.execPath, args, env, { cwd: stack.directory }).ended;
+}
+
+async function giveTo(...turns: string[]): Promise<void> {
+  const { code, stderr } = await tryGiveTo(...turns);
   assert.is(code, 0, stderr);
 }
+
+async function restartNginx(): Promise<void> {
+  await stack.docker('restart', stack.container('nginx'));
+  const answers = () =>
+    ask(stack, 'api', '/api/v1/whoami').then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  await until('Nginx passes requests on', answers);
+}
+
+test('a disk without room leaves the list as it was, and Nginx with it', async () => {
+  const directory = join(stack.directory, 'nginx/upstreams');
+  const before = upstreams(stack);
+  await withDisk(directory, 64 * 1024, async () => {
+    chmodSync(directory, 0o755);
+    for (const [name, text] of Object.entries(before)) writeFileSync(join(directory, `${name}.conf`), text);
+    await restartNginx();
+    const filler = fill(directory);
+    const { code, stderr } = await tryGiveTo('backend=backend-2');
+    assert.is.not(code, 0);
+    assert.match(stderr, /ENOSPC/);
+    assert.equal(readdirSync(directory).sort(), ['backend.conf', 'filler', 'frontend.conf']);
+    assert.equal(upstreams(stack), before);
+    await stack.exec('nginx', 'nginx', '-t', '-q');
+    assert.is((await ask(stack, 'api', '/api/v1/whoami')).status, 200);
+    rmSync(filler);
+    await giveTo('backend=backend-2');
+    assert.is((await ask(stack, 'api', '/api/v1/whoami')).headers['x-instance'], 'backend-2');
+  });
+  await restartNginx();
+});
 
 test('all requests go from one instance to another at once, and none fails', async () => {
   await stack.compose('up', '--detach', '--wait', 'frontend-2');
