@@ -2,7 +2,6 @@
  * deploy.ts ended by kill -9, as by a lost server, at each of its steps: what serves goes on, the next run says where it
  * stopped, and `--revert` and `--resume` get to an end from there, and from where they themselves were ended.
  */
-import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -20,7 +19,7 @@ import {
   upstreams,
 } from './lib/deploy-state.ts';
 import { startDeployable } from './lib/deployable.ts';
-import { markRolledBack, sql, whileVisited } from './lib/visitor.ts';
+import { lockOrders, markRolledBack, sql, whileVisited } from './lib/visitor.ts';
 
 const d = await startDeployable({ SHUTDOWN_LINGER_MS: '300' });
 const { stack, registry } = d;
@@ -99,25 +98,15 @@ test('before anything is replaced, --revert leaves all as it was', () =>
 
 test('killed while a migration waits, it takes the migration along', () =>
   whileVisited(stack, async () => {
-    const hold = ['psql', '-XAtq', '-U', stack.variables.POSTGRES_USER!, '-d', stack.variables.POSTGRES_DB!];
-    const blocker = spawn(
-      'docker',
-      ['exec', '-i', '-e', 'PGAPPNAME=blocker', stack.container('postgres'), ...hold],
-      { env: stack.engine.env, stdio: ['pipe', 'ignore', 'inherit'] },
-    );
+    const letGo = await lockOrders(stack);
     try {
-      // The migration has to wait for it, and everybody who comes after waits for the migration.
-      blocker.stdin.write('BEGIN; LOCK TABLE orders IN ROW EXCLUSIVE MODE;\n');
-      const holds =
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'blocker' AND xact_start < now()";
-      await until('the lock is held', async () => (await sql(stack, holds)) === '1');
       const waits =
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'neurmatic-migrate' AND wait_event_type = 'Lock'";
       await killWhen(async () => (await sql(stack, waits)) !== '0', ['2.0.0', ...UNSAVED]);
       await until('its session is over', async () => (await sessions(stack)) === '0');
       await assertRefused('migrate');
     } finally {
-      blocker.stdin.end('ROLLBACK;\n');
+      letGo();
     }
     await revert();
     assert.equal(releases(stack).at(-1)!.migrations, [], 'nothing was applied');

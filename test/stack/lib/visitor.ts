@@ -1,7 +1,9 @@
 /** Somebody who uses the site all the time: reads and orders through Nginx, each request on a connection of its own. */
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import * as assert from 'uvu/assert';
 import { attempt } from '../../engine/process.ts';
+import { until } from '../../support/world.ts';
 import { type Answer, ask, json } from './http.ts';
 import type { Stack } from './stack.ts';
 
@@ -102,6 +104,26 @@ export async function sql(stack: Stack, text: string): Promise<string> {
   const { code, stdout, stderr } = await stack.exec('postgres', ...argv);
   if (code !== 0) throw new Error(stderr);
   return stdout.trim();
+}
+
+/**
+ * Takes a lock that visitors do not feel and a migration of the orders waits for; and then everybody waits for the
+ * migration.
+ * @returns what lets go of it
+ */
+export async function lockOrders(stack: Stack): Promise<() => void> {
+  const { POSTGRES_USER, POSTGRES_DB } = stack.variables;
+  const psql = ['psql', '-XAtq', '-U', POSTGRES_USER!, '-d', POSTGRES_DB!];
+  const exec = ['exec', '-i', '-e', 'PGAPPNAME=blocker', stack.container('postgres')];
+  const blocker = spawn('docker', [...exec, ...psql], {
+    env: stack.engine.env,
+    stdio: ['pipe', 'ignore', 'inherit'],
+  });
+  blocker.stdin.write('BEGIN; LOCK TABLE orders IN ROW EXCLUSIVE MODE;\n');
+  const held =
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'blocker' AND xact_start < now()";
+  await until('the lock is held', async () => (await sql(stack, held)) === '1');
+  return () => void (blocker.stdin.writable && blocker.stdin.end('ROLLBACK;\n'));
 }
 
 /** What `prisma migrate resolve --rolled-back` does, after a migration that failed. */
