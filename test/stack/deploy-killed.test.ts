@@ -113,6 +113,20 @@ test('killed while a migration waits, it takes the migration along', () =>
     await markRolledBack(stack);
   }));
 
+test('killed while a migration is busy, it takes its session along', () =>
+  whileVisited(stack, async () => {
+    const sleep = `const { Client } = require('pg');
+      const client = new Client(process.env.DATABASE_URL);
+      client.connect().then(() => client.query('SELECT pg_sleep(600)'));`;
+    const env = { MIGRATE_COMMAND: `node -e "${sleep.replaceAll('\n', '')}"` };
+    const busy =
+      "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'neurmatic-migrate' AND wait_event = 'PgSleep'";
+    await killWhen(async () => (await sql(stack, busy)) !== '0', ['2.0.0', ...UNSAVED], env);
+    await until('its session is over', async () => (await sessions(stack)) === '0');
+    await assertRefused('migrate');
+    await revert();
+  }));
+
 test('killed with an instance out of the list, or gone, --revert brings it back', () =>
   whileVisited(stack, async () => {
     await killAt('http_requests_in_flight', ['2.0.0', ...UNSAVED]);
