@@ -1,7 +1,7 @@
 #!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
+import { nextBackends, roomInMemory } from './lib/capacity.ts';
 import { command, execute } from './lib/cli.ts';
 import type { Config } from './lib/config.ts';
-import { nextBackends, roomInMemory } from './lib/deploy-plan.ts';
 import { Exit, usageError } from './lib/errors.ts';
 import { addInstance } from './lib/instance.ts';
 import { uninterrupted } from './lib/interrupt.ts';
@@ -46,7 +46,7 @@ const scale = command({
       const removed = more < 0 ? names.toSorted().slice(more) : [];
       await preflight(
         () => testNginx(config),
-        () => roomInMemory(config, added.length),
+        () => roomInMemory(config, added),
       );
       const said =
         [...added.map(name => `+ ${name}`), ...removed.map(name => `− ${name}`)].join(', ') || 'no change';

@@ -1,16 +1,15 @@
 import { planBackup } from './backup.ts';
+import { nextBackends, roomInMemory } from './capacity.ts';
 import type { Config, Images } from './config.ts';
 import { OperationalError } from './errors.ts';
 import { freeSpace } from './files.ts';
 import { findRemote, pull, type Remote, shortName, TAG } from './images.ts';
 import { isFit } from './instance.ts';
-import { readMemory } from './memory.ts';
 import { changedSinceLoad, testNginx } from './nginx.ts';
 import { type Pending, pendingMigrations } from './pending.ts';
 import { enoughSpace, preflight } from './preflight.ts';
 import { run } from './shell.ts';
 import { containerOf, imageId, inspect, projectOf } from './stack.ts';
-import { bytes, plural } from './text.ts';
 import { type ServerLine, serviceOf, servingLine, wantedBackends } from './upstreams.ts';
 import { criticalLines } from './vitals.ts';
 
@@ -58,6 +57,8 @@ export async function planDeployment(
   if (changed.length > 0)
     notes.push(`Nginx will load what was changed since it last did: ${changed.join(', ')}`);
   const images = { backend: backend.pinned, frontend: frontend.pinned };
+  const surge = options.surge ? nextBackends(servers.map(serviceOf), 1)[0]! : null;
+  const newFrontend = images.frontend !== previous.frontend;
   const [migrations] = await preflight(
     async () => {
       await roomForImages([backend, frontend]);
@@ -72,10 +73,8 @@ export async function planDeployment(
         );
       return pending ?? [];
     },
-    () => roomInMemory(config, options.surge ? 1 : 0),
+    () => roomInMemory(config, [...(surge ? [surge] : []), ...(newFrontend ? ['frontend-2'] : [])]),
   );
-  const used = servers.map(serviceOf);
-  const surge = options.surge ? nextBackends(used, 1)[0]! : null;
   if (unwell.length > 0)
     notes.push(`critical now, which ./scripts/health-check.ts explains: ${unwell.join(', ')}`);
   const release = await releaseName(wanted.backend, images.backend);
@@ -89,15 +88,6 @@ async function releaseName(wanted: string, pinned: string): Promise<string> {
   const argv = ['docker', 'image', 'inspect', '--format', label, pinned];
   const version = (await run(argv, { purpose: `read the version of ${pinned}` })).trim();
   return TAG.test(version) ? version : pinned.replace(/^.*@(sha256:[0-9a-f]{12}).*/, '$1');
-}
-
-/** @returns the first free instances of backend-1 … 8 */
-export function nextBackends(used: string[], count: number): string[] {
-  const free = Array.from({ length: 8 }, (_, i) => `backend-${i + 1}`).filter(name => !used.includes(name));
-  if (free.length < count) {
-    throw new OperationalError('there are eight instances at most', 'the Compose file defines no more.');
-  }
-  return free.slice(0, count);
 }
 
 /** @returns the images that the stack runs now, by names that will still mean them later */
@@ -148,18 +138,6 @@ async function roomForImages(remotes: Remote[]): Promise<void> {
     await run(['docker', 'info', '--format', '{{.DockerRootDir}}'], { purpose: 'find Docker’s disk' })
   ).trim();
   enoughSpace(`Docker’s disk (${root})`, await freeSpace(root), needed);
-}
-
-/** @throws when this machine can't hold so many more instances */
-export async function roomInMemory(config: Config, more: number): Promise<void> {
-  if (more === 0) return;
-  const limit = (await inspect(config, serviceOf(await servingLine('backend'))))?.memory ?? 0;
-  const { available } = await readMemory();
-  if (available >= limit * more) return;
-  throw new OperationalError(
-    `${bytes(available)} of memory are available, and ${plural(more, 'instance')} may take ${bytes(limit * more)}`,
-    'run fewer instances, or give the server more memory.',
-  );
 }
 
 /** @returns the plan for people, a line each */

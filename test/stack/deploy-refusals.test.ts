@@ -145,13 +145,19 @@ test('more instances than memory holds are refused', () =>
     };
     const four = await run(1900, 'scale', '4');
     assert.is(four.code, 1, four.stderr);
-    assert.match(four.stderr, /1\.86 GiB of memory are available, and 2 instances may take 2\.00 GiB/);
+    assert.match(
+      four.stderr,
+      /1\.86 GiB of memory are available, and backend-3, backend-4 may take 2\.00 GiB/,
+    );
     const three = await run(1900, 'scale', '3', '--dry-run');
     assert.is(three.code, 0, three.stderr);
     assert.match(three.stdout, /would run 3: \+ backend-3/);
+    const plain = await run(200, 'deploy', '2.0.0', '--plan');
+    assert.is(plain.code, 1, plain.stderr);
+    assert.match(plain.stderr, /200 MiB of memory are available, and frontend-2 may take 256 MiB/);
     const surge = await run(900, 'deploy', '2.0.0', '--plan', '--surge');
     assert.is(surge.code, 1, surge.stderr);
-    assert.match(surge.stderr, /1 instance may take/);
+    assert.match(surge.stderr, /backend-3, frontend-2 may take 1\.25 GiB/);
   }));
 
 test('while one deployment runs, no other begins, nor does anything else that changes the environment', () =>
