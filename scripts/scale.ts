@@ -11,7 +11,7 @@ import { testNginx } from './lib/nginx.ts';
 import { preflight } from './lib/preflight.ts';
 import { refuseUnfinished } from './lib/releases.ts';
 import { retire } from './lib/roll.ts';
-import { lineFor, readUpstream, type ServerLine, serviceOf, setUpstream } from './lib/upstreams.ts';
+import { isDown, lineFor, readUpstream, type ServerLine, serviceOf, setUpstream } from './lib/upstreams.ts';
 
 const scale = command({
   summary: 'Run two to eight backend instances, without losing a request on the way.',
@@ -54,9 +54,15 @@ const scale = command({
         return { text: `would run ${wanted}: ${said}`, json: { dryRun: true, added, removed } };
       log.changesBegin();
       await uninterrupted(() => change(config, servers, added, removed));
+      const idle = servers
+        .filter(isDown)
+        .map(serviceOf)
+        .filter(name => !removed.includes(name));
+      const serve = idle.length === 0 ? wanted : `${Number(wanted) - idle.length} of ${wanted}`;
+      const until = idle.map(name => `; ${name} stays marked down until the next deployment`).join('');
       return {
-        text: `${wanted} instances serve: ${said}`,
-        json: { instances: Number(wanted), added, removed },
+        text: `${serve} instances serve: ${said}${until}`,
+        json: { instances: Number(wanted), added, removed, down: idle },
       };
     });
   },

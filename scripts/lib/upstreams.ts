@@ -26,6 +26,9 @@ export function lineFor(service: string, like: ServerLine): ServerLine {
 }
 
 const DOWN = / down\b/;
+/** @returns whether a line has Nginx's mark that this server gets no requests */
+export const isDown = (line: ServerLine): boolean => DOWN.test(line);
+
 const up = (line: ServerLine): ServerLine => line.replace(DOWN, '');
 
 /** @returns the line with Nginx's mark that this server gets no requests */
@@ -47,7 +50,7 @@ export async function wantedBackends(): Promise<ServerLine[]> {
 
 /** @returns the first server that gets requests; throws when there is none */
 export async function servingLine(upstream: Upstream): Promise<ServerLine> {
-  const line = (await readUpstream(upstream)).find(each => !DOWN.test(each));
+  const line = (await readUpstream(upstream)).find(each => !isDown(each));
   if (line) return line;
   throw new OperationalError(
     `nginx/upstreams/${upstream}.conf names nobody to send requests to`,
@@ -66,7 +69,7 @@ const RESOLVE_SECONDS = 2;
 export async function setUpstream(config: Config, upstream: Upstream, servers: ServerLine[]): Promise<void> {
   const before = await readUpstream(upstream);
   const known = new Set(before.map(serviceOf));
-  if (!servers.some(line => !DOWN.test(line) && known.has(serviceOf(line)))) {
+  if (!servers.some(line => !isDown(line) && known.has(serviceOf(line)))) {
     // Of the old list Nginx keeps the addresses; it asks for those of new names after it has loaded them, and until it
     // has an answer there would be nobody to send requests to.
     await load(config, upstream, [...before, ...servers.map(down)]);

@@ -230,6 +230,7 @@ test('past a migration that takes something away it stops where most serve, and 
   assert.match(health.stdout, /backend-1 .*gets no requests: it is marked down/);
   const scaled = await d.run('scale', ['2']);
   assert.is(scaled.code, 0, scaled.stderr);
+  assert.match(scaled.stdout, /^1 of 2 instances serve: no change; backend-1 stays marked down/);
   assert.equal(listed(stack), ['backend-2'], 'a number is no reason to send it requests');
 });
 

@@ -35,6 +35,7 @@ async function losesNothing(...commands: [script: string, ...args: string[]][]):
   );
   assert.equal({ failures, examples }, { failures: {}, examples: [] });
   assert.equal({ ordersLost, ordersDoubled, lost }, { ordersLost: 0, ordersDoubled: 0, lost: 0 });
+  assert.equal(refused, {}, 'sockets that were opened again found nobody');
   assert.is(secondTries, 0, 'Nginx sent requests to an instance that was leaving');
   assert.ok(requests >= REQUESTS);
   assert.ok(Math.min(orders, uploads, events) > 0);
