@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { worse } from '../scripts/lib/access-log.ts';
 import { namedImages, repositoryOf } from '../scripts/lib/images.ts';
 import { chooseRelease, type Release, reachable, setVariable } from '../scripts/lib/releases.ts';
-import { lineFor, serviceOf } from '../scripts/lib/upstreams.ts';
+import { down, isDown, lineFor, serviceOf } from '../scripts/lib/upstreams.ts';
 
 const images = (version: string) => ({ backend: `b:${version}`, frontend: `f:${version}` });
 
@@ -132,6 +132,10 @@ test('lines of an upstream list', () => {
     lineFor('backend-3', line),
     'server backend-3:3000 weight=1 max_fails=3 fail_timeout=10s route=backend-3 resolve;',
   );
+  assert.is(down(line), line.replace(';', ' down;'));
+  assert.is(down(down(line)), down(line));
+  assert.equal([line, down(line), line.replace('resolve', 'down resolve')].map(isDown), [false, true, true]);
+  assert.is(lineFor('backend-3', down(line)), lineFor('backend-3', line), 'one more serves');
 });
 
 test('when the traffic of a release is worse', () => {

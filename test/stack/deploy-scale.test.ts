@@ -114,7 +114,12 @@ test('two more instances serve, weights stay, and what runs is there again after
     whileVisited(stack, () => d.run('scale', ['4', '--json'])),
   );
   assert.is(result.code, 0, result.stderr);
-  assert.equal(JSON.parse(result.stdout), { instances: 4, added: ['backend-3', 'backend-4'], removed: [] });
+  assert.equal(JSON.parse(result.stdout), {
+    instances: 4,
+    added: ['backend-3', 'backend-4'],
+    removed: [],
+    down: [],
+  });
   assert.equal(lists.at(-1), ['backend-1', 'backend-2', 'backend-3', 'backend-4']);
   const weights = [...upstreams(stack).backend.matchAll(/^server (\S+):3000 weight=(\d)/gm)].map(m =>
     m.slice(1),
