@@ -20,7 +20,7 @@ import {
   upstreams,
 } from './lib/deploy-state.ts';
 import { startDeployable } from './lib/deployable.ts';
-import { startVisitor, whileVisited } from './lib/visitor.ts';
+import { visited, whileVisited } from './lib/visitor.ts';
 
 const d = await startDeployable({
   SHUTDOWN_LINGER_MS: '300',
@@ -69,22 +69,18 @@ test('a release that is never ready is taken back, and nobody has noticed', asyn
 });
 
 test('a release that answers 500 after some time is taken back', async () => {
-  const visitor = startVisitor(stack);
-  const ended = await told('ERRORS_AFTER_SECONDS=40\n', () => d.run('deploy', BACKEND('2.3.0')));
-  const { length } = visitor.failures;
-  assertEnded(
-    stack,
-    ended,
-    1,
-    'rolled back',
-    /2\.3\.0 is worse than the release before: \d+ of \d+ answers are 5xx/,
-  );
-  await assertAsBefore();
-  await visitor.leave();
-  assert.equal(visitor.failures.slice(length), []);
+  const { result: length, failures } = await visited(stack, async visitor => {
+    const ended = await told('ERRORS_AFTER_SECONDS=40\n', () => d.run('deploy', BACKEND('2.3.0')));
+    const before = visitor.failures.length;
+    const why = /2\.3\.0 is worse than the release before: \d+ of \d+ answers are 5xx/;
+    assertEnded(stack, ended, 1, 'rolled back', why);
+    await assertAsBefore();
+    return before;
+  });
+  assert.equal(failures.slice(length), []);
   assert.ok(length > 0);
   assert.equal(
-    visitor.failures.filter(failure => !/ (GET|POST) \/api\/.*: 500$/.test(failure)),
+    failures.filter(failure => !/ (GET|POST) \/api\/.*: 500$/.test(failure)),
     [],
     'what failed is what the new release answered',
   );
@@ -93,23 +89,19 @@ test('a release that answers 500 after some time is taken back', async () => {
 test('a release that crashes under traffic is taken back before the last old instance is touched', async () => {
   const of = async () => (await containers(stack)).find(line => line.includes('backend-2'));
   const old = await of();
-  const visitor = startVisitor(stack);
-  const ended = await told('CRASH_AFTER_REQUESTS=5\n', () => d.run('deploy', BACKEND('2.2.0')));
-  const { length } = visitor.failures;
-  assertEnded(
-    stack,
-    ended,
-    1,
-    'rolled back',
-    /backend-1 did not bear the requests of backend-2, which was not replaced/,
-  );
-  assert.is(await of(), old);
-  await assertAsBefore();
-  await visitor.leave();
-  assert.equal(visitor.failures.slice(length), [], 'once it is taken back nothing fails');
+  const { result: length, failures } = await visited(stack, async visitor => {
+    const ended = await told('CRASH_AFTER_REQUESTS=5\n', () => d.run('deploy', BACKEND('2.2.0')));
+    const before = visitor.failures.length;
+    const why = /backend-1 did not bear the requests of backend-2, which was not replaced/;
+    assertEnded(stack, ended, 1, 'rolled back', why);
+    assert.is(await of(), old);
+    await assertAsBefore();
+    return before;
+  });
+  assert.equal(failures.slice(length), [], 'once it is taken back nothing fails');
   // While the new instance was alone it crashed, which is 502 until it was there again.
   assert.equal(
-    visitor.failures.filter(failure => !/ \/api\/.*: 50[24]$/.test(failure)),
+    failures.filter(failure => !/ \/api\/.*: 50[24]$/.test(failure)),
     [],
   );
 });

@@ -22,7 +22,7 @@ export interface Visitor {
 /** Far enough below Nginx's limit of one client, which the canary shares: both come from this machine. */
 const PAUSE = 400;
 
-export function startVisitor(stack: Stack): Visitor {
+function startVisitor(stack: Stack): Visitor {
   const failures: string[] = [];
   const orders: string[] = [];
   let leaving = false;
@@ -66,12 +66,21 @@ export function startVisitor(stack: Stack): Visitor {
 
 /** Runs `body` while somebody uses the site. @throws if a request of theirs failed */
 export async function whileVisited<T>(stack: Stack, body: (visitor: Visitor) => Promise<T>): Promise<T> {
+  const { result, failures } = await visited(stack, body);
+  if (failures.length > 0) throw new Error(await explained(stack, failures));
+  return result;
+}
+
+/** The same where requests may fail. @returns those that have */
+export async function visited<T>(
+  stack: Stack,
+  body: (visitor: Visitor) => Promise<T>,
+): Promise<{ result: T; failures: string[] }> {
   const visitor = startVisitor(stack);
   try {
     const result = await body(visitor);
     await visitor.leave();
-    if (visitor.failures.length > 0) throw new Error(await explained(stack, visitor.failures));
-    return result;
+    return { result, failures: visitor.failures };
   } finally {
     await visitor.leave().catch(() => {}); // what failed in `body` matters more
   }
