@@ -99,6 +99,20 @@ test('a disk without room leaves the list as it was, and Nginx with it', async (
   await restartNginx();
 });
 
+test('a list that Nginx refuses is taken back', async () => {
+  const file = join(stack.directory, 'nginx/snippets/http.conf');
+  const [text, before] = [readFileSync(file, 'utf8'), upstreams(stack)];
+  writeFileSync(file, `${text}nonsense on;\n`);
+  try {
+    const { code, stderr } = await tryGiveTo('backend=backend-2');
+    assert.is.not(code, 0);
+    assert.match(stderr, /Nginx refuses its configuration: unknown directive "nonsense"/);
+    assert.equal(upstreams(stack), before);
+  } finally {
+    writeFileSync(file, text);
+  }
+});
+
 test('all requests go from one instance to another at once, and none fails', async () => {
   await stack.compose('up', '--detach', '--wait', 'frontend-2');
   await giveTo('backend=backend-2');
