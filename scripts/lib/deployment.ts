@@ -8,7 +8,7 @@ import { log } from './log.ts';
 import { pendingMigrations } from './pending.ts';
 import { conclude, type Journal, pinImages, type Release, writeJournal } from './releases.ts';
 import { retire } from './roll.ts';
-import { down, type ServerLine, serviceOf, setUpstream } from './upstreams.ts';
+import { down, lineFor, type ServerLine, serviceOf, setUpstream } from './upstreams.ts';
 
 export interface Report {
   release: Release;
@@ -128,11 +128,19 @@ async function keepApplied(config: Config, journal: Journal): Promise<void> {
   journal.contracting = journal.contracting.filter(applied);
 }
 
-/** Requests go to all instances that are ready, of whichever release; the others stay in the list, marked down. */
-async function settle(config: Config, { servers }: Journal): Promise<void> {
+/**
+ * Requests go to all instances that are ready, of whichever release; the others stay in the list, marked down. One more
+ * that was started for the deployment stays where it makes up for another.
+ */
+async function settle(config: Config, { servers, surge }: Journal): Promise<void> {
+  const isReady = (line: ServerLine) => isFit(config, serviceOf(line));
   const fit = new Set<ServerLine>();
-  for (const line of servers) if (await isFit(config, serviceOf(line))) fit.add(line);
-  if (fit.size === 0) return;
+  for (const line of servers) if (await isReady(line)) fit.add(line);
   const list = servers.map(line => (fit.has(line) ? line : down(line)));
-  await setUpstream(config, 'backend', list);
+  const extra = surge ? lineFor(surge, servers[0]!) : undefined;
+  const stays = extra && fit.size < servers.length && (await isReady(extra));
+  if (stays) list.push(extra);
+  else if (fit.size === 0) return;
+  if (surge && !stays) await retire(config, list, [surge]);
+  else await setUpstream(config, 'backend', list);
 }

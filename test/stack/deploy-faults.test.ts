@@ -20,7 +20,7 @@ import {
   upstreams,
 } from './lib/deploy-state.ts';
 import { startDeployable } from './lib/deployable.ts';
-import { visited, whileVisited } from './lib/visitor.ts';
+import { sql, visited, whileVisited } from './lib/visitor.ts';
 
 const d = await startDeployable({
   SHUTDOWN_LINGER_MS: '300',
@@ -199,6 +199,19 @@ test('a disk that is full in the middle leaves the list whole, and --revert fini
   );
   assert.is(releases(stack).length, before, 'it was told to keep its state elsewhere');
   await assertAsBefore();
+});
+
+test('past a migration that takes something away, an instance more that is never ready leaves nothing behind', async () => {
+  const ended = await whileVisited(stack, () =>
+    told('APP_VARIANT=never-ready\n', () =>
+      d.run('deploy', [...BACKEND('3.0.0'), '--surge'], { DEPLOY_READY_TIMEOUT: '10s' }),
+    ),
+  );
+  assertEnded(stack, ended, 1, 'stopped', /FAILED, stopped: backend-3 is not ready/);
+  await assertAsBefore();
+  // As if it had never been, for the next test.
+  await sql(stack, 'ALTER TABLE articles ADD COLUMN subtitle text');
+  await sql(stack, "DELETE FROM _prisma_migrations WHERE migration_name = '20250201000000_drop_subtitle'");
 });
 
 test('past a migration that takes something away it stops where most serve, and names the ways out', async () => {
