@@ -71,8 +71,9 @@ export async function setUpstream(config: Config, upstream: Upstream, servers: S
   const known = new Set(before.map(serviceOf));
   if (!servers.some(line => !isDown(line) && known.has(serviceOf(line)))) {
     // Of the old list Nginx keeps the addresses; it asks for those of new names after it has loaded them, and until it
-    // has an answer there would be nobody to send requests to.
-    await load(config, upstream, [...before, ...servers.map(down)]);
+    // has an answer there would be nobody to send requests to. A frontend waits: its pages name files that only it has.
+    const joining = servers.filter(line => !known.has(serviceOf(line)));
+    await load(config, upstream, [...before, ...(upstream === 'frontend' ? joining.map(down) : joining)]);
     await sleep(RESOLVE_SECONDS);
   }
   await load(config, upstream, servers);

@@ -56,6 +56,9 @@ async function killWhen(condition: () => boolean | Promise<boolean>, args: strin
   await kill(run);
 }
 
+/** Whether visitors are served by the frontend's stand-in, and by nobody else. */
+const standIn = () => upstreams(stack).frontend.startsWith('server frontend-2:');
+
 /** Nothing but --resume and --revert goes on from here, and everybody else says so. */
 async function assertRefused(step: string): Promise<void> {
   const before = await everything(stack);
@@ -145,7 +148,6 @@ test('killed with an instance out of the list, or gone, --revert brings it back'
 
 test('killed while the frontend’s stand-in serves, and once more while going back', () =>
   whileVisited(stack, async () => {
-    const standIn = () => upstreams(stack).frontend.includes('frontend-2');
     await killWhen(standIn, ['2.0.0', ...UNSAVED]);
     await assertRefused('roll');
     await killAt('http_requests_in_flight', ['--revert', '--yes']);
@@ -170,7 +172,7 @@ test('killed at every step in turn, --resume goes on from each', async () => {
     await killAt('--no-recreate backend-1', resume);
     await killAt('http_requests_in_flight', resume);
     assert.equal(listed(stack), ['backend-1']);
-    await killWhen(() => upstreams(stack).frontend.includes('frontend-2'), resume);
+    await killWhen(standIn, resume);
     await assertRefused('roll');
     await killWhen(() => journal(stack)?.step === 'bake', resume, { DEPLOY_BAKE_SECONDS: '600' });
     await assertRefused('bake');
