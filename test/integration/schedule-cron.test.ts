@@ -175,8 +175,10 @@ test('cron runs it: at its minute in UTC, from its bare environment, and mails a
   );
   assert.is(environment, 'production');
   assert.is(startedAt.slice(0, 16), due.toISOString().slice(0, 16));
-  const log = readFileSync(join(copy, 'logs/cron.log'), 'utf8');
-  assert.match(log, /backup neurmatic_production_\d+_\d+: /);
+  const log = () => readFileSync(join(copy, 'logs/cron.log'), 'utf8');
+  await until('the backup has said what it has done', () =>
+    /backup neurmatic_production_\d+_\d+: /.test(log()),
+  );
   assert.match(
     mail(),
     /^To: ops@example\.com$[\s\S]*?^drill: exit status \d+, see .*it's 100% here\/logs\/cron\.log$/m,

@@ -170,7 +170,9 @@ test('still going when it is due again: refused and told; killed: told; the next
     assert.is(told()[0]!.script, 'schedule.ts');
     assert.is((await world.run('schedule', ['status'])).code, 1);
 
-    const script = processesOf(world).filter(({ cmdline }) => /\/node \S+\/backup\.ts /.test(cmdline));
+    const script = processesOf(world).filter(({ cmdline }) =>
+      /\/node (--\S+ )*\S+\/backup\.ts /.test(cmdline),
+    );
     assert.is(script.length, 1, JSON.stringify(script));
     process.kill(script[0]!.pid, 'SIGKILL');
     await until('the failure is told', () => told().length === 2);

@@ -320,7 +320,7 @@ for (const signal of ['SIGHUP', 'SIGTERM', 'SIGINT', 'SIGKILL'] as const) {
       hold(server);
       const first = server.start(['deploy exits-3']);
       await untilAtWork(server);
-      const [follower] = descendants(server.pid, /^\S*node \S*ssh-command\.ts/);
+      const [follower] = descendants(server.pid, /^\S*node (--\S+ )*\S*ssh-command\.ts/);
       assert.ok(follower);
       const group = Number(execFileSync('ps', ['-o', 'pgid=', '-p', String(follower)], { encoding: 'utf8' }));
       process.kill(-group, signal);
