@@ -11,7 +11,7 @@ import { testNginx } from './lib/nginx.ts';
 import { preflight } from './lib/preflight.ts';
 import { refuseUnfinished } from './lib/releases.ts';
 import { retire } from './lib/roll.ts';
-import { isDown, lineFor, readUpstream, type ServerLine, serviceOf, setUpstream } from './lib/upstreams.ts';
+import { isDown, lineFor, readUpstream, type ServerLine, serviceOf } from './lib/upstreams.ts';
 
 const scale = command({
   summary: 'Run two to eight backend instances, without losing a request on the way.',
@@ -82,8 +82,7 @@ async function change(
   }
   const rest = servers.filter(line => !removed.includes(serviceOf(line)));
   const list = [...rest, ...added.map(service => lineFor(service, servers[0]!))];
-  if (removed.length > 0) await retire(config, list, removed);
-  else await setUpstream(config, 'backend', list);
+  await retire(config, list, removed);
 }
 
 if (import.meta.main) await execute(scale);

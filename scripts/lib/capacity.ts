@@ -4,7 +4,7 @@ import { OperationalError } from './errors.ts';
 import { readMemory } from './memory.ts';
 import { inspect } from './stack.ts';
 import { bytes } from './text.ts';
-import { serviceOf, servingLine } from './upstreams.ts';
+import { serviceOf, servingLine, upstreamOf } from './upstreams.ts';
 
 /** @returns the first free instances of backend-1 … 8 */
 export function nextBackends(used: string[], count: number): string[] {
@@ -19,7 +19,7 @@ export function nextBackends(used: string[], count: number): string[] {
 export async function roomInMemory(config: Config, more: string[]): Promise<void> {
   let needed = 0;
   for (const service of more) {
-    const like = await servingLine(service.startsWith('backend') ? 'backend' : 'frontend');
+    const like = await servingLine(upstreamOf(service));
     needed += (await inspect(config, serviceOf(like)))?.memory ?? 0;
   }
   const { available } = await readMemory();

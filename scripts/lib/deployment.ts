@@ -8,7 +8,7 @@ import { log } from './log.ts';
 import { pendingMigrations } from './pending.ts';
 import { conclude, type Journal, pinImages, type Release, writeJournal } from './releases.ts';
 import { retire } from './roll.ts';
-import { down, lineFor, type ServerLine, serviceOf, setUpstream } from './upstreams.ts';
+import { down, lineFor, type ServerLine, serviceOf } from './upstreams.ts';
 
 export interface Report {
   release: Release;
@@ -139,8 +139,6 @@ async function settle(config: Config, { servers, surge }: Journal): Promise<void
   const list = servers.map(line => (fit.has(line) ? line : down(line)));
   const extra = surge ? lineFor(surge, servers[0]!) : undefined;
   const stays = extra && fit.size < servers.length && (await isReady(extra));
-  if (stays) list.push(extra);
-  else if (fit.size === 0) return;
-  if (surge && !stays) await retire(config, list, [surge]);
-  else await setUpstream(config, 'backend', list);
+  if (fit.size === 0 && !stays) return;
+  await retire(config, stays ? [...list, extra] : list, surge && !stays ? [surge] : []);
 }

@@ -6,21 +6,19 @@ import { log } from './log.ts';
 import { inNginx } from './nginx.ts';
 import { CommandError, run } from './shell.ts';
 import { compose, containerOf, imageId, inspect } from './stack.ts';
+import { upstreamOf } from './upstreams.ts';
 
 /** Nginx's `keepalive_min_timeout`: for so long an old worker may still begin a request by the old list. */
 const OLD_WORKERS_SECONDS = 6;
 /** How long requests may take to end: nginx/snippets/api.conf waits 120 s for an upload's answer. */
 const DRAIN_SECONDS = 125;
 
-const isBackend = (service: string) => service.startsWith('backend');
-
 /** What the application contract promises to answer with 200 as soon as the instance can take requests. */
 const readyUrl = (service: string) =>
-  isBackend(service) ? `http://${service}:3000/api/v1/health/ready` : `http://${service}:80/`;
+  upstreamOf(service) === 'backend' ? `http://${service}:3000/api/v1/health/ready` : `http://${service}:80/`;
 
 /** @returns of a pair of images, the one that a service runs */
-export const imageOf = (images: Images, service: string) =>
-  isBackend(service) ? images.backend : images.frontend;
+export const imageOf = (images: Images, service: string) => images[upstreamOf(service)];
 
 /** @returns whether the service's container runs, and runs what its image's name means on this machine now */
 export async function runs(config: Config, service: string, images: Images): Promise<boolean> {

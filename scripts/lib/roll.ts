@@ -99,7 +99,7 @@ export async function rollFrontend(config: Config, images: Images): Promise<void
   }
 }
 
-/** Takes instances out of the list for good: their requests end, then they do. */
+/** Gives requests to the backends of `wanted`, and stops these others for good when theirs have ended. */
 export async function retire(config: Config, wanted: ServerLine[], services: string[]): Promise<void> {
   await setUpstream(config, 'backend', wanted);
   for (const service of services) {

@@ -18,6 +18,10 @@ export function serviceOf(line: ServerLine): string {
   return /^server ([\w-]+):/.exec(line)?.[1] ?? '';
 }
 
+/** @returns the list that a service belongs into */
+export const upstreamOf = (service: string): Upstream =>
+  service.startsWith('backend') ? 'backend' : 'frontend';
+
 /** @returns the line of one more backend: that of `like`, with the other's name, no weight but 1, and no mark */
 export function lineFor(service: string, like: ServerLine): ServerLine {
   return up(like)
@@ -26,6 +30,7 @@ export function lineFor(service: string, like: ServerLine): ServerLine {
 }
 
 const DOWN = / down\b/;
+
 /** @returns whether a line has Nginx's mark that this server gets no requests */
 export const isDown = (line: ServerLine): boolean => DOWN.test(line);
 
