@@ -76,7 +76,8 @@ function judge(file: string, output: string, exit: number | string): Omit<Outcom
 function runFile(file: string): Promise<Outcome> {
   const started = performance.now();
   return new Promise(resolve => {
-    const child = spawn(process.execPath, [...IN_ONE_THREAD, join(HERE, file)], {
+    // What the first line of this file gives Node keeps a test file, too, from hanging at its exit.
+    const child = spawn(process.execPath, [...process.execArgv, join(HERE, file)], {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
@@ -105,9 +106,6 @@ function processes(): string {
   const lines = stdout.split('\n').filter(line => !line.endsWith(']')); // the kernel's own
   return lines.map(line => line.slice(0, 200)).join('\n');
 }
-
-/** As the first line of each script has it: or Node may hang at its exit. */
-const IN_ONE_THREAD = ['--no-concurrent-sparkplug', '--no-concurrent-recompilation'];
 
 /** A crowd needs the processors for itself: what it waits for must not be another file's work. */
 const isAlone = (file: string) => file.includes('-load.');

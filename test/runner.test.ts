@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { ROOT } from '../scripts/lib/config.ts';
 import { startProgram } from './support/world.ts';
 
+const RUNNER = join(ROOT, 'test/run.ts');
 const GOOD = "test('good', () => {});\n";
 
 async function runFile(
@@ -19,8 +20,8 @@ async function runFile(
     symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
     writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
     writeFileSync(join(directory, 'tests/a.test.ts'), `import { test } from 'uvu';\n${body}`);
-    const argv = [join(ROOT, 'test/run.ts'), '--in', join(directory, 'tests'), ...options];
-    const { code, stdout } = await startProgram(process.execPath, argv, { PATH: process.env.PATH! }).ended;
+    const argv = ['--in', join(directory, 'tests'), ...options];
+    const { code, stdout } = await startProgram(RUNNER, argv, { PATH: process.env.PATH! }).ended;
     return { code, last: stdout.trim().split('\n').at(-1)!, stdout };
   } finally {
     rmSync(directory, { recursive: true });
@@ -77,8 +78,8 @@ test('a file that hangs is ended, with what ran then', async () => {
 });
 
 test('a pattern that matches nothing fails the run', async () => {
-  const argv = [join(ROOT, 'test/run.ts'), 'no-such-file'];
-  const { code, stdout } = await startProgram(process.execPath, argv, { PATH: process.env.PATH! }).ended;
+  const argv = ['no-such-file'];
+  const { code, stdout } = await startProgram(RUNNER, argv, { PATH: process.env.PATH! }).ended;
   assert.is(code, 1);
   assert.match(stdout, /0 passed, 1 failed, 0 skipped\n$/);
 });

@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { fill, withDisk } from '../support/disk.ts';
-import { pauseProgram } from '../support/pause.ts';
 import {
   assertEnded,
   assertHealthy,
@@ -19,7 +18,7 @@ import {
   serving,
   upstreams,
 } from './lib/deploy-state.ts';
-import { startDeployable } from './lib/deployable.ts';
+import { startDeployable, UNSAVED } from './lib/deployable.ts';
 import { sql, visited, whileVisited } from './lib/visitor.ts';
 
 const d = await startDeployable({
@@ -27,11 +26,8 @@ const d = await startDeployable({
   DEPLOY_BAKE_SECONDS: '60',
 });
 const { stack } = d;
-const UNSAVED = ['--skip-backup', '--reason', 'a test', '--yes'];
 /** The frontend stays as it is. */
 const BACKEND = (tag: string) => [tag, '1.0.0', ...UNSAVED];
-const env = stack.engine.env as Record<string, string>;
-const world = { directory: stack.directory, env };
 const envFile = join(stack.directory, '.env.production');
 
 await d.publish('v2');
@@ -112,7 +108,7 @@ for (const [signal, exitCode] of [
 ] as const) {
   test(`${signal} in the middle takes it back`, async () => {
     const ended = await whileVisited(stack, async () => {
-      const pause = pauseProgram(world, 'docker', 'http_requests_in_flight', 'before');
+      const pause = d.pauseDocker('http_requests_in_flight', 'before');
       const run = d.start('deploy', BACKEND('2.0.0'), pause.env);
       await pause.reached();
       assert.equal(listed(stack), ['backend-2']);
@@ -130,7 +126,7 @@ test('a file that Nginx refuses in the middle is not loaded, and the release is 
   const text = readFileSync(snippet, 'utf8');
   const ended = await whileVisited(stack, async () => {
     // One instance runs the new release by now, and the list is to be written for the next one.
-    const pause = pauseProgram(world, 'docker', '--no-recreate backend-1', 'after');
+    const pause = d.pauseDocker('--no-recreate backend-1', 'after');
     const run = d.start('deploy', BACKEND('2.0.0'), pause.env);
     await pause.reached();
     appendFileSync(snippet, 'no_such_directive on;\n');
@@ -154,7 +150,7 @@ test('a configuration that stays refused leaves those serving that did, and --re
   const snippet = join(stack.directory, 'nginx/snippets/http.conf');
   const text = readFileSync(snippet, 'utf8');
   await whileVisited(stack, async () => {
-    const pause = pauseProgram(world, 'docker', '--no-recreate backend-1', 'after');
+    const pause = d.pauseDocker('--no-recreate backend-1', 'after');
     const run = d.start('deploy', BACKEND('2.0.0'), pause.env);
     await pause.reached();
     appendFileSync(snippet, 'no_such_directive on;\n');
@@ -178,7 +174,7 @@ test('a disk that is full in the middle leaves the list whole, and --revert fini
   await withDisk(join(stack.directory, 'state/../state-of-full-disk'), 64 * 1024, async () => {
     const state = join(stack.directory, 'state-of-full-disk');
     await whileVisited(stack, async () => {
-      const pause = pauseProgram(world, 'docker', '--no-recreate backend-1', 'after');
+      const pause = d.pauseDocker('--no-recreate backend-1', 'after');
       const run = d.start('deploy', BACKEND('2.0.0'), { ...pause.env, STATE_DIR: state });
       await pause.reached();
       const filler = fill(state);

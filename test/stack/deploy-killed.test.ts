@@ -5,8 +5,7 @@
 import { globSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { pauseProgram } from '../support/pause.ts';
-import { type Started, until } from '../support/world.ts';
+import { kill, killWhen, until } from '../support/world.ts';
 import {
   assertHealthy,
   assertNothingLeft,
@@ -18,43 +17,27 @@ import {
   sessions,
   upstreams,
 } from './lib/deploy-state.ts';
-import { startDeployable } from './lib/deployable.ts';
+import { startDeployable, UNSAVED } from './lib/deployable.ts';
 import { lockOrders, markRolledBack, sql, whileVisited } from './lib/visitor.ts';
 
 const d = await startDeployable({ SHUTDOWN_LINGER_MS: '300' });
 const { stack, registry } = d;
-const UNSAVED = ['--skip-backup', '--reason', 'a test', '--yes'];
-const world = { directory: stack.directory, env: stack.engine.env as Record<string, string> };
 
 const v1 = await serving(stack);
 const v2 = await d.publish('v2');
 await d.publish('contracting-migration');
 
-/** Ends it as a lost server does, and waits until what it had started is over as well. */
-async function kill(run: Started): Promise<void> {
-  run.child.kill('SIGKILL');
-  assert.is((await run.ended).signal, 'SIGKILL', run.stderr());
-}
-
 /** Runs deploy.ts until it is about to call docker with these words, or just after, and kills it there. */
 async function killAt(words: string, args: string[], when: 'before' | 'after' = 'before', env = {}) {
-  const pause = pauseProgram(world, 'docker', words, when);
+  const pause = d.pauseDocker(words, when);
   const run = d.start('deploy', args, { ...pause.env, ...env });
   await Promise.race([pause.reached(), run.ended.then(({ stderr }) => assert.unreachable(stderr))]);
   await kill(run);
 }
 
 /** Runs deploy.ts until `condition` holds, and kills it there. */
-async function killWhen(condition: () => boolean | Promise<boolean>, args: string[], env = {}) {
-  const run = d.start('deploy', args, env);
-  let over = false;
-  void run.ended.then(() => {
-    over = true;
-  });
-  await until('deploy.ts is where it shall be killed', async () => over || condition(), 120);
-  assert.not(over, run.stderr());
-  await kill(run);
-}
+const killDeployment = (condition: () => boolean | Promise<boolean>, args: string[], env = {}) =>
+  killWhen(d.start('deploy', args, env), condition);
 
 /** Whether visitors are served by the frontend's stand-in, and by nobody else. */
 const standIn = () => upstreams(stack).frontend.startsWith('server frontend-2:');
@@ -105,7 +88,7 @@ test('killed while a migration waits, it takes the migration along', () =>
     try {
       const waits =
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'neurmatic-migrate' AND wait_event_type = 'Lock'";
-      await killWhen(async () => (await sql(stack, waits)) !== '0', ['2.0.0', ...UNSAVED]);
+      await killDeployment(async () => (await sql(stack, waits)) !== '0', ['2.0.0', ...UNSAVED]);
       await until('its session is over', async () => (await sessions(stack)) === '0');
       await assertRefused('migrate');
     } finally {
@@ -124,7 +107,7 @@ test('killed while a migration is busy, it takes its session along', () =>
     const env = { MIGRATE_COMMAND: `node -e "${sleep.replaceAll('\n', '')}"` };
     const busy =
       "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'neurmatic-migrate' AND wait_event = 'PgSleep'";
-    await killWhen(async () => (await sql(stack, busy)) !== '0', ['2.0.0', ...UNSAVED], env);
+    await killDeployment(async () => (await sql(stack, busy)) !== '0', ['2.0.0', ...UNSAVED], env);
     await until('its session is over', async () => (await sessions(stack)) === '0');
     await assertRefused('migrate');
     await revert();
@@ -148,7 +131,7 @@ test('killed with an instance out of the list, or gone, --revert brings it back'
 
 test('killed while the frontend’s stand-in serves, and once more while going back', () =>
   whileVisited(stack, async () => {
-    await killWhen(standIn, ['2.0.0', ...UNSAVED]);
+    await killDeployment(standIn, ['2.0.0', ...UNSAVED]);
     await assertRefused('roll');
     await killAt('http_requests_in_flight', ['--revert', '--yes']);
     assert.is(listed(stack).length, 1);
@@ -172,9 +155,9 @@ test('killed at every step in turn, --resume goes on from each', async () => {
     await killAt('--no-recreate backend-1', resume);
     await killAt('http_requests_in_flight', resume);
     assert.equal(listed(stack), ['backend-1']);
-    await killWhen(standIn, resume);
+    await killDeployment(standIn, resume);
     await assertRefused('roll');
-    await killWhen(() => journal(stack)?.step === 'bake', resume, { DEPLOY_BAKE_SECONDS: '600' });
+    await killDeployment(() => journal(stack)?.step === 'bake', resume, { DEPLOY_BAKE_SECONDS: '600' });
     await assertRefused('bake');
     const { code, stdout, stderr } = await d.run('deploy', resume);
     assert.is(code, 0, stderr);

@@ -8,18 +8,15 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { fill, withDisk } from '../support/disk.ts';
-import { pauseProgram } from '../support/pause.ts';
 import { startProgram, until } from '../support/world.ts';
 import { assertEnded, assertHealthy, assertNothingLeft, everything, releases } from './lib/deploy-state.ts';
-import { startDeployable } from './lib/deployable.ts';
+import { startDeployable, UNSAVED } from './lib/deployable.ts';
 import { reload } from './lib/puppet.ts';
 import { markRolledBack, sql, whileVisited } from './lib/visitor.ts';
 
 const d = await startDeployable();
 const { stack, registry } = d;
-const UNSAVED = ['--skip-backup', '--reason', 'a test', '--yes'];
 const env = stack.engine.env as Record<string, string>;
-const world = { directory: stack.directory, env };
 const nginxFile = join(stack.directory, 'nginx/snippets/http.conf');
 
 const v2 = await d.publish('v2');
@@ -162,7 +159,7 @@ test('more instances than memory holds are refused', () =>
 
 test('while one deployment runs, no other begins, nor does anything else that changes the environment', () =>
   unchanged(async () => {
-    const pause = pauseProgram(world, 'docker', `pull --quiet ${registry.host}/shop/frontend`, 'before');
+    const pause = d.pauseDocker(`pull --quiet ${registry.host}/shop/frontend`, 'before');
     const first = d.start('deploy', ['2.0.0', ...UNSAVED], pause.env);
     await pause.reached();
     for (const [script, ...args] of [
@@ -190,7 +187,7 @@ test('while one deployment runs, no other begins, nor does anything else that ch
 
 test('a deployment waits for no backup and no restore: it says who is at work', async () => {
   const made = await unchanged(async () => {
-    const pause = pauseProgram(world, 'docker', ' pg_dump --format', 'before');
+    const pause = d.pauseDocker(' pg_dump --format', 'before');
     const backup = d.start('backup', ['--json'], pause.env);
     await pause.reached();
     const refused = await d.run('deploy', ['2.0.0', '--yes']);
@@ -201,7 +198,7 @@ test('a deployment waits for no backup and no restore: it says who is at work', 
     assert.is(code, 0, stderr);
     return JSON.parse(stdout);
   });
-  const pause = pauseProgram(world, 'docker', ' psql ', 'before');
+  const pause = d.pauseDocker(' psql ', 'before');
   const restore = d.start('restore', [made.backup.id, '--yes', '--no-migrate'], pause.env);
   await pause.reached();
   const refused = await d.run('deploy', ['2.0.0', '--yes']);
@@ -241,7 +238,7 @@ test('a migration that keeps orders waiting is ended, and they are placed', asyn
 
 test('a registry that goes away after the plan leaves nothing half-pulled', async () => {
   const ended = await unchanged(async () => {
-    const pause = pauseProgram(world, 'docker', `pull --quiet ${registry.host}/shop/frontend`, 'before');
+    const pause = d.pauseDocker(`pull --quiet ${registry.host}/shop/frontend`, 'before');
     const run = d.start('deploy', ['3.0.0', ...UNSAVED], pause.env);
     await pause.reached();
     await registry.stop();
@@ -259,7 +256,7 @@ test('a full disk under state/ ends the release before anything is replaced', as
   const state = mkdtempSync(join(tmpdir(), 'state-'));
   await withDisk(state, 64 * 1024, async () => {
     const ended = await unchanged(async () => {
-      const pause = pauseProgram(world, 'docker', 'buildx imagetools inspect --raw', 'before');
+      const pause = d.pauseDocker('buildx imagetools inspect --raw', 'before');
       const run = d.start('deploy', ['2.0.0', ...UNSAVED], { ...pause.env, STATE_DIR: state });
       await pause.reached();
       fill(state);

@@ -9,7 +9,7 @@ import * as assert from 'uvu/assert';
 import { watchArguments } from '../support/cmdlines.ts';
 import { startReceiver } from '../support/receiver.ts';
 import { startSshServer } from '../support/sshd.ts';
-import { type Ended, until } from '../support/world.ts';
+import { type Ended, killWhen, until } from '../support/world.ts';
 import {
   assertEnded,
   assertHealthy,
@@ -240,14 +240,7 @@ async function deployBySsh(tag: string): Promise<Ended> {
   const server = await startSshServer({}, undefined, { root: stack.directory, env });
   try {
     const connection = server.start([`deploy ${tag} --run 17`]);
-    let over = false;
-    void connection.ended.then(() => {
-      over = true;
-    });
-    await until('it is at work', () => over || listed(stack).length === 1, 120);
-    assert.not(over, connection.stderr());
-    connection.child.kill('SIGKILL');
-    await connection.ended;
+    await killWhen(connection, () => listed(stack).length === 1);
     assert.is(journal(stack)!.release, tag, 'it goes on');
     return await server.run(['follow 17']);
   } finally {

@@ -7,7 +7,7 @@ import { fill, withDisk } from '../support/disk.ts';
 import { type Ended, startProgram, until } from '../support/world.ts';
 import { upstreams } from './lib/deploy-state.ts';
 import { ask } from './lib/http.ts';
-import { reload } from './lib/puppet.ts';
+import { reload, runBeside } from './lib/puppet.ts';
 import { startStack } from './lib/stack.ts';
 import { whileVisited } from './lib/visitor.ts';
 
@@ -29,12 +29,8 @@ const SLOW_DNS = `
 `;
 
 async function slowDns(): Promise<void> {
-  const name = `${stack.app}-dns`;
-  stack.atExit(['rm', '--force', name]);
-  const network = `${stack.app}-production_app`;
-  const run = ['run', '--detach', '--rm', '--name', name, '--network', network];
-  await stack.docker(...run, stack.variables.BACKEND_IMAGE!, 'node', '-e', SLOW_DNS);
-  const format = `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`;
+  const name = await runBeside(stack, 'dns', SLOW_DNS);
+  const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}';
   const address = await stack.docker('inspect', '--format', format, name);
   const file = join(stack.directory, 'nginx/snippets/http.conf');
   const text = readFileSync(file, 'utf8');

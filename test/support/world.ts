@@ -160,6 +160,28 @@ export async function until(
   }
 }
 
+/** Ends a program as a lost server or connection does, and waits until what it had started is over as well. */
+export async function kill(run: Started): Promise<void> {
+  run.child.kill('SIGKILL');
+  const { signal, stderr } = await run.ended;
+  if (signal !== 'SIGKILL') throw new Error(`it had ended before it was killed:\n${stderr}`);
+}
+
+/** Kills a program as soon as `condition` holds. @throws if it ends before */
+export async function killWhen(
+  run: Started,
+  condition: () => boolean | Promise<boolean>,
+  seconds = 120,
+): Promise<void> {
+  let over = false;
+  void run.ended.then(() => {
+    over = true;
+  });
+  await until('it is where it shall be killed', async () => over || condition(), seconds);
+  if (over) throw new Error(`it ended before it was killed:\n${run.stderr()}`);
+  await kill(run);
+}
+
 /** The lines of `state/history.jsonl`. */
 export function history(world: World): { script: string; exitCode: number; error?: string }[] {
   const text = readFileSync(join(world.env.STATE_DIR!, 'history.jsonl'), 'utf8');

@@ -4,9 +4,13 @@ import { ensureEngine } from '../../engine/engine.ts';
 import { run } from '../../engine/process.ts';
 import { ensureImages } from '../../images/images.ts';
 import { baseImages, buildBackend, buildFrontend, type Variant, variants } from '../../support/app-images.ts';
+import { type Pause, pauseProgram } from '../../support/pause.ts';
 import { type Registry, startRegistry } from '../../support/registry.ts';
 import { type Ended, type Started, startProgram } from '../../support/world.ts';
 import { type Environment, type Stack, startStack } from './stack.ts';
+
+/** Arguments of a deployment without a backup and without a question. */
+export const UNSAVED = ['--skip-backup', '--reason', 'a test', '--yes'];
 
 export interface Deployable {
   stack: Stack;
@@ -16,6 +20,8 @@ export interface Deployable {
   /** Starts `scripts/<script>.ts` of the stack's own copy. */
   start(script: string, args: string[], env?: Record<string, string>): Started;
   run(script: string, args: string[], env?: Record<string, string>): Promise<Ended>;
+  /** For a script whose `env` it is given: docker stands still before or after it is called with these words. */
+  pauseDocker(words: string, when: 'before' | 'after'): Pause;
 }
 
 /** A stack of version 1.0.0, from the registry, with a short bake. */
@@ -52,10 +58,13 @@ export async function startDeployable(
     DEPLOY_READY_TIMEOUT: '60s',
     ...variables,
   });
+  const own = engine.env as Record<string, string>;
   const start: Deployable['start'] = (script, args, env = {}) =>
     startProgram(join(stack.directory, `scripts/${script}.ts`), [...args, '--env', environment], {
-      ...(engine.env as Record<string, string>),
+      ...own,
       ...env,
     });
-  return { stack, registry, publish, start, run: (...args) => start(...args).ended };
+  const pauseDocker: Deployable['pauseDocker'] = (words, when) =>
+    pauseProgram({ directory: stack.directory, env: own }, 'docker', words, when);
+  return { stack, registry, publish, start, run: (...args) => start(...args).ended, pauseDocker };
 }

@@ -40,11 +40,16 @@ const PUPPET = `
 
 /** Starts it; `backendsAre(stack, [puppet])` puts it in place. */
 export async function startPuppet(stack: Stack): Promise<string> {
-  const name = `${stack.app}-puppet`;
+  return runBeside(stack, 'puppet', PUPPET);
+}
+
+/** Runs a program of Node in a container beside the backends. @returns the container's name */
+export async function runBeside(stack: Stack, role: string, program: string): Promise<string> {
+  const name = `${stack.app}-${role}`;
   stack.atExit(['rm', '--force', name]);
   const network = `${stack.app}-${stack.environment}_app`;
   const run = ['run', '--detach', '--rm', '--name', name, '--network', network];
-  await stack.docker(...run, stack.variables.BACKEND_IMAGE!, 'node', '-e', PUPPET);
+  await stack.docker(...run, stack.variables.BACKEND_IMAGE!, 'node', '-e', program);
   return name;
 }
 

@@ -95,22 +95,13 @@ async function explained(stack: Stack, failures: string[]): Promise<string> {
   return `requests failed:\n${failures.join('\n')}\nNginx’s last errors:\n${errors.slice(-20).join('\n')}`;
 }
 
+function psqlOf({ variables: { POSTGRES_USER, POSTGRES_DB } }: Stack): string[] {
+  return ['psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-U', POSTGRES_USER!, '-d', POSTGRES_DB!];
+}
+
 /** Runs SQL in the stack's database. @returns the rows, one a line, columns separated by | */
 export async function sql(stack: Stack, text: string): Promise<string> {
-  const { POSTGRES_USER, POSTGRES_DB } = stack.variables;
-  const argv = [
-    'psql',
-    '-XAtq',
-    '-v',
-    'ON_ERROR_STOP=1',
-    '-U',
-    POSTGRES_USER!,
-    '-d',
-    POSTGRES_DB!,
-    '-c',
-    text,
-  ];
-  const { code, stdout, stderr } = await stack.exec('postgres', ...argv);
+  const { code, stdout, stderr } = await stack.exec('postgres', ...psqlOf(stack), '-c', text);
   if (code !== 0) throw new Error(stderr);
   return stdout.trim();
 }
@@ -121,10 +112,8 @@ export async function sql(stack: Stack, text: string): Promise<string> {
  * @returns what lets go of it
  */
 export async function lockOrders(stack: Stack): Promise<() => void> {
-  const { POSTGRES_USER, POSTGRES_DB } = stack.variables;
-  const psql = ['psql', '-XAtq', '-U', POSTGRES_USER!, '-d', POSTGRES_DB!];
   const exec = ['exec', '-i', '-e', 'PGAPPNAME=blocker', stack.container('postgres')];
-  const blocker = spawn('docker', [...exec, ...psql], {
+  const blocker = spawn('docker', [...exec, ...psqlOf(stack)], {
     env: stack.engine.env,
     stdio: ['pipe', 'ignore', 'inherit'],
   });
