@@ -31,7 +31,13 @@ export async function start(data: string, env: NodeJS.ProcessEnv): Promise<void>
 
   const log = openSync(LOG, 'w', 0o600);
   const paths = [`--data-root=${data}`, `--exec-root=${RUN}/exec`, `--pidfile=${PID_FILE}`];
-  const options = [`--host=${SOCKET}`, '--group=0', '--init-path=/usr/bin/tini-static'];
+  const options = [
+    `--host=${SOCKET}`,
+    '--group=0',
+    '--init-path=/usr/bin/tini-static',
+    // Docker's own pools hold about 30 networks, and a stack has four.
+    '--default-address-pool=base=10.201.0.0/16,size=24',
+  ];
   const child = spawn('dockerd', [...paths, ...options], {
     env,
     detached: true,
