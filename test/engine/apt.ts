@@ -1,14 +1,16 @@
 /**
  * Debian packages for the tests, two ways:
  *
- * - `install` puts packages of the machine's own release on the machine, as apt always does;
+ * - `install` puts packages of the machine's own release on the machine, as a drill does;
  * - `unpack` takes packages of another release apart into a directory, without installing them. It gives apt
  *   lists, status and cache of its own, so nothing of that release ever shows up in the machine's apt; the
  *   archive's signature and the packages' hashes are checked by apt as ever.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { attempt, run, say } from './process.ts';
+import { run, say } from './process.ts';
+
+export { installPackages as install } from '../../scripts/lib/packages.ts';
 
 export const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
@@ -18,21 +20,6 @@ export function whyNoPackages(os = osRelease(), uid = process.getuid?.()): strin
   if (Number(os.VERSION_ID ?? 99) < 12) return `this is Debian ${os.VERSION_ID}, older than 12`;
   if (uid !== 0) return 'this process is not root';
   return undefined;
-}
-
-/** Installs those of the packages that the machine lacks. */
-export async function install(packages: string[]): Promise<void> {
-  const missing: string[] = [];
-  for (const name of packages) {
-    const { stdout } = await attempt('dpkg', ['--status', name]);
-    if (!stdout.includes('Status: install ok installed')) missing.push(name);
-  }
-  if (missing.length === 0) return;
-  say(`Installing with apt-get: ${missing.join(' ')}`);
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const lock = ['-q', '-o', 'DPkg::Lock::Timeout=300'];
-  await run('apt-get', [...lock, 'update'], { env });
-  await run('apt-get', [...lock, 'install', '--yes', '--no-install-recommends', ...missing], { env });
 }
 
 /**

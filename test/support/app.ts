@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { databaseUrl, execute } from '../../scripts/lib/postgres.ts';
 import { openSession, type Session } from '../../scripts/lib/session.ts';
-import { startThrowawayPostgres } from '../../scripts/lib/throwaway-postgres.ts';
 import { type Child, startChild } from './child.ts';
 import { BACKEND, installBackend } from './install-backend.ts';
 import { startRedis } from './redis.ts';
+import { startTestPostgres } from './test-postgres.ts';
 
 export interface Backend extends Child {
   port: number;
@@ -66,7 +66,7 @@ export async function migrate(url: string, variant = 'v1'): Promise<void> {
 }
 
 async function startDatabase(): Promise<Database> {
-  const { postgres, stop } = await startThrowawayPostgres();
+  const { postgres, stop } = await startTestPostgres();
   const run = (database: string, text: string) =>
     execute(postgres, database, text, { purpose: 'run a test’s SQL' });
   try {

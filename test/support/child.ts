@@ -6,7 +6,7 @@ export type Child = {
   process: ChildProcess;
   /** All that it wrote so far, stdout and stderr. */
   output(): string;
-  /** Resolves with the line that matches, or rejects when the process ends without having written one. */
+  /** Resolves with the line that matches; rejects when the process ends without having written one, or after 2 minutes. */
   line(pattern: RegExp): Promise<string>;
   /** Sends the signal, SIGTERM by default, and resolves with how the process ended. */
   stop(signal?: NodeJS.Signals): Promise<End>;
@@ -50,8 +50,12 @@ export function startChild(
         from = end;
         if (found === undefined) return;
         listeners.delete(look);
+        clearTimeout(limit);
         resolve(found);
       };
+      const vain = () => reject(new Error(`${command} has not written ${pattern} in 2 minutes:\n${output}`));
+      const limit = setTimeout(vain, 120_000);
+      exited.finally(() => clearTimeout(limit)).catch(() => {});
       listeners.add(look);
       look();
       exited.then(() => reject(new Error(`${command} ended without writing ${pattern}:\n${output}`)), reject);

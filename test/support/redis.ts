@@ -1,9 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hasProgram, run } from '../../scripts/lib/shell.ts';
-import { freePort } from '../../scripts/lib/throwaway-postgres.ts';
+import { canInstall } from '../../scripts/lib/packages.ts';
+import { hasProgram } from '../../scripts/lib/shell.ts';
+import { install } from '../engine/apt.ts';
 import { startChild } from './child.ts';
+import { freePort } from './ports.ts';
 
 export type ThrowawayRedis = { url: string; port: number; password: string; stop(): Promise<void> };
 
@@ -16,19 +18,12 @@ export type ThrowawayRedis = { url: string; port: number; password: string; stop
 async function redisServer(): Promise<string> {
   const find = () => ['redis-server', 'redis-check-rdb'].find(hasProgram);
   if (!find()) {
-    if (process.getuid?.() !== 0 || !hasProgram('apt-get')) {
+    if (!canInstall()) {
       throw new Error(
         'there is no Redis server: install Redis 7 (Debian and Ubuntu: apt-get install redis-tools)',
       );
     }
-    process.stderr.write('there is no Redis server here: installing redis-tools with apt-get\n');
-    // Test files run side by side: one installs, the others wait for it, and find it done.
-    const install = 'apt-get -qq update && apt-get -qq -y install --no-install-recommends redis-tools';
-    await run(['flock', join(tmpdir(), 'install-redis.lock'), 'sh', '-c', install], {
-      purpose: 'install redis-tools',
-      timeout: 600,
-      env: { DEBIAN_FRONTEND: 'noninteractive' },
-    });
+    await install(['redis-tools']);
   }
   const found = find();
   if (!found) throw new Error('redis-tools is installed, and there is still no Redis server');

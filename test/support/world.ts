@@ -5,8 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from '../../scripts/lib/config.ts';
 import { execute as executeSql, identifier, query } from '../../scripts/lib/postgres.ts';
-import { startThrowawayPostgres, type ThrowawayPostgres } from '../../scripts/lib/throwaway-postgres.ts';
+import type { ThrowawayPostgres } from '../../scripts/lib/throwaway-postgres.ts';
 import { startThrowawayS3, type ThrowawayS3 } from '../../scripts/lib/throwaway-s3.ts';
+import { startTestPostgres } from './test-postgres.ts';
+
+/**
+ * How long a test waits for what should come soon. Far more than it takes on a machine at full load: what ends a wait
+ * is the event, and this only ends one in vain.
+ */
+export const WAIT_SECONDS = 120;
 
 export interface Ended {
   code: number | null;
@@ -20,8 +27,8 @@ export interface Started {
   /** What stderr has shown so far. */
   stderr: () => string;
   ended: Promise<Ended>;
-  /** Resolves when stderr matches; rejects when the script ends before. */
-  shows: (pattern: RegExp) => Promise<void>;
+  /** Resolves when stderr matches; rejects when the script ends before, or after `seconds`. */
+  shows: (pattern: RegExp, seconds?: number) => Promise<void>;
 }
 
 /** A real PostgreSQL, a real S3 server, directories of their own, and scripts run as processes. */
@@ -66,7 +73,7 @@ export async function inWorld(body: (world: World) => Promise<void>, wishes: Wis
 export async function createWorld({ database = 'app', password, directory }: Wishes = {}): Promise<World> {
   const home = directory ?? mkdtempSync(join(tmpdir(), 'world-'));
   chmodSync(home, 0o755);
-  const pg = await startThrowawayPostgres(password);
+  const pg = await startTestPostgres(password);
   const s3 = await startThrowawayS3('bucket');
   const env: Record<string, string> = {
     HOME: home,
@@ -134,24 +141,25 @@ export function startProgram(
     child,
     stderr: () => stderr,
     ended,
-    shows: async pattern => {
+    shows: async (pattern, seconds = WAIT_SECONDS) => {
       let over = false;
       void ended.then(() => {
         over = true;
       });
-      while (!pattern.test(stderr)) {
+      for (const end = Date.now() + seconds * 1000; !pattern.test(stderr); ) {
         if (over) throw new Error(`the script ended before it showed ${pattern}:\n${stderr}`);
+        if (Date.now() > end) throw new Error(`after ${seconds} s it has not shown ${pattern}:\n${stderr}`);
         await new Promise(resolve => setTimeout(resolve, 5));
       }
     },
   };
 }
 
-/** Waits until `condition` holds, or fails after `seconds`. */
+/** Waits until `condition` holds. @throws after `seconds`, with what was waited for */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  seconds = 30,
+  seconds = WAIT_SECONDS,
 ): Promise<void> {
   const deadline = Date.now() + seconds * 1000;
   while (!(await condition())) {
@@ -171,7 +179,7 @@ export async function kill(run: Started): Promise<void> {
 export async function killWhen(
   run: Started,
   condition: () => boolean | Promise<boolean>,
-  seconds = 120,
+  seconds = WAIT_SECONDS,
 ): Promise<void> {
   let over = false;
   void run.ended.then(() => {

@@ -1,0 +1,59 @@
+/** A PostgreSQL server of a test's own. `initdb` takes a second of a processor, so it runs once and is copied then. */
+import { hash, randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { execute, literal } from '../../scripts/lib/postgres.ts';
+import {
+  serverPrograms,
+  startThrowawayPostgres,
+  type ThrowawayPostgres,
+} from '../../scripts/lib/throwaway-postgres.ts';
+import { CACHE } from '../engine/engine.ts';
+import { run, withLock } from '../engine/process.ts';
+
+/** @param password of the superuser; default: one that servers of this machine's tests share */
+export async function startTestPostgres(password?: string): Promise<ThrowawayPostgres> {
+  const template = await ensureTemplate();
+  if (!template) return startThrowawayPostgres(password);
+  const common = readFileSync(join(template, 'password'), 'utf8');
+  const server = await startThrowawayPostgres(common, join(template, 'data'));
+  if (password === undefined) return server;
+  try {
+    await execute(server.postgres, 'postgres', `ALTER ROLE postgres PASSWORD ${literal(password)}`, {
+      purpose: 'set the password of a test’s server',
+    });
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  server.postgres.password = password;
+  server.env.POSTGRES_PASSWORD = password;
+  return server;
+}
+
+/** @returns a directory with `data` and `password`; undefined where the server's programs are not on this machine */
+async function ensureTemplate(): Promise<string | undefined> {
+  const programs = serverPrograms();
+  if (!programs) return undefined;
+  const { size, mtimeMs } = statSync(`${programs}/postgres`);
+  const name = hash('sha256', JSON.stringify([programs, size, mtimeMs, process.getuid?.()])).slice(0, 12);
+  const directory = join(CACHE, 'postgres', name);
+  if (existsSync(directory)) return directory;
+  await withLock(join(CACHE, 'postgres.lock'), async () => {
+    if (existsSync(directory)) return;
+    const partial = `${directory}.partial`;
+    rmSync(partial, { recursive: true, force: true });
+    mkdirSync(partial, { recursive: true, mode: 0o700 });
+    const password = randomBytes(12).toString('hex');
+    const server = await startThrowawayPostgres(password);
+    try {
+      await server.halt();
+      await run('cp', ['-a', `${server.directory}/data`, join(partial, 'data')]); // with its owner
+    } finally {
+      await server.stop();
+    }
+    writeFileSync(join(partial, 'password'), password, { mode: 0o600 });
+    renameSync(partial, directory);
+  });
+  return directory;
+}
