@@ -34,8 +34,9 @@ export async function installPackages(names: string[]): Promise<void> {
 }
 
 async function missing(names: string[]): Promise<string[]> {
-  const argv = ['dpkg-query', '--show', '--showformat', '${Package} ${db:Status-Abbrev}\n', ...names];
   // It fails where one of the names is unknown to it, and still lists the others.
+  const format = ['Package', 'db:Status-Abbrev'].map(field => `\${${field}}`).join(' ');
+  const argv = ['dpkg-query', '--show', '--showformat', `${format}\n`, ...names];
   const lines = await run(['sh', '-c', '"$@" 2>/dev/null || true', 'sh', ...argv], {
     purpose: 'look which packages are installed',
   });

@@ -5,7 +5,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { install, KEYRING, mirror } from '../engine/apt.ts';
 import { CACHE, type Engine } from '../engine/engine.ts';
-import { attempt, run, say } from '../engine/process.ts';
+import { attempt, run, say, withLock } from '../engine/process.ts';
 
 export const LABEL = 'test.stand-in.hash';
 
@@ -24,6 +24,18 @@ export async function ensureBase(engine: Engine, suite: string): Promise<string>
   const files = await settings(suite);
   const tag = `neurmatic-test/debian-${suite}:${hash('sha256', JSON.stringify(files)).slice(0, 12)}`;
   if ((await label(engine, tag)) !== undefined) return tag;
+  await withLock(join(CACHE, `base-${suite}.lock`), async () => {
+    if ((await label(engine, tag)) === undefined) await makeBase(engine, suite, tag, files);
+  });
+  return tag;
+}
+
+async function makeBase(
+  engine: Engine,
+  suite: string,
+  tag: string,
+  files: Record<string, string>,
+): Promise<void> {
   say(`Making a Debian ${suite} system with debootstrap, for about 40 s`);
   await install(['debootstrap']);
   const root = join(CACHE, `images/${suite}.partial`);
@@ -40,7 +52,6 @@ export async function ensureBase(engine: Engine, suite: string): Promise<string>
   const pipe = `${pack} | docker import --change "LABEL ${LABEL}=base" - "$2"`;
   await run('bash', ['-o', 'pipefail', '-c', pipe, 'bash', root, tag], engine);
   rmSync(root, { recursive: true });
-  return tag;
 }
 
 /** What makes it fit for a Dockerfile, over what debootstrap leaves. */

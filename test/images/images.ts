@@ -73,24 +73,32 @@ const STAND_INS: StandIn[] = [
  * @throws if one can neither be pulled nor built, or if a registry answers that it has no such tag.
  */
 export async function ensureImages(engine: Engine, refs: string[]): Promise<void> {
-  await withLock(join(CACHE, 'images.lock'), async () => {
-    for (const ref of new Set(refs)) {
-      const standIn = STAND_INS.find(candidate => candidate.ref.test(ref));
-      const wanted = standIn && content(standIn);
-      const present = await label(engine, ref);
-      // An image without the label is a real one.
-      if (present === '' || (present && present === wanted)) continue;
-      const refusal = await pull(engine, ref);
-      if (!refusal) continue;
-      const obstacle = whyNoPackages();
-      if (!standIn || !wanted || obstacle) {
-        const why = standIn
-          ? `a stand-in can't be built because ${obstacle}`
-          : 'test/images has no stand-in for it';
-        throw new Error(`There is no image ${ref}: ${refusal}\nPull it, or load it with docker load; ${why}`);
-      }
-      await build(engine, ref, standIn, wanted);
+  // Side by side, each under a lock of its own: what one waits for, the mirror or a processor, another leaves free.
+  const ended = await Promise.allSettled([...new Set(refs)].map(ref => ensureImage(engine, ref)));
+  for (const result of ended) if (result.status === 'rejected') throw result.reason;
+}
+
+async function ensureImage(engine: Engine, ref: string): Promise<void> {
+  const standIn = STAND_INS.find(candidate => candidate.ref.test(ref));
+  const wanted = standIn && content(standIn);
+  const isThere = async () => {
+    const present = await label(engine, ref);
+    // An image without the label is a real one.
+    return present === '' || (present !== undefined && present === wanted);
+  };
+  if (await isThere()) return;
+  await withLock(join(CACHE, `image-${ref.replaceAll(/[^\w.-]/g, '-')}.lock`), async () => {
+    if (await isThere()) return;
+    const refusal = await pull(engine, ref);
+    if (!refusal) return;
+    const obstacle = whyNoPackages();
+    if (!standIn || !wanted || obstacle) {
+      const why = standIn
+        ? `a stand-in can't be built because ${obstacle}`
+        : 'test/images has no stand-in for it';
+      throw new Error(`There is no image ${ref}: ${refusal}\nPull it, or load it with docker load; ${why}`);
     }
+    await build(engine, ref, standIn, wanted);
   });
 }
 
@@ -115,8 +123,9 @@ async function build(engine: Engine, ref: string, standIn: StandIn, wanted: stri
     await prepare?.(context);
     const args = ['--build-arg', `BASE=${base}`, '--label', `${LABEL}=${wanted}`, '--tag', ref];
     await run('docker', ['build', '--progress', 'plain', ...args, context], engine);
-    // The one that this one replaces has no name any more.
-    await run('docker', ['image', 'prune', '--force', '--filter', `label=${LABEL}`], engine);
+    // The one that this one replaces has no name any more. The engine prunes one at a time and refuses a second.
+    const prune = ['image', 'prune', '--force', '--filter', `label=${LABEL}`];
+    await withLock(join(CACHE, 'prune.lock'), () => run('docker', prune, engine));
   } finally {
     rmSync(context, { recursive: true });
   }
