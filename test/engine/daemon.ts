@@ -9,6 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { attempt, run, say } from './process.ts';
 
 export const RUN = '/run/neurmatic-test-engine';
+/** In that directory while the engine is one that a run of the tests started, and the last run is to end. */
+export const STARTED_BY_RUN = 'started-by-run';
 export const SOCKET = `unix://${RUN}/docker.sock`;
 const PID_FILE = `${RUN}/docker.pid`;
 const LOG = `${RUN}/dockerd.log`;

@@ -4,7 +4,7 @@
  * one, as root, this gets one: what the engine needs of the machine with apt-get, the engine itself from Debian
  * trixie (Debian 12's is too old for `start_interval`) into a cache directory, and starts it there.
  */
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -141,6 +141,7 @@ async function main(): Promise<number> {
   if (values.help) return print(HELP, 0);
   switch (positionals.join(' ')) {
     case 'start':
+      rmSync(join(daemon.RUN, daemon.STARTED_BY_RUN), { force: true }); // it stays until it is stopped in the same way
       return print(exports(await ensureEngine()), 0);
     case 'env': {
       const engine = (await ambient()).engine ?? (daemon.pid() && { env: ownEnvironment() });

@@ -1,0 +1,82 @@
+/**
+ * How many files run at once. Some compute and some wait, most do both by turns, and how much a machine can take is
+ * not known before: so `MIN` run in any case, and another starts when the processors have been idle for a moment.
+ */
+import { availableParallelism, cpus } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TestFile } from './files.ts';
+
+export const MIN = Math.max(2, availableParallelism());
+export const MAX = MIN * 3;
+/** A share of all processors' time. */
+const IDLE = 0.3;
+/** Between two looks: long enough for a file that has just started to show what it takes. */
+const LOOK_SECONDS = 2;
+
+export interface Limits {
+  min: number;
+  max: number;
+  /** Gives the share of the processors' time that was idle since it was called last. */
+  idle: () => number;
+  /** Seconds between two looks at it. */
+  look: number;
+}
+
+/**
+ * Runs all files, in their order as far as that is possible.
+ *
+ * @param mayRun whether a file can run already; asked again whenever something has changed
+ * @param changed resolves when `mayRun` may have changed by itself
+ */
+export async function runAll(
+  files: TestFile[],
+  run: (file: TestFile) => Promise<void>,
+  mayRun: (file: TestFile) => boolean,
+  changed: Promise<unknown>,
+  { min, max, idle, look }: Limits = { min: MIN, max: MAX, idle: idleShare(), look: LOOK_SECONDS },
+): Promise<void> {
+  const queue = [...files];
+  const running = new Map<TestFile, Promise<void>>();
+  const next = () => {
+    const busy = new Set([...running.keys()].map(({ group }) => group));
+    const index = queue.findIndex(file => mayRun(file) && !(file.group && busy.has(file.group)));
+    return index === -1 ? undefined : queue.splice(index, 1)[0]!;
+  };
+  let once: Promise<unknown> | undefined = changed;
+  void changed.then(() => {
+    once = undefined;
+  });
+  while (queue.length > 0 || running.size > 0) {
+    const share = idle();
+    let more = running.size < max && share > IDLE ? 1 : 0;
+    while (running.size < min || more-- > 0) {
+      const file = next();
+      if (!file) break;
+      running.set(
+        file,
+        run(file).finally(() => running.delete(file)),
+      );
+    }
+    const look_ = running.size < max && queue.length > 0 ? [sleep(look * 1000)] : [];
+    await Promise.race([...running.values(), ...look_, ...(once ? [once] : [])]);
+  }
+}
+
+/** @returns what tells the idle share of all processors since its last call */
+function idleShare(): () => number {
+  let before = total();
+  return () => {
+    const now = total();
+    const [idle, all] = [now.idle - before.idle, now.all - before.all];
+    before = now;
+    return all > 0 ? idle / all : 0;
+  };
+}
+
+function total(): { idle: number; all: number } {
+  const times = cpus().map(cpu => cpu.times);
+  return {
+    idle: times.reduce((sum, { idle }) => sum + idle, 0),
+    all: times.reduce((sum, each) => sum + Object.values(each).reduce((a, b) => a + b, 0), 0),
+  };
+}
