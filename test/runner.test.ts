@@ -1,32 +1,53 @@
 /* The test runner fails wherever uvu alone would exit 0 without having proven anything. */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ROOT } from '../scripts/lib/config.ts';
-import { startProgram } from './support/world.ts';
+import { programsBut } from './support/programs.ts';
+import { startProgram, until } from './support/world.ts';
 
 const RUNNER = join(ROOT, 'test/run.ts');
 const GOOD = "test('good', () => {});\n";
+const GOOD_RUN = `${GOOD}test.run();`;
 
-async function runFile(
-  body: string,
-  ...options: string[]
-): Promise<{ code: number | null; last: string; stdout: string }> {
+/** Runs the runner over files of its own. */
+async function runFiles(
+  files: Record<string, string>,
+  options: string[] = [],
+  command = [RUNNER],
+  path = process.env.PATH!,
+): Promise<{ code: number | null; last: string; stdout: string; stderr: string }> {
   const directory = mkdtempSync(join(tmpdir(), 'runner-'));
   try {
-    mkdirSync(join(directory, 'tests'));
     symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
     writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
-    writeFileSync(join(directory, 'tests/a.test.ts'), `import { test } from 'uvu';\n${body}`);
-    const argv = ['--in', join(directory, 'tests'), ...options];
-    const { code, stdout } = await startProgram(RUNNER, argv, { PATH: process.env.PATH! }).ended;
-    return { code, last: stdout.trim().split('\n').at(-1)!, stdout };
+    for (const [name, body] of Object.entries(files)) {
+      const file = join(directory, 'tests', name);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, `import { test } from 'uvu';\n${body}`);
+    }
+    const [program = '', ...before] = command;
+    const argv = [...before, '--in', join(directory, 'tests'), ...options];
+    const env = { PATH: path, HOME: directory };
+    const { code, stdout, stderr } = await startProgram(program, argv, env).ended;
+    return { code, last: stdout.trim().split('\n').at(-1)!, stdout, stderr };
   } finally {
     rmSync(directory, { recursive: true });
   }
 }
+
+const runFile = (body: string, ...options: string[]) => runFiles({ 'a.test.ts': body }, options);
 
 test('what passes is counted', async () => {
   const { code, last, stdout } = await runFile(`${GOOD}test('also', () => {});\ntest.run();\n`);
@@ -76,6 +97,130 @@ test('a file that hangs is ended, with what ran then', async () => {
   assert.is(last, '0 passed, 1 failed, 0 skipped', stdout);
   assert.match(stdout, /after 3 s it was ended; what ran then:[\s\S]*sleep 600\.25/);
 });
+
+test('of a test that failed, the last lines of what it had started are shown', async () => {
+  const body = `import { execFile, spawn } from 'node:child_process';
+    import { openSync } from 'node:fs';
+    import { once } from 'node:events';
+    const say = (text, code = 0) => ['-c', 'for i in $(seq 30); do echo ' + text + ' line $i; done; exit ' + code];
+    await once(execFile('sh', say('outside')), 'close');
+    test('good', () => once(execFile('sh', say('unwanted')), 'close'));
+    test('bad', async () => {
+      await once(spawn('sh', say('wanted', 7), { stdio: ['ignore', 'inherit', 'pipe'] }), 'exit');
+      const piped = spawn('sh', say('piped', 3));
+      let read = '';
+      piped.stdout.on('data', text => { read += text; });
+      await once(piped, 'close');
+      if (read.split('line').length !== 31) throw new Error('the recorder took something away');
+      const log = openSync(import.meta.dirname + '/server.log', 'a');
+      await once(spawn('sh', say('logged'), { stdio: ['ignore', log, log] }), 'exit');
+      throw new Error('x');
+    });
+    test.run();`;
+  const { code, stdout } = await runFile(body);
+  assert.is(code, 1);
+  const shown = stdout.slice(stdout.indexOf('processes of “bad”'));
+  assert.match(shown, /\$ sh -c .*piped.*\(exit 3\)\n(?: +piped line \d+\n){9} +piped line 30\n/);
+  assert.match(shown, /\$ sh -c .*logged.*\(exit 0\)\n(?: +logged line \d+\n){9} +logged line 30\n/);
+  assert.match(shown, /outside of its tests:\n +\$ sh -c .*outside.*\n[\s\S]*outside line 30/);
+  assert.not.match(stdout, /unwanted line 30/);
+});
+
+test('of a run that passes, nothing that processes printed is shown', async () => {
+  const body = `import { execFile } from 'node:child_process';
+    import { once } from 'node:events';
+    test('good', () => once(execFile('sh', ['-c', 'echo quiet line']), 'close'));\ntest.run();`;
+  const { code, stdout } = await runFile(body);
+  assert.is(code, 0, stdout);
+  assert.not.match(stdout, /quiet line/);
+});
+
+test('it shows how far it is, and where the time went', async () => {
+  const slow =
+    "import { setTimeout } from 'node:timers/promises';\ntest('slow', () => setTimeout(1200));\ntest.run();";
+  const busy =
+    "test('busy', () => { for (const end = Date.now() + 400; Date.now() < end; ); });\ntest.run();";
+  const { code, stdout } = await runFiles({ 'slow.test.ts': slow, 'busy.test.ts': busy });
+  assert.is(code, 0, stdout);
+  assert.match(stdout, /^\[1\/2, about \d+ (s|min) left\] ✓ busy\.test\.ts: 1 passed \(\d+\.\d s\)$/m);
+  assert.match(stdout, /^\[2\/2\] ✓ slow\.test\.ts: 1 passed/m);
+  const table = stdout.slice(stdout.indexOf('longest files'));
+  assert.match(
+    table,
+    /^longest files +wall processor\nslow\.test\.ts +\d+ s +\d+ s\nbusy\.test\.ts +\d+ s +\d+ s\n/,
+  );
+});
+
+const EACH = {
+  'a.test.ts': GOOD_RUN,
+  'stack/b.test.ts': GOOD_RUN,
+  'long/integration/c.test.ts': GOOD_RUN,
+  'long/stack/d.test.ts': GOOD_RUN,
+};
+
+test('--fast leaves out what needs an engine, --long takes the long suite alone', async () => {
+  const fast = await runFiles(EACH, ['--fast']);
+  assert.is(fast.last, '1 passed, 0 failed, 0 skipped', fast.stdout);
+  assert.is(fast.code, 0);
+  assert.match(fast.stdout, / a\.test\.ts/);
+  const long = await runFiles(EACH, ['--long', '--fast']);
+  assert.is(long.last, '1 passed, 0 failed, 0 skipped', long.stdout);
+  assert.match(long.stdout, /long\/integration\/c\.test\.ts/);
+});
+
+test('where there is no engine and none can be installed, the others run, and the last line says what is missing', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'no-docker-'));
+  try {
+    const path = programsBut(directory, process.env.PATH!, /^docker$/);
+    // In a user namespace without a mapping, this process is nobody and may still read its files.
+    const nobody = ['unshare', '--user', RUNNER];
+    const all = await runFiles(EACH, [], nobody, path);
+    assert.match(
+      all.last,
+      /^1 passed, 0 failed, 1 skipped; 1 files could not run: .*there is no docker command.* not root/,
+      all.stdout + all.stderr,
+    );
+    assert.is(all.code, 1);
+    assert.match(all.stderr, /Install Docker Engine 25 or newer/);
+    const fast = await runFiles(EACH, ['--fast'], nobody, path);
+    assert.is(fast.last, '1 passed, 0 failed, 0 skipped');
+    assert.is(fast.code, 0);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('a run that is interrupted ends what it has started, and fails', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'runner-'));
+  try {
+    symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
+    const mark = `${600 + process.pid / 1e7}`;
+    writeFileSync(
+      join(directory, 'a.test.ts'),
+      `import { spawn } from 'node:child_process';\nimport { writeFileSync } from 'node:fs';\nimport { test } from 'uvu';
+      test('waits', () => { spawn('sleep', ['${mark}']); writeFileSync('${directory}/runs', ''); return new Promise(() => {}); });
+      test.run();`,
+    );
+    const run = startProgram(RUNNER, ['--in', directory], { PATH: process.env.PATH!, HOME: directory });
+    await until('the test runs', () => existsSync(join(directory, 'runs')));
+    run.child.kill('SIGTERM');
+    const { code, stdout } = await run.ended;
+    assert.is(code, 1, stdout);
+    assert.match(stdout, /0 passed, 1 failed, 0 skipped\n$/);
+    const left = () => globSync('/proc/[0-9]*/cmdline').filter(path => contains(path, mark));
+    await until('nothing is left', () => left().length === 0);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+function contains(path: string, text: string): boolean {
+  try {
+    return readFileSync(path, 'utf8').includes(text);
+  } catch {
+    return false; // it has just ended
+  }
+}
 
 test('a pattern that matches nothing fails the run', async () => {
   const argv = ['no-such-file'];

@@ -59,13 +59,16 @@ async function oneAtATime(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** `DPkg::Lock::Timeout` is for dpkg's lock; those of the lists and of the archives are tried again here. */
+/** Tries again while a lock is held: apt's own `DPkg::Lock::Timeout` does not wait for those of the lists and archives. */
 async function apt(args: string[], purpose: string): Promise<void> {
-  const argv = ['apt-get', '-q', '-o', `DPkg::Lock::Timeout=${FOREIGN_LOCK_SECONDS}`, ...args];
   const deadline = Date.now() + FOREIGN_LOCK_SECONDS * 1000;
   for (let told = false; ; told = true) {
     try {
-      await run(argv, { purpose, timeout: WAIT_SECONDS, env: { DEBIAN_FRONTEND: 'noninteractive' } });
+      await run(['apt-get', '-q', ...args], {
+        purpose,
+        timeout: WAIT_SECONDS,
+        env: { DEBIAN_FRONTEND: 'noninteractive' },
+      });
       return;
     } catch (error) {
       const locked = error instanceof CommandError && /Could not get lock/.test(error.stderr);

@@ -1,7 +1,10 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { whyNoPackages } from '../engine/apt.ts';
+import * as daemon from '../engine/daemon.ts';
 import { ensureEngine } from '../engine/engine.ts';
 import { attempt, run } from '../engine/process.ts';
 import { ensureImages } from '../images/images.ts';
@@ -18,6 +21,24 @@ test('processes that ask for an engine at once get the same one', async () => {
   assert.is((await script('env')).stdout, one.stdout);
   const id = await run('sh', ['-c', 'eval "$("$0" env)" && docker info --format {{.ID}}', SCRIPT]);
   assert.is(id, await run('docker', ['info', '--format', '{{.ID}}'], await ensureEngine()));
+});
+
+test('a run of the tests inside another leaves the engine as it was', async () => {
+  const before = daemon.pid();
+  const directory = mkdtempSync(join(tmpdir(), 'nested-'));
+  try {
+    mkdirSync(join(directory, 'stack'));
+    symlinkSync(join(import.meta.dirname, '../../node_modules'), join(directory, 'node_modules'));
+    const body = "import { test } from 'uvu';\ntest('good', () => {});\ntest.run();\n";
+    writeFileSync(join(directory, 'stack/a.test.ts'), body);
+    const nested = await attempt(join(import.meta.dirname, '../run.ts'), ['--in', directory]);
+    assert.is(nested.code, 0, nested.stdout + nested.stderr);
+    assert.match(nested.stdout, /^1 passed, 0 failed, 0 skipped$/m);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+  assert.is(daemon.pid(), before);
+  assert.is((await attempt('docker', ['version'], await ensureEngine())).code, 0);
 });
 
 test('what it does not understand is refused', async () => {
