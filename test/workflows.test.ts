@@ -19,7 +19,7 @@ const findings = async (text: string) =>
 
 const DEPLOYMENTS = ['deploy-production.yml', 'deploy-staging.yml'];
 
-test('there are three', () => assert.equal(FILES, ['ci.yml', ...DEPLOYMENTS]));
+test('there are four', () => assert.equal(FILES, ['ci.yml', ...DEPLOYMENTS, 'nightly.yml']));
 
 for (const file of FILES) {
   test(`${file}: actionlint finds nothing`, async () => {
@@ -115,6 +115,15 @@ test('when they run', () => {
 test('CI says the README’s commands', () => {
   const said = STEPS.filter(({ file, step }) => file === 'ci.yml' && step.run).map(({ step }) => step.run);
   for (const line of ['npm ci', 'npm run check', 'npm test']) assert.ok(said.includes(line), line);
+});
+
+test('the long tests run each night, on the same kind of machine as the others', () => {
+  const { on, jobs } = workflow('nightly.yml');
+  assert.equal(on, { schedule: [{ cron: '17 1 * * *' }], workflow_dispatch: null });
+  const { steps, ...long } = jobs.long!;
+  const { steps: others, ...test } = workflow('ci.yml').jobs.test!;
+  assert.equal({ ...long, name: '' }, { ...test, name: '' });
+  assert.equal(steps, [...others.slice(0, -1), { run: 'npm run test:long' }]);
 });
 
 test('production builds nothing', () => {
