@@ -22,13 +22,14 @@ const list = command({
   ],
   async run({ config: load }) {
     const config = load();
-    const local = await localBackups(config);
-    const stored = config.s3 ? await storedBackups(config, await openStore(config.s3)) : [];
+    const now = Date.now();
+    const local = await localBackups(config, now);
+    const stored = config.s3 ? await storedBackups(config, await openStore(config.s3), now) : [];
     if (!config.s3) log.info('S3: not configured (S3_BUCKET is empty)');
     const backups = sideBySide(local, stored);
     const text =
       backups.length > 0
-        ? draw(backups)
+        ? draw(backups, now)
         : `no backups of ${config.postgres.database} (${config.environment}) yet`;
     return { text, json: backups.map(describe) };
   },
@@ -66,10 +67,10 @@ function describe(pair: Pair) {
   };
 }
 
-function draw(pairs: Pair[]): string {
+function draw(pairs: Pair[], now: number): string {
   const rows = pairs.map(pair => {
     const { id, snapshotAt, bytes: size, format, rows, label, local, s3 } = describe(pair);
-    const age = snapshotAt ? duration((Date.now() - Date.parse(snapshotAt)) / 1000) : '?';
+    const age = snapshotAt ? duration((now - Date.parse(snapshotAt)) / 1000) : '?';
     return [
       id,
       snapshotAt ? utc(snapshotAt) : '?',

@@ -81,8 +81,10 @@ const ACTIONS = {
     logTo(`${logDir}/schedule.log`);
     return withLock(stateDir, `${environment}.schedule`, 'schedule.ts run', async () => {
       sayWhoIsTold(config);
-      log.info(`the schedule of ${environment} runs\n${comingRuns(config, new Date()).text}`);
-      return runSchedule(jobsOf(config).jobs, readState(config), {
+      // Of this process's start, so that what became due while it started is run, as the table says.
+      const since = new Date(Date.now() - process.uptime() * 1000);
+      log.info(`the schedule of ${environment} runs\n${comingRuns(config, since).text}`);
+      return runSchedule(jobsOf(config).jobs, readState(config), since, {
         now: () => new Date(),
         sleep,
         // In bash's place: bash would end at once when the group gets a signal, and the script later.

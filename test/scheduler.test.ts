@@ -1,7 +1,9 @@
 /* The scheduler over days of a clock that the test turns. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Scheduled } from '../scripts/lib/schedule.ts';
+import { loadConfig } from '../scripts/lib/config.ts';
+import { lastTime, nextTime } from '../scripts/lib/cron.ts';
+import { comingRuns, jobsOf, type Scheduled } from '../scripts/lib/schedule.ts';
 import type { State } from '../scripts/lib/schedule-state.ts';
 import { judge } from '../scripts/lib/schedule-state.ts';
 import { runSchedule } from '../scripts/lib/scheduler.ts';
@@ -31,19 +33,24 @@ interface Seen {
 
 interface Plan {
   jobs?: Scheduled[];
-  from: string;
-  until: string;
+  from: string | Date;
+  until: string | Date;
+  /** What its caller takes for its start; default: `from`. */
+  since?: Date;
+  /** Milliseconds that each look at the clock takes, and each writing of the state. */
+  slow?: { reading: number; saving: number };
   before?: State | undefined;
   /** Seconds that a run takes, and its exit code; by number of the start. Never: until it is stopped. */
   runs?: (start: number, name: string) => { seconds: number; exitCode?: number };
   meanwhile?: (time: VirtualTime) => void;
 }
 
-async function play({ jobs = NIGHTLY, from, until, before, runs, meanwhile }: Plan): Promise<Seen> {
-  const time = startVirtualTime(from);
+async function play(plan: Plan): Promise<Seen> {
+  const { jobs = NIGHTLY, from, until, since = new Date(from), slow, before, runs, meanwhile } = plan;
+  const time = startVirtualTime(from, slow?.reading);
   const seen: Seen = { starts: [], told: [], stopped: [], state: undefined as never, saves: 0 };
   meanwhile?.(time);
-  const scheduler = runSchedule(jobs, before && structuredClone(before), {
+  const scheduler = runSchedule(jobs, before && structuredClone(before), since, {
     now: time.now,
     sleep: time.sleep,
     start: ({ name }) => {
@@ -63,11 +70,12 @@ async function play({ jobs = NIGHTLY, from, until, before, runs, meanwhile }: Pl
     save: async state => {
       seen.state = structuredClone(state);
       seen.saves++;
+      if (slow) await time.sleep(slow.saving / 1000).catch(() => {});
     },
     tell: async text => void seen.told.push(text),
   });
   const ended = scheduler.catch((error: Error) => error.message);
-  await time.until(until);
+  await time.until(new Date(until).toISOString());
   assert.is(await ended, 'the end of the test');
   return seen;
 }
@@ -83,6 +91,89 @@ test('a first start runs nothing before its time, and then each night', async ()
     finished: '2026-01-04T02:01:00.000Z',
     exitCode: 0,
   });
+});
+
+const MINUTE = 60_000;
+const DUE = Date.parse('2026-01-02T02:00:00Z');
+
+/** Milliseconds from a due time at which a start, or a look, could go wrong. */
+const AROUND = [-1000, -999, -500, -100, ...Array.from({ length: 41 }, (_, i) => i - 20), 100, 999, 1000];
+const config = loadConfig('production', {
+  SCHEDULE_BACKUP: '*/2 * * * *',
+  SCHEDULE_HEALTH_CHECK: 'off',
+  SCHEDULE_DRILL: 'off',
+});
+
+test('started at any moment around a due time, however long that takes: what the table names runs', async () => {
+  for (const offset of AROUND) {
+    const since = new Date(DUE + offset);
+    const { next } = comingRuns(config, since).json.runs[0]!;
+    assert.is(next.getTime(), offset < 0 ? DUE : DUE + 2 * MINUTE, `${offset}`);
+    for (const startUp of [0, 1, 19, 20, 21, 100, 999, 1000, 1001, 2500, 45_000, 119_999, 121_001, 300_000]) {
+      const from = new Date(since.getTime() + startUp);
+      const until = new Date(from.getTime() + 2 * MINUTE);
+      const { starts } = await play({
+        jobs: jobsOf(config).jobs,
+        since,
+        from,
+        until,
+        runs: () => ({ seconds: 0 }),
+      });
+      const expected: Date[] = next <= from ? [from] : []; // made up for once
+      for (let time = nextTime('*/2 * * * *', from); time <= until; time = nextTime('*/2 * * * *', time))
+        expected.push(time);
+      assert.equal(
+        starts,
+        expected.map(time => `backup ${time.toISOString().slice(0, 16)}`),
+        `since ${since.toISOString()}, ${startUp} ms to start`,
+      );
+    }
+  }
+});
+
+test('however a due time falls between two looks at the clock, the job runs at once, and once', async () => {
+  const until = new Date(DUE + 20_000); // before the clock would be looked at anyhow
+  for (let offset = -60; offset < 0; offset++) {
+    for (const slow of [
+      { reading: 1, saving: 1 },
+      { reading: 2, saving: 30 },
+      { reading: 7, saving: 0 },
+      { reading: 40, saving: 90 },
+    ]) {
+      for (const from of [new Date(DUE + offset), new Date(DUE - 30_000 + offset)]) {
+        const { starts, state } = await play({ from, until, slow });
+        assert.equal(starts, ['backup 2026-01-02T02:00'], `${from.toISOString()} ${JSON.stringify(slow)}`);
+        assert.is(state.jobs.backup!.due, new Date(DUE).toISOString());
+        assert.ok(Date.parse(state.jobs.backup!.started!) - DUE < 1000, state.jobs.backup!.started);
+      }
+    }
+  }
+});
+
+test('the time after, and the time not after, an instant: at the due time itself and a millisecond beside it', () => {
+  for (const offset of AROUND) {
+    const [instant, day] = [new Date(DUE + offset), 24 * 60 * MINUTE];
+    assert.is(nextTime('0 2 * * *', instant).getTime(), offset < 0 ? DUE : DUE + day, `${offset}`);
+    assert.is(lastTime('0 2 * * *', instant).getTime(), offset < 0 ? DUE - day : DUE, `${offset}`);
+  }
+});
+
+test('what comes next after a run is what comes next, though it ends when that is due already', async () => {
+  const said: string[] = [];
+  process.stderr.write = text => said.push(String(text)) > 0;
+  try {
+    const { starts } = await play({
+      jobs: [job('backup', '* * * * *')],
+      from: '2026-01-01T00:00:30Z',
+      until: '2026-01-01T00:02:20Z',
+      runs: () => ({ seconds: 59.6 }),
+      meanwhile: time => time.at('2026-01-01T00:01:59.500Z', () => time.set(1)),
+    });
+    assert.equal(starts, ['backup 2026-01-01T00:01', 'backup 2026-01-01T00:02']);
+  } finally {
+    process.stderr.write = () => true;
+  }
+  assert.match(said.join(''), /backup: ended with 0 after 1 min 1 s; next 2026-01-01 00:02:00 UTC/);
 });
 
 test('the clock is looked at, and that is kept, every 30 seconds', async () => {

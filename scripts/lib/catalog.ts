@@ -47,14 +47,17 @@ interface Directory {
   read: (name: string) => Promise<string | undefined>;
 }
 
-/** @returns what is in the backup directory by the names of this app and environment, newest name first */
-export function localBackups(config: Config): Promise<Found[]> {
-  return Array.fromAsync(walkLocal(config));
+/**
+ * @param now in ms; what is compared with another place has to be judged by the same clock reading
+ * @returns what is in the backup directory by the names of this app and environment, newest name first
+ */
+export function localBackups(config: Config, now = Date.now()): Promise<Found[]> {
+  return Array.fromAsync(walkLocal(config, now));
 }
 
 /** @returns the same for the store */
-export function storedBackups(config: Config, store: Store): Promise<Found[]> {
-  return Array.fromAsync(walkStored(config, store));
+export function storedBackups(config: Config, store: Store, now = Date.now()): Promise<Found[]> {
+  return Array.fromAsync(walkStored(config, store, now));
 }
 
 /** @returns the first that counts and was not made by a restore; what comes after it is not looked at */
@@ -64,11 +67,11 @@ export async function newestOf(walk: AsyncIterable<Found>): Promise<Backup | und
 }
 
 /** Like {@link localBackups}, one at a time: a manifest is read when it is asked for. */
-export async function* walkLocal(config: Config): AsyncGenerator<Found> {
+export async function* walkLocal(config: Config, now = Date.now()): AsyncGenerator<Found> {
   const names = await readdir(config.backupDir).catch(() => [] as string[]);
   const sizes = new Map<string, number>();
   for (const name of names) sizes.set(name, (await sizeOf(join(config.backupDir, name))) ?? 0);
-  yield* inspect(config, {
+  yield* inspect(config, now, {
     place: 'local',
     sizes,
     read: name => readFile(join(config.backupDir, name), 'utf8'),
@@ -76,22 +79,27 @@ export async function* walkLocal(config: Config): AsyncGenerator<Found> {
 }
 
 /** Like {@link storedBackups}, one at a time. */
-export async function* walkStored(config: Config, store: Store): AsyncGenerator<Found> {
+export async function* walkStored(config: Config, store: Store, now = Date.now()): AsyncGenerator<Found> {
   const objects = await store.list(`${config.app}_${config.environment}_`);
   const sizes = new Map(objects.map(({ key, bytes }) => [key, bytes]));
-  yield* inspect(config, { place: 's3', sizes, read: name => store.text(name) });
+  yield* inspect(config, now, { place: 's3', sizes, read: name => store.text(name) });
 }
 
-async function* inspect(config: Config, directory: Directory): AsyncGenerator<Found> {
+async function* inspect(config: Config, now: number, directory: Directory): AsyncGenerator<Found> {
   const ids = new Set<string>();
   for (const name of directory.sizes.keys()) {
     const id = name.endsWith('.json') ? name.slice(0, -'.json'.length) : parseArtifactName(name)?.id;
     if (id !== undefined && isOurs(id, config)) ids.add(id);
   }
-  for (const id of [...ids].sort().reverse()) yield await inspectOne(config, directory, id);
+  for (const id of [...ids].sort().reverse()) yield await inspectOne(config, now, directory, id);
 }
 
-async function inspectOne(config: Config, { place, sizes, read }: Directory, id: string): Promise<Found> {
+async function inspectOne(
+  config: Config,
+  now: number,
+  { place, sizes, read }: Directory,
+  id: string,
+): Promise<Found> {
   const artifact = [...sizes].find(([name]) => parseArtifactName(name)?.id === id);
   const base: Found = { id, place, bytes: artifact?.[1] ?? 0 };
   let manifest: Manifest;
@@ -110,7 +118,7 @@ async function inspectOne(config: Config, { place, sizes, read }: Directory, id:
     if (size !== file.bytes)
       return { ...base, manifest, problem: `${file.name} is cut: ${size} of ${file.bytes} bytes` };
   }
-  if (Date.parse(manifest.snapshotAt) > Date.now() + DAY) {
+  if (Date.parse(manifest.snapshotAt) > now + DAY) {
     return {
       ...base,
       manifest,

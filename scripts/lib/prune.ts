@@ -25,12 +25,13 @@ export interface PlacePlan {
 
 /** What retention would do in each place. */
 export async function planRetention(config: Config, store: Store | undefined): Promise<PlacePlan[]> {
-  const local = newestFirst(await localBackups(config));
+  const now = Date.now();
+  const local = newestFirst(await localBackups(config, now));
   const plans: PlacePlan[] = [
     { place: 'local', decisions: decide(local, config.retentionDays, config.minKeep) },
   ];
   if (config.s3 && store) {
-    const stored = newestFirst(await storedBackups(config, store));
+    const stored = newestFirst(await storedBackups(config, store, now));
     plans.push({ place: 's3', decisions: decide(stored, config.s3.retentionDays, config.minKeep), store });
   }
   return plans;

@@ -33,15 +33,20 @@ const seconds = (from: string | Date, to: string | Date) => (+new Date(to) - +ne
 /**
  * Runs jobs when they are due, until `sleep` rejects; then ends what still runs, and rejects likewise. What was
  * missed or cut short is made up for once; a job that still runs when it is due again is not started twice.
+ * Each decision is made of one look at the clock: of two, one could be before a time at which a job is due and the other
+ * after it.
  *
  * @param before the state that the last scheduler left, if there was one
+ * @param since of a job that it did not know, what is due after this instant is run, whenever the first look is
  */
 export async function runSchedule(
   jobs: Scheduled[],
   before: State | undefined,
+  since: Date,
   { now, sleep, start, save, tell }: Surroundings,
 ): Promise<never> {
-  const state: State = { heartbeat: now().toISOString(), jobs: {} };
+  let looked = now();
+  const state: State = { heartbeat: looked.toISOString(), jobs: {} };
   const running = new Map<Scheduled, { stop: () => Promise<void>; over: Promise<void> }>();
   let stopping = false;
   let telling = Promise.resolve();
@@ -50,12 +55,12 @@ export async function runSchedule(
     telling = telling.then(() => tell(text, exitCode)); // in order, and holding nothing up
   };
 
-  function launch(job: Scheduled, repeated?: true) {
+  function launch(job: Scheduled, instant: Date, repeated?: true) {
     const own = state.jobs[job.name]!;
     const previous = { ...own };
     const { expression, due } = own;
-    const started = now().toISOString();
-    const late = seconds(due, now());
+    const started = instant.toISOString();
+    const late = seconds(due, instant);
     log.info(`${job.name}: starts${late > 60 ? `, to make up for ${utc(due)}` : ''}`);
     const current: JobState = { expression, due, started, ...(repeated && { repeated }) };
     state.jobs[job.name] = current;
@@ -77,7 +82,7 @@ export async function runSchedule(
       const { refused: _, ...rest } = current;
       state.jobs[job.name] = { ...rest, finished: finished.toISOString(), exitCode };
       const how = `ended with ${exitCode} after ${duration(seconds(started, finished))}`;
-      log.info(`${job.name}: ${how}; next ${utc(nextTime(expression, finished))}`);
+      log.info(`${job.name}: ${how}; next ${utc(nextTime(expression, new Date(current.due)))}`);
       const news = exitCode !== previous.exitCode || seconds(previous.finished!, finished) > NEWS_SECONDS;
       if (!toldByItself(job, exitCode) && news)
         announce(`${job.name} FAILED: ${explain(exitCode)}`, exitCode);
@@ -87,9 +92,8 @@ export async function runSchedule(
     running.set(job, { stop: () => stop(), over });
   }
 
-  function look(job: Scheduled) {
+  function look(job: Scheduled, instant: Date) {
     const own = state.jobs[job.name]!;
-    const instant = now();
     if (seconds(instant, own.due) > DAY_SECONDS) {
       announce(
         `the clock went back to ${utc(instant)}: ${job.name} was last due ${utc(own.due)}, and starts anew`,
@@ -99,7 +103,7 @@ export async function runSchedule(
     const due = lastTime(job.expression, instant);
     if (due.getTime() <= Date.parse(own.due)) return;
     own.due = due.toISOString();
-    if (!running.has(job)) return launch(job);
+    if (!running.has(job)) return launch(job, instant);
     const text = `${job.name} was due ${utc(due)}, but the run of ${utc(own.started!)} still goes on`;
     if (own.refused) log.warn(text);
     else announce(text);
@@ -109,26 +113,28 @@ export async function runSchedule(
   for (const job of jobs) {
     const known = before?.jobs[job.name];
     state.jobs[job.name] =
-      known?.expression === job.expression ? known : { expression: job.expression, due: now().toISOString() };
+      known?.expression === job.expression ? known : { expression: job.expression, due: since.toISOString() };
   }
   try {
     for (const job of jobs) {
-      look(job);
+      look(job, looked);
       const own = state.jobs[job.name]!;
       if (running.has(job) || !own.started || own.finished) continue;
       if (!own.repeated) {
-        launch(job, true);
+        launch(job, looked, true);
         continue;
       }
       announce(`${job.name} was cut short twice, last ${utc(own.started)}: not tried again until it is due`);
-      own.finished = now().toISOString();
+      own.finished = looked.toISOString();
     }
     for (;;) {
-      state.heartbeat = now().toISOString();
+      state.heartbeat = looked.toISOString();
       await save(state);
-      const next = Math.min(...jobs.map(({ expression }) => seconds(now(), nextTime(expression, now()))));
-      await sleep(Math.max(0, Math.min(LOOK_SECONDS, next)));
-      for (const job of jobs) look(job);
+      // What comes after the look, even if it is due by now: keeping the state takes time.
+      const next = Math.min(...jobs.map(({ expression }) => nextTime(expression, looked).getTime()));
+      await sleep(Math.max(0, Math.min(LOOK_SECONDS, (next - now().getTime()) / 1000)));
+      looked = now();
+      for (const job of jobs) look(job, looked);
     }
   } finally {
     stopping = true;

@@ -65,12 +65,13 @@ export async function findSource(
       'list-backups.ts shows the ids.',
     );
   }
+  const now = Date.now();
   const places: (() => Promise<{ found: Found[]; directory: string | Store }>)[] = [];
   if (from !== 's3')
-    places.push(async () => ({ found: await localBackups(config), directory: config.backupDir }));
+    places.push(async () => ({ found: await localBackups(config, now), directory: config.backupDir }));
   if (from !== 'local' && config.s3) {
     const store = await openStore(config.s3);
-    places.push(async () => ({ found: await storedBackups(config, store), directory: store }));
+    places.push(async () => ({ found: await storedBackups(config, store, now), directory: store }));
   }
   if (places.length === 0)
     throw usageError('S3 is not configured (S3_BUCKET is empty)', 'set S3_BUCKET, or use --from local.');

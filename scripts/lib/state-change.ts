@@ -82,7 +82,7 @@ function isSame(told: Told, now: State): boolean {
 
 function textFor(what: string, told: Told, now: Told, details: string[]): string {
   if (now.status === HEALTHY) {
-    const lasted = duration((Date.now() - Date.parse(told.since)) / 1000);
+    const lasted = duration((Date.parse(now.since) - Date.parse(told.since)) / 1000);
     const lines = told.lines.length > 0 ? ` (${told.lines.join(', ')})` : '';
     return `${what} has recovered: it was ${told.status}${lines} for ${lasted}, since ${utc(told.since)}`;
   }

@@ -10,8 +10,9 @@ export interface VirtualTime {
   until: (time: string) => Promise<void>;
 }
 
-export function startVirtualTime(start: string): VirtualTime {
-  let steady = Date.parse(start);
+/** @param perReading ms that go by whenever somebody looks at the clock, as on a slow machine */
+export function startVirtualTime(start: string | Date, perReading = 0): VirtualTime {
+  let steady = new Date(start).getTime();
   let offset = 0;
   let over: Error | undefined;
   const timers: { due: number; act: (over?: Error) => void }[] = [];
@@ -23,7 +24,11 @@ export function startVirtualTime(start: string): VirtualTime {
     for (let turn = 0; turn < 5; turn++) await new Promise(resolve => setImmediate(resolve));
   };
   return {
-    now: () => new Date(steady + offset),
+    now: () => {
+      const instant = new Date(steady + offset);
+      steady += perReading;
+      return instant;
+    },
     sleep: seconds =>
       over
         ? Promise.reject(over)
@@ -43,7 +48,7 @@ export function startVirtualTime(start: string): VirtualTime {
         act();
         await settle();
       }
-      steady = end;
+      steady = Math.max(steady, end);
       over = new Error('the end of the test');
       for (const { act } of timers.splice(0)) act(over);
       await settle();

@@ -31,11 +31,12 @@ export const certificate = (config: Config): Check => ({
       ({ certificate: { fingerprint256 } }, index) =>
         served.findIndex(other => other.certificate.fingerprint256 === fingerprint256) === index,
     );
+    const now = Date.now();
     const remarks = [
       ...served.flatMap(checkName),
-      ...distinct.flatMap(each => [...checkDates(each), ...checkTrust(each), ...compare(each, file)]),
+      ...distinct.flatMap(each => [...checkDates(each, now), ...checkTrust(each), ...compare(each, file)]),
     ];
-    const left = Math.min(...distinct.map(remaining));
+    const left = Math.min(...distinct.map(each => remaining(each, now)));
     return { ...sum(remarks), value: left, unit: '%', thresholds: REMAINING };
   },
 });
@@ -75,17 +76,17 @@ function checkName({ name, certificate: served }: Served): Remark[] {
 }
 
 /** @returns percent of the lifetime that is left; negative: it is over */
-function remaining({ certificate: { validFrom, validTo } }: Served): number {
+function remaining({ certificate: { validFrom, validTo } }: Served, now: number): number {
   const [from, to] = [Date.parse(validFrom), Date.parse(validTo)];
-  return Math.floor(((to - Date.now()) / (to - from)) * 100);
+  return Math.floor(((to - now) / (to - from)) * 100);
 }
 
-function checkDates(served: Served): Remark[] {
+function checkDates(served: Served, now: number): Remark[] {
   const { validFrom, validTo } = served.certificate;
-  const seconds = (Date.parse(validTo) - Date.now()) / 1000;
+  const seconds = (Date.parse(validTo) - now) / 1000;
   if (seconds <= 0) return [['critical', `it expired ${duration(-seconds)} ago`]];
-  if (Date.parse(validFrom) > Date.now()) return [['critical', `it is not valid before ${validFrom}`]];
-  const left = remaining(served);
+  if (Date.parse(validFrom) > now) return [['critical', `it is not valid before ${validFrom}`]];
+  const left = remaining(served, now);
   const status = grade(left, REMAINING);
   return [[status, `valid for ${duration(seconds)} more${status === 'ok' ? '' : `, ${left} % of its life`}`]];
 }
