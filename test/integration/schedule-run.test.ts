@@ -1,10 +1,13 @@
 /* `schedule.ts run` as a process, with real backups, around the moments at which things go wrong. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { judge, readState } from '../../scripts/lib/schedule-state.ts';
+import { createClock, type Turn } from '../support/clock.ts';
 import { fill, withDisk } from '../support/disk.ts';
 import { gateAt, lockIsFree, processesOf, strayFiles, untilNoProcess } from '../support/faults.ts';
+import { configOf } from '../support/old-backups.ts';
 import { startReceiver } from '../support/receiver.ts';
 import { createWorld, history, type Started, until } from '../support/world.ts';
 
@@ -14,27 +17,26 @@ const webhook = await startReceiver();
 
 let tests = 0;
 
-/** One test's directories and clock. The clock goes on by itself from where it is set. */
-function fresh(time: string) {
+const RUNS = 'the schedule of production runs';
+
+/** One test's directories and clock, which stands still until the scheduler shows what turns it. */
+function fresh(at: string, ...turns: Turn[]) {
   const own = join(world.directory, `test-${++tests}`);
-  const clock = join(world.directory, `clock-${tests}`);
-  const set = (to: string) => writeFileSync(clock, String(Date.parse(to) - Date.now()));
-  set(time);
+  const clock = createClock(join(world.directory, `clock-${tests}`), at, turns);
   Object.assign(world.env, {
     BACKUP_DIR: join(own, 'backups'),
     LOG_DIR: join(own, 'logs'),
     STATE_DIR: join(own, 'state'),
-    NODE_OPTIONS: `--import=${join(import.meta.dirname, '../support/clock-file.ts')}`,
-    CLOCK_FILE: clock,
     S3_BUCKET: '',
     SCHEDULE_BACKUP: '0 2 * * *',
     SCHEDULE_HEALTH_CHECK: 'off',
     SCHEDULE_DRILL: 'off',
     WEBHOOK_URL: webhook.url,
+    ...clock.env,
   });
   webhook.received.length = 0;
   return {
-    set,
+    ...clock,
     state: () => JSON.parse(readFileSync(join(own, 'state/production.schedule.json'), 'utf8')),
     backups: () => readdirSync(join(own, 'backups')).filter(name => name.endsWith('.json')).length,
   };
@@ -50,7 +52,7 @@ async function running(
 ) {
   const scheduler = world.start('schedule', ['run'], env);
   try {
-    await scheduler.shows(/the schedule of production runs/);
+    await scheduler.shows(new RegExp(RUNS));
     await body(scheduler);
     scheduler.child.kill(signal);
     return await scheduler.ended;
@@ -62,18 +64,26 @@ async function running(
 
 const duringDump = () => gateAt(world, { program: 'gzip', args: '^-5' });
 
-test('at two o’clock it backs up, says when it comes next, and ends cleanly', async () => {
-  const { backups, state } = fresh('2027-03-01T01:59:57Z');
+/** What `schedule.ts status` would say at that time. */
+const statusAt = (env: Record<string, string>, time: string) =>
+  judge(readState(configOf(world, env)), new Date(time)).json;
+
+test('started just before two o’clock, with the clock past it when it looks: it does what it says', async () => {
+  const { backups, state } = fresh('2027-03-01T01:59:59.900Z', {
+    shows: RUNS, // and thereafter it decides what is due
+    stands: '2027-03-01T02:00:00.100Z',
+  });
   const { code, stderr } = await running({}, async scheduler => {
-    await scheduler.shows(/backup: starts$/m);
+    await scheduler.shows(/^backup: starts$/m);
     await scheduler.shows(/backup: ended with 0 after .*; next 2027-03-02 02:00:00 UTC/);
+    await until('that is kept', () => state().jobs.backup.finished !== undefined);
     const status = await world.run('schedule', ['status']);
     assert.is(status.code, 0, status.stdout);
     assert.match(
       status.stdout,
-      /^backup +2027-03-01 02:00:0\d UTC +exit status 0, after .* 2027-03-02 02:00:00 UTC$/m,
+      /^backup +2027-03-01 02:00:00 UTC +exit status 0, after .* 2027-03-02 02:00:00 UTC$/m,
     );
-    assert.match(status.stdout, /alive, .* ago; nothing is overdue/);
+    assert.match(status.stdout, /^alive, .* ago; nothing is overdue$/m);
 
     const second = await world.run('schedule', ['run']);
     assert.is(second.code, 75, second.stderr);
@@ -86,7 +96,7 @@ test('at two o’clock it backs up, says when it comes next, and ends cleanly', 
     );
   });
   assert.is(code, 143, stderr);
-  assert.match(stderr, /backup +0 2 \* \* \* +2027-03-01 02:00/);
+  assert.match(stderr, /^backup +0 2 \* \* \* +2027-03-01 02:00 /m);
   assert.is(backups(), 1);
   assert.is(state().jobs.backup.exitCode, 0);
   assert.equal(
@@ -106,7 +116,7 @@ test('at two o’clock it backs up, says when it comes next, and ends cleanly', 
 });
 
 test('SIGTERM during a backup: it cleans up, is no failure, and is made up for at the next start', async () => {
-  const { backups } = fresh('2027-03-01T01:59:58Z');
+  const { backups } = fresh('2027-03-01T01:59:59.900Z', { shows: RUNS, goes: true });
   const gate = duringDump();
   const first = await running(gate.env, () => gate.reached());
   assert.is(first.code, 143, first.stderr);
@@ -123,52 +133,66 @@ test('SIGTERM during a backup: it cleans up, is no failure, and is made up for a
 });
 
 test('kill -9 during a backup: what it started ends, and the next start makes up for it, once', async () => {
-  const { backups } = fresh('2027-03-01T01:59:58Z');
+  const { backups, stand, state } = fresh('2027-03-01T01:59:59.900Z', { shows: RUNS, goes: true });
   const gate = duringDump();
   await running(gate.env, () => gate.reached(), 'SIGKILL');
   assert.is(backups(), 0);
+  stand('2027-03-01T02:05:00Z');
   const second = await running({}, scheduler => scheduler.shows(/backup: ended with 0/));
-  assert.match(second.stderr, /backup: starts, to make up|backup: starts$/m);
-  const third = await running({}, scheduler => scheduler.shows(/made up|runs\n.*\n.*2027-03-02/));
+  assert.match(second.stderr, /^backup: starts, to make up for 2027-03-01 02:00:00 UTC$/m);
+  stand('2027-03-01T02:10:00Z');
+  const third = await running({}, () =>
+    until('it has looked', () => state().heartbeat >= '2027-03-01T02:10'),
+  );
+  assert.match(third.stderr, /^backup +0 2 \* \* \* +2027-03-02 02:00 /m);
   assert.not.match(third.stderr, /backup: starts/);
   assert.is(backups(), 1);
 });
 
 test('kill -9 a moment before it is due, and a start hours later: made up for, once', async () => {
-  const { set, backups } = fresh('2027-03-01T01:50:00Z');
-  await running(
-    {},
-    () =>
-      until('its state is kept', () =>
-        readdirSync(world.env.STATE_DIR!).includes('production.schedule.json'),
-      ),
-    'SIGKILL',
-  );
-  const down = await world.run('schedule', ['status']);
-  assert.is(down.code, 0, 'within two minutes it could still be alive');
-  set('2027-03-01T07:00:00Z');
+  const { stand, state, backups } = fresh('2027-03-01T01:59:59.900Z');
+  const kept = () => existsSync(join(world.env.STATE_DIR!, 'production.schedule.json'));
+  await running({}, () => until('its state is kept', kept), 'SIGKILL');
+  assert.equal(statusAt(world.env, '2027-03-01T02:01:59Z').problems, [], 'it could still be alive');
+  stand('2027-03-01T07:00:00Z');
   const late = await world.run('schedule', ['status']);
   assert.is(late.code, 1);
-  assert.match(late.stdout, /the scheduler last looked at the clock at 2027-03-01 01:5\d/);
-  assert.match(late.stdout, /backup is overdue since 2027-03-01 02:00:00 UTC/);
+  assert.match(late.stdout, /^the scheduler last looked at the clock at 2027-03-01 01:59:59 UTC$/m);
+  assert.match(late.stdout, /^backup is overdue since 2027-03-01 02:00:00 UTC$/m);
   const { stderr } = await running({}, scheduler => scheduler.shows(/backup: ended with 0/));
-  assert.match(stderr, /backup: starts, to make up for 2027-03-01 02:00:00 UTC/);
+  assert.equal(stderr.match(/^backup: starts.*$/gm), [
+    'backup: starts, to make up for 2027-03-01 02:00:00 UTC',
+  ]);
+  assert.is(state().jobs.backup.due, '2027-03-01T02:00:00.000Z');
   assert.is(backups(), 1);
 });
 
 test('still going when it is due again: refused and told; killed: told; the next one runs', async () => {
-  const { set, backups } = fresh('2027-03-01T01:59:58Z');
+  // The clock stands at each due time until all is as it shall be: no run is late by itself.
+  const { stand, state, backups } = fresh(
+    '2027-03-01T01:59:59.900Z',
+    { shows: RUNS, stands: '2027-03-01T02:00:00Z' },
+    { shows: '^backup: starts$', stands: '2027-03-01T02:59:59.900Z' },
+    { shows: 'still goes on$', stands: '2027-03-01T03:59:59.900Z' },
+  );
   const gate = duringDump();
-  const { code, stderr } = await running({ ...gate.env, SCHEDULE_BACKUP: '0 * * * *' }, async scheduler => {
+  const env = { ...gate.env, SCHEDULE_BACKUP: '0 * * * *' };
+  const { code, stderr } = await running(env, async scheduler => {
     await gate.reached();
-    set('2027-03-01T03:00:00Z');
-    await until('the refusal is told', () => told().length === 1, 90);
-    assert.match(
+    stand('2027-03-01T03:00:00Z');
+    await until('the refusal is told', () => told().length === 1);
+    assert.is(
       told()[0]!.text,
-      /^backup was due 2027-03-01 03:00:00 UTC, but the run of 2027-03-01 01:59|02:00/,
+      'backup was due 2027-03-01 03:00:00 UTC, but the run of 2027-03-01 02:00:00 UTC still goes on',
     );
     assert.is(told()[0]!.script, 'schedule.ts');
-    assert.is((await world.run('schedule', ['status'])).code, 1);
+    await until('it is kept', () => state().jobs.backup.refused !== undefined);
+    const status = await world.run('schedule', ['status']);
+    assert.is(status.code, 1, status.stdout);
+    assert.match(
+      status.stdout,
+      /^backup was due 2027-03-01 03:00:00 UTC, but still runs since 2027-03-01 02:00:00 UTC$/m,
+    );
 
     const script = processesOf(world).filter(({ cmdline }) =>
       /\/node (--\S+ )*\S+\/backup\.ts /.test(cmdline),
@@ -180,18 +204,21 @@ test('still going when it is due again: refused and told; killed: told; the next
     assert.is(told()[1]!.exitCode, 137);
     gate.open();
 
-    set('2027-03-01T04:00:00Z');
-    await until('the next one is done', () => /backup: ended with 0/.test(scheduler.stderr()), 90);
-    assert.is((await world.run('schedule', ['status'])).code, 0);
+    stand('2027-03-01T04:00:00Z');
+    await scheduler.shows(/backup: ended with 0/);
+    await until('it is kept', () => state().jobs.backup.exitCode === 0);
+    assert.equal(statusAt(env, '2027-03-01T04:00:00Z').problems, []);
+    assert.is(state().jobs.backup.started, '2027-03-01T04:00:00.000Z');
   });
   assert.is(code, 143, stderr);
   assert.is(backups(), 1);
 });
 
 test('a failing job ends nothing; with a wrong configuration the scheduler does not start', async () => {
-  fresh('2027-03-01T01:59:58Z');
+  const { state } = fresh('2027-03-01T01:59:59.900Z', { shows: RUNS, goes: true });
   await running({ PGPORT: '1' }, async scheduler => {
     await scheduler.shows(/backup: ended with 1/);
+    await until('that is kept', () => state().jobs.backup.exitCode === 1);
     assert.is(scheduler.child.exitCode, null);
   });
   const wrong = await world.run('schedule', ['run'], {
@@ -204,7 +231,7 @@ test('a failing job ends nothing; with a wrong configuration the scheduler does 
 });
 
 test('a full disk below its state is said, and the backup is made', async () => {
-  const { backups } = fresh('2027-03-01T01:59:50Z');
+  const { backups } = fresh('2027-03-01T01:59:59.900Z', { shows: RUNS, goes: true });
   const disk = join(world.directory, 'disk');
   await withDisk(disk, 256 * 1024, async () => {
     fill(disk);
@@ -226,7 +253,7 @@ test('next: in UTC, and by the wall', async () => {
   });
   assert.is(code, 0);
   assert.match(stdout, /^job +schedule \(UTC\) +next \(UTC\) +next \(Europe\/Paris\) +in$/m);
-  assert.match(stdout, /^backup +0 2 \* \* \* +2027-03-28 02:00 +2027-03-28 04:00 +1 h 30 min|1 h 29 min$/m);
+  assert.match(stdout, /^backup +0 2 \* \* \* +2027-03-28 02:00 +2027-03-28 04:00 +1 h 30 min$/m);
   assert.match(stdout, /^drill +0 4 1 4 \* +2027-04-01 04:00 +2027-04-01 06:00 +4 d 3 h$/m);
   assert.match(stdout, /^health-check +off$/m);
 });
