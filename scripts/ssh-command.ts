@@ -53,14 +53,25 @@ const sshCommand = command({
     logTo(join(logDir, 'ssh-command.log'));
     const said = process.env.SSH_ORIGINAL_COMMAND ?? '';
     const from = process.env.SSH_CONNECTION?.split(' ')[0] ?? 'this server';
-    const { verb, args, name } = parse(said, from);
+    const { verb, name, looks, argv } = accept(said, from, options.env);
     if (verb === 'follow') return { exitCode: await followOne(logDir, name) };
-    const script = join(import.meta.dirname, `${verb}.ts`);
-    const argv = [script, ...args, '--env', options.env];
-    if (verb === 'health-check' || args.includes('--plan') || args.includes('--list')) return look(argv);
-    return { exitCode: await change(logDir, verb, name, [...argv, '--yes'], `${said}, from ${from}`) };
+    if (looks) return look(argv);
+    return { exitCode: await change(logDir, verb, name, argv, `${said}, from ${from}`) };
   },
 });
+
+/**
+ * @param said by the client, and `from` where
+ * @returns what it stands for: the script with its arguments, or the name of a run to follow
+ * @throws a usage error for all that {@link ACCEPTED} has not
+ */
+export function accept(said: string, from: string, environment: string) {
+  const { verb, args, name } = parse(said, from);
+  const looks = verb === 'health-check' || args.includes('--plan') || args.includes('--list');
+  const script = join(import.meta.dirname, `${verb}.ts`);
+  const argv = [script, ...args, '--env', environment, ...(looks ? [] : ['--yes'])];
+  return { verb, name, looks, argv };
+}
 
 function parse(said: string, from: string) {
   for (const [, pattern] of ACCEPTED) {
@@ -89,7 +100,13 @@ async function look(argv: string[]): Promise<Result> {
 }
 
 /** Starts what changes something, unless it has been started under this name, and follows it to its end. */
-async function change(logDir: string, verb: string, name: string | undefined, argv: string[], said: string) {
+export async function change(
+  logDir: string,
+  verb: string,
+  name: string | undefined,
+  argv: string[],
+  said: string,
+) {
   const runs = detachedRuns(logDir);
   const known = runs.find(each => each.verb === verb && each.id === name);
   if (known) return follow(known);
@@ -107,7 +124,7 @@ async function change(logDir: string, verb: string, name: string | undefined, ar
   return follow(started);
 }
 
-async function followOne(logDir: string, name: string | undefined): Promise<number> {
+export async function followOne(logDir: string, name: string | undefined): Promise<number> {
   const runs = detachedRuns(logDir).filter(each => name === undefined || each.id === name);
   for (const each of runs) if (await isRunning(each)) return follow(each);
   if (runs[0]) return follow(runs[0]);

@@ -1,46 +1,32 @@
 /**
- * What takes the place of deploy.ts, rollback.ts and health-check.ts where the way to them is tested: a small script
- * that says how it was called, holds the environment's lock, waits while `state/hold` is there, and ends as its first
- * argument or `state/health` says.
+ * What takes the place of deploy.ts, rollback.ts and health-check.ts where the way to them is tested. Each says what it
+ * was called with, holds the environment's lock, waits while `hold` is in STATE_DIR, and ends as its first argument
+ * (`exits-3`) or STATE_DIR's `health` says. In sh, which starts in no time and which every signal ends that reaches it.
  */
-export const SSH_SCRIPTS: Record<string, string> = Object.fromEntries(
-  ['deploy', 'rollback', 'health-check'].map(verb => [
-    `${verb}.ts`,
-    `
-import { existsSync, readFileSync } from 'node:fs';
-import { command, execute } from './lib/cli.ts';
-import { sleep } from './lib/interrupt.ts';
-import { withLock } from './lib/lock.ts';
+const SCRIPT = `#!/bin/sh
+verb=$(basename "$0" .ts)
+state=\${STATE_DIR:-$(dirname "$0")/../state}
+mkdir -p "$state"
+case "$verb $*" in
+  health-check*)
+    echo "locale:$LC_ALL agent:$SSH_AUTH_SOCK display:$DISPLAY deploy_env:$DEPLOY_ENV"
+    echo "$verb $*"
+    exit "$(cat "$state/health" 2>/dev/null || echo 0)" ;;
+  *--plan* | *--list*) echo "$verb $*"; exit ;;
+esac
+exec 9>>"$state/production.lock"
+flock -n 9 || { echo 'another run holds the lock' >&2; exit 75; }
+echo "at work, process $$" >&2
+[ "$1" != talks ] || yes 0123456789abcde | head -n 200000
+while [ -e "$state/hold" ]; do sleep 0.05; done
+case $1 in exits-*) code=\${1#exits-} ;; *) code=0 ;; esac
+echo "$verb $*"
+echo "{\\"script\\":\\"$verb.ts\\",\\"exitCode\\":$code}" >>"$state/history.jsonl"
+exit "$code"
+`;
 
-const flag = { type: 'boolean', help: '' } as const;
-await execute(
-  command({
-    summary: '',
-    usage: [],
-    options: { yes: flag, surge: flag, plan: flag, list: flag, verbose: flag },
-    examples: [],
-    exitCodes: [],
-    positionals: 2,
-    changesState: ${verb !== 'health-check'},
-    async run({ options, positionals, config: load }) {
-      const { environment, stateDir } = load();
-      const { SSH_AUTH_SOCK: agent, DISPLAY: display, LC_ALL: locale } = process.env;
-      const json = { verb: '${verb}', options, positionals, environment, agent, display, locale };
-      if (${verb === 'health-check'}) {
-        const exitCode = existsSync(stateDir + '/health') ? Number(readFileSync(stateDir + '/health', 'utf8')) : 0;
-        return { json, text: JSON.stringify(json), exitCode };
-      }
-      if (options.plan || options.list) return { text: JSON.stringify(json) };
-      return withLock(stateDir, environment, '${verb}.ts', async () => {
-        process.stderr.write('at work, process ' + process.pid + '\\n');
-        if (positionals[0] === 'talks') process.stdout.write('0123456789abcde\\n'.repeat(200_000));
-        while (existsSync(stateDir + '/hold')) await sleep(0.02);
-        const [, exitCode] = /^exits-([0-9]+)$/.exec(positionals[0] ?? '') ?? [];
-        return { text: JSON.stringify(json), exitCode: Number(exitCode ?? 0) };
-      });
-    },
-  }),
-);
-`,
-  ]),
-);
+export const SSH_SCRIPTS: Record<string, string> = {
+  'deploy.ts': SCRIPT,
+  'rollback.ts': SCRIPT,
+  'health-check.ts': SCRIPT,
+};

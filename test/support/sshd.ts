@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from '../../scripts/lib/config.ts';
@@ -14,13 +23,16 @@ export interface SshServer {
   root: string;
   /** What a workflow is given: the values of its variables and secrets. */
   connection: { HOST: string; PORT: string; LOGIN: string; KEY: string; KNOWN_HOSTS: string };
-  /** Arguments of ssh up to the server's name. */
-  options: string[];
+  /** Arguments of ssh up to the server's name, with a key. */
+  optionsFor: (key: string) => string[];
   /** Of the process that listens; each connection is a child of it. */
   pid: number;
   log: () => string;
-  start: (command: string[], options?: string[]) => Started;
-  run: (command: string[], options?: string[]) => Promise<Ended>;
+  /** @param key of {@link addKey}; default: the one that is there from the start */
+  start: (command: string[], options?: string[], key?: string) => Started;
+  run: (command: string[], options?: string[], key?: string) => Promise<Ended>;
+  /** @param line what stands before ssh-command.ts in the key's line, variables, and what stands after it */
+  addKey: (name: string, line: { env?: Record<string, string>; forced: string }) => void;
   stop: () => Promise<void>;
 }
 
@@ -43,19 +55,21 @@ export async function startSshServer(
     cpSync(join(ROOT, 'scripts'), join(root, 'scripts'), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
   }
-  const env = Object.entries(there?.env ?? {}).map(([name, value]) => `${name}='${value}' `);
   const shebang = readFileSync(join(ROOT, 'scripts/ssh-command.ts'), 'utf8').split('\n')[0];
   for (const [name, source] of Object.entries(scripts)) {
-    writeFileSync(join(root, 'scripts', name), `${shebang}\n${source}`, { mode: 0o755 });
+    const text = source.startsWith('#!') ? source : `${shebang}\n${source}`;
+    writeFileSync(join(root, 'scripts', name), text, { mode: 0o755 });
   }
-  for (const name of ['host', 'key', 'stranger']) {
+  const generate = (name: string) =>
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', name, '-f', file(name)]);
-  }
+  for (const name of ['host', 'key', 'stranger']) generate(name);
   const publicKey = (name: string) => readFileSync(file(`${name}.pub`), 'utf8').trim();
-  writeFileSync(
-    file('authorized_keys'),
-    `restrict,command="${env.join('')}${root}/scripts/ssh-command.ts ${forced}" ${publicKey('key')}\n`,
-  );
+  const authorize = (name: string, env: Record<string, string>, more: string) => {
+    const variables = Object.entries(env).map(([variable, value]) => `${variable}='${value}' `);
+    const command = `${variables.join('')}${root}/scripts/ssh-command.ts ${more}`;
+    appendFileSync(file('authorized_keys'), `restrict,command="${command}" ${publicKey(name)}\n`);
+  };
+  authorize('key', there?.env ?? {}, forced);
   const port = await freePort();
   // All that a key could be given is on, as in many a default, so that what is refused is refused by the key's line.
   writeFileSync(
@@ -84,18 +98,19 @@ export async function startSshServer(
   const login = userInfo().username;
   const host = `[127.0.0.1]:${port}`;
   writeFileSync(file('known_hosts'), `${host} ${publicKey('host')}\n`);
-  const options = ['-F', '/dev/null', '-p', String(port), '-i', file('key')].concat(
-    [
-      'BatchMode=yes',
-      'IdentitiesOnly=yes',
-      `UserKnownHostsFile=${file('known_hosts')}`,
-      'StrictHostKeyChecking=yes',
-    ].flatMap(option => ['-o', option]),
-  );
+  const optionsFor = (key: string) =>
+    ['-F', '/dev/null', '-p', String(port), '-i', file(key)].concat(
+      [
+        'BatchMode=yes',
+        'IdentitiesOnly=yes',
+        `UserKnownHostsFile=${file('known_hosts')}`,
+        'StrictHostKeyChecking=yes',
+      ].flatMap(option => ['-o', option]),
+    );
   const daemon = startChild('/usr/sbin/sshd', ['-D', '-e', '-f', file('sshd_config')]);
   await daemon.line(/^Server listening on /);
-  const start: SshServer['start'] = (command, extra = []) =>
-    startProgram('ssh', [...options, ...extra, `${login}@127.0.0.1`, ...command], {
+  const start: SshServer['start'] = (command, extra = [], key = 'key') =>
+    startProgram('ssh', [...optionsFor(key), ...extra, `${login}@127.0.0.1`, ...command], {
       PATH: process.env.PATH!,
       HOME: directory,
     });
@@ -108,10 +123,14 @@ export async function startSshServer(
       KEY: readFileSync(file('key'), 'utf8'),
       KNOWN_HOSTS: readFileSync(file('known_hosts'), 'utf8'),
     },
-    options,
+    optionsFor,
     pid: daemon.process.pid!,
     log: daemon.output,
     start,
+    addKey: (name, { env = {}, forced: more }) => {
+      generate(name);
+      authorize(name, env, more);
+    },
     run: (...args) => start(...args).ended,
     stop: async () => {
       await daemon.stop();
