@@ -17,12 +17,21 @@ import { startChild } from './child.ts';
 import { freePort } from './ports.ts';
 import { type Ended, type Started, startProgram } from './world.ts';
 
+/** What a workflow is given: the values of its variables and secrets. */
+export interface Connection {
+  HOST: string;
+  PORT: string;
+  LOGIN: string;
+  KEY: string;
+  KNOWN_HOSTS: string;
+}
+
 /** A real sshd on loopback with a deploy key, and a copy of this repository that the key's forced command runs. */
 export interface SshServer {
   /** The copy. */
   root: string;
-  /** What a workflow is given: the values of its variables and secrets. */
-  connection: { HOST: string; PORT: string; LOGIN: string; KEY: string; KNOWN_HOSTS: string };
+  connection: Connection;
+  connectionFor: (key: string) => Connection;
   /** Arguments of ssh up to the server's name, with a key. */
   optionsFor: (key: string) => string[];
   /** Of the process that listens; each connection is a child of it. */
@@ -114,15 +123,17 @@ export async function startSshServer(
       PATH: process.env.PATH!,
       HOME: directory,
     });
+  const connectionFor = (key: string) => ({
+    HOST: '127.0.0.1',
+    PORT: String(port),
+    LOGIN: login,
+    KEY: readFileSync(file(key), 'utf8'),
+    KNOWN_HOSTS: readFileSync(file('known_hosts'), 'utf8'),
+  });
   return {
     root,
-    connection: {
-      HOST: '127.0.0.1',
-      PORT: String(port),
-      LOGIN: login,
-      KEY: readFileSync(file('key'), 'utf8'),
-      KNOWN_HOSTS: readFileSync(file('known_hosts'), 'utf8'),
-    },
+    connection: connectionFor('key'),
+    connectionFor,
     optionsFor,
     pid: daemon.process.pid!,
     log: daemon.output,
