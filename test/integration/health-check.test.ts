@@ -18,13 +18,17 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { quote } from 'zx/core';
+import { backUp } from '../../scripts/backup.ts';
+import { checksOf } from '../../scripts/health-check.ts';
 import { ROOT } from '../../scripts/lib/config.ts';
+import { drawNagios, reportOf as drawReport, OVERALL, overallOf } from '../../scripts/lib/health/draw.ts';
+import { runChecks } from '../../scripts/lib/health/run.ts';
 import { stamp } from '../../scripts/lib/text.ts';
 import { fill, withDisk } from '../support/disk.ts';
 import { answers, hangs, passes, startFaultProxy } from '../support/fault-proxy.ts';
 import { processesOf } from '../support/faults.ts';
-import { reportOf, turned } from '../support/health.ts';
-import { plant, store } from '../support/old-backups.ts';
+import { type Report, reportOf, turned } from '../support/health.ts';
+import { configOf, plant, store } from '../support/old-backups.ts';
 import { freePort } from '../support/ports.ts';
 import { programsBut } from '../support/programs.ts';
 import { startReceiver } from '../support/receiver.ts';
@@ -37,11 +41,27 @@ const nobody = await freePort();
 const programs = programsBut(join(world.directory, 'programs'), world.env.PATH!, /^(docker|timedatectl)$/);
 Object.assign(world.env, { PATH: programs, S3_ENDPOINT: proxy.endpoint, HTTPS_PORT: String(nobody) });
 await world.sql('CREATE TABLE t AS SELECT i FROM generate_series(1, 100) AS i');
-const made = await world.run('backup', ['--json']);
-assert.is(made.code, 0, made.stderr);
-const { id } = JSON.parse(made.stdout).backup;
+process.env.PATH = programs; // this process makes the backup, and most of the checks
+const made = await backUp(configOf(world, {}), { format: 'plain', upload: true });
+assert.is(made.exitCode, 0, made.text);
+const { id } = made.json.backup;
 
-const look = async (env: Record<string, string> = {}, ...args: string[]) =>
+/** The checks in this process, with the environment of a script. */
+async function look(env: Record<string, string> = {}): Promise<Report> {
+  process.env.PATH = env.PATH ?? programs;
+  try {
+    const config = configOf(world, env);
+    const results = await runChecks(checksOf(config));
+    const overall = overallOf(results);
+    const stdout = JSON.stringify(drawReport(config.environment, overall, results));
+    return reportOf({ code: OVERALL[overall].code, signal: null, stdout, stderr: '' });
+  } finally {
+    process.env.PATH = programs;
+  }
+}
+
+/** The same as a process: what is left of it, what it does when something hangs, its flags. */
+const lookOutside = async (env: Record<string, string> = {}, ...args: string[]) =>
   reportOf(await world.run('health-check', ['--json', ...args], env));
 const well = await look();
 
@@ -54,7 +74,8 @@ function withProgram(name: string, script: string): Record<string, string> {
   return { PATH: `${directory}:${programs}` };
 }
 
-test('without Docker and Nginx the report is complete, and says what is not configured', () => {
+test('without Docker and Nginx the report is complete, and says what is not configured', async () => {
+  assert.equal(turned(well, await lookOutside()), {}, 'as a process, too');
   assert.equal(well.statuses, {
     api: 'critical',
     frontend: 'critical',
@@ -106,7 +127,7 @@ test('PostgreSQL hangs: its line says so, and nothing of the run is left', async
   );
   process.kill(postmaster, 'SIGSTOP');
   try {
-    const now = await look();
+    const now = await lookOutside();
     assert.equal(turned(well, now), { postgres: 'critical' });
     assert.match(now.services.postgres!.message, /no answer in 4 s$/);
     await until('no process is left', () => processesOf(world).length === 0);
@@ -344,10 +365,10 @@ test('memory gets short', async () => {
     [900_000, 'critical'],
   ] as const) {
     writeFileSync(meminfo, `MemTotal:       10000000 kB\nMemAvailable:   ${available} kB\n`);
-    const command = `mount --bind ${quote(meminfo)} /proc/meminfo; exec ${quote(script)} --json`;
+    const command = `mount --bind ${quote(meminfo)} /proc/meminfo; exec ${quote(script)} --json --only memory`;
     const { ended } = startProgram('unshare', ['--mount', 'bash', '-c', command], world.env);
     const now = reportOf(await ended);
-    assert.equal(turned(well, now), status === 'ok' ? {} : { memory: status });
+    assert.equal(now.statuses, { memory: status });
     assert.match(now.services.memory!.message, /^\d+ % available: .* [GM]iB of 9\.54 GiB$/);
   }
 });
@@ -360,14 +381,14 @@ test('Docker hangs, and does not even end when told to: the report is complete a
     containers: 'critical',
   };
   const hanging = withProgram('docker', '#!/bin/sh\nexec sleep 600\n');
-  const now = await look({ ...hanging, POSTGRES_CONTAINER: 'postgres', REDIS_PASSWORD: 'secret' });
+  const now = await lookOutside({ ...hanging, POSTGRES_CONTAINER: 'postgres', REDIS_PASSWORD: 'secret' });
   assert.equal(turned(well, now), { ...broken, postgres: 'critical', redis: 'critical' });
   for (const name of ['postgres', 'redis', 'containers'])
     assert.match(now.services[name]!.message, /no answer in 4 s$/, name);
   await until('no process is left', () => processesOf(world).length === 0);
 
   const stubborn = withProgram('docker', "#!/bin/bash\ntrap '' TERM\nfor i in {1..30}; do sleep 1; done\n");
-  const then = await look(stubborn);
+  const then = await lookOutside(stubborn);
   assert.equal(turned(well, then), broken);
   assert.match(then.services.containers!.message, /no answer in 4 s$/);
 });
@@ -388,13 +409,14 @@ test('whoever takes connections and never answers is not waited for', async () =
 });
 
 test('--only, with names of lines and of what several share; an unknown one lists what there is', async () => {
-  assert.equal(Object.keys((await look({}, '--only', 'memory, postgres')).statuses), ['postgres', 'memory']);
-  assert.equal(Object.keys((await look({}, '--only', 'backend')).statuses), ['backend-1', 'backend-2']);
+  const some = await lookOutside({}, '--only', 'memory, postgres,backend');
+  assert.equal(Object.keys(some.statuses), ['backend-1', 'backend-2', 'postgres', 'memory']);
   const wrong = await world.run('health-check', ['--only', 'postgres,nope']);
   assert.is(wrong.code, 3);
   assert.match(wrong.stderr, /no check "nope"\n {2}→ use api, frontend, backend-1, .*clock\.$/m);
   const both = await world.run('health-check', ['--only', 'postgres', '--notify']);
   assert.is(both.code, 3);
+  assert.match(both.stderr, /--notify tells of the whole, not of some lines/);
 });
 
 test('Nagios and programs get an answer in their form, whatever happens', async () => {
@@ -405,9 +427,10 @@ test('Nagios and programs get an answer in their form, whatever happens', async 
     line.stdout,
     /^CRITICAL - api: 127\.0\.0\.1:\d+ does not answer: [^|\n]*\|'postgres'=\d+%;80;95 'disk'=\d+%;80;90 'memory'=\d+%;20:;10:\n$/,
   );
-  const fine = await world.run('health-check', ['--nagios', '--only', 'postgres']);
-  assert.is(fine.code, 0);
-  assert.match(fine.stdout, /^OK - 1 check, nothing wrong\|'postgres'=/);
+  const fine = drawNagios(
+    await runChecks(checksOf(configOf(world, {})).filter(({ name }) => name === 'postgres')),
+  );
+  assert.match(fine, /^OK - 1 check, nothing wrong\|'postgres'=\d+%;80;95$/);
   const bad = { PGPORT: 'many', S3_PREFIX: '/' };
   const nagios = await world.run('health-check', ['--nagios'], bad);
   assert.is(nagios.code, 3);
