@@ -1,10 +1,16 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Backend, type Variables, withBackends } from '../support/app.ts';
-import { send } from '../support/load.ts';
+import { type Backend, migrate, startAppWorld } from '../support/app.ts';
+import { send, startUpload } from '../support/load.ts';
 import { until } from '../support/world.ts';
+
+const world = await startAppWorld();
+const { sql, url: databaseUrl } = world.database;
+const [one, two] = (await world.start(
+  { INSTANCE_ID: 'backend-1', APP_VERSION: '1.2.3' },
+  { INSTANCE_ID: 'backend-2' },
+)) as [Backend, Backend];
 
 type Call = { body?: unknown; headers?: Record<string, string> };
 
@@ -40,145 +46,135 @@ async function metric(backend: Backend, name: string): Promise<number> {
   return Number(line.split(' ')[1]);
 }
 
-test('probes: liveness, readiness, metrics with requests in flight', () =>
-  withBackends([{ INSTANCE_ID: 'backend-1', APP_VERSION: '1.2.3' }], async ([backend]) => {
-    assert.ok(backend);
-    const health = await call(backend, 'GET /health');
-    assert.is(health.status, 200);
-    assert.equal(health.json, { status: 'ok', version: '1.2.3', instance: 'backend-1' });
-    await untilReady(backend);
-    const ready = await call(backend, 'GET /health/ready');
-    assert.equal(ready.json, { status: 'ready', failed: [], version: '1.2.3', instance: 'backend-1' });
+test('probes: liveness, readiness, metrics with requests in flight', async () => {
+  const health = await call(one, 'GET /health');
+  assert.is(health.status, 200);
+  assert.equal(health.json, { status: 'ok', version: '1.2.3', instance: 'backend-1' });
+  await untilReady(one);
+  const ready = await call(one, 'GET /health/ready');
+  assert.equal(ready.json, { status: 'ready', failed: [], version: '1.2.3', instance: 'backend-1' });
 
-    assert.is(await metric(backend, 'http_requests_in_flight'), 0, 'the request for metrics does not count');
-    const slow = [call(backend, 'GET /slow?ms=600'), call(backend, 'GET /slow?ms=600')];
-    await sleep(200);
-    assert.is(await metric(backend, 'http_requests_in_flight'), 2);
-    await Promise.all(slow);
-    assert.is(await metric(backend, 'http_requests_in_flight'), 0);
-    const counted = 'http_request_duration_seconds_count{method="GET",route="/api/v1/slow",status="200"}';
-    assert.is(await metric(backend, counted), 2);
+  const inFlight = () => metric(one, 'http_requests_in_flight');
+  assert.is(await inFlight(), 0, 'the request for metrics does not count');
+  // Uploads that are not whole are in flight for as long as the test wants.
+  const uploads = [startUpload(one.url), startUpload(one.url)];
+  await until('both are in flight', async () => (await inFlight()) === 2);
+  for (const { finish } of uploads) assert.is((await finish()).status, 201);
+  await until('none is', async () => (await inFlight()) === 0);
+  assert.is((await call(one, 'GET /slow?ms=1')).status, 200);
+  const counted = 'http_request_duration_seconds_count{method="GET",route="/api/v1/slow",status="200"}';
+  assert.is(await metric(one, counted), 1);
 
-    assert.is((await call(backend, 'GET /nothing')).status, 404);
-    const lines = backend.output().trim().split('\n');
-    assert.ok(lines.length > 4);
-    for (const line of lines) assert.type(JSON.parse(line).message, 'string');
-    assert.not.match(backend.output(), 'ms=600', 'queries stay out of the log');
-  }));
+  assert.is((await call(one, 'GET /nothing')).status, 404);
+  await until('the last request is in the log', () => one.output().includes('/api/v1/nothing'));
+  const lines = one.output().trim().split('\n');
+  assert.ok(lines.length > 4);
+  for (const line of lines) assert.type(JSON.parse(line).message, 'string');
+  assert.match(one.output(), '"path":"/api/v1/slow"');
+  assert.not.match(one.output(), 'ms=1', 'queries stay out of the log');
+});
 
-test('readiness needs Redis and the database; liveness, metrics and the shutdown need neither', () =>
-  withBackends([{}], async ([backend], { database, redis }) => {
-    assert.ok(backend);
-    const failed = async () => (await call(backend, 'GET /health/ready')).json.failed;
-    await untilReady(backend);
-    await redis.stop();
-    assert.equal(await failed(), ['redis', 'sockets']);
-    assert.is((await call(backend, 'GET /articles')).status, 200);
-    await database.stop();
-    assert.equal(await failed(), ['database', 'redis', 'sockets']);
-    assert.is((await call(backend, 'GET /health/ready')).status, 503);
-    assert.is((await call(backend, 'GET /articles')).status, 500);
-    assert.is((await call(backend, 'GET /health')).status, 200);
-    assert.is(await metric(backend, 'http_requests_in_flight'), 0);
-    assert.equal(await backend.stop(), { code: 0, signal: null });
-  }));
+test('accounts: two users, by token and by cookie, on two instances; a forged token and a logout', async () => {
+  const [ada, bob] = [await logIn(one, 'ada@example.com'), await logIn(one, 'bob@example.com')];
 
-test('accounts: two users, by token and by cookie, on two instances; a forged token and a logout', () =>
-  withBackends([{}, {}], async ([one, two]) => {
-    assert.ok(one && two);
-    const [ada, bob] = [await logIn(one, 'ada@example.com'), await logIn(one, 'bob@example.com')];
-    const again = { body: { email: 'ada@example.com', password: 'correct horse' } };
-    assert.is((await call(two, 'POST /auth/register', again)).status, 409);
-    const wrong = { body: { email: 'ada@example.com', password: 'wrong horse' } };
-    assert.is((await call(two, 'POST /auth/login', wrong)).status, 401);
-    assert.is((await call(two, 'POST /auth/login', { body: { email: 'ada@example.com' } })).status, 400);
+  // What the first instance gave is good for the second: nothing about a user is kept in a process.
+  const me = async (headers: Record<string, string>) => (await call(two, 'GET /me', { headers })).json.email;
+  assert.is(await me({ Cookie: ada.Cookie }), 'ada@example.com');
+  assert.is(await me({ Cookie: bob.Cookie }), 'bob@example.com');
+  assert.is(await me({ Authorization: ada.Authorization }), 'ada@example.com');
+  assert.is(await me({ Authorization: bob.Authorization }), 'bob@example.com');
+  assert.is((await call(two, 'GET /me')).status, 401);
+  const forged = { Authorization: bob.Authorization.slice(0, -2) + 'xx' };
+  assert.is((await call(two, 'GET /me', { headers: forged })).status, 401);
 
-    // What the first instance gave is good for the second: nothing about a user is kept in a process.
-    const me = async (headers: Record<string, string>) =>
-      (await call(two, 'GET /me', { headers })).json.email;
-    assert.is(await me({ Cookie: ada.Cookie }), 'ada@example.com');
-    assert.is(await me({ Cookie: bob.Cookie }), 'bob@example.com');
-    assert.is(await me({ Authorization: ada.Authorization }), 'ada@example.com');
-    assert.is(await me({ Authorization: bob.Authorization }), 'bob@example.com');
-    assert.is((await call(two, 'GET /me')).status, 401);
-    const forged = { Authorization: bob.Authorization.slice(0, -2) + 'xx' };
-    assert.is((await call(two, 'GET /me', { headers: forged })).status, 401);
+  assert.is((await call(one, 'POST /auth/logout', { headers: { Cookie: ada.Cookie } })).status, 204);
+  assert.is((await call(two, 'GET /me', { headers: { Cookie: ada.Cookie } })).status, 401);
+  assert.is((await call(two, 'GET /me', { headers: { Cookie: bob.Cookie } })).status, 200);
+});
 
-    assert.is((await call(one, 'POST /auth/logout', { headers: { Cookie: ada.Cookie } })).status, 204);
-    assert.is((await call(two, 'GET /me', { headers: { Cookie: ada.Cookie } })).status, 401);
-    assert.is((await call(two, 'GET /me', { headers: { Cookie: bob.Cookie } })).status, 200);
-  }));
+test('content: a public list, a private answer, orders that count twice, an upload, a job', async () => {
+  const backend = one;
+  await sql('TRUNCATE uploads');
+  const list = await call(backend, 'GET /articles');
+  assert.is(list.headers['cache-control'], 'public, max-age=300');
+  assert.is(list.json.articles.length, 20);
+  const headers = await logIn(backend, 'eve@example.com');
+  assert.is((await call(backend, 'GET /me', { headers })).headers['cache-control'], undefined);
+  const seen = await call(backend, 'GET /whoami', {
+    headers: { 'X-Forwarded-For': '192.0.2.1, 192.0.2.2' },
+  });
+  assert.is(seen.json.ip, '192.0.2.2', 'only the nearest proxy is believed');
 
-test('content: a public list, a private answer, orders that count twice, an upload, a job', () =>
-  withBackends([{ INSTANCE_ID: 'backend-1' }], async ([backend], { database: { sql } }) => {
-    assert.ok(backend);
-    const list = await call(backend, 'GET /articles');
-    assert.is(list.headers['cache-control'], 'public, max-age=300');
-    assert.is(list.json.articles.length, 20);
-    const headers = await logIn(backend, 'ada@example.com');
-    assert.is((await call(backend, 'GET /me', { headers })).headers['cache-control'], undefined);
-    const seen = await call(backend, 'GET /whoami', {
-      headers: { 'X-Forwarded-For': '192.0.2.1, 192.0.2.2' },
-    });
-    assert.is(seen.json.ip, '192.0.2.2', 'only the nearest proxy is believed');
+  const id = randomUUID();
+  for (let i = 0; i < 2; i++) assert.is((await call(backend, 'POST /orders', { body: { id } })).status, 201);
+  assert.is(await sql(`SELECT count(*) FROM orders WHERE id = '${id}'`), '2');
+  assert.is((await call(backend, 'POST /orders', { body: { id: '7' } })).status, 400);
 
-    const id = randomUUID();
-    for (let i = 0; i < 2; i++)
-      assert.is((await call(backend, 'POST /orders', { body: { id } })).status, 201);
-    assert.is(await sql(`SELECT count(*) FROM orders WHERE id = '${id}'`), '2');
-    assert.is((await call(backend, 'POST /orders', { body: { id: '7' } })).status, 400);
+  const bytes = randomBytes(3_000_000);
+  const upload = await fetch(`${backend.url}/uploads`, { method: 'POST', body: bytes });
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  assert.equal(await upload.json(), { bytes: bytes.length, sha256 });
+  assert.is(await sql('SELECT bytes, sha256, instance FROM uploads'), `3000000|${sha256}|backend-1`);
 
-    const bytes = randomBytes(3_000_000);
-    const upload = await fetch(`${backend.url}/uploads`, { method: 'POST', body: bytes });
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
-    assert.equal(await upload.json(), { bytes: bytes.length, sha256 });
-    assert.is(await sql('SELECT bytes, sha256, instance FROM uploads'), `3000000|${sha256}|backend-1`);
-
-    const job = (await call(backend, 'POST /jobs', { body: { ms: 50 } })).json;
-    await until('the job is done', async () => {
-      const { state } = (await call(backend, `GET /jobs/${job.id}`)).json;
-      assert.ok(['waiting', 'active', 'completed'].includes(state), state);
-      return state === 'completed';
-    });
-    assert.is(await sql('SELECT job_id, instance FROM job_runs'), `${job.id}|backend-1`);
-    assert.is(await metric(backend, 'queue_jobs{state="completed"}'), 1);
-  }));
+  const job = (await call(backend, 'POST /jobs', { body: { ms: 50 } })).json;
+  await until('the job is done', async () => {
+    const { state } = (await call(backend, `GET /jobs/${job.id}`)).json;
+    assert.ok(['waiting', 'active', 'completed'].includes(state), state);
+    return state === 'completed';
+  });
+  assert.match(await sql('SELECT job_id, instance FROM job_runs'), new RegExp(`^${job.id}\\|backend-[12]$`));
+  assert.is(await metric(backend, 'queue_jobs{state="completed"}'), 1);
+});
 
 test('variants: version 2, never ready, crashing under traffic, failing after a while', async () => {
-  await withBackends(
-    [{ APP_VERSION: '2.0.0' }],
-    async ([backend], { database: { sql } }) => {
-      assert.ok(backend);
-      assert.is((await call(backend, 'GET /health')).json.version, '2.0.0');
-      await call(backend, 'POST /orders', { body: { id: randomUUID(), note: 'gift' } });
-      assert.is(await sql('SELECT note FROM orders'), 'gift');
-    },
-    'v2',
-  );
-  const misbehaving: Variables[] = [
+  await migrate(databaseUrl, 'v2'); // version 1 goes on beside it
+  const [second, neverReady, crashing, failing] = (await world.start(
+    { APP_VARIANT: 'v2', APP_VERSION: '2.0.0' },
     { APP_VARIANT: 'never-ready' },
     { APP_VARIANT: 'crash-under-traffic', CRASH_AFTER_REQUESTS: '3' },
     { APP_VARIANT: 'errors-after-a-minute', ERRORS_AFTER_SECONDS: '1' },
-  ];
-  await withBackends(misbehaving, async ([neverReady, crashing, failing]) => {
-    assert.ok(neverReady && crashing && failing);
-    assert.is((await call(neverReady, 'GET /health')).status, 200);
-    const ready = await call(neverReady, 'GET /health/ready');
-    assert.is(ready.status, 503);
-    assert.equal(ready.json.failed, ['variant']);
+  )) as [Backend, Backend, Backend, Backend];
+  assert.is((await call(second, 'GET /health')).json.version, '2.0.0');
+  const id = randomUUID();
+  await call(second, 'POST /orders', { body: { id, note: 'gift' } });
+  assert.is(await sql(`SELECT note FROM orders WHERE id = '${id}'`), 'gift');
+  assert.is((await call(one, 'POST /orders', { body: { id: randomUUID() } })).status, 201);
 
-    for (let i = 0; i < 3; i++) assert.is((await call(crashing, 'GET /articles')).status, 200);
-    await untilReady(crashing);
-    const failure = await call(crashing, 'GET /articles').then(
-      () => 'answered',
-      error => error.code,
-    );
-    assert.is(failure, 'ECONNRESET');
-    assert.equal(await crashing.exited, { code: 1, signal: null });
-
-    await until('it fails', async () => (await call(failing, 'GET /articles')).status === 500);
-    await untilReady(failing); // only its answers show that it fails
+  assert.is((await call(neverReady, 'GET /health')).status, 200);
+  await until('only its variant keeps it from being ready', async () => {
+    const { status, json } = await call(neverReady, 'GET /health/ready');
+    assert.is(status, 503);
+    return json.failed.join() === 'variant';
   });
+
+  for (let i = 0; i < 3; i++) assert.is((await call(crashing, 'GET /articles')).status, 200);
+  await untilReady(crashing);
+  const failure = await call(crashing, 'GET /articles').then(
+    () => 'answered',
+    error => error.code,
+  );
+  assert.is(failure, 'ECONNRESET');
+  assert.equal(await crashing.exited, { code: 1, signal: null });
+
+  await until('it fails', async () => (await call(failing, 'GET /articles')).status === 500);
+  await untilReady(failing); // only its answers show that it fails
 });
+
+test('readiness needs Redis and the database; liveness, metrics and the shutdown need neither', async () => {
+  const failed = async () => (await call(one, 'GET /health/ready')).json.failed;
+  await untilReady(one);
+  await world.redis.stop();
+  assert.equal(await failed(), ['redis', 'sockets']);
+  assert.is((await call(one, 'GET /articles')).status, 200);
+  await world.database.stop();
+  assert.equal(await failed(), ['database', 'redis', 'sockets']);
+  assert.is((await call(one, 'GET /health/ready')).status, 503);
+  assert.is((await call(one, 'GET /articles')).status, 500);
+  assert.is((await call(one, 'GET /health')).status, 200);
+  await until('no request is in flight', async () => (await metric(one, 'http_requests_in_flight')) === 0);
+  assert.equal(await one.stop(), { code: 0, signal: null });
+});
+
+test('the servers stop', world.stop);
 
 test.run();

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Agent, type OutgoingHttpHeaders, request } from 'node:http';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export type Load = {
   /** Requests answered so far, failed ones not counted. */
@@ -38,8 +39,33 @@ export function send(
   });
 }
 
-/** Keepalive clients, each with one request under way all the time: by turns a list and an order that is counted. */
-export function startLoad(baseUrl: string, clients: number): Load {
+/** An upload of which half has been sent: a request that is in flight until the test finishes it. */
+export function startUpload(baseUrl: string): { finish: () => Promise<Answer> } {
+  const HALF = 1_000_000;
+  const upload = request(`${baseUrl}/uploads`, { method: 'POST', headers: { 'Content-Length': 2 * HALF } });
+  const answer = new Promise<Answer>((resolve, reject) => {
+    upload.on('error', reject).on('response', response => {
+      text(response).then(
+        body => resolve({ status: response.statusCode!, headers: response.headers, body }),
+        reject,
+      );
+    });
+  });
+  answer.catch(() => {}); // whoever finishes it hears of it
+  upload.write(Buffer.alloc(HALF));
+  return {
+    finish: () => {
+      upload.end(Buffer.alloc(HALF));
+      return answer;
+    },
+  };
+}
+
+/**
+ * Keepalive clients, each with one request after the other: by turns a list and an order that is counted.
+ * @param pause of each client after an answer, in ms
+ */
+export function startLoad(baseUrl: string, clients: number, pause = 0): Load {
   const load = { orders: new Set<string>(), failures: [] as string[] };
   let [answered, stopping] = [0, false];
 
@@ -58,6 +84,7 @@ export function startLoad(baseUrl: string, clients: number): Load {
       } catch (error) {
         load.failures.push(`${what}: ${error}`);
       }
+      if (pause > 0) await sleep(pause);
     }
     agent.destroy();
   }
