@@ -1,5 +1,6 @@
 /*
- * A thread that reads the arguments of every process of the machine, over and over, as any user's `ps` could.
+ * A thread that reads the arguments of every process of the machine, over and over, as any user's `ps` could. It sees
+ * what lives for long enough; support/recorded-programs.ts sees what is started by its name.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
@@ -37,6 +38,9 @@ function readAll(secrets: string[], leaks: Set<string>, programs: Set<string>): 
   }
 }
 
+/** Without it this thread would take a processor for itself. */
+const PAUSE_MS = 250;
+
 if (!isMainThread) {
   const leaks = new Set<string>();
   const programs = new Set<string>();
@@ -47,7 +51,7 @@ if (!isMainThread) {
   const next = () => {
     readAll(workerData as string[], leaks, programs);
     if (over) parentPort!.postMessage({ leaks: [...leaks], programs: [...programs] } satisfies Seen);
-    else setImmediate(next);
+    else setTimeout(next, PAUSE_MS);
   };
   next();
 }
