@@ -11,9 +11,14 @@ import {
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { localBackups, storedBackups } from '../../scripts/lib/catalog.ts';
 import { artifactName, globalsName, type Manifest, manifestName } from '../../scripts/lib/manifest.ts';
+import { applyRetention, planRetention } from '../../scripts/lib/prune.ts';
+import { findSource } from '../../scripts/lib/source.ts';
+import { openStore } from '../../scripts/lib/upload.ts';
 import { answers, hangs } from '../support/fault-proxy.ts';
-import { type Changes, manifestOf, plant, store } from '../support/old-backups.ts';
+import { backUpHere, here } from '../support/here.ts';
+import { type Changes, configOf, manifestOf, plant, store } from '../support/old-backups.ts';
 import { createS3World, idOf, keysOf } from '../support/s3-world.ts';
 import { fileOf } from '../support/store.ts';
 import { startOnTerminal } from '../support/terminal.ts';
@@ -24,9 +29,9 @@ const { world, proxy, fresh, backup, stop } = await createS3World();
 /** One real backup, of which all others are made. */
 const seed = await (async () => {
   const env = fresh();
-  const done = await backup(env, '--no-upload', '--json');
-  if (done.code !== 0) throw new Error(done.stderr);
-  return { directory: env.BACKUP_DIR!, id: idOf(done) };
+  const { manifest, stderr } = await backUpHere(world, env, { upload: false });
+  if (!manifest) throw new Error(stderr);
+  return { directory: env.BACKUP_DIR!, id: manifest.id };
 })();
 
 /** Puts backups of these ages into a test's directory and, unless told otherwise, into its store. */
@@ -51,6 +56,16 @@ const isHere = (env: Record<string, string>, manifest: Manifest) =>
 const isOffsite = (env: Record<string, string>, manifest: Manifest) =>
   filesOf(manifest).filter(name => keysOf(world, env).includes(`${env.S3_PREFIX}/${name}`)).length;
 const prune = (env: Record<string, string>, ...args: string[]) => world.run('prune-backups', args, env);
+
+/** What prune-backups.ts --yes does, in this process. */
+async function pruneHere(env: Record<string, string>): Promise<void> {
+  const config = configOf(world, env);
+  const { code, error } = await here(world, env, async () => {
+    for (const plan of await planRetention(config, await openStore(config.s3!)))
+      await applyRetention(config, plan);
+  });
+  assert.is(code, 0, error);
+}
 
 /** Which of these have all their files, in both places; a half-deleted one is an error. */
 function kept(env: Record<string, string>, manifests: Manifest[]) {
@@ -134,21 +149,28 @@ test('app and app_staging, production and staging: in one directory and under on
   let expected = ids(all);
   for (const [owner, own] of Object.entries(owners)) {
     const env = { ...shared, ...own };
-    const listed = await world.run('list-backups', ['--json'], env);
-    assert.equal(
-      JSON.parse(listed.stdout).map(({ id }: { id: string }) => id),
-      ids(backups[owner]!),
-    );
-    const done = await backup(env, '--json');
+    const config = configOf(world, env);
+    for (const found of [
+      await localBackups(config),
+      await storedBackups(config, await openStore(config.s3!)),
+    ])
+      assert.equal(
+        found.map(({ id }) => id),
+        ids(backups[owner]!),
+      );
+    const done = await backUpHere(world, env);
     assert.is(done.code, 0, done.stderr);
     expected = expected.filter(id => id !== backups[owner]![2]!.id);
     assert.equal(kept(env, all), { here: expected, offsite: expected }, owner);
   }
-  const named = await world.run('verify-backup', [backups['app of staging']![0]!.id], {
-    ...shared,
-    ...owners.app,
-  });
-  assert.is(named.code, 3, 'an id of another environment is not found');
+  const env = { ...shared, ...owners.app };
+  const find = (id: string) => here(world, env, () => findSource(configOf(world, env), id, undefined));
+  assert.is(
+    (await find(backups['app of staging']![0]!.id)).code,
+    3,
+    'an id of another environment is not found',
+  );
+  assert.is((await find(backups.app![0]!.id)).code, 0);
 });
 
 test('seven failed runs cost no good backup', async () => {
@@ -168,8 +190,8 @@ test('seven failed runs cost no good backup', async () => {
   for (let run = 0; run < 7; run++) {
     const [script, code] = failures[run % 2]!;
     fail(script);
-    const done = await backup({ ...env, PATH: `${programs}:${world.env.PATH}` });
-    assert.is(done.code, code, done.stderr);
+    const done = await backUpHere(world, { ...env, PATH: `${programs}:${world.env.PATH}` });
+    assert.is(done.code, code, done.stderr + done.error);
     assert.equal(kept(env, good), { here: ids(good), offsite: ids(good) });
     assert.is(readdirSync(env.BACKUP_DIR!).length, 9, 'nothing is left of a failed run');
   }
@@ -178,7 +200,7 @@ test('seven failed runs cost no good backup', async () => {
 test('after a long pause, or when the clock has jumped ahead, nothing is deleted and it is said', async () => {
   const env = fresh({ BACKUP_MIN_KEEP: '2' });
   const before = await planted(env, [3650, 3651, 3652, 3653, 3654, 3655]);
-  const done = await backup(env, '--json');
+  const done = await backUpHere(world, env);
   assert.is(done.code, 0, done.stderr);
   assert.equal(kept(env, before), { here: ids(before), offsite: ids(before) });
   for (const place of ['local', 's3'])
@@ -186,31 +208,30 @@ test('after a long pause, or when the clock has jumped ahead, nothing is deleted
       done.stderr,
       new RegExp(`nothing was deleted: ${place}: it would delete 5 of 7 backups.*prune-backups.ts --dry-run`),
     );
-  assert.is(JSON.parse(done.stdout).warnings.length, 2);
+  assert.is(done.warnings.length, 2);
 });
 
 test('a backup dated in the future is neither the latest nor a reason to delete', async () => {
   const env = fresh({ BACKUP_MIN_KEEP: '1' });
   const present = await planted(env, [1, 2, 3]);
   const [future] = await planted(env, [-3650]);
-  const done = await backup(env, '--json');
+  const done = await backUpHere(world, env);
   assert.is(done.code, 0, done.stderr);
   const all = [...present, future!];
   assert.equal(kept(env, all), { here: ids(all), offsite: ids(all) });
-  const latest = await world.run('verify-backup', ['latest', '--json'], env);
-  assert.is(latest.code, 0, latest.stderr);
-  assert.is(JSON.parse(latest.stdout).verified, idOf(done));
+  const latest = await here(world, env, () => findSource(configOf(world, env), 'latest', undefined));
+  assert.is(latest.code, 0, latest.error);
+  assert.is(latest.value!.name, done.manifest!.id);
   assert.match(latest.stderr, new RegExp(`${future!.id} is newer, but does not count.*in the future`));
 });
 
 test('age counts from the newest: old backups alone all stay, and the newest always does', async () => {
   const env = fresh({ BACKUP_MIN_KEEP: '1' });
   const close = await planted(env, [400, 410, 420]);
-  const pruned = await prune(env, '--yes');
-  assert.is(pruned.code, 0, pruned.stderr);
+  await pruneHere(env);
   assert.equal(kept(env, close), { here: ids(close), offsite: ids(close) });
   const strewn = await planted(env, [600, 700, 800]);
-  assert.is((await prune(env, '--yes')).code, 0);
+  await pruneHere(env);
   assert.equal(kept(env, [...close, ...strewn]), { here: ids(close), offsite: ids(close) });
 });
 
@@ -226,14 +247,14 @@ for (const [what, extra, shows] of [
     const env = fresh({ BACKUP_MIN_KEEP: '1' });
     const old = await planted(env, [2, 3, 400]);
     await world.sql(`CREATE TABLE extra AS ${extra}`);
-    const whole = await backup(env, '--label', 'whole').finally(() => world.sql('DROP TABLE extra'));
+    const whole = await backUpHere(world, env).finally(() => world.sql('DROP TABLE extra'));
     assert.is(whole.code, 0, whole.stderr);
     assert.equal(kept(env, old).here, ids(old.slice(0, 2)), 'retention was at work');
     const [again] = await planted(env, [400]);
-    const done = await backup(env, '--json');
+    const done = await backUpHere(world, env);
     assert.is(done.code, 0, done.stderr);
     assert.match(done.stderr, shows);
-    assert.match(JSON.parse(done.stdout).warnings[0], /nothing was deleted/);
+    assert.match(done.warnings[0]!, /nothing was deleted/);
     assert.equal(kept(env, [again!]), { here: [again!.id], offsite: [again!.id] });
   });
 }
@@ -268,13 +289,9 @@ test('a store that refuses to delete: the backup counts, and it is said; prune-b
   const all = await planted(env, [1, 2, 3, 400]);
   proxy.fault = ({ method, key }) =>
     method === 'DELETE' && !key.endsWith('.write-probe') ? answers(403, 'AccessDenied') : undefined;
-  const done = await backup(env, '--json');
+  const done = await backUpHere(world, env);
   assert.is(done.code, 0, done.stderr);
-  assert.match(
-    JSON.parse(done.stdout).warnings[0],
-    /retention did not finish: could not delete s3:.*AccessDenied/,
-    done.stdout,
-  );
+  assert.match(done.warnings[0]!, /retention did not finish: could not delete s3:.*AccessDenied/);
   assert.equal(kept(env, all), { here: ids(all), offsite: ids(all) });
   const pruned = await prune(env, '--yes');
   assert.is(pruned.code, 4, pruned.stderr);
@@ -308,11 +325,10 @@ test('prune-backups.ts: shows, asks, deletes what it showed', async () => {
     assert.equal(ids(goes as unknown as Manifest[]), ids(going));
     assert.match(goes[0]!.reason, /199\.0 days older than the newest, over (30|90)/);
   }
-  const drawn = await prune(env, '--dry-run');
-  assert.match(drawn.stdout, new RegExp(`goes +S3 +${going[0]!.id} +199.0 days older`));
-  assert.match(drawn.stdout, /6 backups to delete/);
   const unasked = await prune(env);
   assert.is(unasked.code, 2);
+  assert.match(unasked.stderr, new RegExp(`goes +S3 +${going[0]!.id} +199\\.0 days older`));
+  assert.match(unasked.stderr, /^6 backups to delete$/m);
   assert.match(unasked.stderr, /no terminal.*\n.*--yes/);
   assert.equal(kept(env, all), { here: ids(all), offsite: ids(all) });
   const declined = await typing('staging', env);
@@ -335,7 +351,8 @@ test('prune-backups.ts: shows, asks, deletes what it showed', async () => {
   assert.equal(kept(env, [...staying, ...late]), { here: ids(staying), offsite: ids(staying) });
   const again = await prune(env);
   assert.is(again.code, 0, 'with nothing to delete there is nothing to ask');
-  assert.match(again.stdout, /0 backups to delete/);
+  assert.match(again.stdout, new RegExp(`stays +here +${staying[0]!.id} +the newest`));
+  assert.match(again.stdout, /^0 backups to delete$/m);
 });
 
 test('list-backups.ts shows what is here and in S3 side by side, broken ones too', async () => {
