@@ -2,8 +2,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { notify, ping, sayWhoIsTold } from '../../scripts/lib/notify.ts';
 import { openSession } from '../../scripts/lib/session.ts';
+import { backUpHere, captured } from '../support/here.ts';
 import { assertNoSecrets } from '../support/live.ts';
+import { configOf } from '../support/old-backups.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
 import { createWorld } from '../support/world.ts';
 
@@ -12,7 +15,7 @@ const PING = '/ping-0b5e-SECRET';
 
 const world = await createWorld();
 const slack = await startReceiver();
-const ping = await startReceiver();
+const pings = await startReceiver();
 await world.sql('CREATE TABLE t AS SELECT generate_series(1, 1000) AS i');
 
 let tests = 0;
@@ -20,7 +23,7 @@ let tests = 0;
 /** The environment of one test; both receivers are well and have heard nothing. */
 function fresh(extra: Record<string, string> = {}): Record<string, string> {
   const own = join(world.directory, `test-${++tests}`);
-  for (const receiver of [slack, ping]) {
+  for (const receiver of [slack, pings]) {
     receiver.received.length = 0;
     receiver.answer = 200;
   }
@@ -29,7 +32,7 @@ function fresh(extra: Record<string, string> = {}): Record<string, string> {
     LOG_DIR: join(own, 'logs'),
     STATE_DIR: join(own, 'state'),
     SLACK_WEBHOOK_URL: slack.url + SLACK,
-    BACKUP_PING_URL: ping.url + PING,
+    BACKUP_PING_URL: pings.url + PING,
     ...extra,
   };
 }
@@ -42,7 +45,7 @@ test('a backup that went well: start, 0, and what was backed up', async () => {
   const done = await world.run('backup', ['--json'], env);
   assert.is(done.code, 0, done.stderr);
   const { id } = JSON.parse(done.stdout).backup;
-  assert.equal(paths(ping), [`${PING}/start`, `${PING}/0`]);
+  assert.equal(paths(pings), [`${PING}/start`, `${PING}/0`]);
   assert.equal(paths(slack), [SLACK]);
   assert.is(slack.received[0]!.method, 'POST');
   assert.match(
@@ -53,11 +56,8 @@ test('a backup that went well: start, 0, and what was backed up', async () => {
 });
 
 test('a trailing slash of the ping’s address does no harm', async () => {
-  const env = fresh();
-  const done = await world.run('backup', [], { ...env, BACKUP_PING_URL: `${env.BACKUP_PING_URL}/` });
-  assert.is(done.code, 0, done.stderr);
-  assert.equal(paths(ping), [`${PING}/start`, `${PING}/0`]);
-  assertNoSecrets(done, env, ['SECRET']);
+  await ping(configOf(world, fresh({ BACKUP_PING_URL: `${pings.url}${PING}/` })), 'start');
+  assert.equal(paths(pings), [`${PING}/start`]);
 });
 
 const FAILURES: { what: string; env: Record<string, string>; code: number; says: RegExp }[] = [
@@ -80,7 +80,7 @@ for (const { what, env: extra, code, says } of FAILURES) {
     const env = fresh(extra);
     const done = await world.run('backup', [], env);
     assert.is(done.code, code, done.stderr);
-    assert.equal(paths(ping), [`${PING}/start`, `${PING}/${code}`]);
+    assert.equal(paths(pings), [`${PING}/start`, `${PING}/${code}`]);
     assert.is(slackTexts().length, 1);
     assert.match(slackTexts()[0]!, says);
     assertNoSecrets(done, env, ['SECRET', world.env.POSTGRES_PASSWORD!]);
@@ -98,12 +98,11 @@ test('an interrupted backup is told', async () => {
   const done = await run.ended;
   await holder.close();
   assert.is(done.code, 143, done.stderr);
-  assert.equal(paths(ping), [`${PING}/start`, `${PING}/143`]);
+  assert.equal(paths(pings), [`${PING}/start`, `${PING}/143`]);
   assert.match(slackTexts()[0]!, /backup FAILED: interrupted by SIGTERM/);
 });
 
 const ILLS: Record<string, { answer?: Receiver['answer']; env?: Record<string, string>; says: RegExp }> = {
-  'answer 500': { answer: 500, says: /it answered 500/ },
   'answer 404': { answer: 404, says: /it answered 404/ },
   'hang up': { answer: 'hangs up', says: /other side closed|ECONNRESET|socket/ },
   'never answer': { answer: 'never', says: /timeout|no answer/i },
@@ -120,41 +119,57 @@ const ILLS: Record<string, { answer?: Receiver['answer']; env?: Record<string, s
   },
 };
 
+/** Asserts that a run which has told both said of each that it could not. */
+function assertSaid(stderr: string, says: RegExp): void {
+  const warnings = stderr.match(/^warning: could not notify .*/gm) ?? [];
+  assert.is(warnings.filter(line => line.includes('the dead-man’s-switch')).length, 2, stderr);
+  assert.is(warnings.filter(line => line.includes('Slack')).length, 1, stderr);
+  for (const warning of warnings) assert.match(warning, says);
+  assert.not.match(stderr, 'SECRET');
+}
+
+test('receivers that answer 500 fail no backup, and it is said', async () => {
+  const env = fresh();
+  slack.answer = pings.answer = 500;
+  const done = await world.run('backup', ['--no-upload', '--json'], env);
+  assert.is(done.code, 0, done.stderr);
+  assert.ok(existsSync(join(env.BACKUP_DIR!, `${JSON.parse(done.stdout).backup.id}.json`)));
+  assertSaid(done.stderr, /it answered 500/);
+  assertNoSecrets(done, env, ['SECRET']);
+});
+
 for (const [what, { answer, env: extra, says }] of Object.entries(ILLS)) {
-  test(`receivers that ${what} fail no backup, and it is said`, async () => {
-    const env = fresh(extra);
-    if (answer !== undefined) slack.answer = ping.answer = answer;
-    const done = await world.run('backup', ['--no-upload', '--json'], env);
-    assert.is(done.code, 0, done.stderr);
-    assert.ok(existsSync(join(env.BACKUP_DIR!, `${JSON.parse(done.stdout).backup.id}.json`)));
-    const warnings = done.stderr.match(/^warning: could not notify .*/gm) ?? [];
-    assert.is(warnings.filter(line => line.includes('the dead-man’s-switch')).length, 2, done.stderr);
-    assert.is(warnings.filter(line => line.includes('Slack')).length, 1, done.stderr);
-    for (const warning of warnings) assert.match(warning, says);
-    assertNoSecrets(done, env, ['SECRET']);
+  test(`receivers that ${what} fail nobody who tells, and it is said`, async () => {
+    const config = configOf(world, fresh(extra));
+    if (answer !== undefined) slack.answer = pings.answer = answer;
+    // As backup.ts tells of a backup.
+    const { code, error, stderr } = await captured(async () => {
+      await ping(config, 'start');
+      await Promise.all([notify(config, 'a backup', 0), ping(config, 0)]);
+    });
+    assert.is(code, 0, error);
+    assertSaid(stderr, says);
   });
 }
 
 test('not configured is said', async () => {
-  const done = await world.run(
-    'backup',
-    ['--no-upload'],
-    fresh({ SLACK_WEBHOOK_URL: '', BACKUP_PING_URL: '' }),
-  );
-  assert.is(done.code, 0, done.stderr);
-  assert.match(done.stderr, /notifications not configured: SLACK_WEBHOOK_URL, WEBHOOK_URL, BACKUP_PING_URL/);
+  const config = configOf(world, fresh({ SLACK_WEBHOOK_URL: '', BACKUP_PING_URL: '' }));
+  const { stderr } = await captured(async () => sayWhoIsTold(config));
+  assert.match(stderr, /^notifications not configured: SLACK_WEBHOOK_URL, WEBHOOK_URL, BACKUP_PING_URL$/m);
+  const some = await captured(async () => sayWhoIsTold(configOf(world, fresh())));
+  assert.match(some.stderr, /^notifications not configured: WEBHOOK_URL$/m);
 });
 
 test('a dry run tells nobody', async () => {
   const done = await world.run('backup', ['--dry-run'], fresh());
   assert.is(done.code, 0, done.stderr);
-  assert.equal([...slack.received, ...ping.received], []);
+  assert.equal([...slack.received, ...pings.received], []);
 });
 
 test('a restore is told to people, not to the switch that watches backups', async () => {
   const env = fresh();
-  assert.is((await world.run('backup', ['--no-upload'], env)).code, 0);
-  slack.received.length = ping.received.length = 0;
+  assert.is((await backUpHere(world, env, { upload: false })).code, 0);
+  slack.received.length = pings.received.length = 0;
   const failed = await world.run('restore', ['neurmatic_production_20200101_000000', '--yes'], env);
   assert.is(failed.code, 3, failed.stderr);
   const done = await world.run('restore', ['latest', '--from', 'local', '--yes'], env);
@@ -164,12 +179,12 @@ test('a restore is told to people, not to the switch that watches backups', asyn
     /restore of neurmatic_production_20200101_000000 FAILED: there is no whole backup/,
   );
   assert.match(slackTexts()[1]!, /restored neurmatic_production_.* into app in/);
-  assert.equal(paths(ping), []);
+  assert.equal(paths(pings), []);
   assertNoSecrets(done, env, ['SECRET', world.env.POSTGRES_PASSWORD!]);
 });
 
 test('the servers stop', async () => {
-  await Promise.all([slack.stop(), ping.stop(), world.stop()]);
+  await Promise.all([slack.stop(), pings.stop(), world.stop()]);
 });
 
 test.run();

@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { loadConfig } from '../../scripts/lib/config.ts';
+import { notify } from '../../scripts/lib/notify.ts';
+import { captured } from '../support/here.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
 import { startProgram, until } from '../support/world.ts';
 
@@ -16,7 +19,7 @@ interface Setting {
   state: string;
   /** Tells, in a process of its own, what each text says. */
   start: (...texts: string[]) => ReturnType<typeof startProgram>;
-  /** The same, to its end; gives what it said. */
+  /** The same in this process, which is no other but for the start; gives what it said. */
   tell: (...texts: string[]) => Promise<string>;
   kept: (channel: string) => string[];
 }
@@ -39,8 +42,11 @@ async function setting(body: (setting: Setting) => Promise<void>): Promise<void>
       state,
       start,
       tell: async (...texts) => {
-        const { code, stderr } = await start(...texts).ended;
-        assert.is(code, 0, stderr);
+        const config = loadConfig('production', env);
+        const { code, stderr, error } = await captured(async () => {
+          for (const text of texts) await notify(config, text, 1);
+        });
+        assert.is(code, 0, error);
         return stderr;
       },
       kept: channel =>
@@ -59,8 +65,9 @@ const texts = (receiver: Receiver): string[] => bodies(receiver).map(({ text }) 
 const LATE = String.raw`\(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, sent late\) `;
 
 test('all is well: Slack gets a line, the webhook the facts, and nothing is kept', () =>
-  setting(async ({ slack, webhook, tell, kept }) => {
-    assert.is(await tell('one'), '');
+  setting(async ({ slack, webhook, start, kept }) => {
+    const { code, stderr } = await start('one').ended;
+    assert.equal([code, stderr], [0, '']);
     assert.equal(texts(slack), ['[neurmatic production] one']);
     const [{ time, ...rest }] = bodies(webhook);
     assert.equal(rest, {
@@ -130,12 +137,16 @@ test('killed while the receiver is silent: the next run sends it', () =>
   }));
 
 test('many at once, with messages kept: each arrives, none twice', () =>
-  setting(async ({ slack, webhook, tell, kept }) => {
+  setting(async ({ slack, webhook, start, tell, kept }) => {
     slack.answer = webhook.answer = 500;
     await tell('kept 1', 'kept 2', 'kept 3');
     slack.answer = webhook.answer = 200;
     slack.received.length = webhook.received.length = 0;
-    await Promise.all(Array.from({ length: 5 }, (_, i) => tell(`new ${i}`)));
+    const runs = await Promise.all(Array.from({ length: 5 }, (_, i) => start(`new ${i}`).ended));
+    assert.equal(
+      runs.map(({ code }) => code),
+      [0, 0, 0, 0, 0],
+    );
     const expected = ['kept 1', 'kept 2', 'kept 3', 'new 0', 'new 1', 'new 2', 'new 3', 'new 4'];
     for (const receiver of [slack, webhook]) {
       const arrived = texts(receiver).map(text => text.replace(/^\[.*?\] (\(.*?\) )?/, ''));
@@ -156,12 +167,19 @@ test('a message that the receiver refuses as such holds up no other', () =>
   }));
 
 test('a hundred are kept; the oldest goes, and it is said', () =>
-  setting(async ({ slack, webhook, tell, kept }) => {
+  setting(async ({ slack, webhook, state, tell, kept }) => {
     slack.answer = 500;
-    const said = await tell(...Array.from({ length: 102 }, (_, i) => `message ${i}`));
-    assert.match(said, /more than 100 messages for Slack are kept: the oldest 1 dropped/);
+    await tell('message 0');
+    const [first] = kept('slack').map(name => join(state, 'outbox', name));
+    const message = JSON.parse(readFileSync(first!, 'utf8'));
+    for (let i = 1; i < 100; i++) {
+      const name = `production.slack.${message.time.replaceAll(':', '-')}.0${i + 1000}.json`;
+      writeFileSync(join(state, 'outbox', name), JSON.stringify({ ...message, text: `message ${i}` }));
+    }
+    const said = await tell('message 100', 'message 101');
+    assert.is(said.match(/more than 100 messages for Slack are kept: the oldest 1 dropped/g)?.length, 2);
     assert.is(kept('slack').length, 100);
-    assert.is(webhook.received.length, 102);
+    assert.is(webhook.received.length, 3);
     slack.answer = 200;
     slack.received.length = 0;
     await tell('last');

@@ -13,16 +13,10 @@ export interface Done<T> {
   error: string;
 }
 
-/** Does a part of a script's work in this process, with the programs on the PATH of `env`; never two at once. */
-export async function here<T>(
-  world: World,
-  env: Record<string, string>,
-  work: () => Promise<T>,
-): Promise<Done<T>> {
+/** Does a part of a script's work in this process and takes what it shows on stderr; never two at once. */
+export async function captured<T>(work: () => Promise<T>): Promise<Done<T>> {
   const { write } = process.stderr;
-  const { PATH } = process.env;
   let stderr = '';
-  process.env.PATH = env.PATH ?? world.env.PATH!;
   process.stderr.write = text => {
     stderr += text;
     return true;
@@ -34,6 +28,20 @@ export async function here<T>(
     return { code: exitCodeOf(error), value: undefined, error: messageOf(error), stderr };
   } finally {
     process.stderr.write = write;
+  }
+}
+
+/** The same with the programs on the PATH of `env`. */
+export async function here<T>(
+  world: World,
+  env: Record<string, string>,
+  work: () => Promise<T>,
+): Promise<Done<T>> {
+  const { PATH } = process.env;
+  process.env.PATH = env.PATH ?? world.env.PATH!;
+  try {
+    return await captured(work);
+  } finally {
     process.env.PATH = PATH;
   }
 }
