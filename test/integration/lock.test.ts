@@ -1,11 +1,15 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { gateAt, lockIsFree, strayFiles, untilNoProcess } from '../support/faults.ts';
-import { createWorld, type Started, until } from '../support/world.ts';
+import { backUpHere } from '../support/here.ts';
+import { createWorld, type Started } from '../support/world.ts';
 
 const world = await createWorld();
 await world.sql(`CREATE TABLE t AS SELECT i, md5(i::text) AS text FROM generate_series(1, 20000) AS i`);
-const first = await world.run('backup');
+world.env.S3_BUCKET = ''; // what is off-site is no part of this
+const first = await backUpHere(world);
 assert.is(first.code, 0, first.stderr);
 
 const duringDump = () => gateAt(world, { program: 'gzip', args: '^-5' });
@@ -45,7 +49,7 @@ async function assertLockedOut(script: string, args: string[], holder: string, p
   assert.not.match(stderr, /things change|did not finish/);
 }
 
-test('during a backup: a second backup, a restore, --undo, --finish and prune are locked out', () =>
+test('during a backup: nothing else that changes this environment, all that only reads, and staging', () =>
   during(duringDump(), ['backup', []], async ({ child }) => {
     const before = strayFiles(world);
     for (const [script, args] of [
@@ -58,7 +62,32 @@ test('during a backup: a second backup, a restore, --undo, --finish and prune ar
       await assertLockedOut(script, [...args], 'backup\\.ts', child.pid!);
     }
     assert.equal(strayFiles(world), before, 'the files of the run under way are left alone');
+
+    for (const [script, args] of [
+      ['backup', ['--dry-run']],
+      ['list-backups', []],
+      ['verify-backup', ['latest']],
+    ] as const) {
+      const { code, stderr } = await world.run(script, [...args]);
+      assert.is(code, 0, stderr);
+    }
+    const staging = await world.run('backup', ['--env', 'staging']);
+    assert.is(staging.code, 0, staging.stderr);
+    assert.ok(lockIsFree(world, 'staging'));
+    assert.not.ok(lockIsFree(world, 'production'));
+
+    child.kill('SIGSTOP'); // a run that is stopped keeps its lock
+    try {
+      await assertLockedOut('backup', [], 'backup\\.ts', child.pid!);
+    } finally {
+      child.kill('SIGCONT');
+    }
   }));
+
+test('one that has ended leaves the lock free, and no name behind', () => {
+  assert.ok(lockIsFree(world));
+  assert.is(readFileSync(join(world.env.STATE_DIR!, 'production.lock'), 'utf8'), '');
+});
 
 test('during a restore: a backup and a second restore are locked out', async () => {
   await during(duringLoad(), ['restore', ['latest', '--yes']], async ({ child }) => {
@@ -69,56 +98,19 @@ test('during a restore: a backup and a second restore are locked out', async () 
   assert.is(finish.code, 0, finish.stderr);
 });
 
-test('two backups at the same moment: one backs up, the other is locked out', async () => {
-  const ended = await Promise.all([world.run('backup'), world.run('backup')]);
-  const codes = ended.map(({ code }) => code).sort();
-  assert.equal(codes, [0, 75], ended.map(({ stderr }) => stderr).join('\n'));
-});
-
-test('what only reads works meanwhile: --dry-run, list, verify', () =>
-  during(duringDump(), ['backup', []], async () => {
-    for (const [script, args] of [
-      ['backup', ['--dry-run']],
-      ['list-backups', []],
-      ['verify-backup', ['latest']],
-    ] as const) {
-      const { code, stderr } = await world.run(script, [...args]);
-      assert.is(code, 0, stderr);
-    }
-  }));
-
-test('staging is not locked by production', () =>
-  during(duringDump(), ['backup', []], async () => {
-    const staging = await world.run('backup', ['--env', 'staging']);
-    assert.is(staging.code, 0, staging.stderr);
-    assert.ok(lockIsFree(world, 'staging'));
-    assert.not.ok(lockIsFree(world, 'production'));
-  }));
-
-test('the lock of a killed run is free at once, while its children may still be ending', async () => {
+test('the lock of a killed run is free at once; of two runs at the same moment one is locked out', async () => {
   const gate = duringDump();
   const holder = world.start('backup', [], gate.env);
   await gate.reached();
   assert.not.ok(lockIsFree(world));
   holder.child.kill('SIGKILL');
   await holder.ended;
-  assert.ok(lockIsFree(world));
-  const next = await world.run('backup');
-  assert.is(next.code, 0, next.stderr);
+  assert.ok(lockIsFree(world), 'while its children may still be ending');
+  const ended = await Promise.all([world.run('backup'), world.run('backup')]);
+  const codes = ended.map(({ code }) => code).sort();
+  assert.equal(codes, [0, 75], ended.map(({ stderr }) => stderr).join('\n'));
   await untilNoProcess(world);
   assert.equal(strayFiles(world), []);
-});
-
-test('a run that is stopped (SIGSTOP) keeps its lock; one that has ended leaves no name behind', async () => {
-  const gate = duringDump();
-  const holder = world.start('backup', [], gate.env);
-  await gate.reached();
-  holder.child.kill('SIGSTOP');
-  await assertLockedOut('backup', [], 'backup\\.ts', holder.child.pid!);
-  holder.child.kill('SIGCONT');
-  gate.open();
-  assert.is((await holder.ended).code, 0);
-  await until('the lock is free', () => lockIsFree(world));
 });
 
 test('the servers stop', world.stop);

@@ -1,12 +1,14 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { gateAt, lockIsFree, otherDatabases, strayFiles, untilNoProcess } from '../support/faults.ts';
+import { backUpHere } from '../support/here.ts';
 import { startOnTerminal } from '../support/terminal.ts';
 import { createWorld } from '../support/world.ts';
 
 const world = await createWorld();
 await world.sql('CREATE TABLE t AS SELECT i, md5(i::text) AS text FROM generate_series(1, 20000) AS i');
-const first = await world.run('backup');
+world.env.S3_BUCKET = ''; // what is off-site is no part of this
+const first = await backUpHere(world);
 assert.is(first.code, 0, first.stderr);
 
 const [ENTER, CTRL_C, CTRL_D, ESCAPE] = ['\r', '\u0003', '\u0004', '\u001b'];
@@ -28,25 +30,20 @@ test('a live line with an estimate, in colour', async () => {
   assert.ok(terminal.shown().includes(`${ESCAPE}[32m✓`));
 });
 
-test('NO_COLOR: no colour on a terminal either', async () => {
-  const terminal = startOnTerminal(world, 'backup', [], { NO_COLOR: '1' });
-  assert.is(await terminal.ended, 0, terminal.shown());
-  assert.not.ok(/\[\d+m/.test(terminal.shown()));
-});
-
-for (const [what, keys, code, message] of [
-  ['another name', `ap${ENTER}`, 2, /not confirmed; nothing was changed/],
-  ['nothing', ENTER, 2, /not confirmed; nothing was changed/],
-  ['Ctrl+D', CTRL_D, 2, /not confirmed; nothing was changed/],
-  ['Ctrl+C', CTRL_C, 130, /interrupted by SIGINT/],
+for (const [what, keys, code, message, env] of [
+  ['another name', `ap${ENTER}`, 2, /not confirmed; nothing was changed/, {}],
+  ['nothing, without colour', ENTER, 2, /not confirmed; nothing was changed/, { NO_COLOR: '1' }],
+  ['Ctrl+D', CTRL_D, 2, /not confirmed; nothing was changed/, {}],
+  ['Ctrl+C', CTRL_C, 130, /interrupted by SIGINT/, {}],
 ] as const) {
   test(`the restore's question, answered with ${what}: exit ${code}`, async () => {
-    const terminal = startOnTerminal(world, 'restore', ['latest']);
+    const terminal = startOnTerminal(world, 'restore', ['latest'], env);
     await terminal.shows(PROMPT);
     terminal.type(keys);
     assert.is(await terminal.ended, code, terminal.shown());
     assert.match(terminal.shown(), message);
     assert.not.match(terminal.shown(), /things change/);
+    assert.is(/\[\d+m/.test(terminal.shown()), !('NO_COLOR' in env), 'colours, unless they are not wanted');
     await assertUntouched();
   });
 }
