@@ -161,10 +161,11 @@ test('cron runs it: at its minute in UTC, from its bare environment, and mails a
   });
   const theirs = join(world.directory, 'theirs');
   install(`MAILTO=someone\n* * * * * echo "$PATH $SHELL" >'${theirs}.above'\n`);
-  cron.start();
   assert.is(schedule('install').code, 0);
   assert.is(schedule('install', '--env', 'staging').code, 0);
   install(`${crontab()}* * * * * echo "$PATH $SHELL" >'${theirs}.below'; echo to whom\n`);
+
+  cron.start(); // not before: cron misses a change in the second in which it has read the crontabs
 
   const manifests = () =>
     (existsSync(settings.BACKUP_DIR!) ? readdirSync(settings.BACKUP_DIR!) : []).filter(name =>
