@@ -219,6 +219,15 @@ test('a backup dated in the future is neither the latest nor a reason to delete'
   const done = await backUpHere(world, env);
   assert.is(done.code, 0, done.stderr);
   const all = [...present, future!];
+  const edge = Date.parse(present[0]!.snapshotAt) - 86_400_000; // it is a day ahead, and a millisecond more
+  for (const [now, counts] of [
+    [edge, true],
+    [edge - 1, false],
+  ] as const) {
+    const found = await localBackups(configOf(world, env), now);
+    const { problem } = found.find(({ id }) => id === present[0]!.id)!;
+    assert.is(problem === undefined, counts, problem);
+  }
   assert.equal(kept(env, all), { here: ids(all), offsite: ids(all) });
   const latest = await here(world, env, () => findSource(configOf(world, env), 'latest', undefined));
   assert.is(latest.code, 0, latest.error);

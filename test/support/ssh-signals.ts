@@ -11,7 +11,9 @@ export async function survives(server: SshServer, place: SshPlace, signal: NodeJ
   const followers = descendants(server.pid, /^\S*node (--\S+ )*\S*ssh-command\.ts/);
   assert.is(followers.length, 1);
   process.kill(-psOf(followers[0]!, 'pgid'), signal);
-  assert.is.not((await first.ended).code, 3, 'the follower is gone, so it does not know how it ended');
+  const { child } = first;
+  await until('the follower is gone', () => child.exitCode !== null || child.signalCode !== null);
+  assert.is.not((await first.ended).code, 3, 'it does not know how the deploy has ended');
   assert.equal(place.ends(), []);
   place.release();
   await until('it has ended', () => place.ends().length > 0);
