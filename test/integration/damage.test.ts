@@ -14,10 +14,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { OperationalError } from '../../scripts/lib/errors.ts';
 import { type Format, type Manifest, manifestName } from '../../scripts/lib/manifest.ts';
-import { checkSource, fetchSource, findSource, restoreDirectory } from '../../scripts/lib/source.ts';
-import { makeBackup } from '../support/in-process.ts';
+import { checkHere, makeBackup } from '../support/in-process.ts';
 import { liveState } from '../support/live.ts';
-import { configOf } from '../support/old-backups.ts';
 import { fileOf } from '../support/store.ts';
 import { createWorld } from '../support/world.ts';
 
@@ -75,26 +73,13 @@ function only(copy: Copy, way: Way): Record<string, string> {
   return { BACKUP_DIR: elsewhere };
 }
 
-/** Finds, fetches and checks, as restore.ts and verify-backup.ts do before all else. @returns the backup's name */
-async function check(wanted: string, env: Record<string, string>): Promise<string> {
-  const config = configOf(world, env);
-  const work = restoreDirectory(config);
-  try {
-    const source = await fetchSource(await findSource(config, wanted, undefined), work);
-    await checkSource(config.postgres, source);
-    return source.name;
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
-}
-
 /** @returns how the check refuses, as a script shows it, and the exit code */
 async function refusal(
   wanted: string,
   env: Record<string, string>,
   what: string,
 ): Promise<{ text: string; code: number }> {
-  const error = await check(wanted, env).catch(thrown => thrown);
+  const error = await checkHere(world, wanted, env).catch(thrown => thrown);
   assert.instance(error, OperationalError, `${what} is not refused: ${error.stack ?? error}`);
   return { text: `${error.message}\n  → ${error.hint}`, code: error.exitCode };
 }
@@ -290,7 +275,7 @@ for (const format of FORMATS) {
     assert.is(before.length, 1000);
     const copy = copyOf(format);
     for (const way of EVERY_WAY)
-      assert.is(await check(WAYS[way](copy), only(copy, way)), sound[format].id, way);
+      assert.is(await checkHere(world, WAYS[way](copy), only(copy, way)), sound[format].id, way);
     await world.sql(`DELETE FROM t WHERE i > 10; UPDATE t SET text = 'lost'`);
     const done = await world.run('restore', [copy.id, '--yes'], only(copy, 'id'));
     assert.is(done.code, 0, done.stderr);
