@@ -157,7 +157,7 @@ test('the manifest counts exactly what was dumped while clients write', () =>
         assert.is(left!.rows, right!.rows, 'both sides are of one moment');
         assert.ok(left!.rows >= 50);
         const target = `fished_${format}`;
-        await restoreHere(world, backup.id, { target });
+        await restoreHere(world, backup.id, { database: target });
         const [found] = await world.rows<{ left: number; right: number }>(
           'SELECT (SELECT count(*) FROM left_side) AS left, (SELECT count(*) FROM right_side) AS right',
           target,

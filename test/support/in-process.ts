@@ -5,9 +5,10 @@
 import { rm } from 'node:fs/promises';
 import * as assert from 'uvu/assert';
 import { backUp } from '../../scripts/backup.ts';
-import { finish } from '../../scripts/lib/kept.ts';
+import { OperationalError } from '../../scripts/lib/errors.ts';
+import { finish, undo } from '../../scripts/lib/kept.ts';
 import type { Format, Manifest } from '../../scripts/lib/manifest.ts';
-import type { Restore } from '../../scripts/lib/restore-request.ts';
+import { choose, type Restore } from '../../scripts/lib/restore-request.ts';
 import { checkSource, fetchSource, findSource, restoreDirectory } from '../../scripts/lib/source.ts';
 import { restoreFrom } from '../../scripts/restore.ts';
 import { configOf } from './old-backups.ts';
@@ -32,21 +33,62 @@ export async function makeBackup(
   return json.backup;
 }
 
-/** What `restore.ts <wanted> --yes` does. @returns its JSON */
+/** What restore.ts prints as JSON, of what a test looks at. */
+export interface Restored {
+  restored: string;
+  kept: string | null;
+  safetyBackup: string | null;
+  dryRun?: true;
+  source?: string;
+  dropped?: string[];
+}
+
+type Flags = Parameters<typeof choose>[1];
+
+/** What `restore.ts <wanted> --yes` and these flags does, from its arguments on. @returns its JSON */
 export async function restoreHere(
   world: World,
-  wanted: string,
-  changes: Partial<Restore> = {},
+  wanted: string | undefined,
+  flags: Flags = {},
   env: Env = {},
-): Promise<{ restored: string; kept: string | null; safetyBackup: string | null }> {
-  const asked: Restore = { wanted, migrate: true, yes: true, dryRun: false, ...changes };
-  const { json } = await restoreFrom(enter(world, env), asked);
-  return json as Awaited<ReturnType<typeof restoreHere>>;
+): Promise<Restored> {
+  const options = { yes: true, ...flags };
+  const choice = choose(wanted, options);
+  const config = enter(world, env);
+  const { json } =
+    choice === 'undo'
+      ? await undo(config, options)
+      : choice === 'finish'
+        ? await finish(config, options)
+        : await restoreFrom(config, choice satisfies Restore);
+  return json as Restored;
 }
 
 /** What `restore.ts --finish --yes` does. */
-export async function finishHere(world: World, env: Env = {}): Promise<void> {
-  await finish(enter(world, env), { yes: true });
+export const finishHere = (world: World, env: Env = {}): Promise<Restored> =>
+  restoreHere(world, undefined, { finish: true }, env);
+
+/**
+ * Asserts that something is refused with an exit code and, as a script shows it in two lines, what is wrong and what
+ * to do. @returns these lines
+ */
+export async function refused(
+  attempt: () => Promise<unknown>,
+  exitCode: number,
+  ...messages: RegExp[]
+): Promise<string> {
+  const error = await Promise.resolve()
+    .then(attempt)
+    .then(
+      result => new Error(`it is not refused: ${JSON.stringify(result)}`),
+      thrown => thrown,
+    );
+  assert.instance(error, OperationalError, error.stack);
+  const text = `${error.message}\n  → ${error.hint}`;
+  assert.is(error.exitCode, exitCode, text);
+  for (const message of messages) assert.match(text, message);
+  assert.match(text, /\n {2}→ .{10}/, 'it says what to do');
+  return text;
 }
 
 /**
