@@ -12,65 +12,48 @@ import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Manifest, manifestName } from '../../scripts/lib/manifest.ts';
+import { type Format, type Manifest, manifestName } from '../../scripts/lib/manifest.ts';
+import { checkHere, makeBackup, refused } from '../support/in-process.ts';
 import { liveState } from '../support/live.ts';
-import { manifestOf } from '../support/old-backups.ts';
 import { fileOf } from '../support/store.ts';
-import { createWorld, type Ended } from '../support/world.ts';
+import { createWorld } from '../support/world.ts';
 
 const world = await createWorld();
 await world.sql('CREATE TABLE t AS SELECT i, md5(i::text) AS text FROM generate_series(1, 1000) AS i');
 
-/** A sound backup of each format; every test spoils a copy. */
-const sound: Record<string, { directory: string; manifest: Manifest }> = {};
-for (const format of ['plain', 'custom']) {
-  const directory = join(world.directory, format);
-  const done = await world.run('backup', ['--format', format, '--no-upload', '--json'], {
-    BACKUP_DIR: directory,
-  });
-  if (done.code !== 0) throw new Error(done.stderr);
-  sound[format] = { directory, manifest: await manifestOf(directory, JSON.parse(done.stdout).backup.id) };
-}
-
+/** A sound backup of each format; every case spoils a copy. */
+const sound: Record<Format, Manifest> = {
+  plain: await makeBackup(world, { format: 'plain', upload: false }),
+  custom: await makeBackup(world, { format: 'custom', upload: false }),
+};
+const FORMATS = ['plain', 'custom'] as const;
 let copies = 0;
 
-function copyOf(format: string) {
-  const { directory, manifest } = sound[format]!;
-  const copy = join(world.directory, `copy-${++copies}`);
-  cpSync(directory, copy, { recursive: true });
+function copyOf(format: Format) {
+  const { id, artifact, globals } = sound[format];
+  const directory = join(world.directory, `copy-${++copies}`);
+  mkdirSync(directory);
+  for (const name of [artifact.name, globals.name, manifestName(id)])
+    cpSync(join(world.env.BACKUP_DIR!, name), join(directory, name));
   return {
-    directory: copy,
-    id: manifest.id,
-    artifact: join(copy, manifest.artifact.name),
-    globals: join(copy, manifest.globals.name),
-    manifest: join(copy, manifestName(manifest.id)),
+    id,
+    directory,
+    artifact: join(directory, artifact.name),
+    globals: join(directory, globals.name),
+    manifest: join(directory, manifestName(id)),
   };
 }
 
 type Copy = ReturnType<typeof copyOf>;
 
-/** Two at a time, each with a state directory of its own, so that none waits for another's lock. */
-async function restoreAll(attempts: { copy: Copy; wanted: string; what: string }[]) {
-  const results: { what: string; done: Ended }[] = [];
-  const queue = [...attempts];
-  const some = async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) {
-      const { copy, wanted, what } = next;
-      const env: Record<string, string> = {
-        STATE_DIR: join(copy.directory, 'state'),
-      };
-      if (wanted.startsWith('s3://')) env.BACKUP_DIR = `${copy.directory}-elsewhere`;
-      else Object.assign(env, { BACKUP_DIR: copy.directory, S3_BUCKET: '' });
-      results.push({ what, done: await world.run('restore', [wanted, '--yes'], env) });
-      rmSync(copy.directory, { recursive: true });
-    }
-  };
-  await Promise.all([some(), some()]);
-  return results;
-}
-
-const byId = (copy: Copy) => copy.id;
-const byPath = (copy: Copy) => copy.artifact;
+/** The ways to name a backup, each of which is looked up by code of its own. */
+const WAYS = {
+  id: (copy: Copy) => copy.id,
+  path: (copy: Copy) => copy.artifact,
+  S3: (copy: Copy) => fromStore(copy),
+};
+type Way = keyof typeof WAYS;
+const EVERY_WAY = Object.keys(WAYS) as Way[];
 
 /** Puts a copy into the store, as it is. */
 function fromStore(copy: Copy): string {
@@ -81,39 +64,41 @@ function fromStore(copy: Copy): string {
   return `s3://${world.s3.bucket}/${prefix}/${basename(copy.artifact)}`;
 }
 
-/** Restores all that `spoil` makes of copies, and asserts that each is refused before anything is touched. */
-async function assertRefused(
-  format: string,
-  spoils: {
-    what: string;
-    spoil: (copy: Copy) => void;
-    code?: number;
-    says?: RegExp;
-    wanted?: (copy: Copy) => string;
-  }[],
-) {
-  const before = await liveState(world);
-  const results = await restoreAll(
-    spoils.flatMap(({ what, spoil, wanted }, index) => {
-      // By its id and by its path, which are looked up in different ways; where there are many, in turn.
-      const ways = spoils.length < 20 ? [byId, byPath] : [index % 2 === 0 ? byId : byPath, fromStore];
-      return (wanted ? [wanted] : ways).map(way => {
-        const copy = copyOf(format);
-        spoil(copy);
-        return { copy, what, wanted: way(copy) };
+/** The environment in which a copy is the only backup there is, here or in the store. */
+function only(copy: Copy, way: Way): Record<string, string> {
+  if (way !== 'S3') return { BACKUP_DIR: copy.directory, S3_BUCKET: '' };
+  const elsewhere = `${copy.directory}-elsewhere`;
+  mkdirSync(elsewhere, { recursive: true });
+  return { BACKUP_DIR: elsewhere };
+}
+
+interface Case {
+  what: string;
+  spoil: (copy: Copy) => void;
+  code?: number;
+  says?: RegExp;
+  /** Default: all. */
+  ways?: Way[];
+  /** What is asked for; default: what the way names. */
+  wanted?: (copy: Copy) => string;
+}
+
+const DAMAGED = /damaged|is cut|has changed|missing|no manifest|can't be read|bytes/;
+
+/** Checks all that `spoil` makes of copies, and asserts that each is refused for the right reason. */
+async function assertRefused(format: Format, cases: Case[]) {
+  for (const { what, spoil, code = 3, says = DAMAGED, ways = EVERY_WAY, wanted } of cases) {
+    for (const way of ways) {
+      const copy = copyOf(format);
+      spoil(copy);
+      const address = (wanted ?? WAYS[way])(copy);
+      const env = only(copy, way);
+      await refused(() => checkHere(world, address, env), code, says).catch(error => {
+        throw new Error(`${what}, by ${way}`, { cause: error });
       });
-    }),
-  );
-  assert.ok(results.length >= spoils.length);
-  for (const { what, done } of results) {
-    const { code = 3, says = /damaged|is cut|has changed|missing|no manifest|can't be read|bytes/ } =
-      spoils.find(spoil => spoil.what === what)!;
-    assert.is(done.code, code, `${what}: ${done.stderr}`);
-    assert.match(done.stderr, says, `${what}: ${done.stderr}`);
-    assert.match(done.stderr, /\n {2}→ .{10}/, `${what}: it says what to do`);
-    assert.not.match(done.stderr, /from here on, things change/, what);
+      rmSync(copy.directory, { recursive: true });
+    }
   }
-  assert.is(await liveState(world), before);
 }
 
 const TENTHS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
@@ -129,49 +114,37 @@ function flipIn(path: string, tenth: number): void {
   writeFileSync(path, content);
 }
 
-for (const format of ['plain', 'custom']) {
-  test(`${format}: an artifact cut at every tenth, or with a bit flipped in each`, () =>
-    assertRefused(format, [
-      ...TENTHS.map(tenth => ({
-        what: `cut at tenth ${tenth}`,
-        spoil: (copy: Copy) => cutAt(copy.artifact, tenth),
-      })),
-      ...TENTHS.map(tenth => ({
-        what: `bit flipped in tenth ${tenth}`,
-        spoil: (copy: Copy) => flipIn(copy.artifact, tenth),
-      })),
-    ]));
-
-  test(`${format}: a manifest cut at every tenth, or with a bit flipped in each`, () =>
-    assertRefused(format, [
-      ...TENTHS.map(tenth => ({
-        what: `cut at tenth ${tenth}`,
-        spoil: (copy: Copy) => cutAt(copy.manifest, tenth),
-      })),
-      ...TENTHS.map(tenth => ({
-        what: `bit flipped in tenth ${tenth}`,
-        spoil: (copy: Copy) => flipIn(copy.manifest, tenth),
-      })),
-    ]));
+for (const format of FORMATS) {
+  for (const file of ['artifact', 'manifest'] as const) {
+    test(`${format}: the ${file} cut at every tenth, or with a bit flipped in each`, () =>
+      assertRefused(
+        format,
+        TENTHS.flatMap(tenth => [
+          { what: `cut at tenth ${tenth}`, spoil: copy => cutAt(copy[file], tenth) },
+          { what: `bit flipped in tenth ${tenth}`, spoil: copy => flipIn(copy[file], tenth) },
+        ]),
+      ));
+  }
 
   test(`${format}: files missing, of another kind, of another backup`, () =>
     assertRefused(format, [
-      { what: 'no globals', spoil: copy => unlinkSync(copy.globals) },
+      { what: 'no globals', spoil: copy => unlinkSync(copy.globals), says: /missing/ },
       { what: 'damaged globals', spoil: copy => flipIn(copy.globals, 5), says: /globals.*has changed/ },
-      { what: 'no artifact', spoil: copy => unlinkSync(copy.artifact), wanted: byId },
+      { what: 'cut globals', spoil: copy => cutAt(copy.globals, 5), says: /globals.*(is cut|bytes)/ },
+      { what: 'no artifact', spoil: copy => unlinkSync(copy.artifact), ways: ['id', 'S3'], says: /missing/ },
       {
         what: 'no artifact at that path',
         spoil: copy => unlinkSync(copy.artifact),
-        wanted: byPath,
+        ways: ['path'],
         code: 2,
         says: /is no file/,
       },
-      { what: 'no manifest, by id', spoil: copy => unlinkSync(copy.manifest), wanted: byId },
+      { what: 'no manifest, by id', spoil: copy => unlinkSync(copy.manifest), ways: ['id'] },
       {
         what: 'the manifest of another backup',
         spoil: copy => {
-          const other = sound[format === 'plain' ? 'custom' : 'plain']!;
-          cpSync(join(other.directory, manifestName(other.manifest.id)), copy.manifest);
+          const other = manifestName(sound[format === 'plain' ? 'custom' : 'plain'].id);
+          cpSync(join(world.env.BACKUP_DIR!, other), copy.manifest);
         },
         says: /it is about neurmatic_production_/,
       },
@@ -194,13 +167,13 @@ for (const format of ['plain', 'custom']) {
           ['id', 3],
           ['path', 2],
         ] as const
-      ).map(([how, code]) => ({
-        what: `an artifact that is a directory, by ${how}`,
+      ).map(([way, code]) => ({
+        what: 'an artifact that is a directory',
         spoil: (copy: Copy) => {
           unlinkSync(copy.artifact);
           mkdirSync(copy.artifact);
         },
-        wanted: (copy: Copy) => (how === 'id' ? copy.id : copy.artifact),
+        ways: [way],
         code,
         says: /is no file|is cut/,
       })),
@@ -210,9 +183,26 @@ for (const format of ['plain', 'custom']) {
           unlinkSync(copy.manifest);
           mkdirSync(copy.manifest);
         },
+        ways: ['id', 'path'],
         says: /director|manifest/i,
       },
     ]));
+
+  for (const way of EVERY_WAY) {
+    test(`${format}, by ${way}: restore.ts says what the check says, before anything is touched`, async () => {
+      const copy = copyOf(format);
+      flipIn(copy.artifact, 5);
+      const env = only(copy, way);
+      const wanted = WAYS[way](copy);
+      const text = await refused(() => checkHere(world, wanted, env), 3, /has changed/);
+      const before = await liveState(world);
+      const done = await world.run('restore', [wanted, '--yes'], env);
+      assert.is(done.code, 3, done.stderr);
+      assert.ok(done.stderr.endsWith(`error: ${text}\n`), done.stderr);
+      assert.not.match(done.stderr, /from here on, things change/);
+      assert.is(await liveState(world), before);
+    });
+  }
 }
 
 test('a plain dump without a manifest, cut or not a dump at all', () =>
@@ -223,7 +213,7 @@ test('a plain dump without a manifest, cut or not a dump at all', () =>
         unlinkSync(copy.manifest);
         cutAt(copy.artifact, tenth);
       },
-      wanted: byPath,
+      ways: ['path' as const],
       says: /can't be read to its end/,
     })),
     {
@@ -232,7 +222,7 @@ test('a plain dump without a manifest, cut or not a dump at all', () =>
         unlinkSync(copy.manifest);
         writeFileSync(copy.artifact, gzipSync('--\n-- PostgreSQL database dump\n--\nCREATE TABLE t ();\n'));
       },
-      wanted: byPath,
+      ways: ['path', 'S3'],
       says: /the dump stops before its last line/,
     },
     {
@@ -242,13 +232,14 @@ test('a plain dump without a manifest, cut or not a dump at all', () =>
         unlinkSync(copy.artifact);
         mkdirSync(copy.artifact);
       },
-      wanted: byPath,
+      ways: ['path'],
       code: 2,
       says: /is no file/,
     },
     {
       what: 'a picture by another name',
       spoil: copy => writeFileSync(join(copy.directory, 'holiday.png'), 'png'),
+      ways: ['path'],
       wanted: copy => join(copy.directory, 'holiday.png'),
       code: 2,
       says: /is no dump that is known here\n.*\.sql\.gz or \.dump\.zst/,
@@ -260,24 +251,25 @@ test('a custom dump without a manifest is refused: nothing else shows its damage
     {
       what: 'no manifest',
       spoil: copy => unlinkSync(copy.manifest),
-      wanted: byPath,
+      ways: ['path', 'S3'],
       says: /has no manifest beside it/,
     },
   ]));
 
-test('the copies that were spoilt are of a backup that restores', async () => {
-  for (const format of ['plain', 'custom']) {
+for (const format of FORMATS) {
+  test(`${format}: a copy that nobody spoilt passes the check in every way, and brings all rows back`, async () => {
+    const rows = () => world.rows('SELECT i, text FROM t ORDER BY i');
+    const before = await rows();
+    assert.is(before.length, 1000);
     const copy = copyOf(format);
-    const done = await world.run('restore', [copy.id, '--yes'], {
-      BACKUP_DIR: copy.directory,
-      S3_BUCKET: '',
-    });
+    for (const way of EVERY_WAY)
+      assert.is(await checkHere(world, WAYS[way](copy), only(copy, way)), sound[format].id, way);
+    await world.sql(`DELETE FROM t WHERE i > 10; UPDATE t SET text = 'lost'`);
+    const done = await world.run('restore', [copy.id, '--yes'], only(copy, 'id'));
     assert.is(done.code, 0, done.stderr);
-    assert.ok(readdirSync(copy.directory).length >= 3);
-    const finished = await world.run('restore', ['--finish', '--yes'], {});
-    assert.is(finished.code, 0, finished.stderr);
-  }
-});
+    assert.equal(await rows(), before);
+  });
+}
 
 test('the servers stop', world.stop);
 

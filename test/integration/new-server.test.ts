@@ -2,8 +2,12 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { contentOf, program, propertiesOf } from '../support/compare.ts';
-import { begin, change, failed, stateOf, succeed } from '../support/expect.ts';
-import { inWorld, type World } from '../support/world.ts';
+import { begin, change, stateOf, succeed } from '../support/expect.ts';
+import { checkHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
+import { createTurns } from '../support/turns.ts';
+import type { World } from '../support/world.ts';
+
+const { inTurn, stop } = await createTurns();
 
 const ROLES = `CREATE ROLE team NOLOGIN;
   CREATE ROLE "App, User" LOGIN CREATEDB CONNECTION LIMIT 9 PASSWORD 'secret' IN ROLE team;
@@ -25,11 +29,11 @@ async function dropAll(world: World) {
 }
 
 test('a new server: roles, database and its properties come from the backup', () =>
-  inWorld(async world => {
+  inTurn(async world => {
     await begin(world);
     await world.sql(ROLES);
     const before = [await contentOf(world), await propertiesOf(world), await rolesOf(world)];
-    const { backup } = await succeed(world, 'backup');
+    const backup = await makeBackup(world);
     await dropAll(world);
     const bare = await succeed(world, 'restore', 'latest', '--from', 's3', '--yes');
     assert.equal([bare.kept, bare.safetyBackup], [null, null]);
@@ -43,13 +47,13 @@ test('a new server: roles, database and its properties come from the backup', ()
     // Containers make the database, empty, when they first start.
     await dropAll(world);
     await world.sql('CREATE DATABASE app', 'postgres');
-    const empty = await succeed(world, 'restore', backup.id, '--yes');
+    const empty = await restoreHere(world, backup.id);
     assert.ok(empty.kept);
-    assert.equal(await contentOf(world), before[0]);
+    assert.equal([await contentOf(world), await rolesOf(world)], [before[0], before[2]]);
   }));
 
 test('a user who is no superuser can back up and restore', () =>
-  inWorld(async world => {
+  inTurn(async world => {
     const password = 'managed';
     await world.sql(`CREATE ROLE manager LOGIN CREATEDB CREATEROLE PASSWORD '${password}'`, 'postgres');
     await world.sql('ALTER DATABASE app OWNER TO manager; GRANT pg_signal_backend TO manager', 'postgres');
@@ -65,44 +69,45 @@ test('a user who is no superuser can back up and restore', () =>
       CREATE POLICY seen ON secrets TO watcher USING (true); COMMENT ON DATABASE app IS 'managed'`,
     );
     const before = [await contentOf(world), await propertiesOf(world)];
-    await succeed(world, 'backup', '--format', 'custom');
+    await makeBackup(world, { format: 'custom' });
     await change(world, 'changed');
     const { kept } = await succeed(world, 'restore', 'latest', '--yes');
     assert.equal([await contentOf(world), await propertiesOf(world)], before);
     assert.is(await stateOf(world, kept), 'changed');
-    await succeed(world, 'restore', '--finish', '--yes');
+    await restoreHere(world, undefined, { finish: true });
     for (const statement of ['DROP DATABASE app', 'DROP ROLE watcher'])
       await world.sql(statement, 'postgres');
-    await succeed(world, 'restore', 'latest', '--yes');
+    await restoreHere(world, 'latest');
     assert.equal([await contentOf(world), await propertiesOf(world)], before);
   }));
 
 test('latest is the newest of both places', () =>
-  inWorld(async world => {
+  inTurn(async world => {
     await begin(world, 'one');
-    const { backup: both } = await succeed(world, 'backup');
+    const both = await makeBackup(world);
     await change(world, 'two');
-    const { backup: local } = await succeed(world, 'backup', '--no-upload');
-    const latest = async (...args: string[]) =>
-      (await succeed(world, 'restore', 'latest', '--dry-run', ...args)).source;
+    const local = await makeBackup(world, { upload: false });
+    const latest = (from?: 'local' | 's3') => checkHere(world, 'latest', {}, from);
     assert.is(await latest(), local.id);
-    assert.is(await latest('--from', 'local'), local.id);
-    assert.is(await latest('--from', 's3'), both.id);
+    assert.is(await latest('local'), local.id);
+    assert.is(await latest('s3'), both.id);
     const elsewhere = { BACKUP_DIR: join(world.directory, 'new server') };
     const fetched = await world.run('restore', ['latest', '--yes', '--json'], elsewhere);
     assert.is(fetched.code, 0, fetched.stderr);
     assert.is(JSON.parse(fetched.stdout).restored, both.id);
     assert.is(await stateOf(world), 'one');
-    failed(
-      await world.run('restore', [local.id, '--yes'], elsewhere),
+    await refused(
+      () => restoreHere(world, local.id, {}, elsewhere),
       3,
       new RegExp(`there is no whole backup ${local.id}`),
     );
-    failed(
-      await world.run('restore', ['latest', '--from', 's3', '--yes'], { S3_BUCKET: '' }),
+    await refused(
+      () => restoreHere(world, 'latest', { from: 's3' }, { S3_BUCKET: '' }),
       2,
       /S3_BUCKET is empty/,
     );
   }));
+
+test('the servers stop', stop);
 
 test.run();

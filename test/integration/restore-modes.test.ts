@@ -4,13 +4,16 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { contentOf, databases, program, propertiesOf } from '../support/compare.ts';
 import { begin, change, failed, stateOf, succeed } from '../support/expect.ts';
-import { inWorld } from '../support/world.ts';
+import { finishHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
+import { createTurns } from '../support/turns.ts';
+
+const { inTurn, stop } = await createTurns();
 
 test('--database restores beside the live one, under a name that is free', () =>
-  inWorld(async world => {
+  inTurn(async world => {
     await begin(world);
     world.env.MIGRATE_COMMAND = 'psql "$DATABASE_URL" -qXc "CREATE TABLE migrated ()"';
-    await succeed(world, 'backup', '--format', 'custom');
+    await makeBackup(world, { format: 'custom', upload: false });
     await change(world, 'changed');
     const { kept, safetyBackup } = await succeed(world, 'restore', 'latest', '--database', 'fished', '--yes');
     assert.equal([kept, safetyBackup], [null, null]);
@@ -19,25 +22,21 @@ test('--database restores beside the live one, under a name that is free', () =>
     assert.is((await world.rows(`SELECT FROM pg_class WHERE relname = 'migrated'`, 'fished')).length, 0);
 
     for (const taken of ['fished', 'app', 'postgres', 'template1']) {
-      failed(
-        await world.run('restore', ['latest', '--database', taken, '--yes']),
+      await refused(
+        () => restoreHere(world, 'latest', { database: taken }),
         2,
         new RegExp(`there is a database ${taken} already`),
       );
     }
-    for (const name of ['', 'ü'.repeat(32), 'two\nlines']) {
-      failed(
-        await world.run('restore', ['latest', '--database', name, '--yes']),
-        2,
-        /--database takes a name/,
-      );
-    }
+    for (const database of ['', 'ü'.repeat(32), 'two\nlines'])
+      await refused(() => restoreHere(world, 'latest', { database }), 2, /--database takes a name/);
+    failed(await world.run('restore', ['latest', '--database', '', '--yes']), 2, /--database takes a name/);
     assert.equal(await databases(world), ['app', 'fished']);
     assert.is(await stateOf(world), 'changed');
   }));
 
 test('a plain dump without a manifest, as pg_dump | gzip makes it', () =>
-  inWorld(async world => {
+  inTurn(async world => {
     await begin(world);
     const directory = join(world.directory, 'old');
     const dump = (name: string, ...args: string[]) =>
@@ -56,28 +55,31 @@ test('a plain dump without a manifest, as pg_dump | gzip makes it', () =>
     await dump('cut.sql.gz', 'sh', '-c', 'pg_dump app | head -n -10');
     await change(world, 'changed');
 
-    for (const name of ['neurmatic_20250106_020000.sql.gz', 'clean.sql.gz']) {
-      const restored = await succeed(world, 'restore', join(directory, name), '--yes');
-      assert.match(restored.stderr, /no manifest/);
-      assert.match(restored.stderr, /nothing to compare them with/);
-      assert.is(restored.dataAgeSeconds, null);
-      assert.is(await stateOf(world), 'backed up');
-      assert.is(await stateOf(world, restored.kept), 'changed');
-      await succeed(world, 'restore', '--undo', '--yes');
-      await succeed(world, 'restore', '--finish', '--yes');
-    }
-    const restore = (name: string) => world.run('restore', [join(directory, name), '--yes']);
-    failed(await restore('create.sql.gz'), 2, /chooses its database itself \(\\connect app\)/);
-    failed(await restore('all.sql.gz'), 2, /chooses its database itself/);
-    failed(await restore('cut.sql.gz'), 3, /stops before its last line/);
+    const restored = await succeed(world, 'restore', join(directory, 'clean.sql.gz'), '--yes');
+    assert.match(restored.stderr, /no manifest/);
+    assert.match(restored.stderr, /nothing to compare them with/);
+    assert.is(restored.dataAgeSeconds, null);
+    assert.is(await stateOf(world), 'backed up');
+    assert.is(await stateOf(world, restored.kept), 'changed');
+    await restoreHere(world, undefined, { undo: true });
+    await finishHere(world);
+    const again = await restoreHere(world, join(directory, 'neurmatic_20250106_020000.sql.gz'));
+    assert.equal([await stateOf(world), await stateOf(world, again.kept!)], ['backed up', 'changed']);
+    await restoreHere(world, undefined, { undo: true });
+    await finishHere(world);
+
+    const restore = (name: string) => () => restoreHere(world, join(directory, name));
+    await refused(restore('create.sql.gz'), 2, /chooses its database itself \(\\connect app\)/);
+    await refused(restore('all.sql.gz'), 2, /chooses its database itself/);
+    await refused(restore('cut.sql.gz'), 3, /stops before its last line/);
     assert.equal(await databases(world), ['app']);
     assert.is(await stateOf(world), 'changed');
   }));
 
 test('migrations run against the new database, and a failing one stops the restore', () =>
-  inWorld(async world => {
+  inTurn(async world => {
     await begin(world);
-    const { backup } = await succeed(world, 'backup');
+    const backup = await makeBackup(world, { upload: false });
     await change(world, 'changed');
     const before = [await contentOf(world), await propertiesOf(world)];
 
@@ -96,68 +98,72 @@ test('migrations run against the new database, and a failing one stops the resto
 
     world.env.MIGRATE_COMMAND =
       'psql "$DATABASE_URL" -qXc "UPDATE state SET name = name || \', migrated\' RETURNING current_database()"';
-    const migrated = await succeed(world, 'restore', backup.id, '--yes');
+    const migrated = await restoreHere(world, backup.id);
     assert.is(await stateOf(world), 'backed up, migrated');
-    assert.is(await stateOf(world, migrated.kept), 'backed up');
+    assert.is(await stateOf(world, migrated.kept!), 'backed up');
   }));
 
 test('--undo, undo of undo, --finish, and nothing but words from --dry-run', () =>
-  inWorld(async world => {
+  inTurn(async world => {
     await begin(world, 'one');
-    failed(await world.run('restore', ['latest', '--yes']), 3, /there is no verified backup of app/);
+    await refused(() => restoreHere(world, 'latest'), 3, /there is no verified backup of app/);
+    for (const flags of [{ undo: true }, { finish: true }])
+      await refused(() => restoreHere(world, undefined, flags), 1, /no database is kept beside app/);
     failed(await world.run('restore', ['--undo', '--yes']), 1, /no database is kept beside app/);
-    failed(await world.run('restore', ['--finish', '--yes']), 1, /no database is kept beside app/);
-    const { backup: one } = await succeed(world, 'backup');
+    const one = await makeBackup(world);
     await change(world, 'two');
-    const { backup: two } = await succeed(world, 'backup');
+    const two = await makeBackup(world);
     await change(world, 'three');
 
     const files = () => readdirSync(world.env.BACKUP_DIR!).sort();
-    const unchanged = async (...args: string[]) => {
+    const unchanged = async (dryRun: () => Promise<{ dryRun?: boolean }>) => {
       const before = [await databases(world), files(), await stateOf(world)];
-      const { dryRun } = await succeed(world, 'restore', ...args, '--dry-run', '--yes');
-      assert.is(dryRun, true);
+      assert.is((await dryRun()).dryRun, true);
       assert.equal([await databases(world), files(), await stateOf(world)], before);
     };
-    await unchanged('latest');
-    await unchanged('latest', '--from', 's3');
-    await unchanged('latest', '--database', 'fished');
+    const dry = { 'dry-run': true };
+    await unchanged(() => succeed(world, 'restore', 'latest', '--dry-run', '--yes'));
+    await unchanged(() => restoreHere(world, 'latest', { ...dry, from: 's3' }));
+    await unchanged(() => restoreHere(world, 'latest', { ...dry, database: 'fished' }));
 
-    const first = await succeed(world, 'restore', one.id, '--yes');
+    const first = await restoreHere(world, one.id);
     assert.is(await stateOf(world), 'one');
-    const second = await succeed(world, 'restore', two.id, '--yes');
+    const second = await restoreHere(world, two.id);
     assert.is(await stateOf(world), 'two');
     assert.equal(await databases(world), ['app', first.kept, second.kept]);
-    assert.equal([await stateOf(world, first.kept), await stateOf(world, second.kept)], ['three', 'one']);
+    assert.equal([await stateOf(world, first.kept!), await stateOf(world, second.kept!)], ['three', 'one']);
 
-    await unchanged('--undo');
-    await unchanged('--finish');
-    for (const flags of [['--database', 'x'], ['--no-migrate'], ['--from', 's3']]) {
-      failed(
-        await world.run('restore', ['--undo', '--yes', ...flags]),
+    await unchanged(() => succeed(world, 'restore', '--undo', '--dry-run', '--yes'));
+    await unchanged(() => restoreHere(world, undefined, { ...dry, finish: true }));
+    for (const flags of [{ database: 'x' }, { 'no-migrate': true }, { from: 's3' }]) {
+      await refused(
+        () => restoreHere(world, undefined, { undo: true, ...flags }),
         2,
         /--undo and --finish take neither/,
       );
     }
-    failed(await world.run('restore', ['--undo', '--finish', '--yes']), 2, /say what to restore/);
+    const both = { undo: true, finish: true };
+    await refused(() => restoreHere(world, undefined, both), 2, /say what to restore/);
     failed(await world.run('restore', ['--undo']), 2, /no terminal to confirm this on/, /--yes/);
 
     const undone = await succeed(world, 'restore', '--undo', '--yes');
     assert.is(undone.restored, second.kept);
     assert.equal([await stateOf(world), await stateOf(world, undone.kept)], ['one', 'two']);
-    const redone = await succeed(world, 'restore', '--undo', '--yes');
+    const redone = await restoreHere(world, undefined, { undo: true });
     assert.is(redone.restored, undone.kept);
-    assert.equal([await stateOf(world), await stateOf(world, redone.kept)], ['two', 'one']);
+    assert.equal([await stateOf(world), await stateOf(world, redone.kept!)], ['two', 'one']);
     const { dropped } = await succeed(world, 'restore', '--finish', '--yes');
     assert.equal(dropped, [redone.kept, first.kept]);
     assert.equal(await databases(world), ['app']);
 
     // A database that is gone altogether is what --undo is for, too.
-    const last = await succeed(world, 'restore', one.id, '--yes');
+    const last = await restoreHere(world, one.id);
     await world.sql('DROP DATABASE app', 'postgres');
-    await succeed(world, 'restore', '--undo', '--yes');
+    await restoreHere(world, undefined, { undo: true });
     assert.is(await stateOf(world), 'two');
-    assert.not.ok((await databases(world)).includes(last.kept));
+    assert.not.ok((await databases(world)).includes(last.kept!));
   }));
+
+test('the servers stop', stop);
 
 test.run();

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { answers, cutsRequest, type Fault, hangs, type Seen } from '../support/fault-proxy.ts';
+import { checkHere, makeBackup } from '../support/in-process.ts';
 import { createBigDatabase, createS3World, first, idOf, isData, keysOf } from '../support/s3-world.ts';
 import { storedParts, unfinishedUploads } from '../support/store.ts';
 import { until } from '../support/world.ts';
@@ -14,14 +15,9 @@ for (const mode of ['supported', 'required']) {
   test(`checksums ${mode}: up and down again, in one part and in several`, async () => {
     const env = fresh({ S3_CHECKSUMS: mode });
     for (const database of ['app', 'big']) {
-      const done = await backup({ ...env, POSTGRES_DB: database, APP_NAME: database });
-      assert.is(done.code, 0, done.stderr);
-      const verified = await world.run('verify-backup', ['latest', '--from', 's3'], {
-        ...env,
-        POSTGRES_DB: database,
-        APP_NAME: database,
-      });
-      assert.is(verified.code, 0, verified.stderr);
+      const own = { ...env, POSTGRES_DB: database, APP_NAME: database };
+      const { id } = await makeBackup(world, { format: 'custom' }, own);
+      assert.is(await checkHere(world, 'latest', own, 's3'), id);
     }
     const summed = ({ headers }: Seen) =>
       Object.keys(headers).some(name => /^x-amz-(sdk-checksum|checksum|trailer)/.test(name));
@@ -43,8 +39,7 @@ test('several parts: one cut and one refused are sent again', async () => {
     first(2, part('2'), cutsRequest(1_000_000)),
   ];
   proxy.fault = seen => faults.map(fault => fault(seen)).find(Boolean);
-  const done = await backup(env, '--json');
-  assert.is(done.code, 0, done.stderr);
+  await makeBackup(world, { format: 'custom' }, env);
   assert.is(proxy.seen.filter(({ query }) => query.get('partNumber') === '2').length, 3);
   assert.is(keysOf(world, env).length, 3);
   assert.is(unfinishedUploads(world), 0);
@@ -62,7 +57,7 @@ for (const [what, fault] of Object.entries(PARTS)) {
   test(`several parts: ${what}: none is left behind`, async () => {
     const env = fresh({ POSTGRES_DB: 'big' });
     proxy.fault = fault;
-    const done = await backup(env, '--json');
+    const done = await backup(env, '--format', 'custom', '--json');
     assert.is(done.code, 4, done.stderr);
     assert.ok(proxy.seen.some(({ query }) => query.has('partNumber')));
     assert.equal(keysOf(world, env), []);
@@ -87,7 +82,7 @@ for (const [moment, { slow, before }] of Object.entries(MOMENTS)) {
   test(`SIGTERM ${moment} leaves nothing in the store`, async () => {
     const env = fresh({ POSTGRES_DB: 'big' });
     proxy.fault = seen => (slow(seen) ? hangs() : undefined);
-    const run = world.start('backup', [], env);
+    const run = world.start('backup', ['--format', 'custom'], env);
     await until('the upload has come so far', () => proxy.seen.some(slow) && before(), 60);
     run.child.kill('SIGTERM');
     const done = await run.ended;

@@ -2,23 +2,22 @@ import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { answers, cutsAnswer, type Fault, hangs, passes, type Seen } from '../support/fault-proxy.ts';
+import { checkHere, finishHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
 import { assertNoSecrets, liveState } from '../support/live.ts';
 import { plant, store } from '../support/old-backups.ts';
-import { createBigDatabase, createS3World, idOf, PASSWORD } from '../support/s3-world.ts';
+import { createBigDatabase, createS3World, PASSWORD } from '../support/s3-world.ts';
 import { fileOf } from '../support/store.ts';
 
-const { world, proxy, fresh, backup, stop } = await createS3World();
+const { world, proxy, fresh, stop } = await createS3World();
 await createBigDatabase(world);
 
 /** A backup in the store. */
 async function stored(extra: Record<string, string> = {}) {
   const env = fresh(extra);
-  const done = await backup(env, '--json');
-  assert.is(done.code, 0, done.stderr);
-  const manifest = JSON.parse(done.stdout).backup;
+  const manifest = await makeBackup(world, { format: extra.POSTGRES_DB ? 'custom' : 'plain' }, env);
   return {
     env,
-    id: idOf(done),
+    id: manifest.id,
     key: (name: 'artifact' | 'globals') => `${env.S3_PREFIX}/${manifest[name].name}`,
   };
 }
@@ -41,8 +40,7 @@ test('a download that is cut again and again is taken up where it broke', async 
   let cuts = 0;
   // More often than a request is tried: each time something arrives.
   proxy.fault = seen => (isArtifact(seen) && cuts++ < 12 ? cutsAnswer(1_234_567) : undefined);
-  const done = await world.run('verify-backup', [big.id, '--from', 's3'], env);
-  assert.is(done.code, 0, done.stderr);
+  assert.is(await checkHere(world, big.id, env, 's3'), big.id);
   const fetches = proxy.seen.filter(({ method, key }) => method === 'GET' && key === big.key('artifact'));
   assert.ok(fetches.length > 12, `${fetches.length} requests`);
   const starts = fetches.map(({ headers }) => Number(/\d+/.exec(headers.range ?? '0')![0]));
@@ -108,19 +106,27 @@ const TROUBLES: Record<string, Trouble> = {
   },
 };
 
+/** Those of which a process shows what the others are only asked for in this one. */
+const AS_PROCESS = ['connections refused', 'HTTP 403 for the manifest'];
+
 for (const [what, { fault, env: extra, says }] of Object.entries(TROUBLES)) {
   test(`the store can’t be read: ${what}`, async () => {
     const env = elsewhere(common, extra);
     const before = await liveState(world);
     if (fault) proxy.fault = fault;
-    const done = await restore(env, common.id, '--from', 's3');
-    assert.is(done.code, 4, done.stderr);
-    assert.match(done.stderr, says);
-    assert.not.match(done.stderr, /from here on, things change/);
+    if (AS_PROCESS.includes(what)) {
+      const done = await restore(env, common.id, '--from', 's3');
+      assert.is(done.code, 4, done.stderr);
+      assert.match(done.stderr, says);
+      assert.not.match(done.stderr, /from here on, things change/);
+      assertNoSecrets(done, env, [PASSWORD, 'S3RVER']);
+    } else {
+      const text = await refused(() => restoreHere(world, common.id, { from: 's3' }, env), 4, says);
+      for (const secret of [PASSWORD, 'S3RVER']) assert.not.ok(text.includes(secret), text);
+    }
     assert.is(await liveState(world), before);
     assert.equal(readdirSync(env.BACKUP_DIR!), [], 'what was fetched is removed');
     assert.ok(proxy.seen.length < 40, `${proxy.seen.length} requests`);
-    assertNoSecrets(done, env, [PASSWORD, 'S3RVER']);
   });
 }
 
@@ -134,7 +140,7 @@ test('trouble that passes while fetching: restored', async () => {
   const done = await restore(env, 'latest', '--from', 's3', '--json');
   assert.is(done.code, 0, done.stderr);
   assert.is(JSON.parse(done.stdout).restored, common.id);
-  assert.is((await world.run('restore', ['--finish', '--yes'], env)).code, 0);
+  await finishHere(world, env);
 });
 
 const DAMAGE: Record<string, (path: string) => void> = {
@@ -153,15 +159,22 @@ for (const [how, damage] of Object.entries(DAMAGE)) {
       const path = fileOf(world, common.key(part));
       const content = readFileSync(path);
       const before = await liveState(world);
-      damage(path);
-      for (const source of [common.id, `s3://bucket/${common.key('artifact')}`]) {
-        const done = await restore(elsewhere(), source);
-        assert.is(done.code, 3, done.stderr);
-        assert.match(done.stderr, /is cut: |has changed: its SHA-256|is .* bytes\), not/);
-        assert.match(done.stderr, /list-backups\.ts/);
-        assert.is(await liveState(world), before);
+      try {
+        damage(path);
+        for (const source of [common.id, `s3://bucket/${common.key('artifact')}`]) {
+          const env = elsewhere();
+          await refused(
+            () => restoreHere(world, source, {}, env),
+            3,
+            /is cut: |has changed: its SHA-256|is .* bytes\), not/,
+            /list-backups\.ts/,
+          );
+          assert.is(await liveState(world), before);
+          assert.equal(readdirSync(env.BACKUP_DIR!), [], 'what was fetched is removed');
+        }
+      } finally {
+        writeFileSync(path, content);
       }
-      writeFileSync(path, content);
     });
   }
 }
@@ -171,8 +184,7 @@ test('a store that can’t be read does not make an older backup the latest', as
   const before = await liveState(world);
   const env = elsewhere();
   proxy.fault = seen => (seen.key.endsWith(`${common.id}.json`) ? answers(403, 'AccessDenied') : undefined);
-  const done = await restore(env, 'latest');
-  assert.is(done.code, 4, done.stderr);
+  await refused(() => restoreHere(world, 'latest', {}, env), 4, new RegExp(`could not read .*${common.id}`));
   assert.is(await liveState(world), before);
 });
 

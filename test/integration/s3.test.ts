@@ -11,6 +11,7 @@ import {
   losesMetadata,
   type Seen,
 } from '../support/fault-proxy.ts';
+import { checkHere, makeBackup } from '../support/in-process.ts';
 import { assertNoSecrets } from '../support/live.ts';
 import { plant, store } from '../support/old-backups.ts';
 import { createS3World, first, idOf, isData, keysOf, PASSWORD, sha256 } from '../support/s3-world.ts';
@@ -57,8 +58,7 @@ for (const [what, trouble] of Object.entries(PASSING)) {
   test(`trouble that passes: ${what}`, async () => {
     const env = fresh();
     proxy.fault = trouble();
-    const done = await backup(env, '--json');
-    assert.is(done.code, 0, done.stderr);
+    await makeBackup(world, {}, env);
     assert.is(keysOf(world, env).length, 3);
     for (const key of keysOf(world, env))
       assert.is(sha256(fileOf(world, key)), sha256(join(env.BACKUP_DIR!, key.split('/').at(-1)!)));
@@ -119,15 +119,15 @@ const LASTING: Record<string, Lasting> = {
   },
 };
 
+/** Two good backups, of which retention would delete the old one, were it not held. */
+const good = fresh();
+const recent = await makeBackup(world, {}, good);
+const old = await plant(good.BACKUP_DIR!, recent.id, { days: 400 });
+await store(world, good, old);
+
 for (const [what, { fault, env: extra, says }] of Object.entries(LASTING)) {
   test(`the store fails: ${what}`, async () => {
-    const good = fresh();
-    const recent = await backup(good, '--json');
-    assert.is(recent.code, 0, recent.stderr);
-    // Old enough that retention would delete it, were it not held.
-    const old = await plant(good.BACKUP_DIR!, idOf(recent), { days: 400 });
-    await store(world, good, old);
-    const env: Record<string, string> = { ...good, ...extra, BACKUP_MIN_KEEP: '1' };
+    const env: Record<string, string> = { ...fresh(), ...good, ...extra, BACKUP_MIN_KEEP: '1' };
     const before = keys(world);
     if (fault) proxy.fault = fault;
     const done = await backup(env, '--json');
@@ -137,16 +137,25 @@ for (const [what, { fault, env: extra, says }] of Object.entries(LASTING)) {
     assert.is(JSON.parse(done.stdout).offsite, 'FAILED');
     assert.equal(keys(world), before, 'the store is as it was');
     const names = readdirSync(env.BACKUP_DIR!);
-    for (const id of [old.id, idOf(recent), idOf(done)]) {
+    for (const id of [old.id, recent.id, idOf(done)]) {
       for (const end of ['.sql.gz', '.globals.sql.gz', '.json'])
         assert.ok(names.includes(id + end), id + end);
     }
-    proxy.fault = () => undefined;
-    const verified = await world.run('verify-backup', [idOf(done), '--from', 'local'], env);
-    assert.is(verified.code, 0, verified.stderr);
+    assert.is(await checkHere(world, idOf(done), env, 'local'), idOf(done));
     assertNoSecrets(done, env, [PASSWORD, 'S3RVER']);
   });
 }
+
+test('once the store is well again, the old backup is deleted, and only that', async () => {
+  fresh();
+  const before = keysOf(world, good).filter(key => !key.includes(old.id));
+  const { id } = await makeBackup(world, {}, { ...good, BACKUP_MIN_KEEP: '1' });
+  assert.ok(keysOf(world, good).some(key => key.includes(id)));
+  assert.equal(
+    keysOf(world, good).filter(key => !key.includes(id)),
+    before,
+  );
+});
 
 test('a store that never answers is given up', async () => {
   const env = fresh({ S3_TIMEOUT: '1s' });

@@ -16,22 +16,83 @@ export async function program(world: World, name: string, ...args: string[]): Pr
   return stdout;
 }
 
-/** Everything that is in a database, as text that two equal databases have in common. */
+/** Everything that is in a database, in a form that two equal databases have in common. */
 export interface Content {
-  /** pg_dump's whole output, without the random words of \restrict. */
+  /** pg_dump's whole output but owners and privileges, without the random words of \restrict. */
   dump: string;
   /** Rows and a hash of each table. */
   tables: unknown;
   largeObjects: unknown;
+  rights: Rights;
+}
+
+/** Whose everything is, and who may do what with it. */
+export interface Rights {
+  /** Null: the default privileges. */
+  objects: { type: string; identity: string; owner: string; acl: string[] | null }[];
+  /** `ALTER DEFAULT PRIVILEGES` */
+  defaults: { role: string; schema: string | null; type: string; acl: string[] }[];
 }
 
 export async function contentOf(world: World, database = world.database): Promise<Content> {
-  const dump = await program(world, 'pg_dump', '--no-acl', `--dbname=${toDatabase(database)}`);
+  const dump = await program(world, 'pg_dump', '--no-owner', '--no-acl', `--dbname=${toDatabase(database)}`);
   return {
     dump: dump.replaceAll(/^\\(un)?restrict .*$/gm, ''),
     tables: await fingerprint(queryOf(world.pg.postgres, database)),
     largeObjects: await world.rows(
       'SELECT oid::int8, md5(lo_get(oid)) FROM pg_largeobject_metadata ORDER BY oid',
+      database,
+    ),
+    rights: await rightsOf(world, database),
+  };
+}
+
+/** The catalogs of what has an owner: the prefix of their columns, whether they have privileges, and which rows. */
+const OWNED: [catalog: string, prefix: string, acl: boolean, where: string][] = [
+  ['pg_class', 'rel', true, `relkind IN ('r', 'p', 'v', 'm', 'S', 'f')`],
+  ['pg_namespace', 'nsp', true, 'true'],
+  ['pg_proc', 'pro', true, 'true'],
+  ['pg_type', 'typ', true, `typtype IN ('d', 'e', 'r')`],
+  ['pg_type', 'typ', true, `typrelid IN (SELECT oid FROM pg_class WHERE relkind = 'c')`],
+  ['pg_foreign_server', 'srv', true, 'true'],
+  ['pg_largeobject_metadata', 'lom', true, 'true'],
+  ['pg_extension', 'ext', false, 'true'],
+  ['pg_publication', 'pub', false, 'true'],
+  ['pg_event_trigger', 'evt', false, 'true'],
+  ['pg_collation', 'coll', false, 'true'],
+  ['pg_operator', 'opr', false, 'true'],
+  ['pg_ts_config', 'cfg', false, 'true'],
+  ['pg_statistic_ext', 'stx', false, 'true'],
+];
+
+const sorted = (acl: string) =>
+  `(SELECT array_agg(a::text ORDER BY a::text COLLATE "C") FROM unnest(${acl}) AS a)`;
+
+/** The rights on all that a database has of its own, and on schema public. */
+export async function rightsOf(world: World, database = world.database): Promise<Rights> {
+  const owned = OWNED.map(([catalog, prefix, acl, where]) => {
+    const classid = catalog === 'pg_largeobject_metadata' ? 'pg_largeobject' : catalog;
+    return `SELECT '${classid}'::regclass AS classid, oid AS objid, 0 AS subid, ${prefix}owner AS owner,
+      ${acl ? `${prefix}acl` : 'NULL::aclitem[]'} AS acl FROM ${catalog} WHERE oid >= 16384 AND ${where}`;
+  });
+  const columns = `SELECT 'pg_class'::regclass, c.oid, attnum, relowner, attacl
+    FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE attacl IS NOT NULL AND c.oid >= 16384`;
+  const schema = `SELECT 'pg_namespace'::regclass, oid, 0, nspowner, nspacl
+    FROM pg_namespace WHERE nspname = 'public' AND oid < 16384`;
+  return {
+    objects: await world.rows(
+      `SELECT i.type, i.identity, pg_get_userbyid(owner) AS owner, ${sorted('acl')} AS acl
+       FROM (${[...owned, columns, schema].join(' UNION ALL ')}) AS o,
+         pg_identify_object(classid, objid, subid) AS i
+       WHERE NOT EXISTS (SELECT FROM pg_depend d
+         WHERE d.classid = o.classid AND d.objid = o.objid AND deptype = 'e')
+       ORDER BY i.type, i.identity COLLATE "C"`,
+      database,
+    ),
+    defaults: await world.rows(
+      `SELECT pg_get_userbyid(defaclrole) AS role, nspname AS schema, defaclobjtype AS type,
+         ${sorted('defaclacl')} AS acl
+       FROM pg_default_acl LEFT JOIN pg_namespace n ON n.oid = defaclnamespace ORDER BY 1, 2, 3`,
       database,
     ),
   };

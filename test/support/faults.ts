@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { until, type World } from './world.ts';
@@ -8,6 +8,8 @@ import { until, type World } from './world.ts';
 export interface Gate {
   /** What the script needs in its environment to come to this gate. */
   env: Record<string, string>;
+  /** Whether the script stands at the gate, or did before it was opened. */
+  stands: () => boolean;
   /** Resolves when the script stands at the gate. */
   reached: () => Promise<void>;
   open: () => void;
@@ -18,6 +20,8 @@ interface Where {
   program: string;
   /** A regular expression (of bash) that its arguments match; only the first such call stops. */
   args?: string;
+  /** A regular expression (of bash) that the path of the file on its stdin matches: of two alike, which one stops. */
+  reading?: string;
   /** Stops after so many bytes of its input, or of its output; default: before it starts. */
   input?: number;
   output?: number;
@@ -27,14 +31,14 @@ interface Where {
  * Puts a program before the real one on PATH that stops once, at one moment, and otherwise is the real one.
  * @param how what it does at the moment instead of waiting, in bash: `kill -9 $PPID`
  */
-export function gateAt(world: World, { program, args = '', input, output }: Where, how?: string): Gate {
+export function gateAt(
+  world: World,
+  { program, args = '', reading = '', input, output }: Where,
+  how?: string,
+): Gate {
   const directory = mkdtempSync(join(world.directory, 'gate-'));
-  const real = world.env
-    .PATH!.split(delimiter)
-    .map(each => join(each, program))
-    .find(path => existsSync(path));
-  if (!real) throw new Error(`there is no ${program} on PATH`);
-  const stop = how ?? `: > '${directory}/reached'; while [ ! -e '${directory}/open' ]; do sleep 0.02; done`;
+  const real = realProgram(world, program);
+  const stop = how ?? standStill(directory);
   const act =
     input !== undefined
       ? `{ head -c ${input}; ${stop}; exec cat; } | '${real}' "$@"; exit`
@@ -43,13 +47,51 @@ export function gateAt(world: World, { program, args = '', input, output }: Wher
         : stop;
   writeFileSync(
     join(directory, program),
-    `#!/bin/bash\npattern='${args}'\nif [[ "$*" =~ $pattern ]] && mkdir '${directory}/taken' 2>/dev/null; then\n` +
-      `${act}\nfi\nexec '${real}' "$@"\n`,
+    `#!/bin/bash\npattern='${args}'\nreading='${reading}'\n` +
+      `if [[ "$*" =~ $pattern && $(readlink /proc/$$/fd/0) =~ $reading ]] && mkdir '${directory}/taken' 2>/dev/null\n` +
+      `then\n${act}\nfi\nexec '${real}' "$@"\n`,
+    { mode: 0o755 },
   );
-  chmodSync(join(directory, program), 0o755);
+  return gateIn(world, directory, `${program} ${args}`);
+}
+
+/** What a script starts for its work; not what it starts to clean up. */
+const STEPS = ['flock', 'psql', 'pg_dump', 'pg_dumpall', 'pg_restore', 'vacuumdb', 'gzip', 'zstd'];
+
+/**
+ * The moment before the script starts the program that is its `step`-th, counted from 1 over all that it starts for
+ * its work. In a pipe, the order in which its programs start is anybody's guess.
+ */
+export function gateAtStep(world: World, step: number): Gate {
+  const directory = mkdtempSync(join(world.directory, 'gate-'));
+  for (const program of STEPS) {
+    writeFileSync(
+      join(directory, program),
+      `#!/bin/bash\nn=1; while ! mkdir '${directory}/step-'$n 2>/dev/null; do n=$((n + 1)); done\n` +
+        `if [ $n = ${step} ]; then ${standStill(directory)}; fi\nexec '${realProgram(world, program)}' "$@"\n`,
+      { mode: 0o755 },
+    );
+  }
+  return gateIn(world, directory, `step ${step}`);
+}
+
+function realProgram(world: World, program: string): string {
+  const directories = world.env.PATH!.split(delimiter);
+  const real = directories.map(each => join(each, program)).find(path => existsSync(path));
+  if (!real) throw new Error(`there is no ${program} on PATH`);
+  return real;
+}
+
+/** Bash that stands still until the gate is opened. */
+const standStill = (directory: string) =>
+  `: > '${directory}/reached'; while [ ! -e '${directory}/open' ]; do sleep 0.02; done`;
+
+function gateIn(world: World, directory: string, what: string): Gate {
+  const stands = () => existsSync(join(directory, 'reached'));
   return {
     env: { PATH: `${directory}${delimiter}${world.env.PATH}` },
-    reached: () => until(`${program} ${args} at its gate`, () => existsSync(join(directory, 'reached')), 60),
+    stands,
+    reached: () => until(`${what} at its gate`, stands, 120),
     open: () => writeFileSync(join(directory, 'open'), ''),
   };
 }
@@ -58,7 +100,7 @@ export function gateAt(world: World, { program, args = '', input, output }: Wher
 export async function gateAtStore(
   world: World,
   request: RegExp,
-): Promise<Omit<Gate, 'open'> & { close: () => void }> {
+): Promise<Pick<Gate, 'env' | 'reached'> & { close: () => void }> {
   let held = false;
   const sockets = new Set<Socket>();
   const server = createServer(client => {
@@ -110,15 +152,27 @@ export function processesOf(world: World): Process[] {
   });
 }
 
-/** Kills the one process of a script that runs this program. */
-export function killProgram(world: World, name: string, signal: NodeJS.Signals = 'SIGKILL'): void {
-  const found = processesOf(world).filter(each => each.name === name && !each.cmdline.includes('/gate-'));
-  if (found.length !== 1) {
-    const all = processesOf(world).map(each => `${each.pid} ${each.name}: ${each.cmdline}`);
-    throw new Error(`${found.length} processes are ${name}, among\n${all.join('\n')}`);
-  }
-  process.kill(found[0]!.pid, signal);
+/**
+ * Kills the one process of a script that runs this program. It may not have started yet, and another that works beside
+ * it may not have ended yet, when the script stands at its gate.
+ */
+export async function killProgram(
+  world: World,
+  name: string,
+  signal: NodeJS.Signals = 'SIGKILL',
+): Promise<void> {
+  const found = () =>
+    processesOf(world).filter(each => each.name === name && !each.cmdline.includes('/gate-'));
+  await until(`one process is ${name}`, () => found().length === 1).catch(error => {
+    throw new Error(`${(error as Error).message}; there are\n${describeProcesses(world)}`);
+  });
+  process.kill(found()[0]!.pid, signal);
 }
+
+const describeProcesses = (world: World) =>
+  processesOf(world)
+    .map(({ pid, name, cmdline }) => `${pid} ${name}: ${cmdline}`)
+    .join('\n');
 
 /** @returns the names of all files below the backup directory that belong to no whole backup */
 export function strayFiles(world: World): string[] {
@@ -147,8 +201,7 @@ export function lockIsFree(world: World, environment = 'production'): boolean {
 
 /** Waits until no process of a script is left: what a killed one had started ends by itself. */
 export async function untilNoProcess(world: World): Promise<void> {
-  await until('no process is left', () => processesOf(world).length === 0, 20).catch(error => {
-    const all = processesOf(world).map(each => `${each.pid} ${each.name}: ${each.cmdline}`);
-    throw new Error(`${(error as Error).message}; there are\n${all.join('\n')}`);
+  await until('no process is left', () => processesOf(world).length === 0, 60).catch(error => {
+    throw new Error(`${(error as Error).message}; there are\n${describeProcesses(world)}`);
   });
 }

@@ -1,4 +1,8 @@
--- What pg_dump and a restore find hard, with data in it.
+-- What pg_dump and a restore find hard, with data in it. For a server of its own: it makes roles, too.
+CREATE ROLE "Own er" NOLOGIN;
+CREATE ROLE writer LOGIN IN ROLE "Own er";
+CREATE ROLE "Reader, ""Role""" NOLOGIN;
+
 CREATE EXTENSION pgcrypto;
 CREATE SCHEMA ext;
 CREATE EXTENSION citext SCHEMA ext;
@@ -54,7 +58,7 @@ INSERT INTO every_type (r, d, n, b, j, jb, t, c, v, ts, tz, da, ti, tt, iv, i4, 
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, -1, NULL);
 CREATE TABLE wide (id int PRIMARY KEY, big text, bin bytea);
 ALTER TABLE wide ALTER big SET STORAGE EXTERNAL;
-INSERT INTO wide SELECT i, repeat(md5(i::text) || E'\n', 40000), decode(repeat(md5(i::text), 20000), 'hex') FROM generate_series(1, 3) AS i;
+INSERT INTO wide SELECT i, repeat(md5(i::text) || E'\n', 4000), decode(repeat(md5(i::text), 2000), 'hex') FROM generate_series(1, 3) AS i;
 CREATE TABLE "Empty Table" (id serial PRIMARY KEY, note text DEFAULT 'it''s');
 CREATE TABLE "no columns" ();
 INSERT INTO "no columns" DEFAULT VALUES;
@@ -160,3 +164,72 @@ SELECT lo_from_bytea(4711, '\x00010203ff'), lo_from_bytea(4712, ''),
   lo_from_bytea(4713, decode(repeat('0123456789abcdef', 30000), 'hex'));
 COMMENT ON LARGE OBJECT 4711 IS 'a large object''s comment';
 COMMENT ON FUNCTION touch() IS 'a function''s comment';
+
+COMMENT ON EXTENSION citext IS 'an extension''s comment';
+COMMENT ON TYPE mood IS 'a type''s';
+COMMENT ON TYPE pairs IS 'a composite type''s';
+COMMENT ON DOMAIN positive IS 'a domain''s';
+COMMENT ON CONSTRAINT "above zero" ON DOMAIN positive IS 'a domain''s constraint''s';
+COMMENT ON COLLATION insensitive IS 'a collation''s';
+COMMENT ON TABLE "схема ""с кавычками""".таблица IS 'комментарий';
+COMMENT ON INDEX kinds_kind_idx IS 'an index''s';
+COMMENT ON CONSTRAINT led ON team IS 'a key''s';
+COMMENT ON STATISTICS member_stats IS 'statistics''';
+COMMENT ON SEQUENCE "Zweites Schema"."Odd Sequence" IS 'a sequence''s';
+COMMENT ON TRIGGER "Touch It" ON dropped_columns IS 'a trigger''s';
+COMMENT ON EVENT TRIGGER noted IS 'an event trigger''s';
+COMMENT ON PROCEDURE swap_names(text, text) IS 'a procedure''s';
+COMMENT ON AGGREGATE product(float8) IS 'an aggregate''s';
+COMMENT ON OPERATOR === (text, text) IS 'an operator''s';
+COMMENT ON CAST (pair AS int) IS 'a cast''s';
+COMMENT ON VIEW barrier IS 'a view''s';
+COMMENT ON COLUMN barrier.twice IS 'a view''s column''s';
+COMMENT ON MATERIALIZED VIEW kinds IS 'a materialized view''s';
+COMMENT ON RULE no_delete ON parent IS 'a rule''s';
+COMMENT ON POLICY own ON secrets IS 'a policy''s';
+COMMENT ON SERVER elsewhere IS 'a server''s';
+COMMENT ON FOREIGN TABLE far_away IS 'a foreign table''s';
+COMMENT ON PUBLICATION changes IS 'a publication''s';
+COMMENT ON TEXT SEARCH CONFIGURATION german_plain IS 'a configuration''s';
+
+-- Owners, and who may do what
+CREATE FUNCTION as_its_owner() RETURNS name SECURITY DEFINER LANGUAGE sql AS 'SELECT current_user';
+CREATE USER MAPPING FOR writer SERVER elsewhere OPTIONS (user 'it''s me', password '\ ''');
+GRANT CREATE ON SCHEMA public, "Zweites Schema" TO "Own er" WITH GRANT OPTION;
+GRANT USAGE ON FOREIGN SERVER elsewhere TO PUBLIC;
+REVOKE USAGE ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO writer, "Reader, ""Role""";
+ALTER SCHEMA "схема ""с кавычками""" OWNER TO writer;
+ALTER TABLE "схема ""с кавычками""".таблица OWNER TO "Own er";
+ALTER TABLE wide OWNER TO writer;
+ALTER TABLE "Empty Table" OWNER TO writer;
+ALTER TABLE hashed OWNER TO writer;
+ALTER TABLE far_away OWNER TO writer;
+ALTER VIEW by_key OWNER TO writer;
+ALTER MATERIALIZED VIEW kinds_of_kinds OWNER TO "Own er";
+ALTER SEQUENCE "Zweites Schema"."Odd Sequence" OWNER TO writer;
+ALTER FUNCTION as_its_owner() OWNER TO writer;
+ALTER PROCEDURE swap_names(text, text) OWNER TO "Own er";
+ALTER AGGREGATE product(float8) OWNER TO writer;
+ALTER TYPE mood OWNER TO writer;
+ALTER TYPE pair OWNER TO writer;
+ALTER DOMAIN positive OWNER TO "Own er";
+ALTER COLLATION insensitive OWNER TO writer;
+ALTER OPERATOR === (text, text) OWNER TO writer;
+ALTER STATISTICS member_stats OWNER TO writer;
+ALTER TEXT SEARCH CONFIGURATION german_plain OWNER TO writer;
+ALTER LARGE OBJECT 4712 OWNER TO writer;
+GRANT SELECT, INSERT ON team TO writer WITH GRANT OPTION;
+GRANT SELECT (id, boss), UPDATE (room) ON member TO "Reader, ""Role""";
+GRANT SELECT ON barrier, kinds, "Zweites Schema"."CamelCase Table" TO "Reader, ""Role""", PUBLIC;
+GRANT ALL ON wide TO "Own er";
+REVOKE DELETE, TRUNCATE ON wide FROM writer;
+GRANT USAGE ON SEQUENCE "Zweites Schema"."Odd Sequence" TO "Reader, ""Role""";
+REVOKE EXECUTE ON FUNCTION touch(), as_its_owner() FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE swap_names(text, text) TO "Reader, ""Role""";
+REVOKE USAGE ON TYPE mood FROM PUBLIC;
+GRANT USAGE ON TYPE positive TO writer;
+GRANT SELECT ON LARGE OBJECT 4711 TO writer;
+ALTER DEFAULT PRIVILEGES FOR ROLE "Own er" IN SCHEMA public GRANT SELECT ON TABLES TO "Reader, ""Role""";
+ALTER DEFAULT PRIVILEGES FOR ROLE writer REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE postgres GRANT USAGE ON SEQUENCES TO writer;

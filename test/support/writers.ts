@@ -12,8 +12,11 @@ export interface Writers {
   stop: () => Promise<void>;
 }
 
+/** Milliseconds between a client's rows: as fast as they can be, clients take the processors from what is tested. */
+const PAUSE = 10;
+
 /**
- * Clients that write to the live database without pause, as psql processes: `holding` ones keep a session and
+ * Clients that write to the live database all the time, as psql processes: `holding` ones keep a session and
  * open another when it ends, `reconnecting` ones open one for each row.
  *
  * @param statement one that is its own transaction and writes `id`
@@ -50,7 +53,7 @@ export function startWriters(
       };
       psql.stdout.on('data', () => {
         acknowledged.push(id);
-        next();
+        setTimeout(next, PAUSE);
       });
       psql.stderr.on('data', text => {
         stderr += text;

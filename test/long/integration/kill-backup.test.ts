@@ -1,0 +1,94 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { betweenUploads, MOMENTS, unfinishedInStore } from '../../support/backup-faults.ts';
+import { createFaultedWorld, manifests } from '../../support/faulted.ts';
+import { gateAtStore, killProgram, strayFiles } from '../../support/faults.ts';
+import { checkHere } from '../../support/in-process.ts';
+
+const world = await createFaultedWorld();
+const { assertClean, assertNextBackupWorks, faultAt } = world;
+const first = await world.backUp('plain');
+
+const PLAIN: [string, string[]] = ['backup', ['--format', 'plain']];
+
+for (const format of ['plain', 'custom']) {
+  test(`${format}: kill -9 at every step: what counts as a backup is whole, and the next run puts the rest right`, async () => {
+    const before = manifests(world);
+    const steps = await world.killAtEveryStep(['backup', ['--format', format, '--no-upload']], async step => {
+      await assertClean({ files: strayFiles(world) });
+      assert.is(manifests(world), before, `step ${step}: nothing counts that was not verified`);
+      assert.is(await checkHere(world, first, {}, 'local'), first);
+    });
+    assert.ok(steps > 12, `${steps} steps`);
+    assert.is(manifests(world), before + 1);
+    await assertNextBackupWorks();
+  });
+}
+
+test('kill -9 of gzip in the middle of the dump', async () => {
+  const ended = await faultAt(MOMENTS.dump!(world), PLAIN, () => killProgram(world, 'gzip'));
+  assert.is(ended.code, 1, ended.stderr);
+  assert.match(ended.stderr, 'could not dump app: gzip was ended by signal 9');
+  await assertClean();
+});
+
+test('kill -9 of the backend that dumps', async () => {
+  const ended = await faultAt(MOMENTS.dump!(world), PLAIN, () => world.killBackend(`query LIKE 'COPY%'`));
+  assert.is(ended.code, 1, ended.stderr);
+  assert.match(ended.stderr, /error: could not (dump|keep a session)/);
+  await assertClean();
+  await assertNextBackupWorks();
+});
+
+for (const [moment, gate] of Object.entries(MOMENTS)) {
+  for (const [signal, code] of [
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const) {
+    test(`${signal} during the ${moment}`, async () => {
+      const ended = await faultAt(gate(world), PLAIN, ({ child }) => child.kill(signal));
+      assert.is(ended.code, code, ended.stderr);
+      assert.match(ended.stderr, `interrupted by ${signal}`);
+      await assertClean();
+    });
+  }
+}
+
+test('SIGINT during the upload: the backup here stays, nothing half is in the store', async () => {
+  const gate = await betweenUploads(world);
+  try {
+    const before = manifests(world);
+    const ended = await faultAt(gate, PLAIN, ({ child }) => child.kill('SIGINT'));
+    assert.is(ended.code, 130, ended.stderr);
+    assert.is(manifests(world), before + 1);
+    await assertClean();
+  } finally {
+    gate.close();
+  }
+  assert.equal(await unfinishedInStore(world), []);
+});
+
+for (const [what, request, unfinished] of [
+  ['artifact is sent', /^PUT \/bucket\/database\/[^ ]*\d\.sql\.gz/, 0],
+  ['artifact is compared', /^HEAD \/bucket\/database\/[^ ]*\d\.sql\.gz/, 1],
+  ['globals are compared', /^HEAD \/bucket\/database\/[^ ]*globals/, 1],
+  ['manifest is sent', /^PUT \/bucket\/database\/[^ ]*\.json/, 1],
+  ['manifest is compared', /^HEAD \/bucket\/database\/[^ ]*\.json/, 0],
+] as const) {
+  test(`kill -9 of the script before the ${what}: the next run removes what is half in the store`, async () => {
+    const gate = await gateAtStore(world, request);
+    try {
+      const ended = await faultAt(gate, PLAIN, ({ child }) => child.kill('SIGKILL'));
+      assert.is(ended.signal, 'SIGKILL');
+    } finally {
+      gate.close();
+    }
+    assert.is((await unfinishedInStore(world)).length, unfinished);
+    await assertNextBackupWorks();
+    assert.equal(await unfinishedInStore(world), []);
+  });
+}
+
+test('the servers stop', world.stop);
+
+test.run();

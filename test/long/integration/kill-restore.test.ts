@@ -1,0 +1,135 @@
+import { spawn } from 'node:child_process';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { oidOf } from '../../../scripts/lib/database.ts';
+import { change } from '../../support/expect.ts';
+import { createFaultedWorld } from '../../support/faulted.ts';
+import { killProgram, otherDatabases, strayFiles, untilNoProcess } from '../../support/faults.ts';
+import { finishHere } from '../../support/in-process.ts';
+import { pauseProgram } from '../../support/pause.ts';
+import { betweenTheRenames, midLoad } from '../../support/restore-faults.ts';
+import { until } from '../../support/world.ts';
+
+const world = await createFaultedWorld();
+const { assertClean, assertNextRestoreWorks, faultAt, oldOrNew } = world;
+const backups = { plain: await world.backUp('plain'), custom: await world.backUp('custom') };
+const RESTORE: [string, string[]] = ['restore', [backups.plain, '--yes']];
+
+for (const [format, id] of Object.entries(backups)) {
+  test(`${format}: kill -9 at every step: the old database or the new one, and the next run puts the rest right`, async () => {
+    const seen = new Set<string>();
+    const steps = await world.killAtEveryStep(['restore', [id, '--yes']], async step => {
+      const state = await oldOrNew();
+      assert.ok(state === 'new' || !seen.has('new'), `step ${step}: there is no way back after the swap`);
+      seen.add(state);
+      if (state === 'old') return;
+      await finishHere(world);
+      await change(world, 'live');
+    });
+    assert.ok(steps > 30, `${steps} steps`);
+    assert.equal([...seen], ['old', 'new']);
+    await finishHere(world);
+    assert.equal(strayFiles(world), []);
+    await assertNextRestoreWorks(id);
+  });
+}
+
+test('kill -9 of gzip while loading', async () => {
+  const ended = await faultAt(midLoad(world), RESTORE, () => killProgram(world, 'gzip'));
+  assert.is(ended.code, 1, ended.stderr);
+  assert.match(ended.stderr, /could not load .*: gzip was ended by signal 9/);
+  await assertClean();
+});
+
+test('SIGINT while loading', async () => {
+  const ended = await faultAt(midLoad(world), RESTORE, ({ child }) => child.kill('SIGINT'));
+  assert.is(ended.code, 130, ended.stderr);
+  assert.match(ended.stderr, 'interrupted by SIGINT');
+  await assertClean();
+});
+
+test('kill -9 of the backend that loads', async () => {
+  const ended = await faultAt(midLoad(world), RESTORE, () => world.killBackend(`query LIKE 'COPY%'`));
+  assert.is(ended.code, 1, ended.stderr);
+  assert.match(ended.stderr, /could not load/);
+  await untilNoProcess(world);
+  assert.is(await oldOrNew(), 'old');
+  await assertNextRestoreWorks(backups.plain);
+});
+
+test('kill -9 of the script between the two renames: both are done, or none', async () => {
+  const fault = betweenTheRenames(world, backups.plain, ({ child }) => child.kill('SIGKILL'));
+  const { signal, live, next } = await fault;
+  assert.is(signal, 'SIGKILL');
+  const now = await oidOf(world.pg.postgres, world.database);
+  const [other, ...more] = await otherDatabases(world);
+  assert.equal(more, []);
+  const state = await oldOrNew();
+  assert.is(now, state === 'old' ? live : next);
+  assert.match(other!, state === 'old' ? /^app_new_/ : /^app_before_/);
+  if (state === 'new') await finishHere(world);
+  await assertNextRestoreWorks(backups.plain);
+});
+
+const SWAP = 'RENAME TO';
+
+for (const [program, words, when, signal, swapped, code] of [
+  ['pg_restore', '--jobs', 'after', 'SIGTERM', false, 143],
+  ['psql', SWAP, 'before', 'SIGKILL', false, null],
+  // In the swap a signal comes too late: what is reported is what happened.
+  ['psql', SWAP, 'before', 'SIGTERM', true, 0],
+  ['psql', SWAP, 'after', 'SIGINT', true, 0],
+] as const) {
+  test(`${signal} ${when} ${program} ${words}`, async () => {
+    await change(world, 'live');
+    const pause = pauseProgram(world, program, words, when);
+    const restore = world.start('restore', [backups.custom, '--yes'], pause.env);
+    await pause.reached();
+    restore.child.kill(signal);
+    if (code === 0) pause.go(); // it waits for the swap, as it should
+    const ended = await restore.ended;
+    assert.is(ended.code, code, ended.stderr);
+    await untilNoProcess(world);
+    assert.is(await oldOrNew(), swapped ? 'new' : 'old');
+    if (code === 0) assert.match(ended.stdout, /the database as it was is app_before_/);
+    if (code === 143) {
+      assert.match(ended.stderr, /interrupted by SIGTERM/);
+      await assertClean();
+    }
+    if (swapped) await finishHere(world);
+    await assertNextRestoreWorks(backups.plain);
+  });
+}
+
+test('kill -9 while a session that can’t be ended holds up the swap', async () => {
+  const { POSTGRES_USER, POSTGRES_PASSWORD, ...env } = world.env;
+  const client = spawn('psql', ['-qXAtd', 'app', '-c', 'SELECT pg_sleep(600)'], {
+    env: { ...env, PGUSER: POSTGRES_USER, PGPASSWORD: POSTGRES_PASSWORD, PGAPPNAME: 'stuck' },
+    stdio: 'ignore',
+  });
+  const stuck = () => world.backends(`application_name = 'stuck' AND state = 'active'`);
+  const renames = () => world.backends(`query LIKE 'BEGIN; ALTER DATABASE%' AND state = 'active'`);
+  await until('the client is at work', async () => (await stuck()).length === 1);
+  const [pid] = (await stuck()) as [number];
+  const pause = pauseProgram(world, 'psql', SWAP, 'before');
+  const restore = world.start('restore', [backups.custom, '--yes'], pause.env);
+  try {
+    await pause.reached();
+    process.kill(pid, 'SIGSTOP');
+    pause.go();
+    await until('the swap waits', async () => (await renames()).length > 0);
+    restore.child.kill('SIGKILL');
+  } finally {
+    process.kill(pid, 'SIGCONT');
+    client.kill('SIGKILL');
+  }
+  assert.is((await restore.ended).signal, 'SIGKILL');
+  await until('the server is done with the swap, too', async () => (await renames()).length === 0);
+  await untilNoProcess(world);
+  if ((await oldOrNew()) === 'new') await finishHere(world);
+  await assertNextRestoreWorks(backups.plain);
+});
+
+test('the servers stop', world.stop);
+
+test.run();

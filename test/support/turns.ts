@@ -1,0 +1,65 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { drop } from '../../scripts/lib/database.ts';
+import { identifier } from '../../scripts/lib/postgres.ts';
+import { createWorld, type World } from './world.ts';
+
+/** Worlds that one after the other use the same servers, of which a world of its own takes a second each. */
+export interface Turns {
+  /** Runs `body` in a world with an empty database and removes all that it left, on the servers too. */
+  inTurn: (body: (world: World) => Promise<void>) => Promise<void>;
+  stop: () => Promise<void>;
+}
+
+export async function createTurns(): Promise<Turns> {
+  const servers = await createWorld();
+  const { database } = servers;
+  process.env.PATH = servers.env.PATH!; // the same programs of PostgreSQL as the scripts use
+  let turns = 0;
+  return {
+    inTurn: async body => {
+      const directory = join(servers.directory, `turn-${++turns}`);
+      mkdirSync(directory, { mode: 0o755 });
+      const env: Record<string, string> = {
+        ...servers.env,
+        HOME: directory,
+        BACKUP_DIR: join(directory, 'backups'),
+        LOG_DIR: join(directory, 'logs'),
+        STATE_DIR: join(directory, 'state'),
+      };
+      const start: World['start'] = (script, args, extra, options) =>
+        servers.start(script, args, { ...env, ...extra }, options);
+      const world = {
+        ...servers,
+        directory,
+        env,
+        start,
+        run: (...args: Parameters<typeof start>) => start(...args).ended,
+      };
+      try {
+        await body(world);
+      } finally {
+        await empty(servers);
+        await servers.sql(`CREATE DATABASE ${identifier(database)}`, 'postgres');
+      }
+    },
+    stop: servers.stop,
+  };
+}
+
+/** Removes every database, role and object that is not the servers' own. */
+async function empty({ pg, s3, rows, sql }: World): Promise<void> {
+  const databases = await rows<{ name: string }>(
+    `SELECT datname AS name FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1')`,
+    'postgres',
+  );
+  for (const { name } of databases) await drop(pg.postgres, name);
+  const roles = await rows<{ name: string }>(
+    `SELECT rolname AS name FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'postgres'`,
+    'postgres',
+  );
+  if (roles.length > 0)
+    await sql(`DROP ROLE ${roles.map(({ name }) => identifier(name)).join(', ')}`, 'postgres');
+  const bucket = join(s3.directory, s3.bucket);
+  for (const name of readdirSync(bucket)) rmSync(join(bucket, name), { recursive: true });
+}
