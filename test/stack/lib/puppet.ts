@@ -87,20 +87,47 @@ export async function runBeside(stack: Stack, role: string, program: string): Pr
   return name;
 }
 
-/** Writes the upstream list as a script would: a new file in the old one's place, tested, then a reload. */
+/** Lists of servers, as text. */
+type Lists = Partial<Record<'backend' | 'frontend', string>>;
+
+export function serverLines(names: string[]): string {
+  return names.map(name => `server ${name}:3000 weight=1 max_fails=0 route=${name} resolve;\n`).join('');
+}
+
+/** Makes these the backends. */
 export async function backendsAre(stack: Stack, names: string[]): Promise<void> {
-  const lines = names.map(name => `server ${name}:3000 weight=1 max_fails=0 route=${name} resolve;\n`);
-  await upstreamIs(stack, 'backend', lines.join(''));
+  await upstreamsAre(stack, { backend: serverLines(names) });
 }
 
 /** @returns the list as it was */
 export async function upstreamIs(stack: Stack, name: 'backend' | 'frontend', text: string): Promise<string> {
-  const file = join(stack.directory, 'nginx/upstreams', `${name}.conf`);
-  const before = readFileSync(file, 'utf8');
-  writeFileSync(`${file}.new`, text);
-  renameSync(`${file}.new`, file);
+  return (await upstreamsAre(stack, { [name]: text }))[name]!;
+}
+
+/**
+ * Writes upstream lists as a script would: a new file in the old one's place, tested, then a reload.
+ * @returns the lists as they were
+ */
+export async function upstreamsAre(stack: Stack, lists: Lists): Promise<Lists> {
+  const before: Lists = {};
+  for (const name of Object.keys(lists) as (keyof Lists)[]) {
+    const file = join(stack.directory, 'nginx/upstreams', `${name}.conf`);
+    before[name] = readFileSync(file, 'utf8');
+    writeFileSync(`${file}.new`, lists[name]!);
+    renameSync(`${file}.new`, file);
+  }
   await reload(stack);
   return before;
+}
+
+/** Does something while the lists are these; then they are what they were, whatever came of it. */
+export async function withUpstreams(stack: Stack, lists: Lists, body: () => Promise<void>): Promise<void> {
+  const before = await upstreamsAre(stack, lists);
+  try {
+    await body();
+  } finally {
+    await upstreamsAre(stack, before);
+  }
 }
 
 /** Tests the configuration, reloads, and waits until no worker of before takes new connections. */
