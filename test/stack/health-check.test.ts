@@ -131,7 +131,7 @@ test('a backend is stopped: it, and the containers; the API goes on', () =>
     assert.match(now.services.versions!.message, /^1 of 2 run/);
   }));
 
-test('PostgreSQL hangs: it, all that needs it, and the report is there in its time', () =>
+test('PostgreSQL hangs: it, and all that needs it; the report comes all the same', () =>
   withFault(
     () => stack.docker('pause', stack.container('postgres')),
     () => stack.docker('unpause', stack.container('postgres')),

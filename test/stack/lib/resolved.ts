@@ -49,8 +49,8 @@ export async function resolved(
 ): Promise<Resolved> {
   const variables = { APP_NAME: 'neurmatic', POSTGRES_DB: '', HTTP_PORT: '80', HTTPS_PORT: '443', ...values };
   const images = {
-    BACKEND_IMAGE: 'registry.example/backend:1',
-    FRONTEND_IMAGE: 'registry.example/frontend:1',
+    BACKEND_IMAGE: 'registry.example/backend:1.0.0',
+    FRONTEND_IMAGE: 'registry.example/frontend:1.0.0',
   };
   const description = await writeFiles(environment, { ...images, ...variables });
   const stack = attach(await ensureEngine(), description, false);
