@@ -1,101 +1,95 @@
-/* The backup service: one backup into an object store, and the schedule, with its health check. */
-import { appendFileSync, chownSync, readdirSync, readFileSync } from 'node:fs';
+/*
+ * The backup service: one backup into an object store, and the schedule, with its health check. Time does not pass
+ * here: the state that the scheduler keeps says that a backup was due, and when the clock was last looked at.
+ * test/long/stack/backup-service.test.ts waits for both, and has a database that is larger than the memory.
+ */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { startThrowawayS3 } from '../../scripts/lib/throwaway-s3.ts';
-import { ensureEngine } from '../engine/engine.ts';
-import { ensureImages } from '../images/images.ts';
 import { until } from '../support/world.ts';
-import { layOut, officialImages } from './lib/stack.ts';
+import { layOutBackupService } from './lib/backup-service.ts';
 
-const NODE = /^FROM (\S+)$/m.exec(readFileSync(join(import.meta.dirname, '../../Dockerfile'), 'utf8'))![1]!;
-await ensureImages(await ensureEngine(), [...officialImages(), NODE]);
+const YEARLY = '0 0 1 1 *';
+const LONG_AGO = new Date(Date.now() - 800 * 86_400_000).toISOString();
 
-const stack = await layOut('production', { SCHEDULE_BACKUP: '* * * * *', SCHEDULE_DRILL: 'off' });
-for (const name of ['backups', 'logs', 'state']) chownSync(join(stack.directory, name), 1000, 1000);
-stack.atExit(['image', 'rm', '--force', `${stack.app}-production-backup`]);
-await stack.compose('build', '--quiet', 'backup');
-await stack.compose('up', '--detach', '--wait', '--wait-timeout', '180', 'postgres');
-await stack.compose('create', 'backup');
+const service = await layOutBackupService(YEARLY);
+const { stack, inspect, inside, manifests } = service;
+const neverBackedUp = { heartbeat: LONG_AGO, jobs: { backup: { expression: YEARLY, due: LONG_AGO } } };
 
-// The service reaches this process by the gateway of its own network.
-const network = [
-  'network',
-  'inspect',
-  '--format',
-  '{{(index .IPAM.Config 0).Gateway}}',
-  `${stack.app}-production_egress`,
-];
-const s3 = await startThrowawayS3('bucket', (await stack.docker(...network)).trim());
-const lines = Object.entries(s3.env).map(([name, value]) => `${name}='${value}'\n`);
-appendFileSync(join(stack.directory, '.env.production'), lines.join(''));
+/** Waits until the backup that was due is done. */
+async function caughtUp(): Promise<void> {
+  await until('the backup that was due has ended', () => service.state().jobs.backup?.finished !== undefined);
+  const { exitCode, due, finished } = service.state().jobs.backup!;
+  assert.is(exitCode, 0);
+  assert.is(due, `${finished!.slice(0, 4)}-01-01T00:00:00.000Z`);
+}
 
-const CONTAINER = stack.container('backup');
-const one = (...command: string[]) => stack.compose('run', '--rm', '--no-deps', 'backup', ...command);
-const inspect = async (format: string) =>
-  (await stack.docker('inspect', '--format', format, CONTAINER)).trim();
-const health = () => inspect('{{.State.Health.Status}}');
-const backups = () => readdirSync(join(stack.directory, 'backups')).filter(name => name.endsWith('.json'));
+/** What Docker asks of the container, asked now. */
+async function healthCheck() {
+  const [kind, ...command] = JSON.parse(await inspect('{{json .Config.Healthcheck.Test}}'));
+  assert.is(kind, 'CMD');
+  return stack.exec('backup', ...command);
+}
 
-async function inside(...command: string[]): Promise<string> {
-  const { code, stdout, stderr } = await stack.exec('backup', ...command);
-  assert.is(code, 0, stderr);
-  return stdout.trim();
+async function isHealthy(): Promise<void> {
+  await until('it is healthy', async () => {
+    await sleep(300);
+    return (await inspect('{{.State.Health.Status}}')) === 'healthy';
+  });
 }
 
 test('one backup lies in backups/ of the server, verified, and in the object store', async () => {
-  const { backup, offsite } = JSON.parse(await one('./scripts/backup.ts', '--json'));
+  const script = './scripts/backup.ts --json && echo --- && ./scripts/list-backups.ts --json';
+  const [made, list] = (await service.once('sh', '-c', script)).split('---');
+  const { backup, offsite } = JSON.parse(made!);
   assert.is(offsite, 'done');
-  assert.equal(backups(), [`${backup.id}.json`]);
-  const list = await one('./scripts/list-backups.ts', '--json');
-  const [{ id, local, s3: stored }, ...others] = JSON.parse(list);
+  assert.equal(manifests(), [`${backup.id}.json`]);
+  const [{ id, local, s3: stored }, ...others] = JSON.parse(list!);
   assert.equal([id, local, stored, others], [backup.id, 'verified', 'verified', []], list);
 });
 
-test('the service backs up when it is due, is healthy, and stays within its memory', async () => {
-  await stack.compose('up', '--detach', '--wait', '--wait-timeout', '120', 'backup');
-  assert.is(await health(), 'healthy');
-  await until('a minute has come', () => backups().length > 1, 120);
-  await until(
-    'it is done',
-    async () => /exit status 0/.test(await inside('./scripts/schedule.ts', 'status')),
-    60,
-  );
-  assert.match(await inside('./scripts/schedule.ts', 'status'), /nothing is overdue/);
-  const peak = Number(
-    await inside(
-      'sh',
-      '-c',
-      'cat /sys/fs/cgroup/memory.peak || cat /sys/fs/cgroup/memory/memory.max_usage_in_bytes',
-    ),
-  );
-  assert.ok(peak < 512 * 2 ** 20, `${peak}`);
-  assert.is(await inspect('{{.State.OOMKilled}}'), 'false');
+test('the service backs up what is due, is healthy, and has half of its memory left', async () => {
+  service.setState(neverBackedUp);
+  await stack.compose('up', '--detach', '--wait', '--wait-timeout', '180', 'backup');
+  await isHealthy();
+  await caughtUp();
+  assert.is(manifests().length, 2);
+  const status = await inside('./scripts/schedule.ts', 'status');
+  assert.match(status, /^backup .* exit status 0, after /m);
+  assert.match(status, /; nothing is overdue$/m);
+
+  const files = ['memory/memory.max_usage_in_bytes', 'memory/memory.limit_in_bytes'];
+  const script = `cd /sys/fs/cgroup; cat memory.peak memory.max 2>/dev/null || cat ${files.join(' ')}`;
+  const [peak, limit] = (await inside('sh', '-c', script)).split('\n').map(Number) as [number, number];
+  assert.is(limit, 512 * 2 ** 20);
+  assert.ok(peak > 0 && peak < limit / 2, `${peak} of ${limit} bytes`);
 });
 
-test('one that stands still is unhealthy; one that goes on is healthy again, and has caught up', async () => {
-  const mine = String.raw`tr '\0' ' ' <$p/cmdline | grep -q '^[^ ]*/node .*schedule.ts run'`;
-  const script = `for p in /proc/[0-9]*; do ${mine} && basename $p; done; true`;
-  const pids = (await inside('bash', '-c', script)).split('\n');
-  const signal = (name: string) => inside('bash', '-c', `kill -${name} ${pids.join(' ')}`);
-  await signal('STOP');
-  await until('it is unhealthy', async () => (await health()) === 'unhealthy', 300);
-  const count = backups().length;
-  await signal('CONT');
-  await until('it is healthy', async () => (await health()) === 'healthy', 120);
-  await until('it has caught up', () => backups().length > count, 120);
-});
+test('one that stands still is unhealthy; ended and started again it is healthy, and has caught up', async () => {
+  await service.signal('STOP');
+  assert.is((await healthCheck()).code, 0, 'nobody has waited for it so far');
+  service.setState({ ...service.state(), heartbeat: new Date(Date.now() - 125_000).toISOString() });
+  const { code, stdout } = await healthCheck();
+  assert.is(code, 1);
+  assert.match(stdout, /the scheduler last looked at the clock at /);
 
-test('docker stop: ended by SIGTERM, in time', async () => {
-  await stack.docker('stop', CONTAINER);
-  assert.is(await inspect('{{.State.ExitCode}}'), '143');
+  await service.signal('CONT');
+  await stack.docker('stop', stack.container('backup'));
+  assert.is(await inspect('{{.State.ExitCode}} {{.State.OOMKilled}}'), '143 false', 'by SIGTERM, in time');
   const history = readFileSync(join(stack.directory, 'state/history.jsonl'), 'utf8');
   assert.match(history, /"script":"schedule\.ts","arguments":\["run"\].*"exitCode":143/);
+
+  service.setState(neverBackedUp);
+  await stack.docker('start', stack.container('backup'));
+  await isHealthy();
+  await caughtUp();
+  assert.is(manifests().length, 3);
 });
 
 test('the servers stop', async () => {
-  await s3.stop();
+  await service.s3.stop();
 });
 
 test.run();

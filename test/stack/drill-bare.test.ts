@@ -1,4 +1,5 @@
-/* The README's first command where there is no PostgreSQL server: it is installed, or Docker's image is used. */
+/* The README's first command where there is no PostgreSQL server: Docker's image is used. Where apt-get installs one, on
+   a bare Debian: test/long/stack/drill-bare.test.ts. */
 import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,35 +8,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ROOT } from '../../scripts/lib/config.ts';
 import { ensureEngine } from '../engine/engine.ts';
-import { ensureBase } from '../images/base.ts';
 import { ensureImages } from '../images/images.ts';
 import { Sandbox } from '../images/sandbox.ts';
 import { programsBut } from '../support/programs.ts';
 import { startProgram } from '../support/world.ts';
-
-test('a bare Debian, as root: the drill installs the server’s programs, starts no service, and passes', async () => {
-  const engine = await ensureEngine();
-  const box = new Sandbox(engine);
-  try {
-    const base = await ensureBase(engine, 'bookworm');
-    const script = [
-      '/repository/scripts/drill.ts --embedded --json',
-      'ls /usr/lib/postgresql/15/bin/initdb',
-      'echo "clusters: $(pg_lsclusters --no-header)"',
-      'echo "left: $(ls /tmp)"',
-    ].join(' && ');
-    const mount = ['--volume', `${ROOT}:/repository:ro`, '--network', 'host'];
-    const { code, stdout, stderr } = await box.once(...mount, base, 'bash', '-c', script);
-    assert.is(code, 0, stderr);
-    assert.match(stderr, /installing one with apt-get/);
-    assert.match(stderr, /every table is back/);
-    assert.match(stdout, /"missed": \[\]/);
-    assert.match(stdout, /^clusters: $/m);
-    assert.match(stdout, /^left: $/m);
-  } finally {
-    await box.close();
-  }
-});
 
 test('no server’s programs and no apt-get: the drill uses Docker’s image and leaves no container', async () => {
   const engine = await ensureEngine();

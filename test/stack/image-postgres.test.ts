@@ -86,7 +86,9 @@ test('an empty volume becomes the cluster that the variables and the init files 
     );
     await until(
       'the client',
-      async () => (await ask(first, 'SELECT count(*) FROM pg_stat_activity')) !== '0',
+      async () =>
+        (await ask(first, "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'")) ===
+        '1',
     );
     assert.is(await box.stop(first), 0);
     assert.match((await box.try('logs', first)).stderr, /database system is shut down/);

@@ -85,6 +85,7 @@ test('the product is named in server_name lines and their redirect, and nowhere 
   const files = readdirSync(join(ROOT, 'nginx'), { recursive: true, withFileTypes: true }).filter(entry =>
     entry.isFile(),
   );
+  let named = 0;
   for (const { parentPath, name } of files) {
     const lines = readFileSync(join(parentPath, name), 'utf8')
       .split('\n')
@@ -95,7 +96,9 @@ test('the product is named in server_name lines and their redirect, and nowhere 
       [],
       name,
     );
+    named += naming.length;
   }
+  assert.ok(named >= 8, `${named} lines name it: four names in each file`);
 });
 
 test.run();

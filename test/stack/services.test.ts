@@ -1,11 +1,21 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { attempt } from '../engine/process.ts';
+import { attempt, type Result } from '../engine/process.ts';
+import { until } from '../support/world.ts';
+import { cloudflareBefore } from './lib/cloudflare.ts';
 import { ask } from './lib/http.ts';
-import { startStack } from './lib/stack.ts';
+import { sharedStack } from './lib/shared.ts';
+import { sql } from './lib/visitor.ts';
 
-const stack = await startStack();
+const stack = await sharedStack();
+const cloudflare = await cloudflareBefore(stack);
 const SERVICES = ['backend-1', 'backend-2', 'frontend', 'nginx', 'postgres', 'redis'];
+
+/** Runs a command in a service's container as somebody whom its processes are not. */
+function execAs(user: string, service: string, ...command: string[]): Promise<Result> {
+  const args = ['exec', '--user', user, stack.container(service), ...command];
+  return attempt('docker', args, stack.engine);
+}
 
 async function ok(service: string, ...command: string[]): Promise<string> {
   const { code, stdout, stderr } = await stack.exec(service, ...command);
@@ -13,9 +23,15 @@ async function ok(service: string, ...command: string[]): Promise<string> {
   return stdout.trim();
 }
 
-/** The value of a PostgreSQL setting, over its own socket. */
-const setting = (name: string) =>
-  ok('postgres', 'psql', '-U', 'neurmatic', '-d', stack.variables.POSTGRES_DB!, '-Atc', `SHOW ${name}`);
+/** Waits until both instances are ready, and get requests: Nginx looks for their addresses every five seconds. */
+async function allServe(): Promise<void> {
+  await stack.compose('up', '--detach', '--wait', '--no-recreate');
+  const seen = new Set<unknown>();
+  await until('both instances answer', async () => {
+    seen.add((await cloudflare.ask(cloudflare.client(), 'api', '/api/v1/health')).headers['x-instance']);
+    return seen.has('backend-1') && seen.has('backend-2');
+  });
+}
 
 const redis = (...command: string[]) => ok('redis', 'redis-cli', '--no-raw', ...command);
 
@@ -23,6 +39,7 @@ test('the services and their names; only 80 and 443 are published', async () => 
   const format = '{{.Names}} {{.Ports}}';
   const list = await stack.docker('ps', '--filter', `name=^${stack.app}-`, '--format', format);
   const published = new Map(list.split('\n').map(line => [line.split(' ')[0], line]));
+  published.delete(`${stack.app}-forwarder`); // a test's, which the next one may find
   assert.equal([...published.keys()].sort(), SERVICES.map(stack.container));
   for (const [name, line] of published) {
     const ports = [...line.matchAll(/(\S+)->(\d+)\/tcp/g)].map(match => match[0]);
@@ -59,51 +76,47 @@ test('PostgreSQL runs with the settings of its environment, checksums, and its p
     log_timezone: 'UTC',
     password_encryption: 'scram-sha-256',
   };
-  for (const [name, value] of Object.entries(expected)) assert.is(await setting(name), value, name);
-  assert.match(await setting('server_version'), /^15\./);
+  const names = Object.keys(expected).map(name => `('${name}')`);
+  const settings = `SELECT n, current_setting(n) FROM (VALUES ${names}, ('server_version')) AS _ (n)`;
+  const lines = (await sql(stack, settings)).split('\n');
+  const { server_version, ...rest } = Object.fromEntries(lines.map(line => line.split('|')));
+  assert.equal(rest, expected);
+  assert.match(server_version, /^15\./);
 
-  const overNetwork = (password: string) =>
-    stack.docker(
-      'run',
-      '--rm',
-      '--network',
-      `${stack.app}-production_data`,
-      '--env',
-      'PGPASSWORD',
-      '--env',
-      'PGUSER',
-      '--env',
-      `PGDATABASE=${stack.variables.POSTGRES_DB}`,
-      '--env',
-      `PGPASSWORD=${password}`,
-      '--env',
-      'PGUSER=neurmatic',
-      'postgres:15.20-bookworm',
-      'psql',
-      '-h',
-      'postgres',
-      '-Atc',
-      'SELECT 1',
-    );
-  assert.is(await overNetwork(stack.variables.POSTGRES_PASSWORD!), '1');
-  await overNetwork('wrong').then(
-    () => assert.unreachable('a wrong password is taken'),
-    error => assert.match(String(error), 'password authentication failed'),
-  );
+  const script = `
+    const { Client } = require('pg');
+    const url = new URL(process.env.DATABASE_URL);
+    const connect = async password => {
+      url.password = password;
+      const client = new Client(String(url));
+      await client.connect().then(() => client.end());
+      return 'connected';
+    };
+    Promise.allSettled([connect(url.password), connect('wrong')])
+      .then(all => all.forEach(({ value, reason }) => console.log(value ?? reason.message)));`;
+  const [right, wrong] = (await ok('backend-1', 'node', '-e', script)).split('\n');
+  assert.is(right, 'connected');
+  assert.is(wrong, 'password authentication failed for user "neurmatic"');
 });
 
 test('PostgreSQL logs slow statements and DDL, and no values of parameters', async () => {
-  const sql = 'CREATE TABLE logged (i int); DROP TABLE logged';
-  await ok('postgres', 'psql', '-U', 'neurmatic', '-d', stack.variables.POSTGRES_DB!, '-c', sql);
   const script = `
     const { Client } = require('pg');
     const client = new Client(process.env.DATABASE_URL);
-    client.connect().then(() => client.query('SELECT $1::text, pg_sleep(0.6)', ['a-bound-secret'])).then(() => client.end());`;
+    client.connect()
+      .then(() => client.query('CREATE TABLE logged (i int)'))
+      .then(() => client.query('DROP TABLE logged'))
+      .then(() => client.query('SELECT $1::text, pg_sleep(0.6)', ['a-bound-secret']))
+      .then(() => client.end());`;
   await ok('backend-1', 'node', '-e', script);
-  // Docker gives a container's stderr as its own.
-  const { stderr: text } = await attempt('docker', ['logs', stack.container('postgres')], stack.engine);
-  assert.match(text, 'CREATE TABLE logged');
-  assert.match(text, /duration: \d+\.\d+ ms .*SELECT \$1::text, pg_sleep/);
+  let text = '';
+  await until('both are in the log', async () => {
+    // Docker gives a container's stderr as its own.
+    text = (await attempt('docker', ['logs', stack.container('postgres')], stack.engine)).stderr;
+    return (
+      text.includes('CREATE TABLE logged') && /duration: \d+\.\d+ ms .*SELECT \$1::text, pg_sleep/.test(text)
+    );
+  });
   assert.not.match(text, 'a-bound-secret');
 });
 
@@ -119,61 +132,81 @@ test('Redis asks for its password, keeps both kinds of file, and evicts only wha
   assert.match(wrong.stdout + wrong.stderr, 'WRONGPASS');
   await redis('SET', 'queued', 'job');
   await stack.compose('restart', 'redis');
-  await stack.compose('up', '--detach', '--wait', '--no-recreate', 'redis');
+  await allServe();
   assert.match(await redis('GET', 'queued'), 'job');
+  await redis('DEL', 'queued');
 });
 
-test('no password is in an argument of any process or health check', async () => {
-  const { POSTGRES_PASSWORD: password } = stack.variables;
-  for (const service of SERVICES) {
+/** Looks at all services side by side. */
+async function ofEach(look: (service: string) => Promise<void>): Promise<void> {
+  await Promise.all(SERVICES.map(look));
+}
+
+test('no password is in an argument of any process or health check', () =>
+  ofEach(async service => {
+    const secret = stack.variables.POSTGRES_PASSWORD!.slice(-16);
     const script = 'for f in /proc/[0-9]*/cmdline; do tr "\\0" " " < $f 2>/dev/null; echo; done';
-    assert.not.match(await ok(service, 'sh', '-c', script), password!.slice(-16), service);
+    const lines = await ok(service, 'sh', '-c', script);
+    assert.match(lines, /^(\S*node|nginx:|postgres|redis-server) /m, 'the service is among them');
+    assert.not.match(lines, secret, service);
     const format =
       '{{json .Config.Cmd}} {{json .Config.Entrypoint}} {{json .Config.Healthcheck}} {{json .Args}} {{json .State.Health}}';
-    assert.not.match(
-      await stack.docker('inspect', '--format', format, stack.container(service)),
-      password!.slice(-16),
-    );
-  }
-});
+    assert.not.match(await stack.docker('inspect', '--format', format, stack.container(service)), secret);
+  }));
 
-test('no service can write to its image, and none but Nginx’s master is root', async () => {
-  for (const service of SERVICES) {
-    const { code } = await stack.exec(service, 'sh', '-c', 'echo x > /etc/written-by-a-test');
-    assert.is.not(code, 0, service);
-    const uids = await ok(service, 'sh', '-c', 'grep -h "^Uid:" /proc/[0-9]*/status | cut -f 2 | sort -u');
-    if (service !== 'nginx') assert.not(uids.split('\n').includes('0'), `${service}: ${uids}`);
-    const caps = await ok(service, 'sh', '-c', 'grep "^CapEff:" /proc/1/status | cut -f 2');
+test('not even root can write to an image, and none but Nginx’s master is root', () =>
+  ofEach(async service => {
+    const { stderr } = await execAs('root', service, 'sh', '-c', 'echo x > /etc/written-by-a-test');
+    assert.match(stderr, /Read-only file system/, service);
+    const script = `
+      grep -h "^Uid:" /proc/[0-9]*/status | cut -f 2 | sort -u | paste -sd ' '
+      grep "^CapEff:" /proc/1/status | cut -f 2
+      grep "^NoNewPrivs:" /proc/1/status | cut -f 2`;
+    const [uids = '', caps, noNewPrivileges] = (await ok(service, 'sh', '-c', script)).split('\n');
+    assert.is(uids.split(' ').includes('0'), service === 'nginx', `${service}: ${uids}`);
     // CHOWN, SETGID, SETUID and NET_BIND_SERVICE are bits 0, 6, 7 and 10.
     assert.is(BigInt(`0x${caps}`) & ~0x4c1n, 0n, `${service} has ${caps}`);
-    assert.match(await ok(service, 'sh', '-c', 'grep NoNewPrivs /proc/1/status'), /1$/);
-  }
-});
+    assert.is(noNewPrivileges, '1');
+  }));
+
+/** What comes of a connection from one service to an address. */
+async function reach(from: string, address: string): Promise<string> {
+  const connect = `exec 3<>/dev/tcp/${address.replace(':', '/')} && echo reached`;
+  const { code, stdout, stderr } = await stack.exec(from, 'timeout', '2', 'bash', '-c', connect);
+  return code === 124 ? 'no answer' : (stdout + stderr).trim();
+}
 
 test('the stores reach nothing outside, and Nginx does not reach the stores', async () => {
-  const address = (await ok('nginx', 'getent', 'hosts', 'backend-1')).split(' ')[0]!;
-  const reach = await stack.exec(
-    'postgres',
-    'timeout',
-    '3',
-    'bash',
-    '-c',
-    `exec 3<>/dev/tcp/${address}/3000 && echo reached`,
-  );
-  assert.not.match(reach.stdout, 'reached', 'from the data network to the app network');
-  assert.is((await stack.exec('nginx', 'getent', 'hosts', 'postgres')).code, 2, 'no such name for Nginx');
-  const route = await ok('postgres', 'cat', '/proc/net/route');
-  assert.not(
-    route.split('\n').some(line => line.split('\t')[1] === '00000000'),
-    'no default route',
-  );
+  const addressOf = async (from: string, name: string) =>
+    (await ok(from, 'getent', 'hosts', name)).split(' ')[0]!;
+  const nginx = `${await addressOf('frontend', 'nginx')}:443`;
+  assert.is(await reach('frontend', nginx), 'reached', 'the port is open for who may');
+  for (const store of ['postgres', 'redis'])
+    assert.match(await reach(store, nginx), 'Network is unreachable');
+
+  const closed = async (store: string, port: number) => {
+    const address = `${await addressOf('backend-1', store)}:${port}`;
+    assert.is(await reach('backend-1', address), 'reached');
+    assert.is(await reach('nginx', address), 'no answer');
+    assert.is((await stack.exec('nginx', 'getent', 'hosts', store)).code, 2, 'no such name for Nginx');
+  };
+  await Promise.all([closed('postgres', 5432), closed('redis', 6379)]);
+  const hasDefaultRoute = async (service: string) =>
+    (await ok(service, 'cat', '/proc/net/route'))
+      .split('\n')
+      .some(line => line.split('\t')[1] === '00000000');
+  assert.ok(await hasDefaultRoute('nginx'));
+  for (const store of ['postgres', 'redis']) assert.not(await hasDefaultRoute(store), store);
 });
 
-test('backends stop within their grace, and none is told to by a signal that it does not get', async () => {
-  await stack.docker('stop', stack.container('backend-1'));
-  const code = await stack.docker('inspect', '--format', '{{.State.ExitCode}}', stack.container('backend-1'));
-  assert.is(code, '0');
-  await stack.docker('start', stack.container('backend-1'));
+test('backends stop within their grace, by a signal that the application gets', async () => {
+  const container = stack.container('backend-1');
+  await stack.docker('stop', container);
+  assert.is(await stack.docker('inspect', '--format', '{{.State.ExitCode}}', container), '0');
+  const log = await stack.docker('logs', '--tail', '1', container);
+  assert.is(JSON.parse(log).message, 'stopped');
+  await stack.docker('start', container);
+  await allServe();
 });
 
 test('the application works through all of it', async () => {

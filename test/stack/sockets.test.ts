@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Agent } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { io, type Socket } from 'socket.io-client';
@@ -5,9 +6,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cloudflareBefore } from './lib/cloudflare.ts';
 import { hostOf } from './lib/http.ts';
-import { startStack } from './lib/stack.ts';
+import { sharedStack } from './lib/shared.ts';
 
-const stack = await startStack();
+const stack = await sharedStack();
 const cloudflare = await cloudflareBefore(stack);
 
 // Names and addresses as they are on this machine: the API's name is the forwarder's address.
@@ -37,7 +38,7 @@ async function connected(socket: Socket): Promise<Socket> {
 async function instanceOf(socket: Socket): Promise<string> {
   const instances = new Set<string>();
   for (let i = 0; i < 5; i++) {
-    const answer = await socket.timeout(5000).emitWithAck('echo', i);
+    const answer = await socket.timeout(30_000).emitWithAck('echo', i);
     assert.is(answer.value, i);
     instances.add(answer.instance);
   }
@@ -51,9 +52,7 @@ for (const [name, transports, upgrade] of [
   ['polling that upgrades to WebSocket', ['polling', 'websocket'], true],
 ] as const) {
   test(`${name}: clients are spread over both instances, and an event of one reaches all`, async () => {
-    const sockets = Array.from({ length: 16 }, (_, i) =>
-      open(`198.51.100.${i + 1}`, [...transports], upgrade),
-    );
+    const sockets = Array.from({ length: 16 }, () => open(cloudflare.client(), [...transports], upgrade));
     try {
       await Promise.all(sockets.map(connected));
       const instances = await Promise.all(sockets.map(instanceOf));
@@ -63,7 +62,7 @@ for (const [name, transports, upgrade] of [
       const received = sockets.map(
         socket => new Promise<string>(resolve => socket.once('event', event => resolve(event.text))),
       );
-      await sockets[0]!.timeout(5000).emitWithAck('publish', { id: name, text });
+      await sockets[0]!.timeout(30_000).emitWithAck('publish', { id: randomUUID(), text });
       assert.equal(
         await Promise.all(received),
         sockets.map(() => text),
@@ -79,7 +78,7 @@ for (const [name, transports, upgrade] of [
 test('a browser that sends cookies stays with its instance when its address changes', async () => {
   const poll = (client: string, query: string, headers = {}) =>
     cloudflare.ask(client, 'api', `/socket.io/?EIO=4&transport=polling${query}`, { headers });
-  const first = await poll('203.0.113.1', '');
+  const first = await poll(cloudflare.client(), '');
   const [cookie = ''] = first.headers['set-cookie'] ?? [];
   assert.match(cookie, /^instance=backend-[12];/);
   for (const part of ['httponly', 'secure', 'samesite=lax', 'path=/socket.io/']) assert.match(cookie, part);
@@ -87,9 +86,8 @@ test('a browser that sends cookies stays with its instance when its address chan
   const headers = { Cookie: cookie.split(';')[0]! };
   for (let i = 2; i < 12; i++) {
     // 40: the client joins the default namespace; the answer to the poll after it says that it has.
-    const client = `203.0.113.${i}`;
     const { status, body } = await cloudflare.ask(
-      client,
+      cloudflare.client(),
       'api',
       `/socket.io/?EIO=4&transport=polling&sid=${sid}`,
       {
@@ -100,7 +98,7 @@ test('a browser that sends cookies stays with its instance when its address chan
     );
     assert.is(status, 200, body);
   }
-  assert.match((await poll('203.0.113.99', `&sid=${sid}`, headers)).body, '40');
+  assert.match((await poll(cloudflare.client(), `&sid=${sid}`, headers)).body, '40');
 });
 
 test.run();

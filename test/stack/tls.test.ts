@@ -4,10 +4,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ask, dial, hostOf } from './lib/http.ts';
 import { reload } from './lib/puppet.ts';
-import { startStack } from './lib/stack.ts';
+import { sharedStack } from './lib/shared.ts';
 import { observatory, testssl } from './lib/tools.ts';
 
-const stack = await startStack();
+const stack = await sharedStack();
 
 /** What testssl.sh finds that stays, and why. Anything else of LOW and above fails. */
 const ACCEPTED: Record<string, string> = {
@@ -83,28 +83,43 @@ test('HTTP/2 over TLS 1.3 is what a browser gets', async () => {
   socket.destroy();
 });
 
+/** The certificate that a client is shown. */
+async function shown() {
+  const socket = await dial(stack, stack.domain);
+  const { fingerprint256, subjectaltname } = socket.getPeerCertificate();
+  socket.destroy();
+  return { fingerprint256, names: subjectaltname?.replaceAll('DNS:', '').split(', ').sort() };
+}
+
 test('the certificate has every name that is served, and a restart makes no new one', async () => {
-  const fingerprint = async () => {
-    const socket = await dial(stack, stack.domain);
-    const { fingerprint256, subjectaltname } = socket.getPeerCertificate();
-    socket.destroy();
-    return { fingerprint256, names: subjectaltname?.replaceAll('DNS:', '').split(', ').sort() };
-  };
-  const before = await fingerprint();
+  const before = await shown();
   assert.equal(before.names, ['', 'api.', 'www.'].map(name => `${name}${stack.domain}`).sort());
   await stack.compose('restart', 'nginx');
   await stack.compose('up', '--detach', '--wait', '--no-recreate', 'nginx');
-  assert.equal(await fingerprint(), before);
+  assert.equal(await shown(), before);
+});
 
-  // What an authority issued is put in the same place; a reload serves it, and a restart keeps it.
-  const issue = `cd /etc/nginx/certificates && openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=issued \\
-    -addext subjectAltName=DNS:${stack.domain} -keyout privkey.pem -out fullchain.pem 2>/dev/null && cat fullchain.pem`;
-  const { stdout, stderr } = await stack.exec('nginx', 'sh', '-c', issue);
-  assert.match(stdout, 'BEGIN CERTIFICATE', stderr);
-  stack.ca = stdout;
-  await reload(stack);
-  assert.equal((await fingerprint()).names, [stack.domain]);
-  assert.is((await ask(stack, 'site', '/')).status, 200);
+test('what an authority issued is put in the same place, and a reload serves it', async () => {
+  const own = stack.ca;
+  const directory = '/etc/nginx/certificates';
+  const inNginx = async (script: string) => {
+    const { code, stdout, stderr } = await stack.exec('nginx', 'sh', '-ec', `cd ${directory}; ${script}`);
+    assert.is(code, 0, stderr);
+    return stdout;
+  };
+  await inNginx('for file in *.pem; do cp -p $file $file.kept; done');
+  try {
+    stack.ca = await inNginx(`openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=issued \\
+      -addext subjectAltName=DNS:${stack.domain} -keyout privkey.pem -out fullchain.pem; cat fullchain.pem`);
+    await reload(stack);
+    assert.equal((await shown()).names, [stack.domain]);
+    assert.is((await ask(stack, 'site', '/')).status, 200);
+  } finally {
+    await inNginx('for file in *.pem; do mv $file.kept $file; done');
+    await reload(stack);
+    stack.ca = own;
+  }
+  assert.is((await ask(stack, 'www', '/')).status, 301, 'the first one is back');
 });
 
 test.run();

@@ -4,6 +4,8 @@
  * with that address is internal to the engine: nothing sent to it can leave this machine.
  */
 import { randomInt } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Ask, ask as askDirectly } from './http.ts';
 import type { Stack } from './stack.ts';
 
@@ -21,6 +23,8 @@ export interface Cloudflare {
   /** The network with an address of Cloudflare's, and Nginx' address in it. */
   network: string;
   nginx: string;
+  /** The address of a client that has asked this stack for nothing so far: no limit has counted anything of it. */
+  client(): string;
   /** A request as Cloudflare passes it on for a client. */
   ask(
     client: string,
@@ -32,36 +36,50 @@ export interface Cloudflare {
 
 export async function cloudflareBefore(stack: Stack): Promise<Cloudflare> {
   const network = `${stack.app}-cloudflare`;
-  await createNetwork(stack, network);
-  await stack.docker('network', 'connect', network, stack.container('nginx'));
-  const nginx = await addressIn(stack, network, stack.container('nginx'));
   const name = `${stack.app}-forwarder`;
-  stack.atExit(['rm', '--force', name], ['network', 'rm', '--force', network]);
-  const run = [
-    'run',
-    '--detach',
-    '--rm',
-    '--name',
-    name,
-    '--publish',
-    '127.0.0.1::8443',
-    '--env',
-    `NGINX_ADDRESS=${nginx}`,
-  ];
-  await stack.docker(...run, stack.variables.BACKEND_IMAGE!, 'node', '-e', FORWARDER);
-  await stack.docker('network', 'connect', network, name);
+  // A file that had this stack before has left it there; it goes with the stack.
+  const running = await stack.docker('ps', '--quiet', '--filter', `name=^${name}$`);
+  if (!running) await startForwarder(stack, network, name);
+  const nginx = await addressIn(stack, network, stack.container('nginx'));
   const published = await stack.docker('port', name, '8443/tcp');
   const port = Number(published.split(':').at(-1));
   return {
     port,
     network,
     nginx,
+    client: clientsOf(stack),
     ask: (client, part, path, options = {}) =>
       askDirectly(stack, part, path, {
         ...options,
         port,
         headers: { 'CF-Connecting-IP': client, 'X-Forwarded-For': client, ...options.headers },
       }),
+  };
+}
+
+async function startForwarder(stack: Stack, network: string, name: string): Promise<void> {
+  await createNetwork(stack, network);
+  await stack.docker('network', 'connect', network, stack.container('nginx'));
+  const address = await addressIn(stack, network, stack.container('nginx'));
+  const run = ['run', '--detach', '--rm', '--name', name, '--publish', '127.0.0.1::8443'];
+  run.push('--env', `NGINX_ADDRESS=${address}`);
+  await stack.docker(...run, stack.variables.BACKEND_IMAGE!, 'node', '-e', FORWARDER);
+  await stack.docker('network', 'connect', network, name);
+}
+
+/** Gives addresses of 198.18.0.0/15, which is meant for tests; a file beside the stack's says which are taken. */
+function clientsOf(stack: Stack): () => string {
+  const file = join(stack.directory, 'client-networks');
+  let network = '';
+  let host = 254;
+  return () => {
+    if (host === 254) {
+      const taken = Number(readFileSync(file, { encoding: 'utf8', flag: 'a+' }));
+      writeFileSync(file, `${taken + 1}`);
+      network = `198.${18 + (taken >> 8)}.${taken & 255}`;
+      host = 0;
+    }
+    return `${network}.${++host}`;
   };
 }
 

@@ -1,5 +1,7 @@
 /** The Compose files as Compose resolves them: anchors, variables and defaults filled in, every profile on. */
-import { type Environment, layOut } from './stack.ts';
+import { rmSync } from 'node:fs';
+import { ensureEngine } from '../../engine/engine.ts';
+import { attach, type Environment, writeFiles } from './stack.ts';
 
 export interface Mount {
   type: 'bind' | 'volume';
@@ -47,10 +49,15 @@ export async function resolved(
 ): Promise<Resolved> {
   const variables = { APP_NAME: 'neurmatic', POSTGRES_DB: '', HTTP_PORT: '80', HTTPS_PORT: '443', ...values };
   const images = {
-    BACKEND_IMAGE: 'registry.example/backend:1',
-    FRONTEND_IMAGE: 'registry.example/frontend:1',
+    BACKEND_IMAGE: 'registry.example/backend:1.0.0',
+    FRONTEND_IMAGE: 'registry.example/frontend:1.0.0',
   };
-  const stack = await layOut(environment, { ...images, ...variables });
-  const text = await stack.compose('--profile', '*', 'config', '--format', 'json');
-  return JSON.parse(text.replaceAll(stack.directory, '/opt/app'));
+  const description = await writeFiles(environment, { ...images, ...variables });
+  const stack = attach(await ensureEngine(), description, false);
+  try {
+    const text = await stack.compose('--profile', '*', 'config', '--format', 'json');
+    return JSON.parse(text.replaceAll(stack.directory, '/opt/app'));
+  } finally {
+    rmSync(stack.directory, { recursive: true });
+  }
 }

@@ -1,7 +1,7 @@
 /**
- * A whole stack, from the repository's own Compose and Nginx files, for the life of a test process. It runs from
- * a copy of these files, so that no test touches an operator's .env files or upstream lists; the files are
- * unchanged. What differs is what an operator sets: names, secrets, images, published ports.
+ * A whole stack, from the repository's own Compose and Nginx files, for the life of a test process; `shared.ts` has
+ * one for several. It runs from a copy of these files, so that no test touches an operator's .env files or upstream
+ * lists; the files are unchanged. What differs is what an operator sets: names, secrets, images, published ports.
  */
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -17,10 +17,10 @@ import { ensureApp } from './app.ts';
 export const ROOT = resolve(import.meta.dirname, '../../..');
 export type Environment = 'production' | 'staging';
 
-export interface Stack {
-  engine: Engine;
+/** What another process needs to reach a stack. */
+export interface Description {
   environment: Environment;
-  /** APP_NAME, of this process alone. */
+  /** APP_NAME, of this stack alone. */
   app: string;
   /** The copy that it runs from. */
   directory: string;
@@ -30,8 +30,12 @@ export interface Stack {
   /** Published on 127.0.0.1. */
   httpPort: number;
   httpsPort: number;
-  /** The certificate that Nginx made for itself, for clients to check. */
+  /** The certificate that Nginx made for itself, for clients to check; empty until it runs. */
   ca: string;
+}
+
+export interface Stack extends Description {
+  engine: Engine;
   container(service: string): string;
   compose(...args: string[]): Promise<string>;
   docker(...args: string[]): Promise<string>;
@@ -54,16 +58,56 @@ export const officialImages = (): string[] => [
   ),
 ];
 
-/** Lays out the files of a stack with an .env file. All that it comes to run goes when this process ends. */
+/** Lays out the files of a stack with an .env file, which go when this process ends, with all that runs from them. */
 export async function layOut(
   environment: Environment,
   overrides: Record<string, string> = {},
 ): Promise<Stack> {
+  const description = await writeFiles(environment, overrides);
+  return attach(await ensureEngine(), description, true);
+}
+
+/** A running stack with a migrated database, for the life of this process. */
+export async function startStack(
+  environment: Environment = 'production',
+  overrides: Record<string, string> = {},
+): Promise<Stack> {
+  const images = await stackImages();
+  const stack = await layOut(environment, { ...images, ...overrides });
+  return { ...stack, ca: await start(stack) };
+}
+
+/** Makes sure of all images of a stack. @returns the variables that name those of the application */
+export async function stackImages(): Promise<Record<string, string>> {
   const engine = await ensureEngine();
+  await ensureImages(engine, officialImages());
+  return ensureApp(engine);
+}
+
+/** Starts a stack that is laid out, with a migrated database. @returns the certificate that Nginx made for itself */
+export async function start(stack: Stack): Promise<string> {
+  await stack.compose('up', '--detach', '--wait', '--wait-timeout', '180', 'postgres', 'redis');
+  await stack.compose('run', '--rm', '--no-deps', 'backend-1', 'node', 'src/migrate.ts', 'deploy');
+  await stack.compose('up', '--detach', '--wait', '--wait-timeout', '180');
+  return certificateOf(stack);
+}
+
+export async function certificateOf(stack: Stack): Promise<string> {
+  return (await stack.exec('nginx', 'cat', '/etc/nginx/certificates/fullchain.pem')).stdout;
+}
+
+/**
+ * Writes the files of a stack into a new directory below the temporary one. Whoever calls it sees that
+ * `takeDown` is called.
+ */
+export async function writeFiles(
+  environment: Environment,
+  overrides: Record<string, string> = {},
+): Promise<Description> {
   const app = `t${randomBytes(4).toString('hex')}`;
   const directory = mkdtempSync(join(tmpdir(), `${app}-`));
-  const file = `docker-compose.${environment}.yml`;
-  for (const path of [...FILES, file]) cpSync(join(ROOT, path), join(directory, path), { recursive: true });
+  for (const path of [...FILES, composeFile(environment)])
+    cpSync(join(ROOT, path), join(directory, path), { recursive: true });
   for (const path of ['backups', 'logs', 'state']) mkdirSync(join(directory, path));
   symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
 
@@ -87,31 +131,42 @@ export async function layOut(
     HTTPS_PORT: `${httpsPort}`,
     ...overrides,
   };
-  const lines = Object.entries(variables).map(([name, value]) => `${name}=${quote(value)}\n`);
-  writeFileSync(join(directory, `.env.${environment}`), lines.join(''), { mode: 0o600 });
+  writeFileSync(join(directory, `.env.${environment}`), envFile(variables), { mode: 0o600 });
+  return { environment, app, directory, variables, domain, httpPort, httpsPort, ca: '' };
+}
 
+/** The text of an .env file. */
+export function envFile(variables: Record<string, string>): string {
+  return Object.entries(variables)
+    .map(([name, value]) => `${name}=${quote(value)}\n`)
+    .join('');
+}
+
+const composeFile = (environment: Environment) => `docker-compose.${environment}.yml`;
+const composeArgs = ({ environment }: Description) => [
+  ...['compose', '-f', composeFile(environment), '--env-file', `.env.${environment}`],
+];
+
+/** A stack to work with. @param owned whether it is taken down when this process ends */
+export function attach(engine: Engine, description: Description, owned: boolean): Stack {
+  const { app, environment, directory } = description;
   const options = { env: engine.env, cwd: directory };
-  const compose = ['compose', '-f', file, '--env-file', `.env.${environment}`];
+  const compose = composeArgs(description);
   const removals: string[][] = [];
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
   process.once('exit', () => {
-    const down = ['--profile', '*', 'down', '--volumes', '--remove-orphans', '--timeout', '1'];
-    // Twice: a container holds on to the stack's networks, and the stack to a network of a test.
-    for (const args of [...removals, [...compose, ...down], ...removals])
-      spawnSync('docker', args, { ...options, stdio: 'ignore' });
-    rmSync(directory, { recursive: true, force: true });
+    const remove = () => {
+      for (const args of removals) spawnSync('docker', args, { ...options, stdio: 'ignore' });
+    };
+    remove();
+    if (!owned) return;
+    takeDown(engine, description);
+    remove(); // what the stack held on to, such as a network of a test
   });
   const container = (service: string) => `${app}-${service}-${environment}`;
   return {
+    ...description,
     engine,
-    environment,
-    app,
-    directory,
-    variables,
-    domain,
-    httpPort,
-    httpsPort,
-    ca: '',
     container,
     compose: (...args) => run('docker', [...compose, ...args], options),
     docker: (...args) => run('docker', args, options),
@@ -120,20 +175,22 @@ export async function layOut(
   };
 }
 
-/** A running stack with a migrated database. */
-export async function startStack(
-  environment: Environment = 'production',
-  overrides: Record<string, string> = {},
-): Promise<Stack> {
-  const engine = await ensureEngine();
-  await ensureImages(engine, officialImages());
-  const images = await ensureApp(engine);
-  const stack = await layOut(environment, { ...images, ...overrides });
-  await stack.compose('up', '--detach', '--wait', '--wait-timeout', '180', 'postgres', 'redis');
-  await stack.compose('run', '--rm', '--no-deps', 'backend-1', 'node', 'src/migrate.ts', 'deploy');
-  await stack.compose('up', '--detach', '--wait', '--wait-timeout', '180');
-  const { stdout } = await stack.exec('nginx', 'cat', '/etc/nginx/certificates/fullchain.pem');
-  return { ...stack, ca: stdout };
+/** Removes a stack with all that is named after it, and its files. Blocks until it is done. */
+export function takeDown(engine: Engine, description: Description): void {
+  const { app, directory } = description;
+  const docker = (...args: string[]) =>
+    spawnSync('docker', args, { env: engine.env, cwd: directory, encoding: 'utf8' }).stdout ?? '';
+  const named = (...list: string[]) =>
+    docker(...list, '--quiet', '--filter', `name=^${app}-`)
+      .split('\n')
+      .filter(Boolean);
+  const containers = named('ps', '--all');
+  // All at once and without a farewell, which is what takes Compose its time.
+  if (containers.length > 0) docker('rm', '--force', '--volumes', ...containers);
+  docker(...composeArgs(description), '--profile', '*', 'down', '--volumes', '--remove-orphans');
+  const networks = named('network', 'ls');
+  if (networks.length > 0) docker('network', 'rm', ...networks);
+  rmSync(directory, { recursive: true, force: true });
 }
 
 /** Compose takes what stands between single quotes as it is. */

@@ -22,16 +22,20 @@ const TESTSSL_SUITE = 'trixie';
 export async function testssl(stack: Stack, host: string): Promise<Finding[]> {
   const { program, data } = await haveTestssl();
   const ca = join(stack.directory, 'ca.pem');
-  const report = join(stack.directory, 'testssl.json');
   writeFileSync(ca, stack.ca);
-  // Protocols, ciphers, forward secrecy, preference, certificate, headers, vulnerabilities; no simulated clients.
-  const sections = ['-p', '-s', '-f', '-P', '-S', '-h', '-U'];
   const manner = ['--quiet', '--warnings', 'off', '--color', '0', '--nodns', 'none', '--add-ca', ca];
-  const target = ['--ip', '127.0.0.1', '--jsonfile', report, `${host}:${stack.httpsPort}`];
   const env = { ...process.env, ...(data && { TESTSSL_INSTALL_DIR: data }) };
-  const { stderr, stdout } = await attempt(program, [...sections, ...manner, ...target], { env });
-  if (!existsSync(report)) throw new Error(`testssl.sh left no report:\n${stdout}\n${stderr}`);
-  return JSON.parse(readFileSync(report, 'utf8'));
+  const scan = async (...sections: string[]): Promise<Finding[]> => {
+    const report = join(stack.directory, `testssl${sections.join('')}.json`);
+    rmSync(report, { force: true });
+    const target = ['--ip', '127.0.0.1', '--jsonfile', report, `${host}:${stack.httpsPort}`];
+    const { code, stderr, stdout } = await attempt(program, [...sections, ...manner, ...target], { env });
+    if (!existsSync(report)) throw new Error(`testssl.sh left no report (${code}):\n${stdout}\n${stderr}`);
+    return JSON.parse(readFileSync(report, 'utf8'));
+  };
+  // Protocols, ciphers, forward secrecy · preference, certificate, headers, vulnerabilities; no simulated clients.
+  const halves = await Promise.all([scan('-p', '-s', '-f'), scan('-P', '-S', '-h', '-U')]);
+  return halves.flat();
 }
 
 async function haveTestssl(): Promise<{ program: string; data?: string }> {
