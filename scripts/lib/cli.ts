@@ -79,6 +79,9 @@ export function command<O extends Options>(definition: Command<O>): Command<O> {
  */
 export async function execute<O extends Options>(definition: Command<O>): Promise<never> {
   process.umask(0o077);
+  // The first line set these for this process. A command that inherits them, such as MIGRATE_COMMAND, would fill this cache.
+  delete process.env.NODE_COMPILE_CACHE;
+  delete process.env.NODE_COMPILE_CACHE_PORTABLE;
   listenForSignals();
   process.stderr.on('error', () => {}); // a lost connection of the operator's must not end the work
   process.stdout.on('error', () => process.exit(Exit.failed)); // a reader that left, such as `head`
