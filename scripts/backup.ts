@@ -16,7 +16,7 @@ import { totalRows } from './lib/tables.ts';
 import { bytes, count, duration } from './lib/text.ts';
 import { copyOffsite, openStore, tryStore } from './lib/upload.ts';
 
-const backup = command({
+export const backup = command({
   summary: 'Back up the database: dump, verify, copy off-site, delete what is past its time.',
   usage: [
     '[--env production|staging] [--format plain|custom] [--label TEXT] [--no-upload] [--dry-run] [--json]',

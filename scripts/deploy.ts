@@ -13,7 +13,7 @@ import { type Journal, newJournal, readJournal, refuseUnfinished } from './lib/r
 import { plural } from './lib/text.ts';
 import { loadWritten } from './lib/upstreams.ts';
 
-const deploy = command({
+export const deploy = command({
   summary:
     'Deploy a release without losing a request, and go back by itself if it is worse than the one before.',
   usage: [

@@ -19,7 +19,7 @@ import { checkSource, describeSource, fetchSource, findSource } from './lib/sour
 import { stopwatch } from './lib/stopwatch.ts';
 import { totalRows } from './lib/tables.ts';
 
-const drill = command({
+export const drill = command({
   summary: 'Prove that the newest off-site backup restores, and measure how long that takes.',
   usage: ['[--env production|staging] [--json]', '--embedded [--json]'],
   details:

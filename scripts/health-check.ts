@@ -39,7 +39,7 @@ export function checksOf(config: Config): Check[] {
   ];
 }
 
-const healthCheck = command({
+export const healthCheck = command({
   summary: 'Say how everything is: stack, database, certificate, backups, disk, clock.',
   usage: [
     '[--env production|staging] [--only NAMES] [--verbose] [--json | --nagios] [--notify]',

@@ -7,7 +7,7 @@ import { totalRows } from './lib/tables.ts';
 import { bytes, count, duration, plural, table, utc } from './lib/text.ts';
 import { openStore } from './lib/upload.ts';
 
-const list = command({
+export const list = command({
   summary: 'List the backups of one environment, here and in S3 side by side.',
   usage: ['[--env production|staging] [--json]'],
   options: {},

@@ -7,7 +7,7 @@ import { applyRetention, type PlacePlan, planRetention } from './lib/prune.ts';
 import { plural, table } from './lib/text.ts';
 import { openStore } from './lib/upload.ts';
 
-const prune = command({
+export const prune = command({
   summary: 'Delete the backups that are past their time, and say of each why it stays or goes.',
   usage: ['[--env production|staging] [--yes] [--dry-run] [--json]'],
   details:

@@ -18,7 +18,7 @@ import { createMissingRoles } from './lib/roles.ts';
 import { checkSource, fetchSource, findSource, removeWork, restoreDirectory } from './lib/source.ts';
 import { stopwatch } from './lib/stopwatch.ts';
 
-const restore = command({
+export const restore = command({
   summary:
     'Restore the database from a backup. The live database serves until the new one is whole and compared.',
   usage: [

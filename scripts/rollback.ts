@@ -25,7 +25,7 @@ import { wantedBackends } from './lib/upstreams.ts';
 import { criticalLines } from './lib/vitals.ts';
 import { restoreFrom } from './restore.ts';
 
-const rollback = command({
+export const rollback = command({
   summary: 'Go back to a release that served before, without losing a request.',
   usage: ['[RELEASE] [--env production|staging] [--with-database BACKUP] [--yes] [--json]', '--list'],
   details:

@@ -13,7 +13,7 @@ import { refuseUnfinished } from './lib/releases.ts';
 import { retire } from './lib/roll.ts';
 import { isDown, lineFor, readUpstream, type ServerLine, serviceOf } from './lib/upstreams.ts';
 
-const scale = command({
+export const scale = command({
   summary: 'Run two to eight backend instances, without losing a request on the way.',
   usage: ['N [--env production|staging] [--dry-run] [--json]'],
   details:

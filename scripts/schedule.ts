@@ -12,7 +12,7 @@ import { runSchedule } from './lib/scheduler.ts';
 import { startService } from './lib/shell.ts';
 import { installBlock, ownBlock, removeBlock } from './lib/user-crontab.ts';
 
-const schedule = command({
+export const schedule = command({
   summary: 'Have the recurring work done: by this user’s crontab, or by a scheduler in the foreground.',
   usage: ['print | install | remove | next | run | status [--env production|staging] [--json]'],
   details:

@@ -25,7 +25,7 @@ const ACCEPTED: [form: string, pattern: RegExp][] = [
   ['follow [<name>]', new RegExp(`^follow(?: (?<run>${RUN}))?$`)],
 ];
 
-const sshCommand = command({
+export const sshCommand = command({
   summary: 'What the key of a deployment may do on this server, and nothing else.',
   usage: ['--env production|staging'],
   details:

@@ -8,7 +8,7 @@ import { checkSource, describeSource, fetchSource, findSource, parsePlace } from
 import { totalRows } from './lib/tables.ts';
 import { bytes, count } from './lib/text.ts';
 
-const verify = command({
+export const verify = command({
   summary:
     'Verify a backup again: its checksums, and every block decoded. drill.ts proves that it also restores.',
   usage: [

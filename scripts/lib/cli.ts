@@ -132,10 +132,14 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
   process.exit(exitCode);
 }
 
-function parse<O extends Options>(definition: Command<O>) {
+/**
+ * @returns what these arguments say
+ * @throws a usage error where the script does not know them
+ */
+export function parse<O extends Options>(definition: Command<O>, args = process.argv.slice(2)) {
   const allOptions = { ...definition.options, ...COMMON };
   try {
-    const parsed = parseArgs({ options: allOptions, allowPositionals: true, strict: true });
+    const parsed = parseArgs({ args, options: allOptions, allowPositionals: true, strict: true });
     const { positionals } = parsed;
     if (positionals.length > (definition.positionals ?? 0)) {
       throw new Error(`unexpected argument ${JSON.stringify(positionals.at(-1))}`);
