@@ -113,7 +113,7 @@ export async function restoreFrom(
 
     log.changesBegin();
     const replaced = target === undefined && !bare ? live : undefined;
-    const safety = replaced && (await safetyBackup(config, source.name));
+    const safety = replaced && (await safetyBackup(config, source.name, server));
     clock.lap('safety backup');
     await createMissingRoles(postgres, source);
     await dropLeftovers(postgres, live, 'new');
