@@ -4,11 +4,10 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Command, help, type Invocation, parse } from '../scripts/lib/cli.ts';
+import { help, type Invocation, parse } from '../scripts/lib/cli.ts';
 import { environmentOf, loadConfig, ROOT } from '../scripts/lib/config.ts';
 import { OperationalError } from '../scripts/lib/errors.ts';
-
-type AnyCommand = Command<Record<string, never>>;
+import { commandOf as importCommand } from './support/commands.ts';
 
 const scripts = globSync('scripts/*.ts', { cwd: ROOT }).map(path => join(ROOT, path));
 assert.ok(scripts.length >= 12, 'the scripts are found');
@@ -37,12 +36,9 @@ function asCron(program: string, args: string[], env: Record<string, string> = {
 let inert = false;
 
 /** @returns the command that a script declares */
-async function commandOf(script: string): Promise<AnyCommand> {
+function commandOf(script: string) {
   assert.ok(inert, 'not imported');
-  const exported = Object.values<object>(await import(script));
-  const commands = exported.filter(value => typeof value === 'object' && 'exitCodes' in value);
-  assert.is(commands.length, 1, script);
-  return commands[0] as AnyCommand;
+  return importCommand(script);
 }
 
 /** @returns the error that a script's arguments, or its first steps with them, end with */
