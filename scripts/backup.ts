@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
+#!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { dumpPipeline, globalsPipeline } from './lib/artifact.ts';
 import { createBackup, planBackup } from './lib/backup.ts';
 import { localBackups, newestFirst } from './lib/catalog.ts';
@@ -16,7 +16,7 @@ import { totalRows } from './lib/tables.ts';
 import { bytes, count, duration } from './lib/text.ts';
 import { copyOffsite, openStore, tryStore } from './lib/upload.ts';
 
-const backup = command({
+export const backup = command({
   summary: 'Back up the database: dump, verify, copy off-site, delete what is past its time.',
   usage: [
     '[--env production|staging] [--format plain|custom] [--label TEXT] [--no-upload] [--dry-run] [--json]',

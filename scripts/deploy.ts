@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
+#!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { command, confirm, execute, refuseUnanswerable } from './lib/cli.ts';
 import type { Config, Images } from './lib/config.ts';
 import { describePlan, type Plan, planDeployment } from './lib/deploy-plan.ts';
@@ -13,7 +13,7 @@ import { type Journal, newJournal, readJournal, refuseUnfinished } from './lib/r
 import { plural } from './lib/text.ts';
 import { loadWritten } from './lib/upstreams.ts';
 
-const deploy = command({
+export const deploy = command({
   summary:
     'Deploy a release without losing a request, and go back by itself if it is worse than the one before.',
   usage: [

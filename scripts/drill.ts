@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
+#!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { command, execute } from './lib/cli.ts';
@@ -19,7 +19,7 @@ import { checkSource, describeSource, fetchSource, findSource } from './lib/sour
 import { stopwatch } from './lib/stopwatch.ts';
 import { totalRows } from './lib/tables.ts';
 
-const drill = command({
+export const drill = command({
   summary: 'Prove that the newest off-site backup restores, and measure how long that takes.',
   usage: ['[--env production|staging] [--json]', '--embedded [--json]'],
   details:

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
+#!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { command, execute } from './lib/cli.ts';
 import type { Config } from './lib/config.ts';
 import { usageError } from './lib/errors.ts';
@@ -39,7 +39,7 @@ export function checksOf(config: Config): Check[] {
   ];
 }
 
-const healthCheck = command({
+export const healthCheck = command({
   summary: 'Say how everything is: stack, database, certificate, backups, disk, clock.',
   usage: [
     '[--env production|staging] [--only NAMES] [--verbose] [--json | --nagios] [--notify]',

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
+#!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { type Found, localBackups, storedBackups } from './lib/catalog.ts';
 import { command, execute } from './lib/cli.ts';
 import { Exit } from './lib/errors.ts';
@@ -7,7 +7,7 @@ import { totalRows } from './lib/tables.ts';
 import { bytes, count, duration, plural, table, utc } from './lib/text.ts';
 import { openStore } from './lib/upload.ts';
 
-const list = command({
+export const list = command({
   summary: 'List the backups of one environment, here and in S3 side by side.',
   usage: ['[--env production|staging] [--json]'],
   options: {},

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
+#!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { command, confirm, execute } from './lib/cli.ts';
 import { Exit } from './lib/errors.ts';
 import { withLock } from './lib/lock.ts';
@@ -7,7 +7,7 @@ import { applyRetention, type PlacePlan, planRetention } from './lib/prune.ts';
 import { plural, table } from './lib/text.ts';
 import { openStore } from './lib/upload.ts';
 
-const prune = command({
+export const prune = command({
   summary: 'Delete the backups that are past their time, and say of each why it stays or goes.',
   usage: ['[--env production|staging] [--yes] [--dry-run] [--json]'],
   details:

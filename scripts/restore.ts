@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
+#!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { command, confirm, execute, type Result, refuseUnanswerable } from './lib/cli.ts';
 import type { Config } from './lib/config.ts';
 import { besideName, drop } from './lib/database.ts';
@@ -18,7 +18,7 @@ import { createMissingRoles } from './lib/roles.ts';
 import { checkSource, fetchSource, findSource, removeWork, restoreDirectory } from './lib/source.ts';
 import { stopwatch } from './lib/stopwatch.ts';
 
-const restore = command({
+export const restore = command({
   summary:
     'Restore the database from a backup. The live database serves until the new one is whole and compared.',
   usage: [
@@ -113,7 +113,7 @@ export async function restoreFrom(
 
     log.changesBegin();
     const replaced = target === undefined && !bare ? live : undefined;
-    const safety = replaced && (await safetyBackup(config, source.name));
+    const safety = replaced && (await safetyBackup(config, source.name, server));
     clock.lap('safety backup');
     await createMissingRoles(postgres, source);
     await dropLeftovers(postgres, live, 'new');

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
+#!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { command, confirm, execute, refuseUnanswerable } from './lib/cli.ts';
 import type { Config } from './lib/config.ts';
 import { runningImages } from './lib/deploy-plan.ts';
@@ -25,7 +25,7 @@ import { wantedBackends } from './lib/upstreams.ts';
 import { criticalLines } from './lib/vitals.ts';
 import { restoreFrom } from './restore.ts';
 
-const rollback = command({
+export const rollback = command({
   summary: 'Go back to a release that served before, without losing a request.',
   usage: ['[RELEASE] [--env production|staging] [--with-database BACKUP] [--yes] [--json]', '--list'],
   details:

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
+#!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { nextBackends, roomInMemory } from './lib/capacity.ts';
 import { command, execute } from './lib/cli.ts';
 import type { Config } from './lib/config.ts';
@@ -13,7 +13,7 @@ import { refuseUnfinished } from './lib/releases.ts';
 import { retire } from './lib/roll.ts';
 import { isDown, lineFor, readUpstream, type ServerLine, serviceOf } from './lib/upstreams.ts';
 
-const scale = command({
+export const scale = command({
   summary: 'Run two to eight backend instances, without losing a request on the way.',
   usage: ['N [--env production|staging] [--dry-run] [--json]'],
   details:

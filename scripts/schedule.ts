@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
+#!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { command, execute } from './lib/cli.ts';
 import type { Config } from './lib/config.ts';
 import { Exit, usageError } from './lib/errors.ts';
@@ -12,7 +12,7 @@ import { runSchedule } from './lib/scheduler.ts';
 import { startService } from './lib/shell.ts';
 import { installBlock, ownBlock, removeBlock } from './lib/user-crontab.ts';
 
-const schedule = command({
+export const schedule = command({
   summary: 'Have the recurring work done: by this user’s crontab, or by a scheduler in the foreground.',
   usage: ['print | install | remove | next | run | status [--env production|staging] [--json]'],
   details:

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
+#!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { join } from 'node:path';
 import { command, execute, type Result } from './lib/cli.ts';
 import { detachedRuns, follow, forgetOldRuns, isRunning, startDetached } from './lib/detached.ts';
@@ -25,7 +25,7 @@ const ACCEPTED: [form: string, pattern: RegExp][] = [
   ['follow [<name>]', new RegExp(`^follow(?: (?<run>${RUN}))?$`)],
 ];
 
-const sshCommand = command({
+export const sshCommand = command({
   summary: 'What the key of a deployment may do on this server, and nothing else.',
   usage: ['--env production|staging'],
   details:

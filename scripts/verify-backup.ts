@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'n="$(dirname "$(readlink -f "$0")")/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
+#!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { command, execute } from './lib/cli.ts';
@@ -8,7 +8,7 @@ import { checkSource, describeSource, fetchSource, findSource, parsePlace } from
 import { totalRows } from './lib/tables.ts';
 import { bytes, count } from './lib/text.ts';
 
-const verify = command({
+export const verify = command({
   summary:
     'Verify a backup again: its checksums, and every block decoded. drill.ts proves that it also restores.',
   usage: [

@@ -1,13 +1,16 @@
-import { spawnSync } from 'node:child_process';
-import { globSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT } from '../scripts/lib/config.ts';
+import { help, type Invocation, parse } from '../scripts/lib/cli.ts';
+import { environmentOf, loadConfig, ROOT } from '../scripts/lib/config.ts';
+import { OperationalError } from '../scripts/lib/errors.ts';
+import { commandOf as importCommand } from './support/commands.ts';
 
 const scripts = globSync('scripts/*.ts', { cwd: ROOT }).map(path => join(ROOT, path));
-assert.ok(scripts.length >= 6, 'the scripts are found');
+assert.ok(scripts.length >= 12, 'the scripts are found');
 
 /** What a script can't do without. */
 const ARGUMENTS: Record<string, string[]> = {
@@ -20,9 +23,33 @@ const ARGUMENTS: Record<string, string[]> = {
 
 /** Runs a program as cron does: from /, with next to nothing in its environment. */
 function asCron(program: string, args: string[], env: Record<string, string> = {}) {
-  const options = { cwd: '/', env: { PATH: '/usr/bin:/bin', ...env }, encoding: 'utf8' } as const;
-  const { status, stdout, stderr } = spawnSync(program, args, { ...options, input: '' });
-  return { status, stdout, stderr };
+  const options = { cwd: '/', env: { PATH: '/usr/bin:/bin', ...env } };
+  return new Promise<{ status: number | string | undefined; stdout: string; stderr: string }>(resolve => {
+    const child = execFile(program, args, options, (error, stdout, stderr) =>
+      resolve({ status: error ? (error.code ?? error.signal ?? -1) : 0, stdout, stderr }),
+    );
+    child.stdin!.end();
+  });
+}
+
+/** Whether it is known that importing a script does nothing. A test process must not become a backup. */
+let inert = false;
+
+/** @returns the command that a script declares */
+function commandOf(script: string) {
+  assert.ok(inert, 'not imported');
+  return importCommand(script);
+}
+
+/** @returns the error that a script's arguments, or its first steps with them, end with */
+async function refusal(action: () => unknown): Promise<OperationalError> {
+  try {
+    await action();
+  } catch (error) {
+    assert.instance(error, OperationalError, String((error as Error).stack));
+    return error as OperationalError;
+  }
+  throw new Error('it was accepted');
 }
 
 test('all scripts start in the same way, and with no compiler in the background that could keep them from ending', () => {
@@ -32,19 +59,27 @@ test('all scripts start in the same way, and with no compiler in the background 
   for (const other of others) assert.is(other, first);
 });
 
+test('no script does anything when it is imported', async () => {
+  const code = `for (const path of ${JSON.stringify(scripts)}) {
+    await import(path);
+    console.log(path);
+  }`;
+  const imported = await asCron(process.execPath, ['-e', code]);
+  assert.equal(imported, { status: 0, stdout: scripts.map(path => `${path}\n`).join(''), stderr: '' });
+  inert = true;
+});
+
 for (const script of scripts) {
   const name = basename(script);
   const usage = name === 'health-check.ts' ? 3 : 2; // unknown, as Nagios has it
   const arguments_ = ARGUMENTS[name] ?? [];
 
-  test(`${name} --help: what, usage, options, examples, exit codes`, () => {
-    const { status, stdout, stderr } = asCron(script, ['--help']);
-    assert.is(status, 0, stderr);
-    assert.is(stderr, '');
-    const [summary, , ...rest] = stdout.split('\n');
+  test(`${name} --help: what, usage, options, examples, exit codes; found through a link`, async () => {
+    const text = help(name, await commandOf(script));
+    const [summary, , ...rest] = text.split('\n');
     assert.ok(summary!.length > 20 && summary!.endsWith('.'), summary);
     const sections = ['Usage', 'Options', 'Examples', 'Exit codes'].map(title => rest.indexOf(title));
-    assert.ok(sections[0]! >= 0, stdout);
+    assert.ok(sections[0]! >= 0, text);
     assert.equal(
       sections,
       [...sections].sort((a, b) => a - b),
@@ -62,47 +97,87 @@ for (const script of scripts) {
       assert.match(section(1), new RegExp(`^  ${option}\\b`, 'm'));
     assert.match(section(2), new RegExp(`^  ${name}`, 'm'));
     for (const code of [0, usage]) assert.match(section(3), new RegExp(`^  ${code} `, 'm'));
-    assert.not.ok(stdout.includes('undefined') || stdout.includes('\u001b'), stdout);
-  });
+    assert.not.ok(text.includes('undefined') || text.includes('\u001b'), text);
 
-  test(`${name}: an unknown flag, a flag without its value and an argument too many are wrong usage`, () => {
-    for (const args of [['--no-such-flag'], ['--env'], ['--yes=maybe'], ['a', 'b'], ['--env', 'prod']]) {
-      const { status, stdout, stderr } = asCron(script, args);
-      assert.is(status, usage, `${args}: ${stderr}`);
-      assert.is(stdout, '');
-      assert.match(stderr, /^error: .+\n {2}→ .+\n$/, args.join(' '));
-      assert.not.match(stderr, /this is a bug|at .*\.ts:/);
-    }
-  });
-
-  test(`${name} --json: an error is JSON too`, () => {
-    const { status, stdout } = asCron(script, [...arguments_, '--json', '--env', 'nowhere']);
-    assert.is(status, usage);
-    const { error } = JSON.parse(stdout);
-    assert.is(error.exitCode, usage);
-    assert.match(error.message, /nowhere/);
-    assert.ok(error.hint.length > 5);
-  });
-
-  test(`${name}: a bad configuration is said as a whole, without a value`, () => {
-    const bad = { POSTGRES_PASSWORD: 'pass-secret', PGPORT: 'port-secret', SLACK_WEBHOOK_URL: 'hook-secret' };
-    const { status, stdout, stderr } = asCron(script, arguments_, bad);
-    assert.is(status, usage, stderr);
-    assert.match(stderr, /PGPORT: a port number\n.*SLACK_WEBHOOK_URL: an http\(s\) URL\n/);
-    assert.not.match(stdout + stderr, /secret/);
-  });
-
-  test(`${name} does nothing when it is imported, and is found through a link`, () => {
-    const imported = asCron(process.execPath, ['-e', `await import(${JSON.stringify(script)})`]);
-    assert.equal(imported, { status: 0, stdout: '', stderr: '' });
     const directory = mkdtempSync(join(tmpdir(), 'link to '));
     try {
       symlinkSync(script, join(directory, name));
-      assert.is(asCron(join(directory, name), ['--help']).status, 0);
+      const shown = await asCron(join(directory, name), ['--help']);
+      assert.equal(shown, { status: 0, stdout: text, stderr: '' });
     } finally {
       rmSync(directory, { recursive: true });
     }
   });
+
+  test(`${name}: an unknown flag, a flag without its value and an argument too many are wrong usage`, async () => {
+    const command = await commandOf(script);
+    for (const args of [['--no-such-flag'], ['--env'], ['--yes=maybe'], ['a', 'b', 'c']]) {
+      const { message, hint, exitCode } = await refusal(() => parse(command, args));
+      assert.match(message, /^(Unknown option|Option '--|unexpected argument "c")/);
+      assert.is(hint, 'see --help for what it takes.');
+      assert.is(exitCode, 2);
+    }
+  });
+
+  test(`${name}: an environment that there is not is refused before anything else`, async () => {
+    const command = await commandOf(script);
+    const given = parse(command, [...arguments_, '--env', 'nowhere']);
+    const config = () => loadConfig(environmentOf(given.options.env as string));
+    const invocation = { ...given, config } as Invocation<Record<string, never>>;
+    const { message, hint, exitCode } = await refusal(() => command.run(invocation as never));
+    assert.match(message, /"nowhere"/);
+    assert.match(hint, /--env production or --env staging/);
+    assert.is(exitCode, 2);
+  });
+
+  test(`${name}: a bad configuration is said as a whole, without a value, and with --json as JSON too`, async () => {
+    const bad = { POSTGRES_PASSWORD: 'pass-secret', PGPORT: 'port-secret', SLACK_WEBHOOK_URL: 'hook-secret' };
+    const { status, stdout, stderr } = await asCron(script, [...arguments_, '--json'], bad);
+    assert.is(status, usage, stderr);
+    assert.match(
+      stderr,
+      /^error: .+\n.*PGPORT: a port number\n.*SLACK_WEBHOOK_URL: an http\(s\) URL\n {2}→ .+\n$/,
+    );
+    const { error } = JSON.parse(stdout);
+    assert.is(error.exitCode, usage);
+    assert.match(error.message, /PGPORT: a port number\n.*SLACK_WEBHOOK_URL: an http\(s\) URL$/);
+    assert.ok(error.hint.length > 5);
+    assert.not.match(stdout + stderr, /secret/);
+  });
 }
+
+for (const [name, usage] of [
+  ['backup.ts', 2],
+  ['health-check.ts', 3],
+] as const) {
+  test(`${name}: wrong usage is said in two lines, with nothing on stdout`, async () => {
+    for (const args of [['--no-such-flag'], ['--env', 'prod']]) {
+      const { status, stdout, stderr } = await asCron(join(ROOT, 'scripts', name), args);
+      assert.is(status, usage, `${args}: ${stderr}`);
+      assert.is(stdout, '');
+      assert.match(stderr, /^error: .+\n {2}→ .+\n$/, args.join(' '));
+    }
+  });
+}
+
+test('a command gets nothing of what the first line gives Node', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'cli-'));
+  const at = (name: string) => join(directory, name);
+  writeFileSync(at('psql'), `#!/bin/sh\nenv > "${at('environment')}"; exit 1\n`, { mode: 0o755 });
+  try {
+    const { status, stderr } = await asCron(join(ROOT, 'scripts/backup.ts'), ['--dry-run'], {
+      PATH: `${directory}:/usr/bin:/bin`,
+      POSTGRES_CONTAINER: '',
+      BACKUP_DIR: at('backups'),
+      LOG_DIR: at('logs'),
+    });
+    assert.is(status, 1, stderr);
+    const environment = readFileSync(at('environment'), 'utf8');
+    assert.match(environment, /^PGUSER=postgres$/m);
+    assert.not.match(environment, /^NODE_/m);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
 
 test.run();

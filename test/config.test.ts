@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { environmentOf, loadConfig, ROOT, readEnvFile } from '../scripts/lib/config.ts';
 import { OperationalError } from '../scripts/lib/errors.ts';
 import { redact } from '../scripts/lib/log.ts';
+import { VARIABLES } from '../scripts/lib/variables.ts';
 
 const KEYS = { AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'a-secret-key' };
 
@@ -64,47 +65,116 @@ test('S3: defaults, and what its endpoint implies', () => {
   assert.is(other.pathStyle, true);
 });
 
-const BAD: Record<string, [value: string, says: RegExp]> = {
-  APP_NAME: ['Bad Name!', /lower-case/],
-  POSTGRES_DB: ['x'.repeat(41), /at most 40 bytes/],
-  POSTGRES_CONTAINER: ['-rm', /container name/],
-  PGPORT: ['65536', /a port number/],
-  BACKUP_FORMAT: ['tar', /plain or custom/],
-  BACKUP_RETENTION_DAYS: ['0', /at least 1/],
-  BACKUP_MIN_KEEP: ['-1', /at least 1/],
-  S3_BUCKET: ['Bucket_X', /a bucket name/],
-  S3_PREFIX: ['/slashed/', /not at an end/],
-  S3_ENDPOINT: ['ftp://store.example', /http\(s\) URL/],
-  S3_FORCE_PATH_STYLE: ['yes', /true or false/],
-  S3_CHECKSUMS: ['always', /supported or required/],
-  S3_STORAGE_CLASS: ['cold storage', /STANDARD_IA/],
-  S3_SSE: ['rot13', /AES256 or aws:kms/],
-  S3_TIMEOUT: ['0s', /above 0/],
-  S3_RETENTION_DAYS: ['90 days', /whole days/],
-  AWS_REGION: ['eu west', /a region/],
-  SLACK_WEBHOOK_URL: ['hooks.example/secret', /http\(s\) URL/],
-  BACKUP_PING_URL: ['javascript:secret', /http\(s\) URL/],
-  RTO_OBJECTIVE: ['four hours', /4h/],
-  RPO_OBJECTIVE: ['24', /4h/],
+const DAYS = 'whole days, at least 1';
+const URL_ = 'an http(s) URL';
+const SPAN = 'a number above 0 and s, m, h or d, such as 4h';
+const CRON = 'five fields of cron (UTC), such as 0 2 * * *, or off; here ';
+const LETTERS = 'letters, digits and -';
+const IMAGE = 'an image’s name, with a tag or digest';
+
+/** What each variable must be, in the words that an operator reads, and values that it must not have. */
+const BAD: Record<string, [says: string, ...values: string[]]> = {
+  APP_NAME: ['lower-case letters, digits, - and _', 'Bad Name!', '-app', 'x'.repeat(32)],
+  POSTGRES_DB: ['at most 40 bytes, without line breaks', 'x'.repeat(41)],
+  POSTGRES_CONTAINER: ['a container name, or empty for the client programs of this host', '-rm', 'a b'],
+  PGPORT: ['a port number', '65536', '0', '5432x', '1e3', '-1'],
+  BACKUP_FORMAT: ['plain or custom', 'tar', 'Plain'],
+  BACKUP_RETENTION_DAYS: [DAYS, '36501', '0', '1.5'],
+  BACKUP_MIN_KEEP: ['a whole number, at least 1', '-1', '0', '10001'],
+  S3_BUCKET: ['a bucket name', 'Bucket_X', 'ab', '.bucket'],
+  S3_PREFIX: ['letters, digits, - _ . and /, not at an end', '/slashed/', 'a//b'],
+  S3_ENDPOINT: [URL_, 'ftp://store.example', 'https:store.example', 'https://', 'store.example'],
+  S3_FORCE_PATH_STYLE: ['true or false', 'yes', 'TRUE'],
+  S3_CHECKSUMS: ['supported or required', 'always'],
+  S3_STORAGE_CLASS: ['a storage class, such as STANDARD_IA', 'cold storage', 'standard'],
+  S3_SSE: ['AES256 or aws:kms', 'rot13'],
+  S3_TIMEOUT: [SPAN, '0s', '60', '1.5h', '1000000s'],
+  S3_RETENTION_DAYS: [DAYS, '90 days'],
+  AWS_REGION: ['a region, such as eu-west-3', 'eu west'],
+  HTTPS_PORT: ['a port number', 'https'],
+  SCHEDULE_BACKUP: [`${CRON}it has another form`, '@daily', '0 2 * *', 'OFF'],
+  SCHEDULE_HEALTH_CHECK: [`${CRON}Constraint error, got value 99 expected range 0-59`, '99 * * * *'],
+  SCHEDULE_DRILL: [`${CRON}it has another form`, '0 4 1 1,4,7,10 * *'],
+  SCHEDULE_MAILTO: ['an address or user name', 'two words'],
+  SLACK_WEBHOOK_URL: [URL_, 'hooks.example/secret'],
+  WEBHOOK_URL: [URL_, 'https://exa mple/secret'],
+  BACKUP_PING_URL: [URL_, 'javascript:secret'],
+  BACKEND_IMAGE: [IMAGE, 'Owner/backend', 'owner/backend@sha256:123'],
+  FRONTEND_IMAGE: [IMAGE, 'owner/front end'],
+  DEPLOY_READY_TIMEOUT: [SPAN, 'two minutes'],
+  DEPLOY_BAKE_SECONDS: ['whole seconds, at most 3600', '3601', '1m'],
+  CANARY_REQUESTS: ['paths that are safe to GET, separated by commas', 'health', '/a, /b'],
+  SENTRY_URL: [URL_, 'sentry.io/secret'],
+  SENTRY_ORG: [LETTERS, 'my org'],
+  SENTRY_PROJECT: [LETTERS, 'a/b'],
+  RTO_OBJECTIVE: [SPAN, 'four hours'],
+  RPO_OBJECTIVE: [SPAN, '24'],
 };
 
-for (const [key, [value, says]] of Object.entries(BAD)) {
-  test(`a bad ${key} is named and not shown`, () => {
-    const message = problemsOf({ ...KEYS, [key]: value });
-    assert.match(message, new RegExp(`^  ${key}: .*${says.source}`, 'm'));
-    assert.match(message, /has 1 bad value/);
-    assert.not.ok(message.includes(value), message);
+/** Those that may be anything. */
+const FREE = [
+  ...['POSTGRES_USER', 'POSTGRES_PASSWORD', 'PGHOST', 'BACKUP_DIR', 'S3_SSE_KMS_KEY_ID', 'AWS_ACCESS_KEY_ID'],
+  ...['AWS_SECRET_ACCESS_KEY', 'LOG_DIR', 'STATE_DIR', 'REDIS_PASSWORD', 'MIGRATE_COMMAND', 'MIGRATIONS_DIR'],
+  'SENTRY_AUTH_TOKEN',
+];
+
+test('every variable either has a rule that is tested here, or takes any text', () => {
+  assert.equal([...Object.keys(BAD), ...FREE].sort(), [...VARIABLES].sort());
+  loadConfig('production', Object.fromEntries(FREE.map(name => [name, ' any "text" ü $1 '])));
+});
+
+for (const [key, [says, ...values]] of Object.entries(BAD)) {
+  test(`a bad ${key} is named with what it should be, and not shown`, () => {
+    for (const value of values) {
+      const message = problemsOf({ ...KEYS, [key]: value });
+      const expected = `the configuration of production has 1 bad value(s):\n  ${key}: ${says}`;
+      assert.is(message, expected, value);
+    }
   });
 }
 
-test('all that is wrong is said at once', () => {
-  const message = problemsOf({
-    ...Object.fromEntries(Object.entries(BAD).map(([key, [value]]) => [key, value])),
+test('values at their limits are taken; units become seconds, and space around a URL goes', () => {
+  const config = loadConfig('production', {
+    PGPORT: '1',
+    HTTPS_PORT: '65535',
+    BACKUP_RETENTION_DAYS: '36500',
+    BACKUP_MIN_KEEP: '1',
+    SCHEDULE_BACKUP: 'off',
+    SCHEDULE_DRILL: '0 4 * jan-mar sun',
+    WEBHOOK_URL: ' HTTPS://hooks.example/a?b ',
+    DEPLOY_READY_TIMEOUT: '90s',
+    DEPLOY_BAKE_SECONDS: '0',
+    CANARY_REQUESTS: '/a,/b?c',
+    RTO_OBJECTIVE: '030m',
+    RPO_OBJECTIVE: '2d',
   });
-  for (const key of Object.keys(BAD)) assert.match(message, new RegExp(`^  ${key}: `, 'm'));
-  for (const key of Object.keys(KEYS)) assert.match(message, new RegExp(`^  ${key}: needed`, 'm'));
-  for (const [value] of Object.values(BAD))
-    assert.not.ok(value.length > 2 && message.includes(`: ${value}`), value);
+  assert.equal([config.postgres.port, config.httpsPort], [1, 65_535]);
+  assert.equal([config.retentionDays, config.minKeep], [36_500, 1]);
+  assert.equal([config.schedule.backup, config.schedule.drill], ['off', '0 4 * jan-mar sun']);
+  assert.is(config.webhook, 'HTTPS://hooks.example/a?b');
+  assert.equal([config.deploy.readyTimeout, config.deploy.bakeSeconds], [90, 0]);
+  assert.equal(config.deploy.canaryPaths, ['/a', '/b?c']);
+  assert.equal([config.rto, config.rpo], [1800, 2 * 86_400]);
+});
+
+test('an unknown variable is nobody’s business, and an empty value counts as not set', () => {
+  const empty = Object.fromEntries(VARIABLES.map(name => [name, '']));
+  const given = { ...empty, POSTGRES_CONTAINER: undefined, BACKUP_FORMATS: 'tar', PATH: '/bin' };
+  assert.equal(loadConfig('production', given), loadConfig('production', {}));
+});
+
+test('all that is wrong is said at once', () => {
+  const message = problemsOf(
+    Object.fromEntries(Object.entries(BAD).map(([key, [, value]]) => [key, value!])),
+  );
+  const [title, ...lines] = message.split('\n');
+  const needed = Object.keys(KEYS).map(key => `${key}: needed, because S3_BUCKET is set`);
+  const said = [...Object.entries(BAD).map(([key, [says]]) => `${key}: ${says}`), ...needed];
+  assert.is(title, `the configuration of production has ${said.length} bad value(s):`);
+  assert.equal(
+    lines,
+    said.map(line => `  ${line}`),
+  );
 });
 
 test('a bucket needs its keys', () => {

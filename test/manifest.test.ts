@@ -55,6 +55,31 @@ test('other values, another id, another version and no manifest at all are refus
     refused(other, id, /damaged/);
 });
 
+test('each field is checked, and all that are wrong are named', () => {
+  const wrong: Record<string, unknown> = {
+    id: 7,
+    environment: 'test',
+    label: undefined,
+    safety: 'no',
+    startedAt: '2026-02-30T00:00:00Z',
+    snapshotAt: 'yesterday',
+    format: 'tar',
+    artifact: { ...manifest.artifact, bytes: -1, sha256: 'ABC' },
+    server: { ...manifest.server, icuLocale: 1 },
+    properties: { ...manifest.properties, privileges: [{ role: null, privilege: 'DROP', grantable: true }] },
+    databaseBytes: 1.5,
+    tables: [{ schema: 'public', name: 't', rows: 2 ** 60 }],
+    verification: { level: 'none', at: manifest.finishedAt },
+  };
+  const paths = [
+    ...['id', 'environment', 'label', 'safety', 'startedAt', 'snapshotAt', 'format', 'artifact.bytes'],
+    ...['artifact.sha256', 'server.icuLocale', 'properties.privileges.0.privilege', 'databaseBytes'],
+    ...['tables.0.rows', 'verification.level'],
+  ];
+  const json = JSON.stringify({ ...JSON.parse(text), ...wrong });
+  refused(json, id, new RegExp(`is damaged: ${paths.join(', ')} is wrong$`));
+});
+
 test('a manifest can’t name a file outside its directory', () => {
   for (const name of ['../evil.sql.gz', '/etc/passwd', 'a b.sql.gz', ''])
     assert.throws(() => serialize(sampleManifest({ artifact: { ...manifest.artifact, name } })));

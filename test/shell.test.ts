@@ -1,6 +1,7 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { mock } from 'node:test';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type CommandError, pipeline, type RunOptions, run } from '../scripts/lib/shell.ts';
@@ -65,24 +66,54 @@ test('standard input is empty, whoever started it', async () => {
   assert.match(await run(['readlink', '/proc/self/fd/0'], { purpose: 'look' }), /^\/dev\/null/);
 });
 
-test('a command that takes too long is ended, with all that it started', async () => {
+/** Waits for an event, for a minute at most. Not by setTimeout, which the tests below hold. */
+function until(event: () => boolean): Promise<void> {
+  const limit = performance.now() + 60_000;
+  return new Promise((resolve, reject) => {
+    const timer = setInterval(() => {
+      const late = performance.now() > limit;
+      if (!late && !event()) return;
+      clearInterval(timer);
+      if (late) reject(new Error(`in vain: ${event}`));
+      else resolve();
+    }, 10);
+  });
+}
+
+/** Runs a script until it has written a process's id to $MARK, then sets the clock forward; that process must end. */
+async function afterMilliseconds(times: number[], script: string): Promise<CommandError> {
   const directory = mkdtempSync(join(tmpdir(), 'shell-'));
-  const mark = join(directory, 'pid');
+  const MARK = join(directory, 'pid');
+  const read = (path: string) => (existsSync(path) ? readFileSync(path, 'utf8') : '');
+  mock.timers.enable({ apis: ['setTimeout'] });
+  let pid = 0;
   try {
-    const error = await failure(sh(`sleep 300 & echo $! > ${mark}; wait`), { timeout: 1 });
-    assert.match(error.message, /could not try it: no answer in 1 s/);
-    const pid = Number(readFileSync(mark, 'utf8'));
-    const state = () => {
-      try {
-        return readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ')[2];
-      } catch {
-        return 'gone';
-      }
-    };
-    while (!['gone', 'Z'].includes(state()!)) await new Promise(resolve => setTimeout(resolve, 20));
+    let error: CommandError | undefined;
+    void failure(sh(script), { env: { MARK }, timeout: 1 }).then(failed => {
+      error = failed;
+    });
+    await until(() => read(MARK).endsWith('\n'));
+    pid = Number(read(MARK));
+    for (const time of times) mock.timers.tick(time);
+    await until(() => error !== undefined);
+    await until(() => !existsSync(`/proc/${pid}`) || / Z /.test(read(`/proc/${pid}/stat`)));
+    return error!;
   } finally {
+    mock.timers.reset();
     rmSync(directory, { recursive: true });
+    if (pid && existsSync(`/proc/${pid}`)) process.kill(pid, 'SIGKILL');
   }
+}
+
+test('a command that takes too long is ended, with all that it started', async () => {
+  const error = await afterMilliseconds([1000], 'sleep 300 & echo $! > $MARK; wait');
+  assert.is(error.message, 'could not try it: no answer in 1 s');
+});
+
+test('a command that does not end when it is asked to is killed five seconds later', async () => {
+  const script = 'trap "" TERM; echo $$ > $MARK; while :; do sleep 300; done';
+  const error = await afterMilliseconds([1000, 5000], script);
+  assert.is(error.message, 'could not try it: no answer in 1 s');
 });
 
 test('secrets are in the environment, not in the arguments', async () => {

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { bytes, count, duration, plural, stamp, table, utc } from '../scripts/lib/text.ts';
+import { bytes, count, duration, isTime, plural, stamp, table, utc } from '../scripts/lib/text.ts';
 
 test('bytes: binary units, three digits', () => {
   const expected: [number, string][] = [
@@ -43,6 +43,17 @@ test('times are UTC', () => {
   assert.is(utc(time), '2026-01-31 02:00:07 UTC');
   assert.is(utc('2026-01-31T02:00:07Z'), '2026-01-31 02:00:07 UTC');
   assert.is(stamp(time), '20260131_020007');
+});
+
+test('a time is one that there is, in UTC', () => {
+  for (const time of ['2026-01-31T02:00:07Z', '2026-01-31T02:00:07.123Z', '2024-02-29T23:59:59.9Z'])
+    assert.ok(isTime(time), time);
+  for (const other of [
+    ...['2026-02-30T00:00:00Z', '2026-13-01T00:00:00Z', '2026-01-31T24:00:00Z', '2026-01-31T02:00:60Z'],
+    ...['2026-01-31T02:00:07', '2026-01-31T02:00:07+00:00', '2026-01-31T02:00Z', '2026-01-31', '', 'now'],
+    ...['2026-01-31 02:00:07Z', ' 2026-01-31T02:00:07Z', '2026-01-31T02:00:07Z\n'],
+  ])
+    assert.not.ok(isTime(other), other);
 });
 
 test('a table is aligned, numbers to the right', () => {

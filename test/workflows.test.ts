@@ -66,15 +66,18 @@ test('no expression is pasted into a script: values come by env', () => {
 });
 
 test('a secret goes to the step that needs it, and to no other', () => {
+  let given = 0;
   for (const { where, step, job } of STEPS) {
     const text = JSON.stringify(step);
     const secrets = [...text.matchAll(/secrets\.(\w+)/g)].map(([, name]) => name!);
     if (secrets.length === 0) continue;
+    given++;
     assert.ok(step.run && step.env, `${where}: secrets go to env of a script only`);
     const allowed = step.name === 'Slack' ? ['SLACK_WEBHOOK_URL'] : ['DEPLOY_KEY', 'DEPLOY_KNOWN_HOSTS'];
     assert.equal(secrets, allowed, where);
     if (step.name !== 'Slack') assert.ok(job.environment, `${where}: the key belongs to an environment`);
   }
+  assert.ok(given >= 4, 'the connection and Slack, in both deployments');
   for (const file of FILES) {
     const { env, jobs } = workflow(file);
     for (const outside of [env, ...Object.values(jobs).map(job => job.env)]) {
@@ -93,8 +96,9 @@ test('nothing that takes the service down, or the images to go back to', () => {
 });
 
 test('checked-out code gets no token', () => {
-  for (const { where, step } of STEPS) {
-    if (!step.uses?.startsWith('actions/checkout@')) continue;
+  const checkouts = STEPS.filter(({ step }) => step.uses?.startsWith('actions/checkout@'));
+  assert.ok(checkouts.length > 0);
+  for (const { where, step } of checkouts) {
     assert.is(step.with?.['persist-credentials'], false, where);
   }
 });

@@ -123,18 +123,18 @@ export async function writingFile(
 
 /**
  * Decodes a whole artifact and looks for its end.
- * @throws exit code 3 when it is cut, damaged or something else
+ * @throws exit code 3 when it is cut, damaged or something else; 1 when a program for it is missing
  */
 export async function decode(postgres: Postgres, path: string, format: Format): Promise<void> {
   const refuse = (why: string) => verificationError(`${path} can't be read to its end: ${why}`, OTHER_BACKUP);
-  for (const program of format === 'plain' ? ['gzip'] : ['zstd', 'pg_restore']) {
-    await programVersion(postgres, program); // what is not installed must not look like damage
-  }
   let tail: string;
   try {
     tail = await readingFile(postgres, decodePipeline(format), path, { purpose: `decode ${path}` });
   } catch (error) {
     interrupt.throwIfAborted();
+    for (const program of format === 'plain' ? ['gzip'] : ['zstd', 'pg_restore']) {
+      await programVersion(postgres, program); // what is not installed must not look like damage
+    }
     throw refuse(messageOf(error));
   }
   if (format === 'plain' && !TRAILER.test(tail)) throw refuse('the dump stops before its last line');

@@ -37,13 +37,14 @@ export interface BackupPlan {
 
 /**
  * Looks whether a backup can be made, without changing anything but the backup directory's mode.
+ * @param known what the caller has already asked the server
  * @throws an operational error that lists all that stands in the way
  */
-export async function planBackup(config: Config, format: Format): Promise<BackupPlan> {
+export async function planBackup(config: Config, format: Format, known?: ServerFacts): Promise<BackupPlan> {
   const { postgres, backupDir } = config;
   const [{ server, pgDump, compressor, databaseBytes }] = await preflight(
     async () => {
-      const server = await serverFacts(postgres);
+      const server = known ?? (await serverFacts(postgres));
       const pgDump = await programVersion(postgres, 'pg_dump');
       refuseOlderClient(pgDump, server);
       const compressor = await compressorVersion(postgres, format);

@@ -79,6 +79,9 @@ export function command<O extends Options>(definition: Command<O>): Command<O> {
  */
 export async function execute<O extends Options>(definition: Command<O>): Promise<never> {
   process.umask(0o077);
+  // The first line set these for this process. A command that inherits them, such as MIGRATE_COMMAND, would fill this cache.
+  delete process.env.NODE_COMPILE_CACHE;
+  delete process.env.NODE_COMPILE_CACHE_PORTABLE;
   listenForSignals();
   process.stderr.on('error', () => {}); // a lost connection of the operator's must not end the work
   process.stdout.on('error', () => process.exit(Exit.failed)); // a reader that left, such as `head`
@@ -129,10 +132,14 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
   process.exit(exitCode);
 }
 
-function parse<O extends Options>(definition: Command<O>) {
+/**
+ * @returns what these arguments say
+ * @throws a usage error where the script does not know them
+ */
+export function parse<O extends Options>(definition: Command<O>, args = process.argv.slice(2)) {
   const allOptions = { ...definition.options, ...COMMON };
   try {
-    const parsed = parseArgs({ options: allOptions, allowPositionals: true, strict: true });
+    const parsed = parseArgs({ args, options: allOptions, allowPositionals: true, strict: true });
     const { positionals } = parsed;
     if (positionals.length > (definition.positionals ?? 0)) {
       throw new Error(`unexpected argument ${JSON.stringify(positionals.at(-1))}`);

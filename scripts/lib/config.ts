@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parse } from 'dotenv';
+import { getDotPath, safeParse } from 'valibot';
 import { messageOf, usageError } from './errors.ts';
 import { hideSecrets } from './log.ts';
 import { SECRET, schema, VARIABLES, type Variables } from './variables.ts';
@@ -126,8 +127,8 @@ export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessE
       .filter(name => SECRET.test(name))
       .map(name => given[name]),
   );
-  const parsed = schema.safeParse({ ...set, ...(container === '' ? { POSTGRES_CONTAINER: '' } : {}) });
-  const problems = parsed.error?.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`) ?? [];
+  const parsed = safeParse(schema, { ...set, ...(container === '' ? { POSTGRES_CONTAINER: '' } : {}) });
+  const problems = parsed.issues?.map(issue => `${getDotPath(issue)}: ${issue.message}`) ?? [];
   if (set.S3_BUCKET) {
     for (const key of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) {
       if (!set[key]) problems.push(`${key}: needed, because S3_BUCKET is set`);
@@ -140,7 +141,7 @@ export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessE
       `correct them in ${path} or in the environment; .env.example explains each.`,
     );
   }
-  return build(environment, parsed.data);
+  return build(environment, parsed.output);
 }
 
 /** @returns what stands in an env file, as Compose reads it; with no file, nothing */

@@ -74,10 +74,11 @@ export async function privateDirectory(path: string, name: string): Promise<void
     await mkdir(path, { recursive: true, mode: 0o700 });
     const { mode } = await stat(path);
     if (mode & 0o077) await chmod(path, 0o700);
-    const probe = `${path}/.probe.${process.pid}${PARTIAL}`;
+    const probe = `${path}/.probe${PARTIAL}`; // one name for all runs: what a killed one left goes with the next
+    await rm(probe, { force: true });
     const handle = await open(probe, 'w', 0o600);
     await handle.close();
-    await rm(probe);
+    await rm(probe, { force: true });
   } catch (error) {
     throw new OperationalError(
       `${name} (${path}) can't be written: ${messageOf(error)}`,

@@ -7,8 +7,9 @@ import { freeSpaceOf } from './disk.ts';
 import { verificationError } from './errors.ts';
 import { log } from './log.ts';
 import type { Manifest } from './manifest.ts';
-import { client, queryOf, toDatabase } from './postgres.ts';
+import { client, toDatabase } from './postgres.ts';
 import { withProgress } from './progress.ts';
+import { openSession } from './session.ts';
 import { run } from './shell.ts';
 import type { LocalSource } from './source.ts';
 import { compareRows, countRows, totalRows } from './tables.ts';
@@ -99,18 +100,28 @@ async function loadInParallel(
   }
 }
 
+/** Counts what a database holds, in one session, which is over before the database is renamed. */
+async function countContent(postgres: Postgres, name: string) {
+  const session = openSession(postgres, name);
+  try {
+    const tables = await countRows(session.query);
+    const [row] = await session.query<{ count: number }>('SELECT count(*) FROM pg_largeobject_metadata');
+    return { tables, objects: row!.count };
+  } finally {
+    await session.close();
+  }
+}
+
 async function compare(postgres: Postgres, manifest: Manifest | null, name: string): Promise<void> {
-  const queryNew = queryOf(postgres, name);
-  const tables = await countRows(queryNew);
+  const { tables, objects } = await countContent(postgres, name);
   const summary = `${count(totalRows(tables))} rows in ${plural(tables.length, 'table')}`;
   if (!manifest) {
     log.warn(`${summary}; with no manifest there is nothing to compare them with`);
     return;
   }
-  const [objects] = await queryNew<{ count: number }>('SELECT count(*) FROM pg_largeobject_metadata');
   const differences = compareRows(manifest.tables, tables);
-  if (objects!.count !== manifest.largeObjects) {
-    differences.push(`there are ${objects!.count} large objects, not ${manifest.largeObjects}`);
+  if (objects !== manifest.largeObjects) {
+    differences.push(`there are ${objects} large objects, not ${manifest.largeObjects}`);
   }
   if (differences.length > 0) {
     const shown = differences.slice(0, 10).map(difference => `\n  ${difference}`);

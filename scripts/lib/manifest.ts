@@ -1,55 +1,58 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as v from 'valibot';
 import type { Config, Environment } from './config.ts';
 import { ENVIRONMENTS } from './config.ts';
 import { messageOf, verificationError } from './errors.ts';
 import { propertiesSchema } from './properties.ts';
-import { stamp } from './text.ts';
+import { isTime, stamp } from './text.ts';
 
 export type Format = 'plain' | 'custom';
 
 const EXTENSION: Record<Format, string> = { plain: '.sql.gz', custom: '.dump.zst' };
 
-const file = z.object({
-  name: z.string().regex(/^[\w.-]+$/),
-  bytes: z.int().nonnegative(),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+const time = v.pipe(v.string(), v.check(isTime));
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+const file = v.object({
+  name: v.pipe(v.string(), v.regex(/^[\w.-]+$/)),
+  bytes: count,
+  sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
 });
 
 /** What a backup is. Documented field by field in docs/PRODUCTION_INFRASTRUCTURE.md#the-manifest. */
-const schema = z.object({
-  version: z.literal(1),
-  id: z.string(),
-  app: z.string(),
-  environment: z.enum(ENVIRONMENTS),
-  database: z.string(),
-  label: z.string().nullable(),
+const schema = v.object({
+  version: v.literal(1),
+  id: v.string(),
+  app: v.string(),
+  environment: v.picklist(ENVIRONMENTS),
+  database: v.string(),
+  label: v.nullable(v.string()),
   /** Made by a restore, of the database that it was about to replace. `latest` never means one. */
-  safety: z.boolean(),
-  startedAt: z.iso.datetime(),
-  snapshotAt: z.iso.datetime(),
-  finishedAt: z.iso.datetime(),
-  format: z.enum(['plain', 'custom']),
+  safety: v.boolean(),
+  startedAt: time,
+  snapshotAt: time,
+  finishedAt: time,
+  format: v.picklist(['plain', 'custom']),
   artifact: file,
   globals: file,
-  server: z.object({
-    version: z.string(),
-    encoding: z.string(),
-    collate: z.string(),
-    ctype: z.string(),
-    icuLocale: z.string().nullable(),
+  server: v.object({
+    version: v.string(),
+    encoding: v.string(),
+    collate: v.string(),
+    ctype: v.string(),
+    icuLocale: v.nullable(v.string()),
   }),
   properties: propertiesSchema,
-  tools: z.object({ pgDump: z.string(), compressor: z.string() }),
-  databaseBytes: z.int().nonnegative(),
-  tables: z.array(z.object({ schema: z.string(), name: z.string(), rows: z.int().nonnegative() })),
-  largeObjects: z.int().nonnegative(),
-  extensions: z.array(z.object({ name: z.string(), version: z.string() })),
-  migrationHead: z.string().nullable(),
-  verification: z.object({ level: z.literal('decoded'), at: z.iso.datetime() }),
+  tools: v.object({ pgDump: v.string(), compressor: v.string() }),
+  databaseBytes: count,
+  tables: v.array(v.object({ schema: v.string(), name: v.string(), rows: count })),
+  largeObjects: count,
+  extensions: v.array(v.object({ name: v.string(), version: v.string() })),
+  migrationHead: v.nullable(v.string()),
+  verification: v.object({ level: v.literal('decoded'), at: time }),
 });
 
-export type Manifest = z.infer<typeof schema>;
+export type Manifest = v.InferOutput<typeof schema>;
 
 const FORM = /^([a-z0-9][a-z0-9_-]*)_(production|staging)_(\d{8}_\d{6})$/;
 
@@ -89,7 +92,7 @@ function checksum(manifest: Manifest): string {
 
 /** @returns the manifest as text, with a checksum of itself */
 export function serialize(manifest: Manifest): string {
-  const normal = schema.parse(manifest); // the order of keys that the checksum is made over
+  const normal = v.parse(schema, manifest); // the order of keys that the checksum is made over
   return JSON.stringify({ ...normal, checksum: checksum(normal) }, null, 2) + '\n';
 }
 
@@ -117,11 +120,11 @@ export function parseManifest(text: string, id: string): Manifest {
       'update these scripts.',
     );
   }
-  const parsed = schema.safeParse(json);
+  const parsed = v.safeParse(schema, json);
   if (!parsed.success)
-    throw refuse(parsed.error.issues.map(issue => issue.path.join('.')).join(', ') + ' is wrong');
-  if ((json as { checksum?: unknown }).checksum !== checksum(parsed.data))
+    throw refuse(parsed.issues.map(issue => v.getDotPath(issue) ?? 'all of it').join(', ') + ' is wrong');
+  if ((json as { checksum?: unknown }).checksum !== checksum(parsed.output))
     throw refuse('its checksum does not match');
-  if (parsed.data.id !== id) throw refuse(`it is about ${parsed.data.id}`);
-  return parsed.data;
+  if (parsed.output.id !== id) throw refuse(`it is about ${parsed.output.id}`);
+  return parsed.output;
 }

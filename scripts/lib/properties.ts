@@ -1,28 +1,28 @@
-import { z } from 'zod';
+import * as v from 'valibot';
 import type { Postgres } from './config.ts';
 import { execute, identifier, literal, type Query } from './postgres.ts';
 
 /** What belongs to a database beside its content. No dump without --create has it. */
-export const propertiesSchema = z.object({
-  owner: z.string(),
+export const propertiesSchema = v.object({
+  owner: v.string(),
   /** -1: none. */
-  connectionLimit: z.int(),
-  comment: z.string().nullable(),
+  connectionLimit: v.pipe(v.number(), v.safeInteger()),
+  comment: v.nullable(v.string()),
   /** `ALTER DATABASE … SET`; with a role: `ALTER ROLE … IN DATABASE … SET`. */
-  settings: z.array(z.object({ role: z.string().nullable(), name: z.string(), value: z.string() })),
+  settings: v.array(v.object({ role: v.nullable(v.string()), name: v.string(), value: v.string() })),
   /** Null: PostgreSQL's default. A role of null is PUBLIC. */
-  privileges: z
-    .array(
-      z.object({
-        role: z.string().nullable(),
-        privilege: z.enum(['CREATE', 'CONNECT', 'TEMPORARY']),
-        grantable: z.boolean(),
+  privileges: v.nullable(
+    v.array(
+      v.object({
+        role: v.nullable(v.string()),
+        privilege: v.picklist(['CREATE', 'CONNECT', 'TEMPORARY']),
+        grantable: v.boolean(),
       }),
-    )
-    .nullable(),
+    ),
+  ),
 });
 
-export type Properties = z.infer<typeof propertiesSchema>;
+export type Properties = v.InferOutput<typeof propertiesSchema>;
 
 /** @returns the properties of a database that exists */
 export async function readProperties(query: Query, database: string): Promise<Properties> {

@@ -79,9 +79,9 @@ export async function refuseImpossible(
 }
 
 /** Backs up the live database before it is replaced. A failure stops the restore. */
-export async function safetyBackup(config: Config, restored: string): Promise<string> {
+export async function safetyBackup(config: Config, restored: string, server: ServerFacts): Promise<string> {
   log.info('backing up the live database first');
-  const plan = await planBackup(config, config.format);
+  const plan = await planBackup(config, config.format, server);
   const manifest = await createBackup(config, plan, {
     format: config.format,
     label: `before restoring ${restored}`,

@@ -1,38 +1,38 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as v from 'valibot';
 import type { Config, Job } from './config.ts';
 import { nextTime } from './cron.ts';
 import { messageOf } from './errors.ts';
 import { writeWhole } from './files.ts';
 import { log } from './log.ts';
-import { duration, table, utc } from './text.ts';
+import { duration, isTime, table, utc } from './text.ts';
 
-const time = z.iso.datetime();
+const time = v.pipe(v.string(), v.check(isTime));
 
-const stateSchema = z.object({
+const stateSchema = v.object({
   /** When the scheduler last looked at the clock. */
   heartbeat: time,
-  jobs: z.record(
-    z.string(),
-    z.object({
-      expression: z.string(),
+  jobs: v.record(
+    v.string(),
+    v.object({
+      expression: v.string(),
       /** The last time that was taken care of; at first, when the job was first known. */
       due: time,
-      started: time.optional(),
+      started: v.optional(time),
       /** Without it the run still goes, or was cut short. */
-      finished: time.optional(),
-      exitCode: z.int().optional(),
+      finished: v.optional(time),
+      exitCode: v.optional(v.pipe(v.number(), v.safeInteger())),
       /** This run makes up for one that was cut short. */
-      repeated: z.boolean().optional(),
+      repeated: v.optional(v.boolean()),
       /** It was due then, and did not start because the run before still went. */
-      refused: time.optional(),
+      refused: v.optional(time),
     }),
   ),
 });
 
 /** What `schedule.ts run` knows of its jobs; on disk, so that a restart misses nothing and repeats nothing. */
-export type State = z.infer<typeof stateSchema>;
+export type State = v.InferOutput<typeof stateSchema>;
 export type JobState = State['jobs'][string];
 
 const pathOf = ({ stateDir, environment }: Config) => join(stateDir, `${environment}.schedule.json`);
@@ -42,7 +42,9 @@ export function readState(config: Config): State | undefined {
   const path = pathOf(config);
   if (!existsSync(path)) return undefined;
   try {
-    return stateSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    const { success, output, issues } = v.safeParse(stateSchema, JSON.parse(readFileSync(path, 'utf8')));
+    if (!success) throw new Error(`${v.getDotPath(issues[0]) ?? 'all of it'} is wrong`);
+    return output;
   } catch (error) {
     log.warn(`${path} can't be read and counts as none: ${messageOf(error).split('\n')[0]}`);
     return undefined;

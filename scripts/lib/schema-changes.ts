@@ -1,4 +1,3 @@
-import { parse } from 'libpg-query';
 import { messageOf } from './errors.ts';
 
 /**
@@ -22,6 +21,7 @@ type Node = any;
  * can't be rolled back is worse than a question too many.
  */
 export async function judge(sql: string): Promise<Finding[]> {
+  const { parse } = await import('libpg-query'); // a parser in WebAssembly, compiled as it is loaded
   let statements: Node[];
   try {
     statements = (await parse(sql)).stmts ?? [];

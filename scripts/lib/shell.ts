@@ -1,8 +1,12 @@
+import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
-import { quote, which, $ as zx } from 'zx/core';
+import type { Options, Shell } from 'zx/core';
 import { hintFor, OperationalError } from './errors.ts';
 import { interrupt } from './interrupt.ts';
+
+/** Loaded with the first command: a script that only reads files or shows its help needs none of it. */
+const zx = (): typeof import('zx/core') => createRequire(import.meta.url)('zx/core');
 
 /*
  * Every command gets a pipe on descriptor 3 that only this process holds open. When this process dies,
@@ -15,8 +19,7 @@ const LIFELINE = '(exec >&- 2>&-; read -r _ <&3 || kill -TERM 0) & exec 3<&-; ';
  * Set in full, because zx lets ZX_* variables of the environment change its defaults, pipefail included.
  * stdin is /dev/null: a socket there makes bash under cron take itself for rshd and read ~/.bashrc.
  */
-export const $ = zx({
-  shell: which.sync('bash'),
+const SETTINGS: Partial<Options> = {
   prefix: 'set -euo pipefail; ' + LIFELINE,
   stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   detached: true, // a process group of its own, to be ended as a whole
@@ -29,7 +32,15 @@ export const $ = zx({
   timeout: undefined,
   killSignal: 'SIGTERM',
   timeoutSignal: 'SIGTERM',
-});
+};
+
+let bash: string | undefined;
+
+/** zx's `$` as these scripts use it: with these options, to be called with a template. */
+export function $(options: Partial<Options>): Shell {
+  bash ??= zx().which.sync('bash');
+  return zx().$({ ...SETTINGS, shell: bash, ...options });
+}
 
 export interface RunOptions {
   /** What the command is for, as the end of "could not …". */
@@ -105,7 +116,7 @@ export function withLifelineOnStdin([, , script]: string[]): string[] {
 
 /** zx's quote makes $'…' strings, which only bash reads; here that is who reads them. */
 function quoteWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : quote(word);
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : zx().quote(word);
 }
 
 /** Of a failed pipe's statuses, the stage to blame: not the one that merely lost its reader. */
@@ -230,5 +241,5 @@ export function startService(
 
 /** @returns whether a program of this name is on PATH */
 export function hasProgram(name: string): boolean {
-  return which.sync(name, { nothrow: true }) !== null;
+  return zx().which.sync(name, { nothrow: true }) !== null;
 }

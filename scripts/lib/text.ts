@@ -42,6 +42,14 @@ export function utc(instant: Date | string): string {
   return new Date(instant).toISOString().slice(0, 19).replace('T', ' ') + ' UTC';
 }
 
+/** @returns whether this is a time in UTC as `toISOString` writes it, with or without parts of a second */
+export function isTime(text: string): boolean {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(text)) return false;
+  const instant = new Date(text);
+  // JavaScript takes the 30th of February for the 2nd of March.
+  return !Number.isNaN(instant.getTime()) && instant.toISOString().slice(0, 19) === text.slice(0, 19);
+}
+
 /** @returns a time as it stands in names of backups and databases: `20260131_020007` (UTC) */
 export function stamp(instant: Date): string {
   return instant.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '_');

@@ -1,20 +1,33 @@
-import { z } from 'zod';
+import * as v from 'valibot';
 import { cronProblem } from './cron.ts';
 
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 };
 
-const text = (what: string, pattern: RegExp) => z.string().regex(pattern, what);
+/*
+ * Every check has words of its own: what stands in a message of valibot's own may be the value. A default is
+ * written as it would be in a file and is checked like one.
+ */
+const text = (what: string, pattern: RegExp) => v.pipe(v.string(), v.regex(pattern, what));
+const choice = <const T extends string[]>(...values: T) => v.picklist(values, values.join(' or '));
 const whole = (what: string, min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d{1,9}$/, what)
-    .transform(Number)
-    .refine(n => n >= min && n <= max, what);
+  v.pipe(
+    text(what, /^\d{1,9}$/),
+    v.transform(Number),
+    v.check(n => n >= min && n <= max, what),
+  );
 const port = whole('a port number', 1, 65_535);
-const flag = z.enum(['true', 'false'], 'true or false').transform(value => value === 'true');
-const url = z.url({ protocol: /^https?$/, error: 'an http(s) URL' });
-const span = text('a number above 0 and s, m, h or d, such as 4h', /^0*[1-9]\d{0,5}[smhd]$/).transform(
-  value => Number(value.slice(0, -1)) * SECONDS[value.slice(-1) as keyof typeof SECONDS],
+const flag = v.pipe(
+  choice('true', 'false'),
+  v.transform(value => value === 'true'),
+);
+const url = v.pipe(
+  v.string(),
+  v.trim(),
+  v.check(value => /^https?:\/\//i.test(value) && URL.canParse(value), 'an http(s) URL'),
+);
+const span = v.pipe(
+  text('a number above 0 and s, m, h or d, such as 4h', /^0*[1-9]\d{0,5}[smhd]$/),
+  v.transform(value => Number(value.slice(0, -1)) * SECONDS[value.slice(-1) as keyof typeof SECONDS]),
 );
 
 /** @returns whether PostgreSQL takes this name as it is, uncut */
@@ -23,80 +36,98 @@ export function isDatabaseName(name: string, bytes = 63): boolean {
 }
 
 const image = text('an image’s name, with a tag or digest', /^[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?$/);
-const cron = z.string().superRefine((value, context) => {
-  const problem = value === 'off' ? undefined : cronProblem(value);
-  if (problem) context.addIssue(`five fields of cron (UTC), such as 0 2 * * *, or off; here ${problem}`);
-});
+
+/** Its default is not checked: that would load the parser of expressions at the start of every script. */
+const cron = (standard: string) => {
+  const problemOf = (value: string) =>
+    value === 'off' || value === standard ? undefined : cronProblem(value);
+  return v.optional(
+    v.pipe(
+      v.string(),
+      v.check(
+        value => problemOf(value) === undefined,
+        ({ input }) => `five fields of cron (UTC), such as 0 2 * * *, or off; here ${problemOf(input) ?? ''}`,
+      ),
+    ),
+    standard,
+  );
+};
 
 /*
  * PostgreSQL cuts names at 63 bytes; a restore appends `_before_<YYYYMMDD>_<HHMMSS>`, which must not be cut.
  */
-const databaseName = z
-  .string()
-  .refine(name => isDatabaseName(name, 40), 'at most 40 bytes, without line breaks');
+const databaseName = v.pipe(
+  v.string(),
+  v.check(name => isDatabaseName(name, 40), 'at most 40 bytes, without line breaks'),
+);
 
 /** Every variable that a script reads. `.env.example` explains each. */
-export const schema = z.object({
-  APP_NAME: text('lower-case letters, digits, - and _', /^[a-z0-9][a-z0-9_-]{0,30}$/).default('neurmatic'),
-  POSTGRES_USER: z.string().default('postgres'),
-  POSTGRES_PASSWORD: z.string().optional(),
-  POSTGRES_DB: databaseName.optional(),
-  POSTGRES_CONTAINER: text(
-    'a container name, or empty for the client programs of this host',
-    /^([\w][\w.-]*)?$/,
-  ).optional(),
-  PGHOST: z.string().optional(),
-  PGPORT: port.optional(),
-  BACKUP_DIR: z.string().default('backups'),
-  BACKUP_FORMAT: z.enum(['plain', 'custom'], 'plain or custom').default('plain'),
-  BACKUP_RETENTION_DAYS: whole('whole days, at least 1', 1, 36_500).default(30),
-  BACKUP_MIN_KEEP: whole('a whole number, at least 1', 1, 10_000).default(7),
-  S3_BUCKET: text('a bucket name', /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/).optional(),
-  S3_PREFIX: text('letters, digits, - _ . and /, not at an end', /^[\w.-]+(\/[\w.-]+)*$/).default('database'),
-  S3_ENDPOINT: url.optional(),
-  S3_FORCE_PATH_STYLE: flag.optional(),
-  S3_CHECKSUMS: z.enum(['supported', 'required'], 'supported or required').default('supported'),
-  S3_STORAGE_CLASS: text('a storage class, such as STANDARD_IA', /^[A-Z_0-9]+$/).default('STANDARD_IA'),
-  S3_SSE: z.enum(['AES256', 'aws:kms'], 'AES256 or aws:kms').optional(),
-  S3_SSE_KMS_KEY_ID: z.string().optional(),
-  S3_TIMEOUT: span.default(60),
-  S3_RETENTION_DAYS: whole('whole days, at least 1', 1, 36_500).default(90),
-  AWS_REGION: text('a region, such as eu-west-3', /^[\w-]+$/).default('us-east-1'),
-  AWS_ACCESS_KEY_ID: z.string().optional(),
-  AWS_SECRET_ACCESS_KEY: z.string().optional(),
-  LOG_DIR: z.string().default('logs'),
-  STATE_DIR: z.string().default('state'),
-  REDIS_PASSWORD: z.string().optional(),
-  HTTPS_PORT: port.default(443),
-  SCHEDULE_BACKUP: cron.default('0 2 * * *'),
-  SCHEDULE_HEALTH_CHECK: cron.default('*/5 * * * *'),
-  SCHEDULE_DRILL: cron.default('0 4 1 1,4,7,10 *'),
-  SCHEDULE_MAILTO: text('an address or user name', /^[\w.@+-]+$/).optional(),
-  SLACK_WEBHOOK_URL: url.optional(),
-  WEBHOOK_URL: url.optional(),
-  BACKUP_PING_URL: url.optional(),
-  BACKEND_IMAGE: image.optional(),
-  FRONTEND_IMAGE: image.optional(),
-  MIGRATE_COMMAND: z.string().optional(),
-  MIGRATIONS_DIR: z.string().default('prisma/migrations'),
-  DEPLOY_READY_TIMEOUT: span.default(120),
-  DEPLOY_BAKE_SECONDS: whole('whole seconds, at most 3600', 0, 3600).default(60),
-  CANARY_REQUESTS: text(
-    'paths that are safe to GET, separated by commas',
-    /^\/[^\s,]*(,\/[^\s,]*)*$/,
-  ).default('/api/v1/health'),
-  SENTRY_URL: url.default('https://sentry.io'),
-  SENTRY_ORG: text('letters, digits and -', /^[\w-]+$/).optional(),
-  SENTRY_PROJECT: text('letters, digits and -', /^[\w-]+$/).optional(),
-  SENTRY_AUTH_TOKEN: z.string().optional(),
-  RTO_OBJECTIVE: span.default(4 * 3600),
-  RPO_OBJECTIVE: span.default(24 * 3600),
+export const schema = v.object({
+  APP_NAME: v.optional(
+    text('lower-case letters, digits, - and _', /^[a-z0-9][a-z0-9_-]{0,30}$/),
+    'neurmatic',
+  ),
+  POSTGRES_USER: v.optional(v.string(), 'postgres'),
+  POSTGRES_PASSWORD: v.optional(v.string()),
+  POSTGRES_DB: v.optional(databaseName),
+  POSTGRES_CONTAINER: v.optional(
+    text('a container name, or empty for the client programs of this host', /^([\w][\w.-]*)?$/),
+  ),
+  PGHOST: v.optional(v.string()),
+  PGPORT: v.optional(port),
+  BACKUP_DIR: v.optional(v.string(), 'backups'),
+  BACKUP_FORMAT: v.optional(choice('plain', 'custom'), 'plain'),
+  BACKUP_RETENTION_DAYS: v.optional(whole('whole days, at least 1', 1, 36_500), '30'),
+  BACKUP_MIN_KEEP: v.optional(whole('a whole number, at least 1', 1, 10_000), '7'),
+  S3_BUCKET: v.optional(text('a bucket name', /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/)),
+  S3_PREFIX: v.optional(
+    text('letters, digits, - _ . and /, not at an end', /^[\w.-]+(\/[\w.-]+)*$/),
+    'database',
+  ),
+  S3_ENDPOINT: v.optional(url),
+  S3_FORCE_PATH_STYLE: v.optional(flag),
+  S3_CHECKSUMS: v.optional(choice('supported', 'required'), 'supported'),
+  S3_STORAGE_CLASS: v.optional(text('a storage class, such as STANDARD_IA', /^[A-Z_0-9]+$/), 'STANDARD_IA'),
+  S3_SSE: v.optional(choice('AES256', 'aws:kms')),
+  S3_SSE_KMS_KEY_ID: v.optional(v.string()),
+  S3_TIMEOUT: v.optional(span, '60s'),
+  S3_RETENTION_DAYS: v.optional(whole('whole days, at least 1', 1, 36_500), '90'),
+  AWS_REGION: v.optional(text('a region, such as eu-west-3', /^[\w-]+$/), 'us-east-1'),
+  AWS_ACCESS_KEY_ID: v.optional(v.string()),
+  AWS_SECRET_ACCESS_KEY: v.optional(v.string()),
+  LOG_DIR: v.optional(v.string(), 'logs'),
+  STATE_DIR: v.optional(v.string(), 'state'),
+  REDIS_PASSWORD: v.optional(v.string()),
+  HTTPS_PORT: v.optional(port, '443'),
+  SCHEDULE_BACKUP: cron('0 2 * * *'),
+  SCHEDULE_HEALTH_CHECK: cron('*/5 * * * *'),
+  SCHEDULE_DRILL: cron('0 4 1 1,4,7,10 *'),
+  SCHEDULE_MAILTO: v.optional(text('an address or user name', /^[\w.@+-]+$/)),
+  SLACK_WEBHOOK_URL: v.optional(url),
+  WEBHOOK_URL: v.optional(url),
+  BACKUP_PING_URL: v.optional(url),
+  BACKEND_IMAGE: v.optional(image),
+  FRONTEND_IMAGE: v.optional(image),
+  MIGRATE_COMMAND: v.optional(v.string()),
+  MIGRATIONS_DIR: v.optional(v.string(), 'prisma/migrations'),
+  DEPLOY_READY_TIMEOUT: v.optional(span, '2m'),
+  DEPLOY_BAKE_SECONDS: v.optional(whole('whole seconds, at most 3600', 0, 3600), '60'),
+  CANARY_REQUESTS: v.optional(
+    text('paths that are safe to GET, separated by commas', /^\/[^\s,]*(,\/[^\s,]*)*$/),
+    '/api/v1/health',
+  ),
+  SENTRY_URL: v.optional(url, 'https://sentry.io'),
+  SENTRY_ORG: v.optional(text('letters, digits and -', /^[\w-]+$/)),
+  SENTRY_PROJECT: v.optional(text('letters, digits and -', /^[\w-]+$/)),
+  SENTRY_AUTH_TOKEN: v.optional(v.string()),
+  RTO_OBJECTIVE: v.optional(span, '4h'),
+  RPO_OBJECTIVE: v.optional(span, '24h'),
 });
 
-export type Variables = z.infer<typeof schema>;
+export type Variables = v.InferOutput<typeof schema>;
 
 /** The names of all variables that scripts read. */
-export const VARIABLES: string[] = Object.keys(schema.shape);
+export const VARIABLES: string[] = Object.keys(schema.entries);
 
 /** Variables whose values no output may show: those that are secrets, and addresses that carry one. */
 export const SECRET =

@@ -1,0 +1,36 @@
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { PARTIAL, privateDirectory } from '../scripts/lib/files.ts';
+
+test('a directory is made for its owner only, and trying it leaves nothing, nor what a killed run left', async () => {
+  const parent = mkdtempSync(join(tmpdir(), 'files-'));
+  const directory = join(parent, 'a/b');
+  try {
+    await privateDirectory(directory, 'BACKUP_DIR');
+    assert.is(statSync(directory).mode & 0o777, 0o700);
+    assert.equal(readdirSync(directory), []);
+    writeFileSync(join(directory, `.probe${PARTIAL}`), '', { mode: 0o400 });
+    await Promise.all([privateDirectory(directory, 'BACKUP_DIR'), privateDirectory(directory, 'BACKUP_DIR')]);
+    assert.equal(readdirSync(directory), []);
+  } finally {
+    rmSync(parent, { recursive: true });
+  }
+});
+
+test('a directory that can’t be written is named, with what to do', async () => {
+  const parent = mkdtempSync(join(tmpdir(), 'files-'));
+  writeFileSync(join(parent, 'file'), '');
+  try {
+    await privateDirectory(join(parent, 'file'), 'BACKUP_DIR');
+    assert.unreachable();
+  } catch (error) {
+    assert.match((error as Error).message, /^BACKUP_DIR \(.*\/file\) can't be written: /);
+  } finally {
+    rmSync(parent, { recursive: true });
+  }
+});
+
+test.run();
