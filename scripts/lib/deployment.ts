@@ -7,7 +7,7 @@ import { acknowledgeSignal, uninterrupted } from './interrupt.ts';
 import { log } from './log.ts';
 import { pendingMigrations } from './pending.ts';
 import { conclude, type Journal, pinImages, type Release, writeJournal } from './releases.ts';
-import { retire } from './roll.ts';
+import { removeStandIn, retire } from './roll.ts';
 import { down, lineFor, type ServerLine, serviceOf } from './upstreams.ts';
 
 export interface Report {
@@ -112,8 +112,9 @@ export async function takeBack(config: Config, journal: Journal): Promise<Releas
   }
   log.info('going back to the release before');
   await writeJournal(config, journal, 'revert');
-  await rollAll(config, { ...journal, surge: null }, journal.previous);
+  const since = await rollAll(config, { ...journal, surge: null }, journal.previous);
   if (journal.surge) await retire(config, journal.servers, [journal.surge]);
+  await removeStandIn(config, since);
   await pinImages(config, journal.previous);
   log.done('the release before serves again');
   return 'rolled back';

@@ -4,7 +4,7 @@ import { type Config, ROOT } from './config.ts';
 import { OperationalError } from './errors.ts';
 import { writeWhole } from './files.ts';
 import { sleep } from './interrupt.ts';
-import { reloadNginx, testNginx } from './nginx.ts';
+import { nginxTimes, reloadNginx, testNginx } from './nginx.ts';
 
 export type Upstream = 'backend' | 'frontend';
 
@@ -63,9 +63,6 @@ export async function servingLine(upstream: Upstream): Promise<ServerLine> {
   );
 }
 
-/** Seconds in which Nginx has surely found the address of a server that is new in its list. */
-const RESOLVE_SECONDS = 2;
-
 /**
  * Gives requests to these servers and no others: writes the list, has Nginx test it with all the rest of its
  * configuration, and reload. What Nginx refuses is taken back. Resolves when the workers that take new connections know
@@ -79,7 +76,7 @@ export async function setUpstream(config: Config, upstream: Upstream, servers: S
     // has an answer there would be nobody to send requests to. A frontend waits: its pages name files that only it has.
     const joining = servers.filter(line => !known.has(serviceOf(line)));
     await load(config, upstream, [...before, ...(upstream === 'frontend' ? joining.map(down) : joining)]);
-    await sleep(RESOLVE_SECONDS);
+    await untilResolved();
   }
   await load(config, upstream, servers);
 }
@@ -87,18 +84,18 @@ export async function setUpstream(config: Config, upstream: Upstream, servers: S
 /** Has Nginx load its lists as they lie on disk: a run that was killed may have written, and not come to it. */
 export async function loadWritten(config: Config): Promise<void> {
   await reloadNginx(config);
-  await sleep(RESOLVE_SECONDS);
+  await untilResolved();
 }
 
-/** Whether Nginx runs with what lies on disk, as far as this process knows. */
-let loaded = false;
+/** Waits until Nginx has found the addresses of the servers that are new in its lists. */
+async function untilResolved(): Promise<void> {
+  const { resolve } = await nginxTimes();
+  await sleep(resolve);
+}
 
 async function load(config: Config, upstream: Upstream, servers: ServerLine[]): Promise<void> {
   const before = await readFile(pathOf(upstream), 'utf8');
-  const after = `${servers.join('\n')}\n`;
-  if (after === before && loaded) return;
-  loaded = false;
-  await writeWhole(pathOf(upstream), after, 0o644);
+  await writeWhole(pathOf(upstream), `${servers.join('\n')}\n`, 0o644);
   try {
     await testNginx(config);
   } catch (error) {
@@ -106,5 +103,4 @@ async function load(config: Config, upstream: Upstream, servers: ServerLine[]): 
     throw error;
   }
   await reloadNginx(config);
-  loaded = true;
 }
