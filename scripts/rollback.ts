@@ -73,7 +73,7 @@ const rollback = command({
         () => wantedBackends(),
         () => criticalLines(config),
         () => testNginx(config),
-        () => nginxTimes(),
+        async () => nginxTimes(),
       );
       const also = backup ? `, and the database to ${backup}` : '';
       await confirm(

@@ -46,7 +46,7 @@ const scale = command({
       const removed = more < 0 ? names.toSorted().slice(more) : [];
       await preflight(
         () => testNginx(config),
-        () => nginxTimes(),
+        async () => nginxTimes(),
         () => roomInMemory(config, added),
       );
       const said =

@@ -51,7 +51,7 @@ export async function planDeployment(
     () => criticalLines(config),
     () => changedSinceLoad(config),
     () => testNginx(config),
-    () => nginxTimes(),
+    async () => nginxTimes(),
     () => refuseOpenPorts(config),
     async () => void (options.backup && (await planBackup(config, config.format))),
   );

@@ -8,7 +8,7 @@ import { log } from './log.ts';
 import { pendingMigrations } from './pending.ts';
 import { conclude, type Journal, pinImages, type Release, writeJournal } from './releases.ts';
 import { removeStandIn, retire } from './roll.ts';
-import { down, lineFor, type ServerLine, serviceOf } from './upstreams.ts';
+import { down, lineFor, loadWritten, type ServerLine, serviceOf } from './upstreams.ts';
 
 export interface Report {
   release: Release;
@@ -101,6 +101,7 @@ export async function takeBack(config: Config, journal: Journal): Promise<Releas
     return 'rolled back';
   }
   if (journal.contracting.length > 0) {
+    if (rolled) await loadWritten(config);
     if (rolled) await settle(config, journal);
     const backup = journal.backup?.startsWith('skipped') ? 'BACKUP' : (journal.backup ?? 'BACKUP');
     log.error(
@@ -112,6 +113,7 @@ export async function takeBack(config: Config, journal: Journal): Promise<Releas
   }
   log.info('going back to the release before');
   await writeJournal(config, journal, 'revert');
+  await loadWritten(config);
   const since = await rollAll(config, { ...journal, surge: null }, journal.previous);
   if (journal.surge) await retire(config, journal.servers, [journal.surge]);
   await removeStandIn(config, since);

@@ -112,7 +112,7 @@ const LOOK_SECONDS = 3;
 const EXEC_SECONDS = 30;
 
 async function untilIdle(config: Config, service: string): Promise<void> {
-  const seconds = (await nginxTimes()).answer + SPARE_SECONDS;
+  const seconds = nginxTimes().answer + SPARE_SECONDS;
   const count = `curl -fsS -m ${LOOK_SECONDS} http://${service}:3000/api/v1/metrics |
     awk '/^http_requests_in_flight[ {]/ { all += $NF; found = 1 } END { if (found) print all }'`;
   // By the clock, not by turns: a count that nobody answers takes as long as curl waits for it.
@@ -136,7 +136,7 @@ async function untilIdle(config: Config, service: string): Promise<void> {
  * @param since when this one was loaded, by `performance.now()`
  */
 export async function untilOldWorkersAreDone(since = performance.now()): Promise<void> {
-  const { oldWorkers } = await nginxTimes();
+  const { oldWorkers } = nginxTimes();
   // A fifth more, for requests on their way at the last moment.
   const left = oldWorkers * 1.2 - (performance.now() - since) / 1000;
   if (left > 0) await sleep(left);

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, ROOT } from './config.ts';
 import { OperationalError } from './errors.ts';
@@ -40,18 +40,18 @@ export interface NginxTimes {
 }
 
 /** @throws when a file does not say one of them as a number of ms, s, m or h */
-export async function nginxTimes(): Promise<NginxTimes> {
+export function nginxTimes(): NginxTimes {
   return {
-    oldWorkers: await longest('keepalive_min_timeout', 'http'),
-    resolve: await longest('resolver_timeout', 'http'),
-    answer: await longest('proxy_read_timeout', 'api'),
+    oldWorkers: longest('keepalive_min_timeout', 'http'),
+    resolve: longest('resolver_timeout', 'http'),
+    answer: longest('proxy_read_timeout', 'api'),
   };
 }
 
 const UNITS: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3600 };
 
-async function longest(directive: string, snippet: string): Promise<number> {
-  const text = await readFile(join(ROOT, `nginx/snippets/${snippet}.conf`), 'utf8');
+function longest(directive: string, snippet: string): number {
+  const text = readFileSync(join(ROOT, `nginx/snippets/${snippet}.conf`), 'utf8');
   const found = [...text.matchAll(new RegExp(`^\\s*${directive}\\s+(\\d+)(ms|[smh]);`, 'gm'))];
   if (found.length === 0) {
     throw new OperationalError(

@@ -81,7 +81,10 @@ export async function setUpstream(config: Config, upstream: Upstream, servers: S
   await load(config, upstream, servers);
 }
 
-/** Has Nginx load its lists as they lie on disk: a run that was killed may have written, and not come to it. */
+/**
+ * Has Nginx load its lists as they lie on disk, and get to know all that they name. What has ended a deployment may have
+ * come between writing a list and loading it; and whoever was added last may be the only one left in the next list.
+ */
 export async function loadWritten(config: Config): Promise<void> {
   await reloadNginx(config);
   await untilResolved();
@@ -89,8 +92,7 @@ export async function loadWritten(config: Config): Promise<void> {
 
 /** Waits until Nginx has found the addresses of the servers that are new in its lists. */
 async function untilResolved(): Promise<void> {
-  const { resolve } = await nginxTimes();
-  await sleep(resolve);
+  await sleep(nginxTimes().resolve);
 }
 
 async function load(config: Config, upstream: Upstream, servers: ServerLine[]): Promise<void> {

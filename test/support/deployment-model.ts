@@ -1,0 +1,300 @@
+/**
+ * A deployment in this process, against {@link dockerModel}: the product's own files for the order of steps, retries and
+ * the way back, with what they run, wait for and ask replaced. So it can be ended, or made to fail, at each of its
+ * commands, thousands of times.
+ */
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { registerHooks } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import { type Config, ROOT } from '../../scripts/lib/config.ts';
+import type { Journal, Release } from '../../scripts/lib/releases.ts';
+import { type DockerModel, dockerModel } from './docker-model.ts';
+
+export const OLD = { backend: 'shop/backend:1', frontend: 'shop/frontend:1' };
+export const NEW = { backend: 'shop/backend:2', frontend: 'shop/frontend:2' };
+
+/** What happens to a command. */
+export type Trouble =
+  | 'killed before'
+  | 'killed after'
+  | 'fails'
+  | 'fails from then on'
+  | 'SIGINT'
+  | 'Nginx refuses its files';
+
+export interface Point {
+  /** Which command, from 0; for a kill, which of those that change something. */
+  at: number;
+  trouble: Trouble;
+}
+
+export interface Situation {
+  servers?: string[];
+  /** Those of them that run and are not ready. */
+  unready?: string[];
+  surge?: string;
+  migrations?: string[];
+  contracting?: string[];
+  frontend?: boolean;
+}
+
+export interface Run {
+  /** `killed`, the outcome of the release that was written down, or `unfinished`: it waits for --resume or --revert. */
+  ended: 'killed' | 'unfinished' | Release['outcome'];
+  exitCode?: number;
+  said: string;
+  /** Commands that changed something. */
+  changes: string[];
+  /** How many commands there were, those that only look as well. */
+  commands: number;
+}
+
+type Ask = { argv: string[]; env: Record<string, string | undefined> };
+
+/** What takes the place of exports of the product's files, by file. Set anew for each run; the product asks through it. */
+const standIns: Record<string, Record<string, unknown>> = {};
+const REPLACED: Record<string, { names: string[]; rest: boolean }> = {
+  'lib/shell.ts': { names: ['run', 'start'], rest: true },
+  'lib/interrupt.ts': { names: ['sleep'], rest: true },
+  'lib/log.ts': { names: ['log'], rest: true },
+  'lib/files.ts': { names: ['writeWhole', 'sync'], rest: true },
+  'lib/canary.ts': { names: ['startCanary'], rest: false },
+  'lib/vitals.ts': { names: ['criticalLines'], rest: false },
+  'lib/pending.ts': { names: ['pendingMigrations'], rest: false },
+  'lib/migrations.ts': { names: ['migrate'], rest: false },
+  'lib/access-log.ts': { names: ['traffic', 'worse'], rest: false },
+  'backup.ts': { names: ['backUp'], rest: false },
+};
+
+// In memory, where there is a disk of it: there are tens of thousands of lists and journals to be written.
+const root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'deployment-'));
+process.once('exit', () => rmSync(root, { recursive: true, force: true }));
+for (const path of ['scripts', 'nginx', 'package.json'])
+  cpSync(join(ROOT, path), join(root, path), { recursive: true });
+symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
+const urlOf = (path: string) => pathToFileURL(join(root, 'scripts', path)).href;
+
+Object.assign(globalThis, { deploymentStandIns: standIns });
+registerHooks({
+  load(url, context, next) {
+    const path = Object.keys(REPLACED).find(each => urlOf(each) === url);
+    if (!path) return next(url, context);
+    const { names, rest } = REPLACED[path]!;
+    const exports = names.map(
+      name =>
+        `export const ${name} = (...args) => globalThis.deploymentStandIns['${path}'].${name}(...args);`,
+    );
+    if (path === 'lib/log.ts')
+      exports[0] = `export const log = globalThis.deploymentStandIns['${path}'].log;`;
+    if (rest) exports.push(`export * from ${JSON.stringify(`${url}?real`)};`);
+    return { format: 'module', shortCircuit: true, source: exports.join('\n') };
+  },
+});
+
+const lines: string[] = [];
+const note = (text: string) => lines.push(text);
+standIns['lib/log.ts'] = {
+  log: { info: note, done: note, warn: note, error: note, status() {}, changesBegin() {} },
+};
+
+// Whole, as the next process sees it; what a disk makes of it is not the subject.
+standIns['lib/files.ts'] = {
+  writeWhole: async (path: string, text: string) => writeFileSync(path, text),
+  sync: async () => {},
+};
+
+const load = (path: string) => import(urlOf(path));
+standIns['lib/interrupt.ts'] = {};
+standIns['lib/shell.ts'] = {};
+const { CommandError } = (await load('lib/shell.ts')) as typeof import('../../scripts/lib/shell.ts');
+const interrupt = (await load('lib/interrupt.ts')) as typeof import('../../scripts/lib/interrupt.ts');
+const { loadConfig } = (await load('lib/config.ts')) as typeof import('../../scripts/lib/config.ts');
+const releases = (await load('lib/releases.ts')) as typeof import('../../scripts/lib/releases.ts');
+const upstreams = (await load('lib/upstreams.ts')) as typeof import('../../scripts/lib/upstreams.ts');
+const deployment = (await load('lib/deployment.ts')) as typeof import('../../scripts/lib/deployment.ts');
+interrupt.listenForSignals();
+const config = loadConfig('production', {
+  BACKEND_IMAGE: OLD.backend,
+  FRONTEND_IMAGE: OLD.frontend,
+  DEPLOY_READY_TIMEOUT: '1s',
+  DEPLOY_BAKE_SECONDS: '0',
+});
+config.deploy.readyTimeout = 0; // one look: the clock of untilReady() is the machine's
+
+const lineOf = (name: string) =>
+  `server ${name}:3000 weight=1 max_fails=3 fail_timeout=10s route=${name} resolve;`;
+const FRONTEND = 'server frontend:80 max_fails=0 resolve;\n';
+
+export interface Case {
+  /** The two lists of servers as they were before. */
+  lists: string[];
+  docker: DockerModel;
+  config: Config;
+  /** Begins it, and has it end as `point` says. */
+  deploy(point?: Point): Promise<Run>;
+  /** What `deploy.ts --resume` or `--revert` does, the process before having ended. */
+  finish(direction: 'resume' | 'revert', point?: Point): Promise<Run>;
+  journal(): Promise<Journal | undefined>;
+  /** Where things stand. */
+  state(): { lists: string[]; loaded: string[][]; services: Record<string, string>; env: string };
+  read(path: string): string;
+}
+
+/** A stack before its deployment, in the directory that all cases share. */
+export async function newCase(situation: Situation = {}): Promise<Case> {
+  const { servers = ['backend-1', 'backend-2'], unready = [], surge = null } = situation;
+  const { migrations = [], contracting = [], frontend = true } = situation;
+  const images = { ...NEW, ...(frontend ? {} : { frontend: OLD.frontend }) };
+  const write = (path: string, text: string) => writeFileSync(join(root, path), text);
+  rmSync(join(root, 'state'), { recursive: true, force: true });
+  mkdirSync(join(root, 'state'));
+  write('nginx/upstreams/backend.conf', servers.map(name => `${lineOf(name)}\n`).join(''));
+  write('nginx/upstreams/frontend.conf', FRONTEND);
+  write('.env.production', `BACKEND_IMAGE=${OLD.backend}\nFRONTEND_IMAGE=${OLD.frontend}\n`);
+  const docker = dockerModel(root, {
+    ...Object.fromEntries(servers.map(name => [name, OLD.backend])),
+    frontend: OLD.frontend,
+  });
+  for (const name of unready) docker.containers.get(name)!.ready = false;
+  let pending = migrations;
+
+  /** One process: what it runs goes to the model, until it meets its end. */
+  async function process_(
+    work: () => Promise<{ release: Release; exitCode: number }>,
+    point?: Point,
+  ): Promise<Run> {
+    let count = 0;
+    let dead = false;
+    let killed = () => {};
+    const end = new Promise<'killed'>(resolve => {
+      killed = () => {
+        dead = true;
+        resolve('killed');
+      };
+    });
+    const stopped = new Promise<never>(() => {});
+    const from = docker.changes.length;
+    lines.length = 0;
+    /** @param counted kills come at what changes something, failures at any command */
+    const meet = async <T>(counted: boolean, act: () => T, fail: () => never): Promise<T> => {
+      const here = counted && count++ === point?.at;
+      const since = counted && point !== undefined && count > point.at;
+      if (here && point.trouble === 'killed before') killed();
+      if (dead) return stopped;
+      if ((here && point.trouble === 'fails') || (since && point.trouble === 'fails from then on')) fail();
+      if (here && point.trouble === 'Nginx refuses its files') docker.refused = true;
+      if (here && point.trouble === 'SIGINT') process.emit('SIGINT');
+      const result = act();
+      if (here && point.trouble === 'killed after') killed();
+      return dead ? stopped : result;
+    };
+    const kills = point?.trouble.startsWith('killed') ?? false;
+    const run = async ({ argv, env }: Ask) => {
+      const fail = () => {
+        throw new CommandError('do it', argv, 1, 'the engine hiccups');
+      };
+      const act = () => {
+        const { code, stdout, stderr } = docker.answer(argv, env);
+        if (code !== 0) throw new CommandError('do it', argv, code, stderr);
+        return stdout;
+      };
+      return meet(!kills || docker.changeOf(argv) !== undefined, act, fail);
+    };
+    const step = (name: string, act: () => unknown) =>
+      meet(
+        true,
+        () => {
+          docker.changes.push(name);
+          return act();
+        },
+        () => {
+          throw new CommandError(name, [name], 1, `${name} has failed`);
+        },
+      );
+    standIns['lib/shell.ts'] = {
+      run: (argv: string[], { env = {} }: { env?: Ask['env'] }) => run({ argv, env }),
+      start: async (argv: string[], { env = {} }: { env?: Ask['env'] }) => ({
+        stdout: await run({ argv, env }),
+        stderr: '',
+      }),
+    };
+    standIns['lib/interrupt.ts'] = { sleep: async (seconds: number) => docker.sleep(seconds) };
+    const canary = { sent: 0, failed: 0, slowest: 0, failures: [], reopened: 0 };
+    standIns['lib/canary.ts'] = { startCanary: () => ({ count: () => canary, stop: async () => canary }) };
+    standIns['lib/vitals.ts'] = { criticalLines: async () => [] };
+    standIns['lib/access-log.ts'] = { traffic: async () => ({}), worse: () => undefined };
+    standIns['lib/pending.ts'] = {
+      pendingMigrations: async () => pending.map(name => ({ name, findings: [] })),
+    };
+    standIns['lib/migrations.ts'] = {
+      migrate: () =>
+        step('migrate', () => {
+          pending = [];
+        }),
+    };
+    standIns['backup.ts'] = {
+      backUp: () => step('back up', () => ({ json: { backup: { id: 'made' } }, exitCode: 0 })),
+    };
+    const worked = work().then(
+      ({ release, exitCode }): Pick<Run, 'ended' | 'exitCode'> => ({ ended: release.outcome, exitCode }),
+      (error: Error): Pick<Run, 'ended'> => {
+        lines.push(error.message);
+        return { ended: 'unfinished' };
+      },
+    );
+    const result = await Promise.race([worked, end.then((): Pick<Run, 'ended'> => ({ ended: 'killed' }))]);
+    await setImmediate(); // what the process had under way besides comes to its last command
+    interrupt.acknowledgeSignal();
+    return { ...result, said: lines.join('\n'), changes: docker.changes.slice(from), commands: count };
+  }
+
+  const begin = () =>
+    releases.newJournal(config, {
+      kind: 'deploy',
+      release: '2',
+      images,
+      previous: OLD,
+      servers: servers.map(lineOf),
+      surge,
+      unwell: [],
+      migrations: [...migrations],
+      contracting: [...contracting],
+      backup: null,
+    });
+  const read = (path: string) => readFileSync(join(root, path), 'utf8');
+  return {
+    docker,
+    config,
+    read,
+    lists: [read('nginx/upstreams/backend.conf'), FRONTEND],
+    deploy: point => process_(() => deployment.carryOut(config, begin()), point),
+    finish: (direction, point) =>
+      process_(async () => {
+        const journal = await releases.readJournal(config);
+        if (!journal) throw new Error('no deployment was interrupted');
+        await upstreams.loadWritten(config);
+        return direction === 'resume'
+          ? deployment.carryOut(config, journal)
+          : deployment.goBack(config, journal);
+      }, point),
+    journal: () => releases.readJournal(config),
+    state: () => ({
+      lists: [read('nginx/upstreams/backend.conf'), read('nginx/upstreams/frontend.conf')],
+      loaded: [docker.listed('backend'), docker.listed('frontend')],
+      services: Object.fromEntries([...docker.containers].map(([name, { image }]) => [name, image]).sort()),
+      env: read('.env.production'),
+    }),
+  };
+}
