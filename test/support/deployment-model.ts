@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { type Config, ROOT } from '../../scripts/lib/config.ts';
+import { ROOT } from '../../scripts/lib/config.ts';
 import type { Journal, Release } from '../../scripts/lib/releases.ts';
 import { type DockerModel, dockerModel } from './docker-model.ts';
 
@@ -61,7 +61,7 @@ export interface Run {
   commands: number;
 }
 
-type Ask = { argv: string[]; env: Record<string, string | undefined> };
+type Ask = { argv: string[]; env?: Record<string, string | undefined>; timeout?: number };
 
 /** What takes the place of exports of the product's files, by file. Set anew for each run; the product asks through it. */
 const standIns: Record<string, Record<string, unknown>> = {};
@@ -141,7 +141,6 @@ export interface Case {
   /** The two lists of servers as they were before. */
   lists: string[];
   docker: DockerModel;
-  config: Config;
   /** Begins it, and has it end as `point` says. */
   deploy(point?: Point): Promise<Run>;
   /** What `deploy.ts --resume` or `--revert` does, the process before having ended. */
@@ -150,6 +149,8 @@ export interface Case {
   /** Where things stand. */
   state(): { lists: string[]; loaded: string[][]; services: Record<string, string>; env: string };
   read(path: string): string;
+  /** Writes a file of the case's nginx/. */
+  write(path: string, text: string): void;
 }
 
 /** A stack before its deployment, in the directory that all cases share. */
@@ -201,12 +202,12 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
       return dead ? stopped : result;
     };
     const kills = point?.trouble.startsWith('killed') ?? false;
-    const run = async ({ argv, env }: Ask) => {
+    const run = async ({ argv, env = {}, timeout }: Ask) => {
       const fail = () => {
         throw new CommandError('do it', argv, 1, 'the engine hiccups');
       };
       const act = () => {
-        const { code, stdout, stderr } = docker.answer(argv, env);
+        const { code, stdout, stderr } = docker.answer(argv, env, timeout);
         if (code !== 0) throw new CommandError('do it', argv, code, stderr);
         return stdout;
       };
@@ -224,9 +225,9 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
         },
       );
     standIns['lib/shell.ts'] = {
-      run: (argv: string[], { env = {} }: { env?: Ask['env'] }) => run({ argv, env }),
-      start: async (argv: string[], { env = {} }: { env?: Ask['env'] }) => ({
-        stdout: await run({ argv, env }),
+      run: (argv: string[], options: Omit<Ask, 'argv'>) => run({ ...options, argv }),
+      start: async (argv: string[], options: Omit<Ask, 'argv'>) => ({
+        stdout: await run({ ...options, argv }),
         stderr: '',
       }),
     };
@@ -276,8 +277,8 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
   const read = (path: string) => readFileSync(join(root, path), 'utf8');
   return {
     docker,
-    config,
     read,
+    write,
     lists: [read('nginx/upstreams/backend.conf'), FRONTEND],
     deploy: point => process_(() => deployment.carryOut(config, begin()), point),
     finish: (direction, point) =>

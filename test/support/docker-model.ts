@@ -50,9 +50,11 @@ export interface DockerModel {
   losses: string[];
   /** Commands that have changed something, in a word or two each: `stop backend-1`. */
   changes: string[];
+  /** Answers what is run in Nginx's container in the place of the model, unless it is undefined. */
+  shell?: (script: string, timeout: number) => Answer | undefined;
   /** Of Nginx's settings, in seconds. */
   times: { oldWorkers: number; resolve: number };
-  answer(argv: string[], env: Record<string, string | undefined>): Answer;
+  answer(argv: string[], env: Record<string, string | undefined>, timeout?: number): Answer;
   /** @returns what the command would change, in a word or two; undefined for one that only looks */
   changeOf(argv: string[]): string | undefined;
   sleep(seconds: number): void;
@@ -103,10 +105,10 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
       if (line.startsWith('docker pull ')) return `pull ${argv.at(-1)}`;
       return undefined;
     },
-    answer(argv, env) {
+    answer(argv, env, timeout = 60) {
       const change = model.changeOf(argv);
       if (change) model.changes.push(change);
-      const answer = respond(argv, env);
+      const answer = respond(argv, env, timeout);
       if (change) lookAround(`after: ${change}`);
       return answer;
     },
@@ -158,7 +160,7 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
     }
   }
 
-  function respond(argv: string[], env: Record<string, string | undefined>): Answer {
+  function respond(argv: string[], env: Record<string, string | undefined>, timeout: number): Answer {
     const line = argv.join(' ');
     const service = /-((?:backend|frontend)(?:-\d)?)-production\b/.exec(argv.at(-1)!)?.[1] ?? '';
     if (line.startsWith('docker container inspect ')) {
@@ -190,7 +192,7 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
       }
       return said();
     }
-    if (line.startsWith('docker exec ')) return inNginx(argv.at(-1)!);
+    if (line.startsWith('docker exec ')) return model.shell?.(argv.at(-1)!, timeout) ?? inNginx(argv.at(-1)!);
     if (line.includes('docker logs')) return said('the last words');
     throw new Error(`the model knows no answer to: ${line}`);
   }
