@@ -38,6 +38,12 @@ export function carryOut(config: Config, journal: Journal): Promise<Report> {
   });
 }
 
+/** Goes on with what a killed run has left, to its end. */
+export async function goOn(config: Config, journal: Journal): Promise<Report> {
+  await loadWritten(config);
+  return carryOut(config, journal);
+}
+
 /** Takes back what a killed run has left. */
 export function goBack(config: Config, journal: Journal): Promise<Report> {
   return recorded(config, journal, async () => ({ outcome: await takeBack(config, journal) }));

@@ -86,6 +86,7 @@ export async function setUpstream(config: Config, upstream: Upstream, servers: S
  * come between writing a list and loading it; and whoever was added last may be the only one left in the next list.
  */
 export async function loadWritten(config: Config): Promise<void> {
+  await testNginx(config);
   await reloadNginx(config);
   await untilResolved();
 }

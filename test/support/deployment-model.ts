@@ -57,6 +57,8 @@ export interface Run {
   said: string;
   /** Commands that changed something. */
   changes: string[];
+  /** The command at which the trouble came. */
+  met: string;
   /** How many commands there were, those that only look as well. */
   commands: number;
 }
@@ -122,7 +124,6 @@ const { CommandError } = (await load('lib/shell.ts')) as typeof import('../../sc
 const interrupt = (await load('lib/interrupt.ts')) as typeof import('../../scripts/lib/interrupt.ts');
 const { loadConfig } = (await load('lib/config.ts')) as typeof import('../../scripts/lib/config.ts');
 const releases = (await load('lib/releases.ts')) as typeof import('../../scripts/lib/releases.ts');
-const upstreams = (await load('lib/upstreams.ts')) as typeof import('../../scripts/lib/upstreams.ts');
 const deployment = (await load('lib/deployment.ts')) as typeof import('../../scripts/lib/deployment.ts');
 interrupt.listenForSignals();
 const config = loadConfig('production', {
@@ -189,8 +190,10 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
     const from = docker.changes.length;
     lines.length = 0;
     /** @param counted kills come at what changes something, failures at any command */
-    const meet = async <T>(counted: boolean, act: () => T, fail: () => never): Promise<T> => {
+    let met = '';
+    const meet = async <T>(what: string, counted: boolean, act: () => T, fail: () => never): Promise<T> => {
       const here = counted && count++ === point?.at;
+      if (here) met = what;
       const since = counted && point !== undefined && count > point.at;
       if (here && point.trouble === 'killed before') killed();
       if (dead) return stopped;
@@ -211,10 +214,11 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
         if (code !== 0) throw new CommandError('do it', argv, code, stderr);
         return stdout;
       };
-      return meet(!kills || docker.changeOf(argv) !== undefined, act, fail);
+      return meet(argv.join(' '), !kills || docker.changeOf(argv) !== undefined, act, fail);
     };
     const step = (name: string, act: () => unknown) =>
       meet(
+        name,
         true,
         () => {
           docker.changes.push(name);
@@ -258,7 +262,7 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
     const result = await Promise.race([worked, end.then((): Pick<Run, 'ended'> => ({ ended: 'killed' }))]);
     await setImmediate(); // what the process had under way besides comes to its last command
     interrupt.acknowledgeSignal();
-    return { ...result, said: lines.join('\n'), changes: docker.changes.slice(from), commands: count };
+    return { ...result, said: lines.join('\n'), changes: docker.changes.slice(from), met, commands: count };
   }
 
   const begin = () =>
@@ -285,10 +289,7 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
       process_(async () => {
         const journal = await releases.readJournal(config);
         if (!journal) throw new Error('no deployment was interrupted');
-        await upstreams.loadWritten(config);
-        return direction === 'resume'
-          ? deployment.carryOut(config, journal)
-          : deployment.goBack(config, journal);
+        return direction === 'resume' ? deployment.goOn(config, journal) : deployment.goBack(config, journal);
       }, point),
     journal: () => releases.readJournal(config),
     state: () => ({
