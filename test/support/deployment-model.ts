@@ -3,23 +3,20 @@
  * the way back, with what they run, wait for and ask replaced. So it can be ended, or made to fail, at each of its
  * commands, thousands of times.
  */
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { registerHooks } from 'node:module';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
-import { ROOT } from '../../scripts/lib/config.ts';
 import type { Journal, Release } from '../../scripts/lib/releases.ts';
+import {
+  CommandError,
+  deployment,
+  interrupt,
+  lines,
+  loadConfig,
+  releases,
+  root,
+  standIns,
+} from './deployment-copy.ts';
 import { type DockerModel, dockerModel } from './docker-model.ts';
 
 export const OLD = { backend: 'shop/backend:1', frontend: 'shop/frontend:1' };
@@ -65,66 +62,6 @@ export interface Run {
 
 type Ask = { argv: string[]; env?: Record<string, string | undefined>; timeout?: number };
 
-/** What takes the place of exports of the product's files, by file. Set anew for each run; the product asks through it. */
-const standIns: Record<string, Record<string, unknown>> = {};
-const REPLACED: Record<string, { names: string[]; rest: boolean }> = {
-  'lib/shell.ts': { names: ['run', 'start'], rest: true },
-  'lib/interrupt.ts': { names: ['sleep'], rest: true },
-  'lib/log.ts': { names: ['log'], rest: true },
-  'lib/files.ts': { names: ['writeWhole', 'sync'], rest: true },
-  'lib/canary.ts': { names: ['startCanary'], rest: false },
-  'lib/vitals.ts': { names: ['criticalLines'], rest: false },
-  'lib/pending.ts': { names: ['pendingMigrations'], rest: false },
-  'lib/migrations.ts': { names: ['migrate'], rest: false },
-  'lib/access-log.ts': { names: ['traffic', 'worse'], rest: false },
-  'backup.ts': { names: ['backUp'], rest: false },
-};
-
-// In memory, where there is a disk of it: there are tens of thousands of lists and journals to be written.
-const root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'deployment-'));
-process.once('exit', () => rmSync(root, { recursive: true, force: true }));
-for (const path of ['scripts', 'nginx', 'package.json'])
-  cpSync(join(ROOT, path), join(root, path), { recursive: true });
-symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
-const urlOf = (path: string) => pathToFileURL(join(root, 'scripts', path)).href;
-
-Object.assign(globalThis, { deploymentStandIns: standIns });
-registerHooks({
-  load(url, context, next) {
-    const path = Object.keys(REPLACED).find(each => urlOf(each) === url);
-    if (!path) return next(url, context);
-    const { names, rest } = REPLACED[path]!;
-    const exports = names.map(
-      name =>
-        `export const ${name} = (...args) => globalThis.deploymentStandIns['${path}'].${name}(...args);`,
-    );
-    if (path === 'lib/log.ts')
-      exports[0] = `export const log = globalThis.deploymentStandIns['${path}'].log;`;
-    if (rest) exports.push(`export * from ${JSON.stringify(`${url}?real`)};`);
-    return { format: 'module', shortCircuit: true, source: exports.join('\n') };
-  },
-});
-
-const lines: string[] = [];
-const note = (text: string) => lines.push(text);
-standIns['lib/log.ts'] = {
-  log: { info: note, done: note, warn: note, error: note, status() {}, changesBegin() {} },
-};
-
-// Whole, as the next process sees it; what a disk makes of it is not the subject.
-standIns['lib/files.ts'] = {
-  writeWhole: async (path: string, text: string) => writeFileSync(path, text),
-  sync: async () => {},
-};
-
-const load = (path: string) => import(urlOf(path));
-standIns['lib/interrupt.ts'] = {};
-standIns['lib/shell.ts'] = {};
-const { CommandError } = (await load('lib/shell.ts')) as typeof import('../../scripts/lib/shell.ts');
-const interrupt = (await load('lib/interrupt.ts')) as typeof import('../../scripts/lib/interrupt.ts');
-const { loadConfig } = (await load('lib/config.ts')) as typeof import('../../scripts/lib/config.ts');
-const releases = (await load('lib/releases.ts')) as typeof import('../../scripts/lib/releases.ts');
-const deployment = (await load('lib/deployment.ts')) as typeof import('../../scripts/lib/deployment.ts');
 interrupt.listenForSignals();
 const config = loadConfig('production', {
   BACKEND_IMAGE: OLD.backend,
