@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Config, ROOT } from './config.ts';
 import { OperationalError } from './errors.ts';
@@ -70,13 +70,14 @@ export async function servingLine(upstream: Upstream): Promise<ServerLine> {
  */
 export async function setUpstream(config: Config, upstream: Upstream, servers: ServerLine[]): Promise<void> {
   const before = await readUpstream(upstream);
+  await untilResolved(upstream);
   const known = new Set(before.map(serviceOf));
   if (!servers.some(line => !isDown(line) && known.has(serviceOf(line)))) {
     // Of the old list Nginx keeps the addresses; it asks for those of new names after it has loaded them, and until it
     // has an answer there would be nobody to send requests to. A frontend waits: its pages name files that only it has.
     const joining = servers.filter(line => !known.has(serviceOf(line)));
     await load(config, upstream, [...before, ...(upstream === 'frontend' ? joining.map(down) : joining)]);
-    await untilResolved();
+    await untilResolved(upstream);
   }
   await load(config, upstream, servers);
 }
@@ -88,12 +89,18 @@ export async function setUpstream(config: Config, upstream: Upstream, servers: S
 export async function loadWritten(config: Config): Promise<void> {
   await testNginx(config);
   await reloadNginx(config);
-  await untilResolved();
+  await sleep(nginxTimes().resolve);
 }
 
-/** Waits until Nginx has found the addresses of the servers that are new in its lists. */
-async function untilResolved(): Promise<void> {
-  await sleep(nginxTimes().resolve);
+/**
+ * Waits until Nginx has found the addresses of the servers that are new in a list: whoever joined it last may be the only
+ * one in the next.
+ */
+async function untilResolved(upstream: Upstream): Promise<void> {
+  const { mtimeMs } = await stat(pathOf(upstream));
+  const age = Math.max(0, Date.now() - mtimeMs) / 1000;
+  const left = nginxTimes().resolve - age;
+  if (left > 0) await sleep(left);
 }
 
 async function load(config: Config, upstream: Upstream, servers: ServerLine[]): Promise<void> {

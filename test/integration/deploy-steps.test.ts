@@ -117,6 +117,18 @@ for (const [name, situation] of Object.entries(SITUATIONS)) {
   }
 }
 
+test('ended twice: whoever joined the list a moment ago is not left alone in it before Nginx knows its address', async () => {
+  const situation = { surge: 'backend-3' };
+  const c = await newCase(situation);
+  const first = await c.deploy({ at: 5, trouble: 'killed after' });
+  assert.is(first.changes.at(-1), 'stop backend-1');
+  const second = await c.finish('revert', { at: 1, trouble: 'killed after' });
+  assert.equal([second.ended, c.docker.listed('backend')], ['killed', ['backend-2']]);
+  const run = await c.finish('resume');
+  assert.is(run.ended, 'done', run.said);
+  await assertEnd(c, situation, NEW, run.said);
+});
+
 for (const fate of ['never ready', 'ends at once'] as const) {
   for (const image of [NEW.backend, NEW.frontend]) {
     for (const surge of [undefined, 'backend-3']) {

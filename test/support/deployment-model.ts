@@ -3,7 +3,7 @@
  * the way back, with what they run, wait for and ask replaced. So it can be ended, or made to fail, at each of its
  * commands, thousands of times.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Journal, Release } from '../../scripts/lib/releases.ts';
@@ -71,6 +71,14 @@ const config = loadConfig('production', {
 });
 config.deploy.readyTimeout = 0; // one look: the clock of untilReady() is the machine's
 
+const LISTS = ['backend', 'frontend'].map(list => join(root, `nginx/upstreams/${list}.conf`));
+
+/** Makes a file older, as a pause would. */
+function grow(path: string, seconds: number): void {
+  const { mtimeMs } = statSync(path);
+  utimesSync(path, new Date(), new Date(mtimeMs - seconds * 1000));
+}
+
 const lineOf = (name: string) =>
   `server ${name}:3000 weight=1 max_fails=3 fail_timeout=10s route=${name} resolve;`;
 const FRONTEND = 'server frontend:80 max_fails=0 resolve;\n';
@@ -101,6 +109,7 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
   mkdirSync(join(root, 'state'));
   write('nginx/upstreams/backend.conf', servers.map(name => `${lineOf(name)}\n`).join(''));
   write('nginx/upstreams/frontend.conf', FRONTEND);
+  for (const list of LISTS) grow(list, 86_400);
   write('.env.production', `BACKEND_IMAGE=${OLD.backend}\nFRONTEND_IMAGE=${OLD.frontend}\n`);
   const docker = dockerModel(root, {
     ...Object.fromEntries(servers.map(name => [name, OLD.backend])),
@@ -172,7 +181,12 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
         stderr: '',
       }),
     };
-    standIns['lib/interrupt.ts'] = { sleep: async (seconds: number) => docker.sleep(seconds) };
+    standIns['lib/interrupt.ts'] = {
+      sleep: async (seconds: number) => {
+        docker.sleep(seconds);
+        for (const list of LISTS) grow(list, seconds);
+      },
+    };
     const canary = { sent: 0, failed: 0, slowest: 0, failures: [], reopened: 0 };
     standIns['lib/canary.ts'] = { startCanary: () => ({ count: () => canary, stop: async () => canary }) };
     standIns['lib/vitals.ts'] = { criticalLines: async () => [] };

@@ -18,7 +18,7 @@ interface Container {
   state: 'running' | 'exited';
   ready: boolean;
   restarts: number;
-  /** When it left the list that Nginx has loaded, by {@link DockerModel.clock}; undefined: it never was in it. */
+  /** When it left the list that Nginx has loaded, in seconds; undefined: it never was in it. */
   unlisted?: number;
   /** Whether its count of requests was looked at since. */
   drained: boolean;
@@ -33,6 +33,9 @@ interface Listed {
 
 type List = 'backend' | 'frontend';
 
+/** Seconds by which a file's time may be before that of this process. */
+const CLOCKS_DIFFER = 0.05;
+
 /** How a container of an image turns out. */
 export type Fate = 'ready' | 'never ready' | 'ends at once';
 
@@ -44,7 +47,7 @@ export interface DockerModel {
   fates: Map<string, Fate>;
   /** Whether Nginx refuses its configuration. */
   refused: boolean;
-  /** Seconds that went by in sleeps. */
+  /** Seconds of sleeps, none of which was slept. */
   clock: number;
   /** What visitors have lost. */
   losses: string[];
@@ -114,12 +117,16 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
     },
   };
 
+  /** Seconds since the beginning, as if the sleeps had been slept. */
+  const began = performance.now();
+  const now = () => model.clock + (performance.now() - began) / 1000;
+
   /** Whether a request that Nginx takes now gets an answer. */
   function lookAround(when: string): void {
     for (const list of ['backend', 'frontend'] as const) {
       const open = loaded[list].filter(({ down }) => !down);
       const serving = open.filter(
-        ({ name, resolved }) => resolved <= model.clock && model.containers.get(name)?.ready,
+        ({ name, resolved }) => resolved <= now() + CLOCKS_DIFFER && model.containers.get(name)?.ready,
       );
       if (serving.length === 0) model.losses.push(`nobody serves the ${list}, ${when}`);
     }
@@ -128,16 +135,15 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
   function load(): void {
     for (const list of ['backend', 'frontend'] as const) {
       const before = new Map(loaded[list].map(each => [each.name, each]));
-      const now = read(list).map(each => ({
+      const next = read(list).map(each => ({
         ...each,
-        resolved:
-          before.get(each.name)?.resolved ?? model.clock + (before.size > 0 ? model.times.resolve : 0),
+        resolved: before.get(each.name)?.resolved ?? (before.size > 0 ? now() + model.times.resolve : 0),
       }));
-      loaded[list] = now;
+      loaded[list] = next;
       for (const [name, { down }] of before) {
         const gone = model.containers.get(name);
         if (gone && !down && !model.listed(list).includes(name)) {
-          gone.unlisted = model.clock;
+          gone.unlisted = now();
           gone.drained = false;
         }
       }
@@ -153,7 +159,7 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
     if (model.listed(list).includes(service))
       model.losses.push(`${service} is stopped while it is in the list`);
     else if (gone.unlisted !== undefined) {
-      if (model.clock - gone.unlisted < model.times.oldWorkers)
+      if (now() - gone.unlisted < model.times.oldWorkers)
         model.losses.push(`${service} is stopped while old workers may send it requests`);
       if (list === 'backend' && !gone.drained)
         model.losses.push(`${service} is stopped and nobody has looked whether it still answers`);
