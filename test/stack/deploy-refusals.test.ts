@@ -23,7 +23,7 @@ const nginxFile = join(stack.directory, 'nginx/snippets/http.conf');
 const v2 = await d.publish('v2');
 await d.publish('bad-migration');
 await d.publish('locking-migration');
-await d.publish('contracting-migration');
+const v3 = await d.publish('contracting-migration');
 
 /** Runs `body` for somebody who uses the site and notices nothing. @throws unless all is as it was, but for releases */
 async function unchanged<T>(body: () => Promise<T>): Promise<T> {
@@ -205,6 +205,9 @@ test('a registry that goes away after the plan leaves nothing half-pulled', asyn
     return run.ended;
   });
   assertEnded(stack, ended, 1, 'rolled back', /could not pull .*shop\/frontend@sha256:/);
+  const here = await stack.docker('image', 'ls', '--digests', '--format', '{{.Repository}}@{{.Digest}}');
+  assert.ok(here.includes(`${registry.host}/shop/backend@${v3.backend}`));
+  assert.not(here.includes(`${registry.host}/shop/frontend@${v3.frontend}`));
   const planned = await d.run('deploy', ['3.0.0', '--plan']);
   assert.is(planned.code, 1);
   assert.match(planned.stderr, /check the network/);
