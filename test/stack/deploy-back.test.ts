@@ -44,7 +44,7 @@ async function deployBySsh(tag: string): Promise<Ended> {
   const server = await startSshServer({}, undefined, { root: stack.directory, env });
   try {
     const connection = server.start([`deploy ${tag} --run 17`]);
-    await killWhen(connection, () => listed(stack).length === 1);
+    await killWhen(connection, () => listed(stack).length === 1, 300);
     assert.is(journal(stack)!.release, tag, 'it goes on');
     return await server.run(['follow 17']);
   } finally {

@@ -21,7 +21,7 @@ test('a release that answers 500 while it is watched is taken back', async () =>
   const { result: length, failures } = await visited(stack, async visitor => {
     const run = await told(d, 'ERRORS_AFTER_SECONDS=86400\n', async () => {
       const started = d.start('deploy', backendOf('2.3.0'));
-      await started.shows(/watching 2\.3\.0 for 60 s/);
+      await started.shows(/watching 2\.3\.0 for 60 s/, 300);
       return started;
     });
     for (const backend of ['backend-1', 'backend-2']) await stack.exec(backend, 'touch', '/tmp/fail-now');

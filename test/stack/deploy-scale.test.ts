@@ -147,7 +147,7 @@ test('a release with an instance more: never fewer serve, all three are replaced
     whileVisited(stack, async () => {
       const run = d.start('deploy', ['2.0.0', '--surge', '--yes']);
       // Pull, backup, migration, an instance that is started and one that is replaced; the rest is more of the same.
-      const enough = () => run.shows(/backend-2 \(2 of 3\)/);
+      const enough = () => run.shows(/backend-2 \(2 of 3\)/, 300);
       ({ leaks, programs } = await watchArguments(secrets, async () => {
         oneOffs = await inspectingOneOffs(enough);
       }));

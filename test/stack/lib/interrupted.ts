@@ -23,7 +23,7 @@ export const killDeployment = (
   condition: () => boolean | Promise<boolean>,
   args: string[],
   env = {},
-) => killWhen(d.start('deploy', args, env), condition);
+) => killWhen(d.start('deploy', args, env), condition, 300);
 
 /** Whether visitors are served by the frontend's stand-in, and by nobody else. */
 export const standsIn = (d: Deployable) => upstreams(d.stack).frontend.startsWith('server frontend-2:');
