@@ -127,7 +127,7 @@ test('one more instance serves, weights stay, and what runs is there again after
   await assertNothingLeft(d);
 
   const names = (await containers(stack)).map(line => line.split(' ')[0]!.slice(1));
-  await stack.docker('restart', '--time', '5', ...names);
+  await Promise.all(names.map(name => stack.docker('restart', '--time', '5', name)));
   const all = async () => (await d.run('health-check', ['--only', 'api,backend,versions'])).code === 0;
   await until('all serve again', all, 120);
   const answering = new Set<string>();
