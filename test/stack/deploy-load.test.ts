@@ -10,9 +10,11 @@ await publish('v2');
 
 test('a deployment, a rollback, and instances that come and go lose nothing', () =>
   losesNothing(
-    { during: 5_000, total: 0 },
-    [['deploy', '2.0.0', '--yes']],
-    [['rollback', '--yes']],
+    5_000,
+    [
+      ['deploy', '2.0.0', '--yes'],
+      ['rollback', '--yes'],
+    ],
     [
       ['scale', '4'],
       ['scale', '2'],

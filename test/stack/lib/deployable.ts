@@ -7,7 +7,8 @@ import { ensureImages } from '../../images/images.ts';
 import { baseImages, buildBackend, buildFrontend, type Variant, variants } from '../../support/app-images.ts';
 import { type Pause, pauseProgram } from '../../support/pause.ts';
 import { type Registry, startRegistry } from '../../support/registry.ts';
-import { type Ended, type Started, startProgram } from '../../support/world.ts';
+import { type Ended, type Started, startProgram, until } from '../../support/world.ts';
+import { ask } from './http.ts';
 import { reload } from './puppet.ts';
 import { type Stack, startStack } from './stack.ts';
 
@@ -24,6 +25,22 @@ export interface Deployable {
   run(script: string, args: string[], env?: Record<string, string>): Promise<Ended>;
   /** For a script whose `env` it is given: docker stands still before or after it is called with these words. */
   pauseDocker(words: string, when: 'before' | 'after'): Pause;
+}
+
+/** Waits until Nginx knows the addresses of all that it passes requests on to, which may be after it is healthy. */
+async function untilVisited(stack: Stack): Promise<void> {
+  const answers = (part: 'api' | 'site', path: string) =>
+    ask(stack, part, path).then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  await until(
+    'each upstream answers',
+    async () =>
+      (await answers('api', '/api/v1/whoami')) &&
+      (await answers('api', '/socket.io/?EIO=4&transport=polling')) &&
+      (await answers('site', '/')),
+  );
 }
 
 /**
@@ -70,6 +87,7 @@ export async function startDeployable(
   const changed = text.replace(/^keepalive_min_timeout \w+;$/m, `keepalive_min_timeout ${keepalive};`);
   writeFileSync(file, changed);
   if (changed !== text) await reload(stack);
+  await untilVisited(stack);
   const own = engine.env as Record<string, string>;
   const start: Deployable['start'] = (script, args, env = {}) =>
     startProgram(join(stack.directory, `scripts/${script}.ts`), [...args, '--env', stack.environment], {
