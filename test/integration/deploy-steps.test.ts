@@ -129,6 +129,33 @@ test('ended twice: whoever joined the list a moment ago is not left alone in it 
   await assertEnd(c, situation, NEW, run.said);
 });
 
+test('an instance that falls while it has all requests: the one that was to be replaced gets them, and stays', async () => {
+  const c = await newCase();
+  const { shell, answer } = c.docker;
+  assert.is(shell, undefined);
+  let fallen = false;
+  c.docker.shell = script => {
+    if (!/backend-2:.*http_requests_in_flight/s.test(script)) return undefined;
+    Object.assign(c.docker.containers.get('backend-1')!, { ready: false, restarts: 1 });
+    fallen = true;
+    return undefined;
+  };
+  const lists: string[][] = [];
+  c.docker.answer = (...call) => {
+    const answered = answer(...call);
+    if (fallen && c.docker.changeOf(call[0]) === 'reload') lists.push(c.docker.listed('backend'));
+    return answered;
+  };
+  const run = await c.deploy();
+  assert.is(run.ended, 'rolled back', run.said);
+  assert.match(run.said, /backend-1 did not bear the requests of backend-2, which was not replaced/);
+  assert.not(run.changes.includes('stop backend-2'));
+  assert.equal(lists.slice(0, 2), [['backend-1', 'backend-2'], ['backend-2']]);
+  assert.equal(new Set(c.docker.losses), new Set(['nobody serves the backend, after: reload']));
+  c.docker.losses.length = 0; // until it was seen, nobody could help it
+  await assertEnd(c, {}, OLD, run.said);
+});
+
 for (const fate of ['never ready', 'ends at once'] as const) {
   for (const image of [NEW.backend, NEW.frontend]) {
     for (const surge of [undefined, 'backend-3']) {
