@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { count } from '../../../scripts/lib/text.ts';
 import { crowdsOf } from './crowd.ts';
 import { type Deployable, startDeployable } from './deployable.ts';
+import { explained } from './visitor.ts';
 
 type Command = [script: string, ...args: string[]];
 
@@ -54,7 +55,8 @@ export async function startVisited(): Promise<
         `${count(orders)} orders, ${ordersLost} lost, ${ordersDoubled} doubled; ${uploads} uploads; ` +
         `${events} events to 200 clients, ${lost} lost, ${reconnects} reconnections, attempts that failed: ${JSON.stringify(refused)}`,
     );
-    assert.equal({ failures, examples }, { failures: {}, examples: [] });
+    const why = examples.length > 0 ? await explained(deployable.stack, examples) : '';
+    assert.equal({ failures, examples }, { failures: {}, examples: [] }, why);
     assert.equal({ ordersLost, ordersDoubled, lost }, { ordersLost: 0, ordersDoubled: 0, lost: 0 });
     assert.equal(refused, {}, 'sockets that were opened again found nobody');
     assert.is(secondTries, 0, 'Nginx sent requests to an instance that was leaving');
