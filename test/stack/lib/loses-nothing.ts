@@ -24,6 +24,8 @@ export async function startVisited(): Promise<
       // Instances start on processors that the visitors keep busy.
       DEPLOY_READY_TIMEOUT: '300s',
       DEPLOY_BAKE_SECONDS: '0',
+      // What visitors wait for on a machine that is short of processors is not lost.
+      DATABASE_TIMEOUT_MS: '60000',
       // The application stops accepting at once, so that nothing but the scripts' drain can save a request.
       SHUTDOWN_LINGER_MS: '0',
     },
