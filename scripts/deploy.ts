@@ -3,7 +3,7 @@ import { command, confirm, execute, refuseUnanswerable } from './lib/cli.ts';
 import type { Config, Images } from './lib/config.ts';
 import { describePlan, type Plan, planDeployment } from './lib/deploy-plan.ts';
 import { conclusion } from './lib/deploy-report.ts';
-import { carryOut, goBack } from './lib/deployment.ts';
+import { carryOut, goBack, goOn } from './lib/deployment.ts';
 import { Exit, usageError } from './lib/errors.ts';
 import { namedImages } from './lib/images.ts';
 import { withLock } from './lib/lock.ts';
@@ -11,7 +11,6 @@ import { log, logTo } from './lib/log.ts';
 import { contracting } from './lib/pending.ts';
 import { type Journal, newJournal, readJournal, refuseUnfinished } from './lib/releases.ts';
 import { plural } from './lib/text.ts';
-import { loadWritten } from './lib/upstreams.ts';
 
 export const deploy = command({
   summary:
@@ -111,8 +110,7 @@ async function finish(config: Config, forward: boolean, yes: boolean | undefined
     : `goes back to the release before ${journal.release}`;
   await confirm(`This ${direction}.`, config.environment, yes);
   log.changesBegin();
-  await loadWritten(config);
-  return conclusion(config, await (forward ? carryOut(config, journal) : goBack(config, journal)));
+  return conclusion(config, await (forward ? goOn(config, journal) : goBack(config, journal)));
 }
 
 if (import.meta.main) await execute(deploy);

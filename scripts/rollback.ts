@@ -9,7 +9,7 @@ import { shortName } from './lib/images.ts';
 import { withLock } from './lib/lock.ts';
 import { log, logTo } from './lib/log.ts';
 import { withMaintenance } from './lib/maintenance.ts';
-import { testNginx } from './lib/nginx.ts';
+import { nginxTimes, testNginx } from './lib/nginx.ts';
 import { preflight } from './lib/preflight.ts';
 import {
   chooseRelease,
@@ -73,6 +73,7 @@ export const rollback = command({
         () => wantedBackends(),
         () => criticalLines(config),
         () => testNginx(config),
+        async () => nginxTimes(),
       );
       const also = backup ? `, and the database to ${backup}` : '';
       await confirm(

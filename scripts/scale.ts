@@ -7,7 +7,7 @@ import { addInstance } from './lib/instance.ts';
 import { uninterrupted } from './lib/interrupt.ts';
 import { withLock } from './lib/lock.ts';
 import { log, logTo } from './lib/log.ts';
-import { testNginx } from './lib/nginx.ts';
+import { nginxTimes, testNginx } from './lib/nginx.ts';
 import { preflight } from './lib/preflight.ts';
 import { refuseUnfinished } from './lib/releases.ts';
 import { retire } from './lib/roll.ts';
@@ -46,6 +46,7 @@ export const scale = command({
       const removed = more < 0 ? names.toSorted().slice(more) : [];
       await preflight(
         () => testNginx(config),
+        async () => nginxTimes(),
         () => roomInMemory(config, added),
       );
       const said =

@@ -5,7 +5,7 @@ import { OperationalError } from './errors.ts';
 import { freeSpace } from './files.ts';
 import { findRemote, pull, type Remote, shortName, TAG } from './images.ts';
 import { isFit } from './instance.ts';
-import { changedSinceLoad, testNginx } from './nginx.ts';
+import { changedSinceLoad, nginxTimes, testNginx } from './nginx.ts';
 import { type Pending, pendingMigrations } from './pending.ts';
 import { enoughSpace, preflight } from './preflight.ts';
 import { run } from './shell.ts';
@@ -51,6 +51,7 @@ export async function planDeployment(
     () => criticalLines(config),
     () => changedSinceLoad(config),
     () => testNginx(config),
+    async () => nginxTimes(),
     () => refuseOpenPorts(config),
     async () => void (options.backup && (await planBackup(config, config.format))),
   );

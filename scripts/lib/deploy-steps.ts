@@ -10,7 +10,7 @@ import { log } from './log.ts';
 import { migrate } from './migrations.ts';
 import { testNginx } from './nginx.ts';
 import { type Journal, pinImages, type Step, writeJournal } from './releases.ts';
-import { retire, rollBackends, rollFrontend } from './roll.ts';
+import { removeStandIn, retire, rollBackends, rollFrontend } from './roll.ts';
 import { lineFor, serviceOf } from './upstreams.ts';
 import { criticalLines } from './vitals.ts';
 
@@ -47,22 +47,27 @@ export async function forward(config: Config, journal: Journal, canary: Canary):
   }
   await at('roll');
   const before = await traffic(config, new Date(Date.now() - BASELINE_SECONDS * 1000));
-  await rollAll(config, journal, journal.images);
+  const since = await rollAll(config, journal, journal.images);
   await refuseNewlyCritical(config, journal.unwell);
   await at('bake');
-  await bake(config, journal, before, canary);
+  const ends = await Promise.allSettled([
+    bake(config, journal, before, canary),
+    removeStandIn(config, since),
+  ]);
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
   await pinImages(config, journal.images);
 }
 
-/** Every instance, then the frontend, to one pair of images. */
-export async function rollAll(config: Config, { servers, surge }: Journal, images: Images): Promise<void> {
+/** Every instance, then the frontend, to one pair of images. @returns since when {@link removeStandIn} may wait */
+export async function rollAll(config: Config, { servers, surge }: Journal, images: Images): Promise<number> {
   await testNginx(config);
   const extra = surge ? [lineFor(surge, servers[0]!)] : [];
   if (surge) await addInstance(config, surge, images);
   await rollBackends(config, images, [...extra, ...servers]);
-  await rollFrontend(config, images);
+  const since = await rollFrontend(config, images);
   if (surge) await retire(config, servers, [surge]);
   await verify(config, servers.map(serviceOf), images);
+  return since;
 }
 
 /** @throws unless every instance runs just the image that it should */

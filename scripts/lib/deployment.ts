@@ -7,8 +7,8 @@ import { acknowledgeSignal, uninterrupted } from './interrupt.ts';
 import { log } from './log.ts';
 import { pendingMigrations } from './pending.ts';
 import { conclude, type Journal, pinImages, type Release, writeJournal } from './releases.ts';
-import { retire } from './roll.ts';
-import { down, lineFor, type ServerLine, serviceOf } from './upstreams.ts';
+import { removeStandIn, retire } from './roll.ts';
+import { down, lineFor, loadWritten, type ServerLine, serviceOf } from './upstreams.ts';
 
 export interface Report {
   release: Release;
@@ -36,6 +36,12 @@ export function carryOut(config: Config, journal: Journal): Promise<Report> {
     if (failure instanceof Interrupted) acknowledgeSignal();
     return { outcome: await takeBack(config, journal), failure };
   });
+}
+
+/** Goes on with what a killed run has left, to its end. */
+export async function goOn(config: Config, journal: Journal): Promise<Report> {
+  await loadWritten(config);
+  return carryOut(config, journal);
 }
 
 /** Takes back what a killed run has left. */
@@ -101,6 +107,7 @@ export async function takeBack(config: Config, journal: Journal): Promise<Releas
     return 'rolled back';
   }
   if (journal.contracting.length > 0) {
+    if (rolled) await loadWritten(config);
     if (rolled) await settle(config, journal);
     const backup = journal.backup?.startsWith('skipped') ? 'BACKUP' : (journal.backup ?? 'BACKUP');
     log.error(
@@ -112,8 +119,10 @@ export async function takeBack(config: Config, journal: Journal): Promise<Releas
   }
   log.info('going back to the release before');
   await writeJournal(config, journal, 'revert');
-  await rollAll(config, { ...journal, surge: null }, journal.previous);
+  await loadWritten(config);
+  const since = await rollAll(config, { ...journal, surge: null }, journal.previous);
   if (journal.surge) await retire(config, journal.servers, [journal.surge]);
+  await removeStandIn(config, since);
   await pinImages(config, journal.previous);
   log.done('the release before serves again');
   return 'rolled back';

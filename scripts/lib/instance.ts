@@ -3,15 +3,10 @@ import type { Config, Images } from './config.ts';
 import { messageOf, OperationalError } from './errors.ts';
 import { sleep, throwIfSignalled } from './interrupt.ts';
 import { log } from './log.ts';
-import { inNginx } from './nginx.ts';
+import { inNginx, nginxTimes } from './nginx.ts';
 import { CommandError, run } from './shell.ts';
 import { compose, containerOf, imageId, inspect } from './stack.ts';
 import { upstreamOf } from './upstreams.ts';
-
-/** Nginx's `keepalive_min_timeout`: for so long an old worker may still begin a request by the old list. */
-const OLD_WORKERS_SECONDS = 6;
-/** How long requests may take to end: nginx/snippets/api.conf waits 120 s for an upload's answer. */
-const DRAIN_SECONDS = 125;
 
 /** What the application contract promises to answer with 200 as soon as the instance can take requests. */
 const readyUrl = (service: string) =>
@@ -95,35 +90,55 @@ export async function replace(config: Config, service: string, images: Images): 
   await compose(config, [...UP, service], { purpose: `start ${service}`, images });
 }
 
-/** Its stop signal, its grace period, then it is gone. */
-export async function remove(config: Config, service: string): Promise<void> {
-  await compose(config, ['rm', '--stop', '--force', service], { purpose: `stop ${service}` });
+/** Their stop signal, their grace period, all at once, then they are gone. */
+export async function remove(config: Config, ...services: string[]): Promise<void> {
+  await compose(config, ['rm', '--stop', '--force', ...services], { purpose: `stop ${services.join(', ')}` });
 }
 
 /**
- * Waits until an instance that is out of the list answers nothing any more: no old worker of Nginx begins a request,
- * and its own count of requests is 0 three times in a row.
+ * Waits until instances that are out of the list answer nothing any more: no old worker of Nginx begins a request, and
+ * their own count of requests is 0 three times in a row. One that has not come to that when every request of its must
+ * have ended is a warning: it may be that it does not count them.
  */
-export async function drain(config: Config, service: string): Promise<void> {
+export async function drain(config: Config, ...services: string[]): Promise<void> {
   await untilOldWorkersAreDone();
-  const count = `curl -fsS -m 3 http://${service}:3000/api/v1/metrics |
+  await Promise.all(services.map(service => untilIdle(config, service)));
+}
+
+/** Seconds that requests have to end in, beyond the longest that Nginx waits for an answer. */
+const SPARE_SECONDS = 5;
+/** Seconds of one look at the count, and of the way into Nginx's container and back. */
+const LOOK_SECONDS = 3;
+const EXEC_SECONDS = 30;
+
+async function untilIdle(config: Config, service: string): Promise<void> {
+  const seconds = nginxTimes().answer + SPARE_SECONDS;
+  const count = `curl -fsS -m ${LOOK_SECONDS} http://${service}:3000/api/v1/metrics |
     awk '/^http_requests_in_flight[ {]/ { all += $NF; found = 1 } END { if (found) print all }'`;
-  const look = `n=0; for i in $(seq ${DRAIN_SECONDS * 2}); do
+  // By the clock, not by turns: a count that nobody answers takes as long as curl waits for it.
+  const look = `n=0; end=$(($(date +%s) + ${Math.ceil(seconds)})); while [ "$(date +%s)" -lt "$end" ]; do
     c=$(${count}); [ "$c" = 0 ] && n=$((n+1)) || n=0
     [ $n = 3 ] && exit 0; sleep 0.5
   done; exit 1`;
   try {
-    await inNginx(config, look, `drain ${service}`, undefined, DRAIN_SECONDS * 2);
+    await inNginx(config, look, `drain ${service}`, undefined, seconds + LOOK_SECONDS + EXEC_SECONDS);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     log.warn(
-      `${service} still answers requests after ${DRAIN_SECONDS} s, or does not count them; it is stopped now`,
+      `${service} still answers requests after ${seconds} s, or does not count them; it is stopped now`,
     );
   }
 }
 
-/** Waits until Nginx sends nothing any more by the list before this one. */
-export async function untilOldWorkersAreDone(): Promise<void> {
-  await sleep(OLD_WORKERS_SECONDS);
+/**
+ * Waits until Nginx sends nothing any more by the list before this one.
+ *
+ * @param since when this one was loaded, by `performance.now()`
+ */
+export async function untilOldWorkersAreDone(since = performance.now()): Promise<void> {
+  const { oldWorkers } = nginxTimes();
+  // A fifth more, for requests on their way at the last moment.
+  const left = oldWorkers * 1.2 - (performance.now() - since) / 1000;
+  if (left > 0) await sleep(left);
   throwIfSignalled();
 }

@@ -1,4 +1,6 @@
-import type { Config } from './config.ts';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Config, ROOT } from './config.ts';
 import { OperationalError } from './errors.ts';
 import { CommandError, run } from './shell.ts';
 import { containerOf } from './stack.ts';
@@ -25,6 +27,39 @@ export async function testNginx(config: Config): Promise<void> {
     if (!why) throw error;
     throw new OperationalError(`Nginx refuses its configuration: ${why}`, 'correct nginx/ and run it again.');
   }
+}
+
+/** What nginx/snippets/ says of how long Nginx itself waits; in seconds. */
+export interface NginxTimes {
+  /** `keepalive_min_timeout`: for so long after a reload an old worker may still begin a request by the old list. */
+  oldWorkers: number;
+  /** `resolver_timeout`: the address of a name that is new in a list is known by then, or the name has none. */
+  resolve: number;
+  /** The longest `proxy_read_timeout`: no request waits longer for its instance's answer. */
+  answer: number;
+}
+
+/** @throws when a file does not say one of them as a number of ms, s, m or h */
+export function nginxTimes(): NginxTimes {
+  return {
+    oldWorkers: longest('keepalive_min_timeout', 'http'),
+    resolve: longest('resolver_timeout', 'http'),
+    answer: longest('proxy_read_timeout', 'api'),
+  };
+}
+
+const UNITS: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3600 };
+
+function longest(directive: string, snippet: string): number {
+  const text = readFileSync(join(ROOT, `nginx/snippets/${snippet}.conf`), 'utf8');
+  const found = [...text.matchAll(new RegExp(`^\\s*${directive}\\s+(\\d+)(ms|[smh]);`, 'gm'))];
+  if (found.length === 0) {
+    throw new OperationalError(
+      `nginx/snippets/${snippet}.conf has no line such as \`${directive} 5s;\``,
+      'add it: a deployment waits as long as it says.',
+    );
+  }
+  return Math.max(...found.map(([, number, unit]) => Number(number) * UNITS[unit!]!));
 }
 
 /** Lists the workers that take connections; those that only end what they have are called `… is shutting down`. */

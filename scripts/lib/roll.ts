@@ -72,9 +72,12 @@ async function leaningOn(config: Config, others: ServerLine[], spare: ServerLine
 }
 
 /**
- * The same for the frontend, which has one instance: a second one takes over while the first is replaced.
+ * The same for the frontend, which has one instance: a second one takes over while the first is replaced. It still runs
+ * in the end, for requests on their way; {@link removeStandIn} takes it away.
+ *
+ * @returns when Nginx had loaded the last list, by `performance.now()`
  */
-export async function rollFrontend(config: Config, images: Images): Promise<void> {
+export async function rollFrontend(config: Config, images: Images): Promise<number> {
   const serving = await servingLine('frontend');
   const only = (service: string) => [lineFor(service, serving)];
   if (!(await runs(config, 'frontend', images))) {
@@ -93,18 +96,23 @@ export async function rollFrontend(config: Config, images: Images): Promise<void
   }
   await untilReady(config, 'frontend');
   await setUpstream(config, 'frontend', only('frontend'));
-  if (await inspect(config, 'frontend-2')) {
-    await untilOldWorkersAreDone();
-    await remove(config, 'frontend-2');
-  }
+  return performance.now();
+}
+
+/** Stops the frontend's stand-in, which is in the list no more `since` then, when Nginx sends it nothing any more. */
+export async function removeStandIn(config: Config, since: number): Promise<void> {
+  if (!(await inspect(config, 'frontend-2'))) return;
+  await untilOldWorkersAreDone(since);
+  await remove(config, 'frontend-2');
 }
 
 /** Gives requests to the backends of `wanted`, and stops these others for good when theirs have ended. */
 export async function retire(config: Config, wanted: ServerLine[], services: string[]): Promise<void> {
   await setUpstream(config, 'backend', wanted);
-  for (const service of services) {
-    if (await isFit(config, service)) await drain(config, service);
-    await remove(config, service);
-    log.done(`${service} is stopped`);
-  }
+  if (services.length === 0) return;
+  const fit: string[] = [];
+  for (const service of services) if (await isFit(config, service)) fit.push(service);
+  if (fit.length > 0) await drain(config, ...fit);
+  await remove(config, ...services);
+  for (const service of services) log.done(`${service} is stopped`);
 }

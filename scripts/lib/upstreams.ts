@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Config, ROOT } from './config.ts';
 import { OperationalError } from './errors.ts';
 import { writeWhole } from './files.ts';
 import { sleep } from './interrupt.ts';
-import { reloadNginx, testNginx } from './nginx.ts';
+import { nginxTimes, reloadNginx, testNginx } from './nginx.ts';
 
 export type Upstream = 'backend' | 'frontend';
 
@@ -63,9 +63,6 @@ export async function servingLine(upstream: Upstream): Promise<ServerLine> {
   );
 }
 
-/** Seconds in which Nginx has surely found the address of a server that is new in its list. */
-const RESOLVE_SECONDS = 2;
-
 /**
  * Gives requests to these servers and no others: writes the list, has Nginx test it with all the rest of its
  * configuration, and reload. What Nginx refuses is taken back. Resolves when the workers that take new connections know
@@ -73,32 +70,42 @@ const RESOLVE_SECONDS = 2;
  */
 export async function setUpstream(config: Config, upstream: Upstream, servers: ServerLine[]): Promise<void> {
   const before = await readUpstream(upstream);
+  await untilResolved(upstream);
   const known = new Set(before.map(serviceOf));
   if (!servers.some(line => !isDown(line) && known.has(serviceOf(line)))) {
     // Of the old list Nginx keeps the addresses; it asks for those of new names after it has loaded them, and until it
     // has an answer there would be nobody to send requests to. A frontend waits: its pages name files that only it has.
     const joining = servers.filter(line => !known.has(serviceOf(line)));
     await load(config, upstream, [...before, ...(upstream === 'frontend' ? joining.map(down) : joining)]);
-    await sleep(RESOLVE_SECONDS);
+    await untilResolved(upstream);
   }
   await load(config, upstream, servers);
 }
 
-/** Has Nginx load its lists as they lie on disk: a run that was killed may have written, and not come to it. */
+/**
+ * Has Nginx load its lists as they lie on disk, and get to know all that they name. What has ended a deployment may have
+ * come between writing a list and loading it; and whoever was added last may be the only one left in the next list.
+ */
 export async function loadWritten(config: Config): Promise<void> {
+  await testNginx(config);
   await reloadNginx(config);
-  await sleep(RESOLVE_SECONDS);
+  await sleep(nginxTimes().resolve);
 }
 
-/** Whether Nginx runs with what lies on disk, as far as this process knows. */
-let loaded = false;
+/**
+ * Waits until Nginx has found the addresses of the servers that are new in a list: whoever joined it last may be the only
+ * one in the next.
+ */
+async function untilResolved(upstream: Upstream): Promise<void> {
+  const { mtimeMs } = await stat(pathOf(upstream));
+  const age = Math.max(0, Date.now() - mtimeMs) / 1000;
+  const left = nginxTimes().resolve - age;
+  if (left > 0) await sleep(left);
+}
 
 async function load(config: Config, upstream: Upstream, servers: ServerLine[]): Promise<void> {
   const before = await readFile(pathOf(upstream), 'utf8');
-  const after = `${servers.join('\n')}\n`;
-  if (after === before && loaded) return;
-  loaded = false;
-  await writeWhole(pathOf(upstream), after, 0o644);
+  await writeWhole(pathOf(upstream), `${servers.join('\n')}\n`, 0o644);
   try {
     await testNginx(config);
   } catch (error) {
@@ -106,5 +113,4 @@ async function load(config: Config, upstream: Upstream, servers: ServerLine[]): 
     throw error;
   }
   await reloadNginx(config);
-  loaded = true;
 }

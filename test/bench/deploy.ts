@@ -30,7 +30,10 @@ export default async function bench(args: string[]): Promise<void> {
     requests: { type: 'string', default: '20000' },
   } as const;
   const { values } = parseArgs({ args, options });
-  const deployable = await startDeployable({ DEPLOY_READY_TIMEOUT: '300s', DEPLOY_BAKE_SECONDS: '0' });
+  const deployable = await startDeployable(
+    { DEPLOY_READY_TIMEOUT: '300s', DEPLOY_BAKE_SECONDS: '0' },
+    { keepalive: '5s' },
+  );
   const crowdWhile = await crowdsOf(deployable.stack);
   const ways = Object.entries(await waysOf(deployable));
   const results: Record<string, Measure[]> = Object.fromEntries(ways.map(([name]) => [name, []]));

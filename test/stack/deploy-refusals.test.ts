@@ -1,6 +1,7 @@
 /**
  * What a deployment, a rollback and a change of scale refuse before they change anything, and the failures that come
- * before an instance is replaced: the release that serves goes on as if nothing had been tried.
+ * before an instance is replaced: the release that serves goes on as if nothing had been tried. What needs no stack to be
+ * refused is in test/integration/deploy-usage.test.ts.
  */
 import { appendFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,21 +9,21 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { fill, withDisk } from '../support/disk.ts';
-import { startProgram, until } from '../support/world.ts';
+import { until } from '../support/world.ts';
 import { assertEnded, assertHealthy, assertNothingLeft, everything, releases } from './lib/deploy-state.ts';
 import { startDeployable, UNSAVED } from './lib/deployable.ts';
+import { withMemory } from './lib/memory.ts';
 import { reload } from './lib/puppet.ts';
 import { markRolledBack, sql, whileVisited } from './lib/visitor.ts';
 
 const d = await startDeployable();
 const { stack, registry } = d;
-const env = stack.engine.env as Record<string, string>;
 const nginxFile = join(stack.directory, 'nginx/snippets/http.conf');
 
 const v2 = await d.publish('v2');
 await d.publish('bad-migration');
 await d.publish('locking-migration');
-await d.publish('contracting-migration');
+const v3 = await d.publish('contracting-migration');
 
 /** Runs `body` for somebody who uses the site and notices nothing. @throws unless all is as it was, but for releases */
 async function unchanged<T>(body: () => Promise<T>): Promise<T> {
@@ -72,7 +73,7 @@ test('all that is wrong is said at once', async () => {
   await stack.docker('stop', stack.container('postgres'));
   const before = await everything(stack);
   try {
-    for (const flags of [['--plan'], ['--yes'], ['--plan', '--json']]) {
+    for (const flags of [['--yes'], ['--plan', '--json']]) {
       const { code, stdout, stderr } = await d.run('deploy', ['9.9.9', ...flags]);
       assert.is(code, 1, stderr);
       const said = flags.includes('--json') ? JSON.parse(stdout).error.message : stderr;
@@ -108,51 +109,18 @@ test('all that is wrong is said at once', async () => {
   );
 });
 
-test('arguments that mean nothing are usage errors', async () => {
-  for (const [script, args, message] of [
-    ['deploy', ['--yes'], /what shall be deployed/],
-    ['deploy', ['a b', '--yes'], /neither a tag nor a digest/],
-    ['deploy', ['2.0.0'], /no terminal to confirm/],
-    ['deploy', ['2.0.0', '--skip-backup', '--yes'], /--skip-backup needs a reason/],
-    ['deploy', ['--resume', '--yes'], /no deployment was interrupted/],
-    ['rollback', ['--yes'], /no release before this one/],
-    ['rollback', ['v0.1', '--yes'], /no release v0\.1 to go back to/],
-    ['scale', ['1'], /from 2 to 8/],
-    ['scale', ['9'], /from 2 to 8/],
-  ] as const) {
-    const { code, stderr } = await d.run(script, [...args]);
-    assert.is(code, 2, stderr);
-    assert.match(stderr, message);
-  }
-  const { code, stdout } = await d.run('rollback', ['--list']);
-  assert.is(code, 0);
-  assert.match(stdout, /nothing was deployed yet/);
-});
-
 test('more instances than memory holds are refused', () =>
   unchanged(async () => {
-    const meminfo = join(mkdtempSync(join(tmpdir(), 'meminfo-')), 'meminfo');
-    const text = readFileSync('/proc/meminfo', 'utf8');
-    const run = (available: number, script: string, ...args: string[]) => {
-      writeFileSync(meminfo, text.replace(/MemAvailable: +\d+/, `MemAvailable: ${available * 1024}`));
-      const mount = 'mount --bind "$1" /proc/meminfo && shift && exec "$@"';
-      const program = join(stack.directory, `scripts/${script}.ts`);
-      return startProgram('unshare', ['--mount', 'sh', '-c', mount, 'sh', meminfo, program, ...args], env)
-        .ended;
-    };
-    const four = await run(1900, 'scale', '4');
+    const four = await withMemory(d, 1900, 'scale', '4');
     assert.is(four.code, 1, four.stderr);
     assert.match(
       four.stderr,
       /1\.86 GiB of memory are available, and backend-3, backend-4 may take 2\.00 GiB/,
     );
-    const three = await run(1900, 'scale', '3', '--dry-run');
+    const three = await withMemory(d, 1900, 'scale', '3', '--dry-run');
     assert.is(three.code, 0, three.stderr);
     assert.match(three.stdout, /would run 3: \+ backend-3/);
-    const plain = await run(200, 'deploy', '2.0.0', '--plan');
-    assert.is(plain.code, 1, plain.stderr);
-    assert.match(plain.stderr, /200 MiB of memory are available, and frontend-2 may take 256 MiB/);
-    const surge = await run(900, 'deploy', '2.0.0', '--plan', '--surge');
+    const surge = await withMemory(d, 900, 'deploy', '2.0.0', '--plan', '--surge');
     assert.is(surge.code, 1, surge.stderr);
     assert.match(surge.stderr, /backend-3, frontend-2 may take 1\.25 GiB/);
   }));
@@ -162,14 +130,15 @@ test('while one deployment runs, no other begins, nor does anything else that ch
     const pause = d.pauseDocker(`pull --quiet ${registry.host}/shop/frontend`, 'before');
     const first = d.start('deploy', ['2.0.0', ...UNSAVED], pause.env);
     await pause.reached();
-    for (const [script, ...args] of [
+    const others: [string, ...string[]][] = [
       ['deploy', '2.0.0', '--yes'],
       ['deploy', '--resume', '--yes'],
       ['rollback', '--yes'],
       ['scale', '3'],
       ['backup'],
-    ] as const) {
-      const { code, stderr } = await d.run(script, args);
+    ];
+    const ended = await Promise.all(others.map(([script, ...args]) => d.run(script, args)));
+    for (const { code, stderr } of ended) {
       assert.is(code, 75, stderr);
       assert.match(stderr, new RegExp(`deploy\\.ts, by \\w+ on .*, process ${first.child.pid}, since `));
     }
@@ -185,28 +154,18 @@ test('while one deployment runs, no other begins, nor does anything else that ch
     );
   }));
 
-test('a deployment waits for no backup and no restore: it says who is at work', async () => {
-  const made = await unchanged(async () => {
+test('a deployment waits for no backup: it says who is at work', async () => {
+  await unchanged(async () => {
     const pause = d.pauseDocker(' pg_dump --format', 'before');
-    const backup = d.start('backup', ['--json'], pause.env);
+    const backup = d.start('backup', [], pause.env);
     await pause.reached();
     const refused = await d.run('deploy', ['2.0.0', '--yes']);
     assert.is(refused.code, 75, refused.stderr);
     assert.match(refused.stderr, new RegExp(`backup\\.ts, by \\w+ on .*, process ${backup.child.pid}, `));
     pause.go();
-    const { code, stdout, stderr } = await backup.ended;
+    const { code, stderr } = await backup.ended;
     assert.is(code, 0, stderr);
-    return JSON.parse(stdout);
   });
-  const pause = d.pauseDocker(' psql ', 'before');
-  const restore = d.start('restore', [made.backup.id, '--yes', '--no-migrate'], pause.env);
-  await pause.reached();
-  const refused = await d.run('deploy', ['2.0.0', '--yes']);
-  assert.is(refused.code, 75, refused.stderr);
-  assert.match(refused.stderr, new RegExp(`restore\\.ts, by \\w+ on .*, process ${restore.child.pid}, `));
-  restore.child.kill('SIGTERM');
-  pause.go();
-  assert.is((await restore.ended).code, 143);
 });
 
 test('a migration that fails ends the release, and what it was about is said', async () => {
@@ -246,6 +205,9 @@ test('a registry that goes away after the plan leaves nothing half-pulled', asyn
     return run.ended;
   });
   assertEnded(stack, ended, 1, 'rolled back', /could not pull .*shop\/frontend@sha256:/);
+  const here = await stack.docker('image', 'ls', '--digests', '--format', '{{.Repository}}@{{.Digest}}');
+  assert.ok(here.includes(`${registry.host}/shop/backend@${v3.backend}`));
+  assert.not(here.includes(`${registry.host}/shop/frontend@${v3.frontend}`));
   const planned = await d.run('deploy', ['3.0.0', '--plan']);
   assert.is(planned.code, 1);
   assert.match(planned.stderr, /check the network/);

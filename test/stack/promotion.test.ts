@@ -180,7 +180,11 @@ test('a frontend that staging never got to stops it as well', () =>
       const backend = await registry.push('owner/product/backend', 'backend');
       const half = await tag('deploy-staging.yml', registry, `staging-${tree}`, backend, sha256('nothing'));
       assert.is.not(half.code, 0);
-      assert.is((await find(registry, directory)).code, 1);
+      assert.is(await registry.digestOf('owner/product/backend', `staging-${tree}`), backend);
+      const refused = await find(registry, directory);
+      assert.is(refused.code, 1);
+      assert.match(refused.stdout, /^::error::staging has not run the files of v2\.4\.0/);
+      assert.not('frontend' in refused.outputs);
     } finally {
       rmSync(directory, { recursive: true, force: true });
     }

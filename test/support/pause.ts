@@ -38,7 +38,7 @@ ${when === 'before' ? `${pause}; exec ${name} "$@"` : `${name} "$@"; s=$?; ${pau
   writeFileSync(join(directory, name), script, { mode: 0o755 });
   return {
     env: { PATH: `${directory}:${world.env.PATH}` },
-    reached: () => until(`${name} is reached`, () => existsSync(reached), 120),
+    reached: () => until(`${name} is reached`, () => existsSync(reached), 300),
     go: () => writeFileSync(go, ''),
   };
 }

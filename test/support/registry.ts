@@ -1,9 +1,12 @@
-/** A registry of images on this machine's loopback: Debian's docker-registry, with a directory of its own. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+/**
+ * A registry of images on this machine's loopback: Debian's docker-registry, with a directory of its own. What layers
+ * hold is kept for the next ones, which all have the same large ones: pushing those takes longer than starting a stack.
+ */
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { install } from '../engine/apt.ts';
+import { CACHE } from '../engine/engine.ts';
 import { attempt, run } from '../engine/process.ts';
 import { startChild } from './child.ts';
 import { freePort } from './ports.ts';
@@ -22,7 +25,7 @@ export interface Registry {
 /** Starts a registry; it and its images go when this process ends. */
 export async function startRegistry(env: NodeJS.ProcessEnv): Promise<Registry> {
   if ((await attempt('docker-registry', ['--version'])).code === 127) await install(['docker-registry']);
-  const directory = mkdtempSync(join(tmpdir(), 'registry-'));
+  const directory = withKnownLayers();
   const host = `127.0.0.1:${await freePort()}`;
   const config = join(directory, 'config.yml');
   writeFileSync(
@@ -69,4 +72,31 @@ log: {level: warn}
       await server.stop();
     },
   };
+}
+
+/** The repositories that get to know, from the start, the layers that others were sent before. */
+const REPOSITORIES = ['shop/backend', 'shop/frontend'];
+
+/**
+ * Makes the directory of a registry without images, which has the content of layers that were pushed to one before: the
+ * engine asks for each layer before it sends it. In one place with that content, for a registry moves files there.
+ */
+function withKnownLayers(): string {
+  const home = join(CACHE, 'registries');
+  const blobs = join(home, 'blobs');
+  mkdirSync(join(blobs, 'sha256'), { recursive: true });
+  const directory = mkdtempSync(join(home, 'registry-'));
+  const root = join(directory, 'data/docker/registry/v2');
+  mkdirSync(root, { recursive: true });
+  symlinkSync(blobs, join(root, 'blobs'));
+  for (const digest of readdirSync(join(blobs, 'sha256')).flatMap(each =>
+    readdirSync(join(blobs, 'sha256', each)),
+  )) {
+    for (const repository of REPOSITORIES) {
+      const link = join(root, 'repositories', repository, '_layers/sha256', digest);
+      mkdirSync(link, { recursive: true });
+      writeFileSync(join(link, 'link'), `sha256:${digest}`);
+    }
+  }
+  return directory;
 }

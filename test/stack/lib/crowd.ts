@@ -1,7 +1,6 @@
 /** Visitors of a stack while something is done to it, and what of theirs was lost by it. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../../engine/process.ts';
 import { until } from '../../support/world.ts';
 import { type Cloudflare, cloudflareBefore } from './cloudflare.ts';
@@ -11,6 +10,8 @@ import { sql } from './visitor.ts';
 import type { Seen, Visit } from './visitors.ts';
 
 export interface Toll extends Omit<Seen, 'placed' | 'unanswered'> {
+  /** Requests that ended while the work was done. */
+  during: number;
   /** Orders that were answered with 201. */
   orders: number;
   /** Of these, those that are not in the database. */
@@ -25,22 +26,30 @@ export interface Toll extends Omit<Seen, 'placed' | 'unanswered'> {
 
 const VISIT = { clients: 64, uploaders: 4, sockets: 200 };
 
-/** @returns a way to have visitors there while `work` is done, and until they have sent so many requests */
+/**
+ * @returns a way to have visitors there while `work` is done, and until they have sent so many requests; `work` may ask
+ *   how many it is by now
+ */
 export async function crowdsOf(stack: Stack) {
   const cloudflare = await cloudflareBefore(stack);
-  return async (requests: number, work: () => Promise<void>): Promise<Toll> => {
+  return async (requests: number, work: (sent: () => number) => Promise<void>): Promise<Toll> => {
     const since = new Date();
     const crowd = startCrowd(stack, cloudflare);
+    let during = 0;
     try {
       await crowd.asked(1);
-      await work();
+      const before = crowd.sent();
+      await work(crowd.sent);
+      during = crowd.sent() - before;
       await crowd.asked(requests);
     } catch (error) {
       await crowd.leave();
       throw error;
     }
     const seen = JSON.parse(await crowd.leave()) as Seen;
-    return { ...(await inDatabase(stack, seen)), secondTries: await secondTries(stack, since) };
+    const failed = Object.values(seen.failures).reduce((sum, each) => sum + each, 0);
+    const tried = await secondTries(stack, since, seen.requests - failed);
+    return { ...(await inDatabase(stack, seen)), during, secondTries: tried };
   };
 }
 
@@ -65,6 +74,7 @@ function startCrowd(stack: Stack, { network, nginx }: Cloudflare) {
     over = true;
   });
   return {
+    sent: () => Number(last),
     asked: (requests: number) =>
       until(
         `visitors have sent ${requests} requests`,
@@ -83,13 +93,29 @@ function startCrowd(stack: Stack, { network, nginx }: Cloudflare) {
   };
 }
 
-/** Nginx writes its log with a delay of up to 5 s. */
-async function secondTries(stack: Stack, since: Date): Promise<number> {
-  await sleep(6_000);
-  // Two addresses in the place of one.
-  const script = `docker logs --since "$1" "$2" 2>/dev/null | { grep -c '"upstream":"[^"]*, ' || true; }`;
-  const args = ['-o', 'pipefail', '-c', script, 'bash', since.toISOString(), stack.container('nginx')];
-  return Number(await run('bash', args, { env: stack.engine.env }));
+/** A line of the access log of one of the crowd's requests that Nginx has passed on, whole. */
+const PASSED_ON = '"client":"10\\.[01]\\..*"upstream":"[0-9.]+:[0-9]+[",]';
+/** The same with two addresses in the place of one. */
+const TRIED_TWICE = '"client":"10\\.[01]\\..*"upstream":"[0-9.]+:[0-9]+, ';
+
+/**
+ * Nginx writes its log with a delay.
+ *
+ * @param answered how many requests must be in it
+ * @throws when they do not come to be in it as these lines, and nobody can say what Nginx did
+ */
+async function secondTries(stack: Stack, since: Date, answered: number): Promise<number> {
+  const count = async (pattern: string) => {
+    const script = `docker logs --since "$1" "$2" 2>/dev/null | { grep -cE -- "$3" || [ $? = 1 ]; }`;
+    const args = ['-o', 'pipefail', '-c', script, 'bash', since.toISOString(), stack.container('nginx')];
+    return Number(await run('bash', [...args, pattern], { env: stack.engine.env }));
+  };
+  await until(
+    `${answered} requests are in Nginx’s log`,
+    async () => (await count(PASSED_ON)) >= answered,
+    60,
+  );
+  return count(TRIED_TWICE);
 }
 
 /** Compares what clients were told with what is in the database. */

@@ -96,6 +96,26 @@ export async function assertNothingLeft({ stack, registry }: Deployable): Promis
   assert.not(existsSync(join(stack.directory, 'nginx/maintenance/on')), 'the maintenance page is on');
 }
 
+/** @throws unless the last release, the env file and every container are of the images that were published so */
+export async function assertServing(
+  { stack, registry }: Deployable,
+  published: Awaited<ReturnType<Deployable['publish']>>,
+): Promise<void> {
+  const images = {
+    backend: `${registry.host}/shop/backend@${published.backend}`,
+    frontend: `${registry.host}/shop/frontend@${published.frontend}`,
+  };
+  assert.equal(releases(stack).at(-1)!.images, images);
+  const { containers: lines, env } = await serving(stack);
+  for (const [part, image] of Object.entries(images)) {
+    assert.ok(env.includes(`${part.toUpperCase()}_IMAGE=${image}\n`), `${image} is not in:\n${env}`);
+    const id = await stack.docker('image', 'inspect', '--format', '{{.Id}}', image);
+    const own = lines.filter(line => line.includes(`-${part}-`));
+    assert.ok(own.length > 0);
+    for (const line of own) assert.match(line, new RegExp(` ${id} running$`));
+  }
+}
+
 /** @throws unless health-check.ts finds the stack itself well */
 export async function assertHealthy(d: Deployable): Promise<void> {
   const lines = 'api,frontend,backend,versions,postgres,redis,containers';

@@ -1,4 +1,5 @@
 /** A stack whose images come from a registry, and the deployment scripts run on it as an operator runs them. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureEngine } from '../../engine/engine.ts';
 import { run } from '../../engine/process.ts';
@@ -6,8 +7,10 @@ import { ensureImages } from '../../images/images.ts';
 import { baseImages, buildBackend, buildFrontend, type Variant, variants } from '../../support/app-images.ts';
 import { type Pause, pauseProgram } from '../../support/pause.ts';
 import { type Registry, startRegistry } from '../../support/registry.ts';
-import { type Ended, type Started, startProgram } from '../../support/world.ts';
-import { type Environment, type Stack, startStack } from './stack.ts';
+import { type Ended, type Started, startProgram, until } from '../../support/world.ts';
+import { ask } from './http.ts';
+import { reload } from './puppet.ts';
+import { type Stack, startStack } from './stack.ts';
 
 /** Arguments of a deployment without a backup and without a question. */
 export const UNSAVED = ['--skip-backup', '--reason', 'a test', '--yes'];
@@ -24,10 +27,31 @@ export interface Deployable {
   pauseDocker(words: string, when: 'before' | 'after'): Pause;
 }
 
-/** A stack of version 1.0.0, from the registry, with a short bake. */
+/** Waits until Nginx knows the addresses of all that it passes requests on to, which may be after it is healthy. */
+async function untilVisited(stack: Stack): Promise<void> {
+  const answers = (part: 'api' | 'site', path: string) =>
+    ask(stack, part, path).then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  await until(
+    'each upstream answers',
+    async () =>
+      (await answers('api', '/api/v1/whoami')) &&
+      (await answers('api', '/socket.io/?EIO=4&transport=polling')) &&
+      (await answers('site', '/')),
+  );
+}
+
+/**
+ * A stack of version 1.0.0, from the registry, with a short bake.
+ *
+ * @param keepalive Nginx's `keepalive_min_timeout`, as long as which a deployment waits again and again: a second, unless
+ *   told, where nobody sends a second request on a connection, as neither visitor.ts nor the canary does
+ */
 export async function startDeployable(
   variables: Record<string, string> = {},
-  environment: Environment = 'production',
+  { keepalive = '1s' } = {},
 ): Promise<Deployable> {
   const engine = await ensureEngine();
   await ensureImages(engine, baseImages);
@@ -51,16 +75,22 @@ export async function startDeployable(
   };
   for (const image of Object.values(images))
     await run('docker', ['pull', '--quiet', image], { env: engine.env });
-  const stack = await startStack(environment, {
+  const stack = await startStack('production', {
     ...images,
     MIGRATE_COMMAND: 'node src/migrate.ts deploy',
     DEPLOY_BAKE_SECONDS: '5',
     DEPLOY_READY_TIMEOUT: '60s',
     ...variables,
   });
+  const file = join(stack.directory, 'nginx/snippets/http.conf');
+  const text = readFileSync(file, 'utf8');
+  const changed = text.replace(/^keepalive_min_timeout \w+;$/m, `keepalive_min_timeout ${keepalive};`);
+  writeFileSync(file, changed);
+  if (changed !== text) await reload(stack);
+  await untilVisited(stack);
   const own = engine.env as Record<string, string>;
   const start: Deployable['start'] = (script, args, env = {}) =>
-    startProgram(join(stack.directory, `scripts/${script}.ts`), [...args, '--env', environment], {
+    startProgram(join(stack.directory, `scripts/${script}.ts`), [...args, '--env', stack.environment], {
       ...own,
       ...env,
     });

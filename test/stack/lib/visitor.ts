@@ -87,7 +87,7 @@ export async function visited<T>(
 }
 
 /** What failed, and what Nginx says of it. */
-async function explained(stack: Stack, failures: string[]): Promise<string> {
+export async function explained(stack: Stack, failures: string[]): Promise<string> {
   const { stdout, stderr } = await attempt('docker', ['logs', stack.container('nginx')], {
     env: stack.engine.env,
   });

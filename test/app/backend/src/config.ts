@@ -36,6 +36,8 @@ export function readConfig(env = process.env) {
     version: text('APP_VERSION', variant),
     variant,
     databaseUrl: text('DATABASE_URL'),
+    // How long a request waits for a connection to the database before it is answered with 500.
+    databaseTimeoutMs: count('DATABASE_TIMEOUT_MS', 5_000),
     redisUrl: text('REDIS_URL'),
     jwtSecret: text('JWT_SECRET'),
     corsOrigin: env.CORS_ORIGIN,

@@ -3,12 +3,12 @@ import pg from 'pg';
 import type { Config } from './config.ts';
 import { log } from './log.ts';
 
-export function openDatabase({ databaseUrl, instance }: Config): pg.Pool {
+export function openDatabase({ databaseUrl, databaseTimeoutMs, instance }: Config): pg.Pool {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     application_name: instance,
     max: Number(new URL(databaseUrl).searchParams.get('connection_limit') ?? 10), // Prisma's name for it
-    connectionTimeoutMillis: 5_000,
+    connectionTimeoutMillis: databaseTimeoutMs,
   });
   // An idle connection that breaks is replaced by the pool; without a listener the error would end the process.
   pool.on('error', error => log('warn', 'database connection lost', { error }));

@@ -1,5 +1,9 @@
+import { existsSync } from 'node:fs';
 import type { RequestHandler } from 'express';
 import type { Config } from './config.ts';
+
+/** Where a test lets the variant that answers with errors begin, whatever the time is. */
+const FAIL_NOW = '/tmp/fail-now';
 
 /** What the variants that must not reach production do wrong. The others do nothing here. */
 export function misbehave({ variant, crashAfterRequests, errorsAfterSeconds }: Config) {
@@ -11,7 +15,10 @@ export function misbehave({ variant, crashAfterRequests, errorsAfterSeconds }: C
       setImmediate(() => {
         throw new Error(`this variant crashes after ${crashAfterRequests} requests`);
       });
-    } else if (variant === 'errors-after-a-minute' && process.uptime() > errorsAfterSeconds) {
+    } else if (
+      variant === 'errors-after-a-minute' &&
+      (process.uptime() > errorsAfterSeconds || existsSync(FAIL_NOW))
+    ) {
       res.status(500).json({ error: `this variant fails after ${errorsAfterSeconds} s` });
     } else {
       next();

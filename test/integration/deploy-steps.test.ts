@@ -1,0 +1,187 @@
+/**
+ * The order of a deployment's steps, and every way in which it can be cut off: ended by kill -9 before and after each
+ * change, interrupted at each command, with each of them failing. Nobody who uses the site loses a request, and
+ * `--resume` and `--revert` get to an end from everywhere. Docker and Nginx are a model of them
+ * (test/support/docker-model.ts); the same with a real engine, at some of the points, is in test/stack/.
+ */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { assertBack, assertEnd, SITUATIONS } from '../support/deployment-ends.ts';
+import { type Case, NEW, newCase, OLD } from '../support/deployment-model.ts';
+
+const listedOnDisk = (c: Case) =>
+  [...c.read('nginx/upstreams/backend.conf').matchAll(/^server ([\w-]+):(?!.* down\b)/gm)].map(
+    ([, name]) => name,
+  );
+
+test('a deployment, step by step', async () => {
+  const c = await newCase({ migrations: ['expand'] });
+  const run = await c.deploy();
+  assert.is(run.ended, 'done', run.said);
+  assert.equal(run.changes, [
+    ...[`pull ${NEW.backend}`, `pull ${NEW.frontend}`, 'back up', 'migrate'],
+    ...['reload', 'stop backend-1', 'start backend-1'],
+    // The new one is the only one that is to serve: Nginx gets to know its address first.
+    ...['reload', 'reload', 'stop backend-2', 'start backend-2', 'reload'],
+    ...['stop frontend-2', 'start frontend-2', 'reload', 'reload', 'stop frontend', 'start frontend'],
+    ...['reload', 'reload', 'stop frontend-2'],
+  ]);
+  await assertEnd(c, {}, NEW, 'done');
+});
+
+for (const [name, situation] of Object.entries(SITUATIONS)) {
+  test(`${name}: ended by kill -9 before and after each change, then --resume or --revert`, async () => {
+    const { ended, changes, said } = await (await newCase(situation)).deploy();
+    assert.is(ended, 'done', said);
+    for (const [at, change] of changes.entries()) {
+      for (const trouble of ['killed before', 'killed after'] as const) {
+        for (const direction of ['resume', 'revert'] as const) {
+          const where = `${name}, ${trouble} change ${at} (${change}), ${direction}`;
+          const c = await newCase(situation);
+          assert.is((await c.deploy({ at, trouble })).ended, 'killed', where);
+          assert.is.not(await c.journal(), undefined, where);
+          const run = await c.finish(direction);
+          if (direction === 'revert') await assertBack(c, situation, run, where);
+          else {
+            assert.is(run.ended, 'done', `${where}\n${run.said}`);
+            await assertEnd(c, situation, NEW, where);
+          }
+        }
+      }
+    }
+  });
+
+  test(`${name}: a signal at any command takes it back`, async () => {
+    const { commands } = await (await newCase(situation)).deploy();
+    let taken = 0;
+    for (let at = 0; at < commands; at++) {
+      const where = `${name}, SIGINT at command ${at}`;
+      const c = await newCase(situation);
+      const run = await c.deploy({ at, trouble: 'SIGINT' });
+      if (run.ended === 'done') {
+        await assertEnd(c, situation, NEW, where);
+        continue;
+      }
+      taken++;
+      assert.is(run.exitCode, 130, where);
+      await assertBack(c, situation, run, where);
+    }
+    assert.ok(taken >= commands - 15, `${taken} of ${commands}: all but the last look at what is done`);
+  });
+
+  test(`${name}: any command that fails takes it back, or is none that matters`, async () => {
+    const { commands } = await (await newCase(situation)).deploy();
+    let taken = 0;
+    for (let at = 0; at < commands; at++) {
+      const where = `${name}, command ${at} fails`;
+      const c = await newCase(situation);
+      const run = await c.deploy({ at, trouble: 'fails' });
+      // The look at its count of requests has failed, and it is stopped all the same.
+      if (/still answers requests after 125 s, or does not count them/.test(run.said))
+        assert.match(
+          c.docker.losses.pop()!,
+          /^backend-\d is stopped and nobody has looked whether it still answers$/,
+        );
+      if (run.ended === 'done') {
+        await assertEnd(c, situation, NEW, where);
+        continue;
+      }
+      taken++;
+      assert.is(run.exitCode, 1, where);
+      await assertBack(c, situation, run, where);
+    }
+    assert.ok(taken > commands / 2, `${taken} of ${commands}`);
+  });
+
+  for (const trouble of ['fails from then on', 'Nginx refuses its files'] as const) {
+    test(`${name}: ${trouble}: those serve that did, and --revert finishes when it is mended`, async () => {
+      const { commands } = await (await newCase(situation)).deploy();
+      let unfinished = 0;
+      for (let at = 0; at < commands; at++) {
+        const where = `${name}, ${trouble}: command ${at}`;
+        const c = await newCase(situation);
+        const run = await c.deploy({ at, trouble });
+        assert.equal(c.docker.losses, [], where);
+        if (run.ended !== 'unfinished') continue;
+        unfinished++;
+        assert.match(run.said, /going back to the release before failed as well: /, where);
+        assert.is.not(await c.journal(), undefined, where);
+        // What is refused is taken back, so that any later reload loads what serves.
+        if (c.docker.refused && !run.met.includes('nginx -s reload'))
+          assert.equal(listedOnDisk(c), c.docker.listed('backend'), where);
+        c.docker.refused = false;
+        await assertBack(c, situation, await c.finish('revert'), where);
+      }
+      assert.ok(unfinished > 10, `${unfinished} of ${commands}`);
+    });
+  }
+}
+
+test('ended twice: whoever joined the list a moment ago is not left alone in it before Nginx knows its address', async () => {
+  const situation = { surge: 'backend-3' };
+  const c = await newCase(situation);
+  const first = await c.deploy({ at: 5, trouble: 'killed after' });
+  assert.is(first.changes.at(-1), 'stop backend-1');
+  const second = await c.finish('revert', { at: 1, trouble: 'killed after' });
+  assert.equal([second.ended, c.docker.listed('backend')], ['killed', ['backend-2']]);
+  const run = await c.finish('resume');
+  assert.is(run.ended, 'done', run.said);
+  await assertEnd(c, situation, NEW, run.said);
+});
+
+test('an instance that falls while it has all requests: the one that was to be replaced gets them, and stays', async () => {
+  const c = await newCase();
+  const { shell, answer } = c.docker;
+  assert.is(shell, undefined);
+  let fallen = false;
+  c.docker.shell = script => {
+    if (!/backend-2:.*http_requests_in_flight/s.test(script)) return undefined;
+    Object.assign(c.docker.containers.get('backend-1')!, { ready: false, restarts: 1 });
+    fallen = true;
+    return undefined;
+  };
+  const lists: string[][] = [];
+  c.docker.answer = (...call) => {
+    const answered = answer(...call);
+    if (fallen && c.docker.changeOf(call[0]) === 'reload') lists.push(c.docker.listed('backend'));
+    return answered;
+  };
+  const run = await c.deploy();
+  assert.is(run.ended, 'rolled back', run.said);
+  assert.match(run.said, /backend-1 did not bear the requests of backend-2, which was not replaced/);
+  assert.not(run.changes.includes('stop backend-2'));
+  assert.equal(lists.slice(0, 2), [['backend-1', 'backend-2'], ['backend-2']]);
+  assert.equal(new Set(c.docker.losses), new Set(['nobody serves the backend, after: reload']));
+  c.docker.losses.length = 0; // until it was seen, nobody could help it
+  await assertEnd(c, {}, OLD, run.said);
+});
+
+for (const fate of ['never ready', 'ends at once'] as const) {
+  for (const image of [NEW.backend, NEW.frontend]) {
+    for (const surge of [undefined, 'backend-3']) {
+      test(`${image} ${fate}${surge ? ', with one instance more' : ''}: it is taken back`, async () => {
+        const c = await newCase({ surge });
+        c.docker.fates.set(image, fate);
+        const run = await c.deploy();
+        assert.is(run.ended, 'rolled back', run.said);
+        const service = image === NEW.frontend ? 'frontend-2' : (surge ?? 'backend-1');
+        const how = fate === 'never ready' ? 'is not ready after 0 s' : 'ended soon after its start';
+        assert.match(run.said, new RegExp(`^${service} ${how}; its last words:\n  the last words$`, 'm'));
+        await assertEnd(c, {}, OLD, run.said);
+      });
+    }
+  }
+
+  test(`past a migration that takes something away, an instance that ${fate} is marked down`, async () => {
+    const situation = { migrations: ['drop'], contracting: ['drop'] };
+    const c = await newCase(situation);
+    c.docker.fates.set(NEW.backend, fate);
+    const run = await c.deploy();
+    assert.is(run.ended, 'stopped', run.said);
+    await assertBack(c, situation, run, fate);
+    assert.equal(c.docker.listed('backend'), ['backend-2']);
+    assert.match(c.read('nginx/upstreams/backend.conf'), /^server backend-1:.* down;$/m);
+  });
+}
+
+test.run();

@@ -1,0 +1,129 @@
+/** How long a deployment waits, and for what: as long as Nginx's own settings say, and for an instance's last requests. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { newCase } from '../support/deployment-model.ts';
+
+const HTTP = 'nginx/snippets/http.conf';
+
+/** A wait may have begun before the commands between, which take next to no time. */
+const about = (seconds: number) => Math.round(seconds / 1.2);
+
+/** @returns the seconds of all pauses of a deployment where a line of http.conf is another one, and what it lost */
+async function pausesWith(from: RegExp, to: string) {
+  const c = await newCase();
+  const text = c.read(HTTP);
+  assert.match(text, from);
+  c.write(HTTP, text.replace(from, to));
+  try {
+    const run = await c.deploy();
+    return { run, seconds: c.docker.clock, losses: c.docker.losses };
+  } finally {
+    c.write(HTTP, text);
+  }
+}
+
+test('old workers are waited for as long as keepalive_min_timeout says, once for each that goes', async () => {
+  const long = await pausesWith(/^keepalive_min_timeout .*/m, 'keepalive_min_timeout 100s;');
+  const short = await pausesWith(/^keepalive_min_timeout .*/m, 'keepalive_min_timeout 3s;');
+  assert.is(long.run.ended, 'done', long.run.said);
+  // Two instances, the frontend, and its stand-in; a fifth more.
+  assert.is(about(long.seconds - short.seconds), 4 * (100 - 3));
+  assert.equal(long.losses, []);
+  assert.ok(short.losses.length > 0, 'the model’s Nginx has 5 s');
+});
+
+test('new names are waited for as long as resolver_timeout says', async () => {
+  const long = await pausesWith(/^resolver_timeout .*/m, 'resolver_timeout 5s;');
+  const short = await pausesWith(/^resolver_timeout .*/m, 'resolver_timeout 1s;');
+  // An instance, the stand-in, the frontend.
+  assert.is(about(long.seconds - short.seconds), (3 * (5 - 1)) / 1.2);
+  assert.equal(long.losses, []);
+  assert.ok(short.losses.length > 0, 'the model’s Nginx has 2 s');
+});
+
+test('a setting that is not there is no reason to wait for nothing', async () => {
+  const { run } = await pausesWith(/^keepalive_min_timeout .*/m, '');
+  assert.is(run.ended, 'unfinished');
+  assert.match(run.said, /nginx\/snippets\/http\.conf has no line such as `keepalive_min_timeout 5s;`/);
+});
+
+/**
+ * A deployment whose looks at an instance's requests run as they do in Nginx's container, on a clock of their own that
+ * goes on by what `sleep` and `curl -m` take.
+ *
+ * @param metrics what curl does, for each time that it is called; then it goes on with the last
+ */
+async function drainedWith(...metrics: (number | 'hangs')[]) {
+  const directory = mkdtempSync(join(tmpdir(), 'drain-'));
+  const clock = join(directory, 'clock');
+  const calls = join(directory, 'calls');
+  const program = (name: string, script: string) =>
+    writeFileSync(join(directory, name), `#!/bin/sh\ncd ${directory}; read t <clock\n${script}\n`, {
+      mode: 0o755,
+    });
+  program('date', 'echo $((t / 1000))');
+  program('sleep', 'echo $((t + 500)) >clock');
+  program(
+    'curl',
+    `echo . >>calls; n=$(grep -c . calls); set -- ${metrics.join(' ')}; [ $n -lt $# ] || n=$#; shift $((n - 1))
+    [ "$1" != hangs ] || { echo $((t + 3000)) >clock; exit 28; }
+    printf '# TYPE http_requests_in_flight gauge\\nhttp_requests_in_flight %s\\n' "$1"`,
+  );
+  const seen: { seconds: number; timeout: number; calls: number }[] = [];
+  const c = await newCase({ frontend: false });
+  c.docker.shell = (script, timeout) => {
+    if (!script.includes('http_requests_in_flight')) return undefined;
+    writeFileSync(clock, '1000000\n');
+    writeFileSync(calls, '');
+    const env = { PATH: `${directory}:${process.env.PATH}` };
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', script], { env, encoding: 'utf8' });
+    const seconds = Number(readFileSync(clock, 'utf8')) / 1000 - 1000;
+    seen.push({ seconds, timeout, calls: readFileSync(calls, 'utf8').length / 2 });
+    return { code: status!, stdout, stderr };
+  };
+  try {
+    return { run: await c.deploy(), seen };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+test('an instance is stopped when its requests are 0 three times in a row', async () => {
+  const { run, seen } = await drainedWith(2, 0, 1, 0, 0, 0);
+  assert.is(run.ended, 'done', run.said);
+  assert.equal(
+    seen.map(({ calls }) => calls),
+    [6, 6],
+  );
+  assert.not.match(run.said, /still answers requests/);
+});
+
+test('an instance that says nothing of its requests is stopped after as long as one may take, with a warning', async () => {
+  const { run, seen } = await drainedWith('hangs');
+  assert.is(run.ended, 'done', run.said);
+  assert.match(
+    run.said,
+    /backend-1 still answers requests after 125 s, or does not count them; it is stopped now/,
+  );
+  assert.is(seen.length, 2);
+  for (const { seconds, timeout } of seen) {
+    assert.ok(seconds >= 125, `${seconds} s`);
+    assert.ok(
+      seconds + 10 < timeout,
+      `it ends by itself, after ${seconds} s; it would be ended after ${timeout} s`,
+    );
+  }
+});
+
+test('an instance that is never done is given up on as well', async () => {
+  const { run, seen } = await drainedWith(1);
+  assert.is(run.ended, 'done', run.said);
+  assert.match(run.said, /backend-2 still answers requests after 125 s/);
+  for (const { seconds } of seen) assert.ok(seconds >= 125 && seconds < 130, `${seconds} s`);
+});
+
+test.run();

@@ -1,0 +1,41 @@
+/**
+ * A deployment that is ended by kill -9, and its --resume or --revert as well, each after every change that it makes: then
+ * either gets to an end. Once ended is in test/integration/deploy-steps.test.ts.
+ */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { assertBack, assertEnd, SITUATIONS } from '../../support/deployment-ends.ts';
+import { NEW, newCase } from '../../support/deployment-model.ts';
+
+const DIRECTIONS = ['resume', 'revert'] as const;
+
+for (const [name, situation] of Object.entries(SITUATIONS)) {
+  test(`${name}: ended twice by kill -9, then --resume or --revert`, async () => {
+    const { changes } = await (await newCase(situation)).deploy();
+    let twice = 0;
+    for (const [at, change] of changes.entries()) {
+      for (const second of DIRECTIONS) {
+        for (let again = 0, more = true; more; again++) {
+          for (const last of DIRECTIONS) {
+            const where = `${name}, ended after change ${at} (${change}), ${second} ended after change ${again}, ${last}`;
+            const c = await newCase(situation);
+            await c.deploy({ at, trouble: 'killed after' });
+            const run = await c.finish(second, { at: again, trouble: 'killed after' });
+            more = run.ended === 'killed';
+            if (!more) break;
+            twice++;
+            const end = await c.finish(last);
+            if (last === 'revert') await assertBack(c, situation, end, where);
+            else {
+              assert.is(end.ended, 'done', `${where}\n${end.said}`);
+              await assertEnd(c, situation, NEW, where);
+            }
+          }
+        }
+      }
+    }
+    assert.ok(twice > 200, `${twice}`);
+  });
+}
+
+test.run();

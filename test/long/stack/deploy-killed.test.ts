@@ -1,0 +1,133 @@
+/**
+ * deploy.ts ended by kill -9, as by a lost server, at each of its steps: what serves goes on, the next run says where it
+ * stopped, and `--revert` and `--resume` get to an end from there, and from where they themselves were ended.
+ * test/integration/deploy-steps.test.ts does it before and after each change, with a model in the place of the engine.
+ */
+import { globSync } from 'node:fs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  assertHealthy,
+  assertNothingLeft,
+  assertServing,
+  everything,
+  journal,
+  listed,
+  releases,
+  serving,
+  sessions,
+} from '../../stack/lib/deploy-state.ts';
+import { startDeployable, UNSAVED } from '../../stack/lib/deployable.ts';
+import { assertRefused, killAt, killDeployment, revert, standsIn } from '../../stack/lib/interrupted.ts';
+import { sql, whileVisited } from '../../stack/lib/visitor.ts';
+import { until } from '../../support/world.ts';
+
+const d = await startDeployable({ SHUTDOWN_LINGER_MS: '300' });
+const { stack, registry } = d;
+
+const v1 = await serving(stack);
+await d.publish('v2');
+const v3 = await d.publish('contracting-migration');
+
+test('before anything is replaced, --revert leaves all as it was', () =>
+  whileVisited(stack, async () => {
+    const before = await everything(stack);
+    await killAt(d, `pull --quiet ${registry.host}/shop/frontend`, ['2.0.0', ...UNSAVED]);
+    await assertRefused(d, 'pull');
+    await revert(d, v1);
+    assert.equal((await everything(stack)).containers, before.containers);
+
+    await killAt(d, ' pg_dump --format', ['2.0.0', '--yes']);
+    await assertRefused(d, 'backup');
+    await revert(d, v1);
+    assert.equal((await everything(stack)).containers, before.containers);
+    assert.is(releases(stack).at(-1)!.backup, null);
+  }));
+
+test('killed while a migration is busy, it takes its session along', () =>
+  whileVisited(stack, async () => {
+    const sleep = `const { Client } = require('pg');
+      const client = new Client(process.env.DATABASE_URL);
+      client.connect().then(() => client.query('SELECT pg_sleep(600)'));`;
+    const env = { MIGRATE_COMMAND: `node -e "${sleep.replaceAll('\n', '')}"` };
+    const busy =
+      "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'neurmatic-migrate' AND wait_event = 'PgSleep'";
+    await killDeployment(d, async () => (await sql(stack, busy)) !== '0', ['2.0.0', ...UNSAVED], env);
+    await until('its session is over', async () => (await sessions(stack)) === '0');
+    await assertRefused(d, 'migrate');
+    await revert(d, v1);
+  }));
+
+test('killed with an instance out of the list, or gone, --revert brings it back', () =>
+  whileVisited(stack, async () => {
+    await killAt(d, 'http_requests_in_flight', ['2.0.0', ...UNSAVED]);
+    assert.equal(listed(stack), ['backend-2']);
+    await assertRefused(d, 'roll');
+    await revert(d, v1);
+
+    await killAt(d, '--no-recreate backend-1', ['2.0.0', ...UNSAVED]);
+    assert.equal(listed(stack), ['backend-2']);
+    const there = await stack.docker('ps', '--all', '--format', '{{.Names}}');
+    assert.not(there.split('\n').includes(stack.container('backend-1')));
+    await assertRefused(d, 'roll');
+    await revert(d, v1);
+    await assertHealthy(d);
+  }));
+
+test('killed while the frontend’s stand-in serves, and once more while going back', () =>
+  whileVisited(stack, async () => {
+    await killDeployment(d, () => standsIn(d), ['2.0.0', ...UNSAVED]);
+    await assertRefused(d, 'roll');
+    await killAt(d, 'http_requests_in_flight', ['--revert', '--yes']);
+    assert.is(listed(stack).length, 1);
+    await assertRefused(d, 'revert');
+    await revert(d, v1);
+    await assertHealthy(d);
+  }));
+
+test('killed at every step in turn, --resume goes on from each', async () => {
+  const resume = ['--resume', '--yes'];
+  await whileVisited(stack, async () => {
+    await killAt(d, `pull --quiet ${registry.host}/shop/frontend`, ['3.0.0', '--yes']);
+    await assertRefused(d, 'pull');
+    await killAt(d, ' pg_dump --format', resume);
+    await assertRefused(d, 'backup');
+    await killAt(d, 'run --rm --interactive', resume, 'after');
+    await assertRefused(d, 'migrate');
+    await killAt(d, 'http_requests_in_flight', resume);
+    assert.equal(listed(stack), ['backend-2']);
+    await killAt(d, '--no-recreate backend-1', resume);
+    await killAt(d, 'http_requests_in_flight', resume);
+    assert.equal(listed(stack), ['backend-1']);
+    await killDeployment(d, () => standsIn(d), resume);
+    await assertRefused(d, 'roll');
+    await killDeployment(d, () => journal(stack)?.step === 'bake', resume, { DEPLOY_BAKE_SECONDS: '600' });
+    await assertRefused(d, 'bake');
+    const { code, stdout, stderr } = await d.run('deploy', resume);
+    assert.is(code, 0, stderr);
+    assert.match(stdout, /deployment of 3\.0\.0: done/);
+  });
+  const last = releases(stack).at(-1)!;
+  assert.is(last.outcome, 'done');
+  assert.equal(last.contracting, ['20250201000000_drop_subtitle']);
+  assert.match(last.backup!, new RegExp(`^${stack.app}_production_`));
+  await assertServing(d, v3);
+  const now = await serving(stack);
+  assert.equal(now.upstreams, v1.upstreams);
+  assert.match(now.env, last.images.backend);
+  assert.match(now.env, last.images.frontend);
+  await assertNothingLeft(d);
+  await assertHealthy(d);
+  assert.equal(
+    globSync('backups/*.partial', { cwd: stack.directory }),
+    [],
+    'the second backup has cleaned up',
+  );
+  for (const flag of ['--resume', '--revert']) {
+    const again = await d.run('deploy', [flag, '--yes']);
+    assert.is(again.code, 2, again.stderr);
+    assert.match(again.stderr, /no deployment was interrupted/);
+  }
+});
+
+test.run();

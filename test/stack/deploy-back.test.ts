@@ -1,0 +1,107 @@
+/**
+ * A release that comes by SSH over a connection that is lost, which images stay, and the way back past a migration that
+ * takes something away, with the database.
+ */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { startReceiver } from '../support/receiver.ts';
+import { startSshServer } from '../support/sshd.ts';
+import { type Ended, killWhen } from '../support/world.ts';
+import {
+  assertEnded,
+  assertHealthy,
+  assertNothingLeft,
+  assertServing,
+  journal,
+  listed,
+  releases,
+} from './lib/deploy-state.ts';
+import { startDeployable, UNSAVED } from './lib/deployable.ts';
+import { ask } from './lib/http.ts';
+import { sql, whileVisited } from './lib/visitor.ts';
+
+const sentry = await startReceiver();
+const d = await startDeployable({
+  SHUTDOWN_LINGER_MS: '300',
+  DEPLOY_BAKE_SECONDS: '3',
+  SENTRY_URL: sentry.url,
+  SENTRY_ORG: 'organization',
+  SENTRY_PROJECT: 'project',
+  SENTRY_AUTH_TOKEN: 'token',
+});
+const { stack, registry } = d;
+
+const v1 = stack.variables.BACKEND_IMAGE!;
+await d.publish('v2');
+const v3 = await d.publish('contracting-migration');
+const before = await d.run('deploy', ['2.0.0', '1.0.0', ...UNSAVED]);
+assert.is(before.code, 0, before.stderr);
+
+/** By the deploy key, from a connection that is cut as soon as the first instance is out of the list. */
+async function deployBySsh(tag: string): Promise<Ended> {
+  const { DOCKER_HOST, DOCKER_CONFIG, PATH } = stack.engine.env as Record<string, string>;
+  const env = { DOCKER_HOST: DOCKER_HOST!, DOCKER_CONFIG: DOCKER_CONFIG!, PATH: PATH! };
+  const server = await startSshServer({}, undefined, { root: stack.directory, env });
+  try {
+    const connection = server.start([`deploy ${tag} --run 17`]);
+    await killWhen(connection, () => listed(stack).length === 1, 300);
+    assert.is(journal(stack)!.release, tag, 'it goes on');
+    return await server.run(['follow 17']);
+  } finally {
+    await server.stop();
+  }
+}
+
+test('by SSH, over a connection that is lost; an unreachable Sentry is a warning; the images of the releases before stay, and other people’s', async () => {
+  const foreign = `${registry.host}/shop/backend:somebody-elses`.replace('/shop/', '/other/');
+  await stack.docker('tag', 'reference-backend:v1', foreign);
+  stack.atExit(['image', 'rm', foreign]);
+  // A name that an earlier release has left.
+  const old = `${registry.host}/shop/backend:0.9.0`;
+  await stack
+    .docker('tag', 'reference-backend:never-ready', old)
+    .catch(() => stack.docker('tag', 'node:24.21.0-bookworm-slim', old));
+  sentry.answer = 500;
+  const ended = await whileVisited(stack, () => deployBySsh('3.0.0'));
+  assertEnded(stack, ended, 0, 'done', /could not tell Sentry: it answered 500/);
+  const here = (await stack.docker('image', 'ls', '--format', '{{.Repository}}:{{.Tag}}')).split('\n');
+  assert.ok(here.includes(foreign));
+  assert.not(here.includes(old));
+  for (const image of [v1, releases(stack)[0]!.images.backend, releases(stack)[1]!.images.backend])
+    await stack.docker('image', 'inspect', image);
+  await assertServing(d, v3);
+  await assertHealthy(d);
+});
+
+test('rollback.ts refuses to go back past a migration that takes something away, and goes with the database', async () => {
+  const { backup } = releases(stack).at(-1)!;
+  const list = await d.run('rollback', ['--list']);
+  assert.match(list.stdout, /^→ +3\.0\.0 .* serves/m);
+  assert.match(list.stdout, /2\.0\.0 .*with the database only: 20250201000000_drop_subtitle/);
+  const refused = await d.run('rollback', ['--yes']);
+  assert.is(refused.code, 2, refused.stderr);
+  assert.match(refused.stderr, /2\.0\.0 can't live with what 20250201000000_drop_subtitle changed/);
+  assert.match(refused.stderr, /--with-database BACKUP/);
+
+  const before = await sql(stack, 'SELECT count(*) FROM orders');
+  const ordered = crypto.randomUUID();
+  await sql(stack, `INSERT INTO orders (id, instance) VALUES ('${ordered}', 'after the backup')`);
+  const run = d.start('rollback', ['--with-database', backup!, '--yes']);
+  await run.shows(/maintenance page: on/);
+  assert.is((await ask(stack, 'api', '/api/v1/whoami')).status, 503);
+  const ended = await run.ended;
+  const release = assertEnded(stack, ended, 0, 'done', /maintenance page: off/);
+  assert.equal([release.kind, release.release, release.backup], ['rollback', '2.0.0', backup]);
+  assert.is((await ask(stack, 'api', '/api/v1/whoami')).status, 200);
+  assert.is(await sql(stack, 'SELECT count(*) FROM articles WHERE subtitle IS NOT NULL'), '20');
+  assert.is(await sql(stack, `SELECT count(*) FROM orders WHERE id = '${ordered}'`), '0');
+  assert.ok(Number(before) > 0);
+  const databases = await sql(stack, `SELECT datname FROM pg_database WHERE datname LIKE '%\\_before\\_%'`);
+  assert.match(databases, new RegExp(`^${stack.variables.POSTGRES_DB}_before_\\d{8}_\\d{6}$`));
+  await assertNothingLeft(d);
+  await assertHealthy(d);
+});
+
+test('the receiver stops', () => sentry.stop());
+
+test.run();

@@ -1,0 +1,82 @@
+/**
+ * Deployments that can't go back by themselves: Nginx refuses its files, or a migration has taken something away. Those
+ * serve that did, and what is said leads out of it.
+ */
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { assertAs, backendOf, told } from './lib/bad-release.ts';
+import {
+  assertEnded,
+  assertHealthy,
+  assertNothingLeft,
+  journal,
+  listed,
+  serving,
+  upstreams,
+} from './lib/deploy-state.ts';
+import { startDeployable } from './lib/deployable.ts';
+import { whileVisited } from './lib/visitor.ts';
+
+const d = await startDeployable({ SHUTDOWN_LINGER_MS: '300', DEPLOY_BAKE_SECONDS: '5' });
+const { stack } = d;
+await d.publish('v2');
+await d.publish('contracting-migration');
+const v1 = await serving(stack);
+
+test('a configuration that stays refused leaves those serving that did, and --revert finishes when it is mended', async () => {
+  const snippet = join(stack.directory, 'nginx/snippets/http.conf');
+  const text = readFileSync(snippet, 'utf8');
+  await whileVisited(stack, async () => {
+    const pause = d.pauseDocker('--no-recreate backend-1', 'after');
+    const run = d.start('deploy', backendOf('2.0.0'), pause.env);
+    await pause.reached();
+    appendFileSync(snippet, 'no_such_directive on;\n');
+    pause.go();
+    const { code, stderr } = await run.ended;
+    assert.is(code, 1, stderr);
+    assert.match(stderr, /going back to the release before failed as well: Nginx refuses/);
+    assert.match(stderr, /Put it right, then deploy\.ts --revert/);
+    assert.is(journal(stack)!.step, 'revert');
+    writeFileSync(snippet, text);
+    assert.is((await d.run('deploy', ['--revert', '--yes'])).code, 0);
+  });
+  await assertAs(d, v1);
+});
+
+test('past a migration that takes something away it stops where most serve, and names the ways out', async () => {
+  const ended = await whileVisited(stack, () =>
+    told(d, 'APP_VARIANT=never-ready\n', () =>
+      d.run('deploy', backendOf('3.0.0'), { DEPLOY_READY_TIMEOUT: '2s' }),
+    ),
+  );
+  const last = assertEnded(stack, ended, 1, 'stopped', /FAILED, stopped: backend-1 is not ready/);
+  assert.equal(last.contracting, ['20250201000000_drop_subtitle']);
+  assert.match(
+    ended.stderr,
+    /not rolled back: 20250201000000_drop_subtitle changed the schema so that the release before/,
+  );
+  assert.match(ended.stderr, /\.\/scripts\/rollback\.ts --with-database BACKUP/);
+  assert.equal(listed(stack), ['backend-2'], 'the one that is not ready gets no requests');
+  assert.match(upstreams(stack).backend, /^server backend-1:.* down;$/m);
+  assert.is(journal(stack), undefined);
+  const health = await d.run('health-check', ['--only', 'backend']);
+  assert.is(health.code, 1, health.stdout);
+  assert.match(health.stdout, /backend-1 .*gets no requests: it is marked down/);
+  const scaled = await d.run('scale', ['2']);
+  assert.is(scaled.code, 0, scaled.stderr);
+  assert.match(scaled.stdout, /^1 of 2 instances serve: no change; backend-1 stays marked down/);
+  assert.equal(listed(stack), ['backend-2'], 'a number is no reason to send it requests');
+});
+
+test('a corrected version ends that: the instance that was left out is replaced first', async () => {
+  const ended = await whileVisited(stack, () => d.run('deploy', backendOf('3.0.0')));
+  assertEnded(stack, ended, 0, 'done');
+  assert.match(ended.stderr, /note: not ready now, replaced first: backend-1/);
+  assert.is(upstreams(stack).backend, v1.upstreams.backend);
+  await assertNothingLeft(d);
+  await assertHealthy(d);
+});
+
+test.run();

@@ -1,0 +1,68 @@
+/** Where a deployment of deployment-model.ts may end. */
+import * as assert from 'uvu/assert';
+import { type Case, OLD, type Run, type Situation } from './deployment-model.ts';
+
+/** Deployments that differ in what they have to do. */
+export const SITUATIONS: Record<string, Situation> = {
+  'two instances and a migration': { migrations: ['expand'] },
+  'one instance more meanwhile': { surge: 'backend-3' },
+  'three instances, of which one is not ready': {
+    servers: ['backend-1', 'backend-2', 'backend-3'],
+    unready: ['backend-2'],
+  },
+  'the frontend stays': { frontend: false },
+  'a migration that takes something away, and one instance more': {
+    migrations: ['drop'],
+    contracting: ['drop'],
+    surge: 'backend-3',
+  },
+};
+
+/** Asserts that all of it runs these images and serves, that the lists are as before, and that nothing is left. */
+export async function assertEnd(
+  c: Case,
+  situation: Situation,
+  images: typeof OLD,
+  where: string,
+): Promise<void> {
+  const { servers = ['backend-1', 'backend-2'], frontend = true } = situation;
+  const served = frontend ? images : { ...images, frontend: OLD.frontend };
+  assert.equal(
+    c.state(),
+    {
+      lists: c.lists,
+      loaded: [servers, ['frontend']],
+      services: {
+        ...Object.fromEntries(servers.map(name => [name, served.backend])),
+        frontend: served.frontend,
+      },
+      env: `BACKEND_IMAGE=${served.backend}\nFRONTEND_IMAGE=${served.frontend}\n`,
+    },
+    where,
+  );
+  assert.is(await c.journal(), undefined, where);
+  assert.equal(c.docker.losses, [], where);
+}
+
+/** The same for one that goes back, or stops past a migration with which it can't. */
+export async function assertBack(c: Case, situation: Situation, run: Run, where: string): Promise<void> {
+  assert.equal(c.docker.losses, [], where);
+  const migrated = c.docker.changes.includes('migrate');
+  const last = JSON.parse(c.read('state/releases.jsonl').trim().split('\n').at(-1)!);
+  assert.equal(last.migrations, migrated ? situation.migrations : [], where);
+  if (migrated && situation.contracting) {
+    assert.is(run.ended, 'stopped', `${where}\n${run.said}`);
+    assert.match(run.said, /not rolled back: drop changed the schema/, where);
+    assert.match(run.said, /rollback\.ts --with-database \w+$/m, where);
+    const serving = c.docker.listed('backend').map(name => c.docker.containers.get(name)?.ready);
+    assert.ok(serving.length > 0 && serving.every(Boolean), where);
+    assert.is(await c.journal(), undefined, where);
+    return;
+  }
+  assert.is(run.ended, 'rolled back', `${where}\n${run.said}`);
+  // Whoever was not ready before, and was not come to, is not ready after.
+  const replaced = run.changes.some(change => change.startsWith('stop backend'));
+  for (const [name, each] of c.docker.containers)
+    assert.ok(each.ready || (situation.unready?.includes(name) && !replaced), where);
+  await assertEnd(c, situation, OLD, where);
+}
