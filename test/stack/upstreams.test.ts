@@ -86,7 +86,8 @@ test('a disk without room leaves the list as it was, and Nginx with it', async (
     assert.match(stderr, /ENOSPC/);
     assert.equal(readdirSync(directory).sort(), ['backend.conf', 'filler', 'frontend.conf']);
     assert.equal(upstreams(stack), before);
-    await stack.exec('nginx', 'nginx', '-t', '-q');
+    const { code: refused, stderr: why } = await stack.exec('nginx', 'nginx', '-t', '-q');
+    assert.is(refused, 0, why);
     assert.is((await ask(stack, 'api', '/api/v1/whoami')).status, 200);
     rmSync(filler);
     await giveTo('backend=backend-2');
@@ -117,7 +118,7 @@ test('all requests go from one instance to another at once, and none fails', asy
     await giveTo('backend=backend-1', 'frontend=frontend-2', 'backend=backend-2', 'frontend=frontend');
   });
   assert.equal(upstreams(stack), {
-    backend: 'server backend-2:3000 weight=1 max_fails=3 fail_timeout=10s route=backend-2 resolve;\n',
+    backend: 'server backend-2:3000 weight=1 max_fails=3 fail_timeout=0s route=backend-2 resolve;\n',
     frontend: 'server frontend:80 max_fails=0 resolve;\n',
   });
 });

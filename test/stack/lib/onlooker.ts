@@ -1,32 +1,50 @@
 /**
- * Looks on while a stack starts, from where Nginx is: a program in a container on the backends' network, which asks each
- * backend whether it is ready, and asks Nginx for the API, for Socket.IO and for the site as visitors do. `onlookers.ts`
- * starts it.
+ * Looks on while a stack starts, from where Nginx is: in a container on the backends' network, it asks each backend
+ * whether it is ready, and asks Nginx for the API, for Socket.IO and for the site as visitors do. `startup.ts` starts it.
  *
- * Its argument is `View` as JSON. It prints a line of JSON for each `Sight`; when its standard input ends, it
- * waits for the answers that are due and ends.
+ * Its argument is `View` as JSON. It prints each `Sight` as a line of JSON. When its standard input ends, it waits for the
+ * answers that are due, and ends.
  */
-import { Agent as PlainAgent, request as plainRequest } from 'node:http';
+import { request as plainRequest } from 'node:http';
 import { Agent, request } from 'node:https';
 
 export interface View {
-  /** Names of the API and of the site. */
+  /** The names of the API and of the site. */
   api: string;
   site: string;
-  ca: string;
   backends: string[];
-  /** Whether requests are sent to Nginx all the time, or one a second. */
-  visitors: boolean;
 }
 
-/** What was seen. Times are milliseconds since 1970, by the machine's one clock. */
-export type Sight =
-  /** `backend` was found ready, or no longer so. */
-  | { backend: string; ready: boolean; at: number }
-  /** A request to Nginx: the status, or the error's code. */
-  | { what: string; started: number; ended: number; status: number | string };
+/** A request to Nginx. Times are milliseconds since 1970, by the machine's one clock. */
+export interface Request {
+  what: string;
+  started: number;
+  ended: number;
+  /** The answer's status, or the error's code. */
+  status: number | string;
+  /** Milliseconds by which it was sent later than planned, for want of a processor. */
+  delay: number;
+}
 
-const { api, site, ca, backends, visitors } = JSON.parse(process.argv[2]!) as View;
+/** That a backend was found ready, or found so no longer. */
+export interface Readiness {
+  backend: string;
+  ready: boolean;
+  at: number;
+}
+
+export type Sight = Request | Readiness;
+
+const { api, site, backends } = JSON.parse(process.argv[2]!) as View;
+
+/** Milliseconds from one request to the next of its kind: the limit of one client is one each 100. */
+const PACE = 110;
+const KINDS = [
+  { what: 'GET', host: api, path: '/api/v1/health' },
+  { what: 'POST', host: api, path: '/api/v1/jobs', body: '{"ms":0}' },
+  { what: 'socket', host: api, path: '/socket.io/?EIO=4&transport=polling' },
+  { what: 'site', host: site, path: '/' },
+] as const;
 
 const show = (sight: Sight) => console.log(JSON.stringify(sight));
 const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms));
@@ -37,75 +55,66 @@ process.stdin.resume().once('end', () => {
 });
 
 async function watch(backend: string): Promise<void> {
-  const agent = new PlainAgent({ keepAlive: false });
-  let before = false;
-  while (!stopping) {
-    const ready = await new Promise<boolean>(resolve => {
-      const asked = plainRequest({
-        host: backend,
-        port: 3000,
-        path: '/api/v1/health/ready',
-        agent,
-        timeout: 1000,
-      });
-      asked.once('response', response => {
-        response.resume();
-        response.once('close', () => resolve(response.statusCode === 200));
-      });
-      asked.once('timeout', () => asked.destroy(new Error('no answer')));
-      asked.once('error', () => resolve(false));
-      asked.end();
-    });
+  for (let before = false; !stopping; await pause(before ? 100 : 25)) {
+    const ready = await isReady(backend);
     if (ready !== before) show({ backend, ready, at: Date.now() });
     before = ready;
-    await pause(ready ? 100 : 25);
   }
 }
 
-/** Sends a request each `PACE`, whether or not the one before has been answered: a visitor waits for nobody else. */
-const PACE = visitors ? 110 : 1000;
-const KINDS = [
-  { what: 'GET api', host: api, path: '/api/v1/health' },
-  { what: 'POST api', host: api, path: '/api/v1/jobs', body: '{"ms":0}' },
-  { what: 'socket', host: api, path: '/socket.io/?EIO=4&transport=polling' },
-  { what: 'GET site', host: site, path: '/' },
-];
+function isReady(host: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const options = { host, port: 3000, path: '/api/v1/health/ready', agent: false, timeout: 1_000 };
+    const asked = plainRequest(options, response => {
+      response.resume().once('close', () => resolve(response.statusCode === 200));
+    });
+    asked.once('timeout', () => asked.destroy(new Error('no answer')));
+    asked.once('error', () => resolve(false));
+    asked.end();
+  });
+}
 
+/** Asks at a steady pace, whether or not the requests before have been answered: no visitor waits for another. */
 async function visit(): Promise<void> {
-  const open = new Set<Promise<void>>();
   const agent = new Agent({ keepAlive: true });
-  for (let turn = 0; !stopping; turn++, await pause(PACE)) {
-    // The API's limit is one request each 100 ms, whatever its kind.
-    for (const kind of [KINDS[turn % 2]!, KINDS[2]!, KINDS[3]!]) {
-      const one = ask(kind, agent).finally(() => open.delete(one));
+  const open = new Set<Promise<void>>();
+  let due = Date.now();
+  for (let turn = 0; !stopping; turn++) {
+    const delay = Math.max(0, Date.now() - due);
+    // The API's two kinds by turns: they have one limit.
+    for (const kind of [KINDS[turn % 2]!, KINDS[2], KINDS[3]]) {
+      const one = ask(kind, agent, delay).finally(() => open.delete(one));
       open.add(one);
     }
+    due = Date.now() + PACE;
+    await pause(PACE);
   }
   await Promise.all(open);
   agent.destroy();
 }
 
-function ask({ what, host, path, body }: (typeof KINDS)[number], agent: Agent): Promise<void> {
+function ask(kind: (typeof KINDS)[number], agent: Agent, delay: number): Promise<void> {
+  const { what, host, path } = kind;
+  const body = 'body' in kind ? kind.body : undefined;
   const started = Date.now();
   return new Promise(resolve => {
     const end = (status: number | string) => {
-      show({ what, started, ended: Date.now(), status });
+      show({ what, started, ended: Date.now(), status, delay });
       resolve();
     };
     const asked = request({
+      // At its first start Nginx makes a certificate that nobody knows yet.
+      rejectUnauthorized: false,
       host: 'nginx',
       servername: host,
-      ca,
-      rejectUnauthorized: ca !== '',
       path,
       agent,
-      method: body ? 'POST' : 'GET',
       timeout: 60_000,
-      headers: { Host: host, ...(body && { 'Content-Type': 'application/json', 'Content-Length': body.length }) },
+      method: body ? 'POST' : 'GET',
+      headers: { Host: host, ...(body && { 'Content-Type': 'application/json' }) },
     });
     asked.once('response', response => {
-      response.resume();
-      response.once('close', () => end(response.statusCode!));
+      response.resume().once('close', () => end(response.statusCode!));
     });
     asked.once('timeout', () => asked.destroy(new Error('no answer')));
     asked.once('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
