@@ -55,6 +55,13 @@ test('a start after all was killed: all at once', async () => {
 /** Ready a moment after its start, which no Node application of any size is. */
 const QUICK = "require('node:http').createServer((_, response) => response.end('{}')).listen(3000)";
 
+/** @returns the exit code of Nginx's health check */
+async function checkHealth(): Promise<number> {
+  const format = '{{index .Config.Healthcheck.Test 1}}';
+  const command = await stack.docker('inspect', '--format', format, stack.container('nginx'));
+  return (await stack.exec('nginx', 'sh', '-c', command)).code;
+}
+
 test('a backend that is ready at once, long after Nginx', async () => {
   const quick = `${stack.app}-quick`;
   stack.atExit(['rm', '--force', quick]);
@@ -68,6 +75,7 @@ test('a backend that is ready at once, long after Nginx', async () => {
       await until('Nginx has found nobody', async () =>
         /backend-1 could not be resolved/.test(await errorsOf(stack, since)),
       );
+      assert.is.not(await checkHealth(), 0, 'Nginx has not started');
     },
     start: () => {
       const run = ['run', '--detach', '--rm', '--init', '--name', quick, '--network', networkOf(stack)];
@@ -80,6 +88,13 @@ test('a backend that is ready at once, long after Nginx', async () => {
   const early = start.before.map(({ what, status }) => `${what} ${status}`);
   for (const answer of ['GET 502', 'socket 502', 'site 200']) assert.ok(early.includes(answer), answer);
   assert.match(await errorsOf(stack, since), 'Nginx looks its upstreams up');
+
+  // Having started, Nginx is not ill because an instance is.
+  assert.is(await checkHealth(), 0);
+  await stack.docker('rm', '--force', quick);
+  const reach = ['curl', '-fsS', 'http://127.0.0.1:8080/reach/backend'];
+  await until('Nginx reaches nobody', async () => (await stack.exec('nginx', ...reach)).code !== 0);
+  assert.is(await checkHealth(), 0);
 });
 
 test.run();

@@ -6,8 +6,8 @@ import * as assert from 'uvu/assert';
 import { fill, withDisk } from '../support/disk.ts';
 import { type Ended, startProgram, until } from '../support/world.ts';
 import { upstreams } from './lib/deploy-state.ts';
-import { ask } from './lib/http.ts';
-import { reload, runBeside } from './lib/puppet.ts';
+import { ask, json } from './lib/http.ts';
+import { backendsAre, reload, runBeside, upstreamIs } from './lib/puppet.ts';
 import { startStack } from './lib/stack.ts';
 import { whileVisited } from './lib/visitor.ts';
 
@@ -121,6 +121,44 @@ test('all requests go from one instance to another at once, and none fails', asy
     backend: 'server backend-2:3000 weight=1 max_fails=3 fail_timeout=0s route=backend-2 resolve;\n',
     frontend: 'server frontend:80 max_fails=0 resolve;\n',
   });
+});
+
+/** Reads a request, says so, and closes the connection without an answer. */
+const BREAKER = `
+  require('node:http').createServer(request => {
+    request.resume().once('end', () => {
+      console.log('asked');
+      request.destroy();
+    });
+  }).listen(3000, () => console.log('listening'));
+`;
+
+test('what reached no instance begins again, whatever its method; what was sent is not sent again', async () => {
+  // In turn: a request tries two of them, and once more two.
+  const refusing = [3001, 3002, 3003].map(port => `server backend-1:${port} max_fails=0 resolve;\n`);
+  const before = await upstreamIs(
+    stack,
+    'backend',
+    `${refusing.join('')}server backend-1:3000 max_fails=0 resolve;\n`,
+  );
+  try {
+    const statuses: number[] = [];
+    for (let turn = 0; turn < 8; turn++) {
+      const job = turn % 2 ? json({ ms: 0 }) : {};
+      statuses.push((await ask(stack, 'api', turn % 2 ? '/api/v1/jobs' : '/api/v1/whoami', job)).status);
+    }
+    assert.equal(statuses, [200, 202, 200, 202, 200, 202, 200, 202]);
+
+    const breaker = await runBeside(stack, 'breaker', BREAKER);
+    const said = () => stack.docker('logs', breaker);
+    await until('the breaker listens', async () => (await said()) === 'listening');
+    await backendsAre(stack, [breaker]);
+    const { status } = await ask(stack, 'api', '/api/v1/jobs', json({ ms: 0 }));
+    assert.is(status, 502);
+    assert.is(await said(), 'listening\nasked');
+  } finally {
+    await upstreamIs(stack, 'backend', before);
+  }
 });
 
 test.run();
