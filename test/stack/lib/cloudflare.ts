@@ -4,6 +4,7 @@
  * with that address is internal to the engine: nothing sent to it can leave this machine.
  */
 import { randomInt } from 'node:crypto';
+import { until } from '../../support/world.ts';
 import { type Ask, ask as askDirectly } from './http.ts';
 import type { Stack } from './stack.ts';
 
@@ -13,7 +14,7 @@ const FORWARDER = `
     const nginx = net.connect(443, process.env.NGINX_ADDRESS);
     client.pipe(nginx).pipe(client);
     for (const socket of [client, nginx]) socket.on('error', () => { client.destroy(); nginx.destroy(); });
-  }).listen(8443);
+  }).listen(8443, () => console.log('listening'));
 `;
 
 export interface Cloudflare {
@@ -50,6 +51,7 @@ export async function cloudflareBefore(stack: Stack): Promise<Cloudflare> {
   ];
   await stack.docker(...run, stack.variables.BACKEND_IMAGE!, 'node', '-e', FORWARDER);
   await stack.docker('network', 'connect', network, name);
+  await until('the forwarder listens', async () => (await stack.docker('logs', name)) === 'listening');
   const published = await stack.docker('port', name, '8443/tcp');
   const port = Number(published.split(':').at(-1));
   return {
