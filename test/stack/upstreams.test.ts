@@ -134,11 +134,12 @@ const BREAKER = `
 `;
 
 test('what reached no instance begins again, whatever its method; what was sent is not sent again', async () => {
+  await giveTo('backend=backend-2'); // so that Nginx knows the address
   // A request tries the two that refuse it, and they are left out from then on.
   const refusing = [3001, 3002].map(
-    port => `server backend-1:${port} weight=100 max_fails=1 fail_timeout=60s resolve;\n`,
+    port => `server backend-2:${port} weight=100 max_fails=1 fail_timeout=60s resolve;\n`,
   );
-  const list = `${refusing.join('')}server backend-1:3000 max_fails=0 resolve;\n`;
+  const list = `${refusing.join('')}server backend-2:3000 max_fails=0 resolve;\n`;
   const before = await upstreamIs(stack, 'backend', list);
   try {
     assert.is((await ask(stack, 'api', '/api/v1/whoami')).status, 200);
