@@ -150,8 +150,11 @@ test('what reached no instance begins again, whatever its method; what was sent 
     const said = () => stack.docker('logs', breaker);
     await until('the breaker listens', async () => (await said()) === 'listening');
     await backendsAre(stack, [breaker]);
-    const { status } = await ask(stack, 'api', '/api/v1/jobs', json({ ms: 0 }));
-    assert.is(status, 502);
+    // The first requests may come before Nginx knows its address.
+    await until('a request has reached the breaker', async () => {
+      assert.is((await ask(stack, 'api', '/api/v1/jobs', json({ ms: 0 }))).status, 502);
+      return (await said()) !== 'listening';
+    });
     assert.is(await said(), 'listening\nasked');
   } finally {
     await upstreamIs(stack, 'backend', before);
