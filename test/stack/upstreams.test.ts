@@ -128,7 +128,7 @@ const BREAKER = `
   require('node:http').createServer(request => {
     request.resume().once('end', () => {
       console.log('asked');
-      request.destroy();
+      request.socket.destroy();
     });
   }).listen(3000, () => console.log('listening'));
 `;
