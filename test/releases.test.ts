@@ -126,11 +126,11 @@ test('an env file keeps everything but the value', () => {
 });
 
 test('lines of an upstream list', () => {
-  const line = 'server backend-1:3000 weight=5 max_fails=3 fail_timeout=10s route=backend-1 resolve;';
+  const line = 'server backend-1:3000 weight=5 max_fails=3 fail_timeout=0s route=backend-1 resolve;';
   assert.is(serviceOf(line), 'backend-1');
   assert.is(
     lineFor('backend-3', line),
-    'server backend-3:3000 weight=1 max_fails=3 fail_timeout=10s route=backend-3 resolve;',
+    'server backend-3:3000 weight=1 max_fails=3 fail_timeout=0s route=backend-3 resolve;',
   );
   assert.is(down(line), line.replace(';', ' down;'));
   assert.is(down(down(line)), down(line));

@@ -6,8 +6,8 @@ import * as assert from 'uvu/assert';
 import { fill, withDisk } from '../support/disk.ts';
 import { type Ended, startProgram, until } from '../support/world.ts';
 import { upstreams } from './lib/deploy-state.ts';
-import { ask } from './lib/http.ts';
-import { reload, runBeside } from './lib/puppet.ts';
+import { ask, json } from './lib/http.ts';
+import { backendsAre, reload, runBeside, upstreamIs } from './lib/puppet.ts';
 import { startStack } from './lib/stack.ts';
 import { whileVisited } from './lib/visitor.ts';
 
@@ -86,7 +86,8 @@ test('a disk without room leaves the list as it was, and Nginx with it', async (
     assert.match(stderr, /ENOSPC/);
     assert.equal(readdirSync(directory).sort(), ['backend.conf', 'filler', 'frontend.conf']);
     assert.equal(upstreams(stack), before);
-    await stack.exec('nginx', 'nginx', '-t', '-q');
+    const { code: refused, stderr: why } = await stack.exec('nginx', 'nginx', '-t', '-q');
+    assert.is(refused, 0, why);
     assert.is((await ask(stack, 'api', '/api/v1/whoami')).status, 200);
     rmSync(filler);
     await giveTo('backend=backend-2');
@@ -117,9 +118,47 @@ test('all requests go from one instance to another at once, and none fails', asy
     await giveTo('backend=backend-1', 'frontend=frontend-2', 'backend=backend-2', 'frontend=frontend');
   });
   assert.equal(upstreams(stack), {
-    backend: 'server backend-2:3000 weight=1 max_fails=3 fail_timeout=10s route=backend-2 resolve;\n',
+    backend: 'server backend-2:3000 weight=1 max_fails=3 fail_timeout=0s route=backend-2 resolve;\n',
     frontend: 'server frontend:80 max_fails=0 resolve;\n',
   });
+});
+
+/** Reads a request, says so, and closes the connection without an answer. */
+const BREAKER = `
+  require('node:http').createServer(request => {
+    request.resume().once('end', () => {
+      console.log('asked');
+      request.socket.destroy();
+    });
+  }).listen(3000, () => console.log('listening'));
+`;
+
+test('what reached no instance begins again, whatever its method; what was sent is not sent again', async () => {
+  await giveTo('backend=backend-2'); // so that Nginx knows the address
+  // A request tries the two that refuse it, and they are left out from then on.
+  const refusing = [3001, 3002].map(
+    port => `server backend-2:${port} weight=100 max_fails=1 fail_timeout=60s resolve;\n`,
+  );
+  const list = `${refusing.join('')}server backend-2:3000 max_fails=0 resolve;\n`;
+  const before = await upstreamIs(stack, 'backend', list);
+  try {
+    assert.is((await ask(stack, 'api', '/api/v1/whoami')).status, 200);
+    await upstreamIs(stack, 'backend', list);
+    assert.is((await ask(stack, 'api', '/api/v1/jobs', json({ ms: 0 }))).status, 202);
+
+    const breaker = await runBeside(stack, 'breaker', BREAKER);
+    const said = () => stack.docker('logs', breaker);
+    await until('the breaker listens', async () => (await said()) === 'listening');
+    await backendsAre(stack, [breaker]);
+    // The first requests may come before Nginx knows its address.
+    await until('a request has reached the breaker', async () => {
+      assert.is((await ask(stack, 'api', '/api/v1/jobs', json({ ms: 0 }))).status, 502);
+      return (await said()) !== 'listening';
+    });
+    assert.is(await said(), 'listening\nasked');
+  } finally {
+    await upstreamIs(stack, 'backend', before);
+  }
 });
 
 test.run();

@@ -77,7 +77,7 @@ async function compare(asked: { name: string; alive: () => Promise<Answer> }[]):
   if (instances().serving.length === 0)
     throw new OperationalError(
       'nginx/upstreams/backend.conf names no instance: nobody serves the API',
-      'put `server backend-1:3000 weight=1 max_fails=3 fail_timeout=10s route=backend-1 resolve;` back into it.',
+      'put `server backend-1:3000 weight=1 max_fails=3 fail_timeout=0s route=backend-1 resolve;` back into it.',
     );
   const answers = await Promise.allSettled(asked.map(({ alive }) => alive()));
   const told = asked.flatMap(({ name }, index) => {

@@ -6,6 +6,7 @@
 import { randomInt } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { until } from '../../support/world.ts';
 import { type Ask, ask as askDirectly } from './http.ts';
 import type { Stack } from './stack.ts';
 
@@ -15,7 +16,7 @@ const FORWARDER = `
     const nginx = net.connect(443, process.env.NGINX_ADDRESS);
     client.pipe(nginx).pipe(client);
     for (const socket of [client, nginx]) socket.on('error', () => { client.destroy(); nginx.destroy(); });
-  }).listen(8443);
+  }).listen(8443, () => console.log('listening'));
 `;
 
 export interface Cloudflare {
@@ -65,6 +66,7 @@ async function startForwarder(stack: Stack, network: string, name: string): Prom
   run.push('--env', `NGINX_ADDRESS=${address}`);
   await stack.docker(...run, stack.variables.BACKEND_IMAGE!, 'node', '-e', FORWARDER);
   await stack.docker('network', 'connect', network, name);
+  await until('the forwarder listens', async () => (await stack.docker('logs', name)) === 'listening');
 }
 
 /** Gives addresses of 198.18.0.0/15, which is meant for tests; a file beside the stack's says which are taken. */
