@@ -10,6 +10,9 @@
  *   … --in DIR                  the files of another directory
  *   … --seconds 60              how long a file may take
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Engine } from './engine/engine.ts';
 import { type Lease, leaseEngine } from './engine/lease.ts';
@@ -20,6 +23,7 @@ import { runAll } from './runner/lanes.ts';
 import { ended, longest } from './runner/report.ts';
 import { type Outcome, runFile, running } from './runner/run-file.ts';
 import { expected, readTimes, writeTimes } from './runner/times.ts';
+import { endShared } from './stack/lib/shared.ts';
 
 const { values, positionals: words } = parseArgs({
   options: {
@@ -35,9 +39,7 @@ const directory = values.in ?? import.meta.dirname;
 const limit = Number(values.seconds ?? (long ? 3600 : 1500));
 
 const times = readTimes();
-const files = findTests(directory, { words, fast, long }).sort(
-  (a, b) => expected(b, times) - expected(a, times),
-);
+const files = findTests(directory, { words, fast, long }, file => expected(file, times));
 const outcomes: Outcome[] = [];
 const notRun: TestFile[] = [];
 let stopped = false;
@@ -87,7 +89,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 const preparing = files.some(({ needsEngine }) => needsEngine) ? prepare() : Promise.resolve();
+// Where files that share one stack describe it to each other.
+const shared = mkdtempSync(join(tmpdir(), 'shared-stack-'));
+process.env.TEST_SHARED_STACK = shared;
 await runAll(files, run, ({ needsEngine }) => !needsEngine || isPrepared, preparing);
+if (lease) await endShared(shared);
+rmSync(shared, { recursive: true });
 if (await lease?.leave()) say('The engine of the tests has ended');
 if (!values.in) writeTimes(outcomes);
 

@@ -1,6 +1,7 @@
 /** Which test files there are, and what each needs. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { sharing } from '../stack/lib/shared.ts';
 
 export interface TestFile {
   /** Relative to the directory of the tests. */
@@ -20,8 +21,13 @@ export interface Selection {
   long: boolean;
 }
 
-export function findTests(directory: string, { words, fast, long }: Selection): TestFile[] {
-  return globSync('**/*.test.ts', { cwd: directory, exclude: name => name.includes('node_modules') })
+/** @returns the files in the order in which they start best: the longest, by `longest`, first */
+export function findTests(
+  directory: string,
+  { words, fast, long }: Selection,
+  longest: (file: TestFile) => number,
+): TestFile[] {
+  const files = globSync('**/*.test.ts', { cwd: directory, exclude: name => name.includes('node_modules') })
     .filter(path => path.startsWith('long/') === long)
     .filter(path => words.length === 0 || words.some(word => path.includes(word)))
     .map(path => ({
@@ -29,6 +35,10 @@ export function findTests(directory: string, { words, fast, long }: Selection): 
       source: readFileSync(join(directory, path), 'utf8'),
       needsEngine: /^(long\/)?stack\//.test(path),
     }))
-    .filter(({ needsEngine }) => !(fast && needsEngine))
-    .sort((a, b) => a.path.localeCompare(b.path));
+    .filter(({ needsEngine }) => !(fast && needsEngine));
+  // Together they take longer than any other file: the first of them is the first of all.
+  const paths = new Map(files.map(file => [join(directory, file.path), file]));
+  const together = sharing([...paths.keys()]).map(path => ({ ...paths.get(path)!, group: 'one stack' }));
+  const others = files.filter(({ path }) => !together.some(each => each.path === path));
+  return [...together, ...others.sort((a, b) => longest(b) - longest(a) || a.path.localeCompare(b.path))];
 }

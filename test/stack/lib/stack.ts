@@ -6,12 +6,12 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Engine, ensureEngine } from '../../engine/engine.ts';
 import { attempt, type Result, run } from '../../engine/process.ts';
 import { ensureImages } from '../../images/images.ts';
+import { freePort } from '../../support/ports.ts';
 import { ensureApp } from './app.ts';
 
 export const ROOT = resolve(import.meta.dirname, '../../..');
@@ -111,7 +111,7 @@ export async function writeFiles(
   for (const path of ['backups', 'logs', 'state']) mkdirSync(join(directory, path));
   symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
 
-  const [httpPort, httpsPort] = (await freePorts(2)) as [number, number];
+  const [httpPort, httpsPort] = [await freePort(), await freePort()];
   const password = `p@ss w"o'rd\\#$$1-${randomBytes(8).toString('hex')}`;
   const domain = environment === 'production' ? 'neurmatic.com' : 'staging.neurmatic.com';
   const database = `${app}_${environment}`;
@@ -154,7 +154,8 @@ export function attach(engine: Engine, description: Description, owned: boolean)
   const compose = composeArgs(description);
   const removals: string[][] = [];
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
-  process.once('exit', () => {
+  process.once('exit', code => {
+    if (code !== 0) showLogs(engine, app);
     const remove = () => {
       for (const args of removals) spawnSync('docker', args, { ...options, stdio: 'ignore' });
     };
@@ -173,6 +174,24 @@ export function attach(engine: Engine, description: Description, owned: boolean)
     atExit: (...commands) => removals.push(...commands),
     exec: (service, ...command) => attempt('docker', ['exec', container(service), ...command], options),
   };
+}
+
+/** The last lines of each container, for a test that fails on another machine. Blocks until it is done. */
+function showLogs(engine: Engine, app: string): void {
+  const docker = (...args: string[]) => {
+    const { stdout, stderr } = spawnSync('docker', args, {
+      env: engine.env,
+      encoding: 'utf8',
+      timeout: 30_000,
+    });
+    return `${stdout ?? ''}${stderr ?? ''}`.trimEnd();
+  };
+  const format = ['--format', '{{.Names}}\t{{.Status}}'];
+  const rows = docker('ps', '--all', '--filter', `name=^${app}-`, ...format).split('\n');
+  for (const [name, status] of rows.filter(Boolean).map(row => row.split('\t')))
+    process.stderr.write(
+      `\n${name} (${status}), its last lines:\n${docker('logs', '--tail', '12', name!)}\n`,
+    );
 }
 
 /** Removes a stack with all that is named after it, and its files. Blocks until it is done. */
@@ -196,18 +215,4 @@ export function takeDown(engine: Engine, description: Description): void {
 /** Compose takes what stands between single quotes as it is. */
 function quote(value: string): string {
   return `'${value.replaceAll("'", "\\'")}'`;
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  const ports = await Promise.all(
-    servers.map(
-      server =>
-        new Promise<number>(resolve =>
-          server.once('listening', () => resolve((server.address() as { port: number }).port)),
-        ),
-    ),
-  );
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))));
-  return ports;
 }
