@@ -33,7 +33,10 @@ export async function testNginx(config: Config): Promise<void> {
 export interface NginxTimes {
   /** `keepalive_min_timeout`: for so long after a reload an old worker may still begin a request by the old list. */
   oldWorkers: number;
-  /** `resolver_timeout`: the address of a name that is new in a list is known by then, or the name has none. */
+  /**
+   * `resolver_timeout` and the second after which Nginx asks again where it got no answer: the address of a name that is
+   * new in a list is known by then, or the name has none.
+   */
   resolve: number;
   /** The longest `proxy_read_timeout`: no request waits longer for its instance's answer. */
   answer: number;
@@ -43,7 +46,7 @@ export interface NginxTimes {
 export function nginxTimes(): NginxTimes {
   return {
     oldWorkers: longest('keepalive_min_timeout', 'http'),
-    resolve: longest('resolver_timeout', 'http'),
+    resolve: longest('resolver_timeout', 'http') + 1,
     answer: longest('proxy_read_timeout', 'api'),
   };
 }

@@ -116,6 +116,9 @@ async function build(engine: Engine, ref: string, standIn: StandIn, wanted: stri
   const { directory, suite, prepare } = standIn;
   const base = await ensureBase(engine, suite);
   say(`Building a stand-in for ${ref} from Debian ${suite}`);
+  const id = async () =>
+    (await attempt('docker', ['image', 'inspect', '--format', '{{.Id}}', ref], engine)).stdout.trim();
+  const before = await id();
   mkdirSync(CACHE, { recursive: true });
   const context = mkdtempSync(join(CACHE, `${directory}-`));
   try {
@@ -123,9 +126,9 @@ async function build(engine: Engine, ref: string, standIn: StandIn, wanted: stri
     await prepare?.(context);
     const args = ['--build-arg', `BASE=${base}`, '--label', `${LABEL}=${wanted}`, '--tag', ref];
     await run('docker', ['build', '--progress', 'plain', ...args, context], engine);
-    // The one that this one replaces has no name any more. The engine prunes one at a time and refuses a second.
-    const prune = ['image', 'prune', '--force', '--filter', `label=${LABEL}`];
-    await withLock(join(CACHE, 'prune.lock'), () => run('docker', prune, engine));
+    // The one that this one replaces has no name any more. Not `image prune`: that takes those of registries, too,
+    // which have none either, and carry the label of the image that they are made from.
+    if (before && before !== (await id())) await attempt('docker', ['image', 'rm', before], engine);
   } finally {
     rmSync(context, { recursive: true });
   }

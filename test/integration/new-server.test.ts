@@ -5,7 +5,7 @@ import { contentOf, program, propertiesOf } from '../support/compare.ts';
 import { begin, change, stateOf, succeed } from '../support/expect.ts';
 import { checkHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
 import { createTurns } from '../support/turns.ts';
-import type { World } from '../support/world.ts';
+import { until, type World } from '../support/world.ts';
 
 const { inTurn, stop } = await createTurns();
 
@@ -87,6 +87,9 @@ test('latest is the newest of both places', () =>
     const both = await makeBackup(world);
     await change(world, 'two');
     const local = await makeBackup(world, { upload: false });
+    // Ids are seconds: the safety backup of the restore into another directory must not get this one's.
+    const made = Date.now();
+    await until('the next second', () => Math.floor(Date.now() / 1000) > Math.floor(made / 1000));
     const latest = (from?: 'local' | 's3') => checkHere(world, 'latest', {}, from);
     assert.is(await latest(), local.id);
     assert.is(await latest('local'), local.id);
