@@ -169,14 +169,18 @@ export async function startElsewhere(stack: Stack, service: string): Promise<voi
   const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}';
   const addresses = () => stack.docker('inspect', '--format', format, stack.container(service));
   const before = await addresses();
-  await stack.docker('kill', stack.container(service));
+  // Not `kill`, which does not wait until the address is free.
+  await stack.docker('stop', '--signal', 'KILL', stack.container(service));
   const name = `${stack.app}-in-its-place`;
   stack.atExit(['rm', '--force', name]);
   const place = ['--name', name, '--network', networkOf(stack), stack.variables.BACKEND_IMAGE!];
   await stack.docker('run', '--detach', '--rm', '--init', ...place, 'sleep', '600');
-  await stack.docker('start', stack.container(service));
-  assert.is.not(await addresses(), before);
-  await stack.docker('rm', '--force', name);
+  try {
+    await stack.docker('start', stack.container(service));
+    assert.is.not(await addresses(), before);
+  } finally {
+    await stack.docker('rm', '--force', name);
+  }
 }
 
 /** @throws if a visitor was told 502 for longer than a second after the first backend was ready */
