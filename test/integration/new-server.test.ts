@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { newId } from '../../scripts/lib/manifest.ts';
 import { contentOf, program, propertiesOf } from '../support/compare.ts';
 import { begin, change, stateOf, succeed } from '../support/expect.ts';
 import { checkHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
@@ -88,8 +89,8 @@ test('latest is the newest of both places', () =>
     await change(world, 'two');
     const local = await makeBackup(world, { upload: false });
     // Ids are seconds: the safety backup of the restore into another directory must not get this one's.
-    const made = Date.now();
-    await until('the next second', () => Math.floor(Date.now() / 1000) > Math.floor(made / 1000));
+    const now = () => newId({ app: 'neurmatic', environment: 'production' }, new Date());
+    await until('another id', () => now() > local.id);
     const latest = (from?: 'local' | 's3') => checkHere(world, 'latest', {}, from);
     assert.is(await latest(), local.id);
     assert.is(await latest('local'), local.id);

@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 export function programsBut(directory: string, path: string, without: RegExp): string {
   mkdirSync(directory, { recursive: true });
   for (const place of path.split(delimiter).reverse()) {
-    for (const name of tolerant(place)) {
+    for (const name of programsIn(place)) {
       if (without.test(name)) continue;
       rmSync(join(directory, name), { force: true });
       symlinkSync(join(place, name), join(directory, name));
@@ -14,7 +14,8 @@ export function programsBut(directory: string, path: string, without: RegExp): s
   return directory;
 }
 
-function tolerant(directory: string): string[] {
+/** @returns the names in a directory of a PATH */
+export function programsIn(directory: string): string[] {
   try {
     return readdirSync(directory);
   } catch {

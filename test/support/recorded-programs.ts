@@ -1,5 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { programsIn } from './programs.ts';
 
 /** Every program that is started by its name, with its arguments, however short it lives. */
 export interface Recorder {
@@ -29,7 +30,7 @@ exit 127
 `,
     { mode: 0o755 },
   );
-  const names = new Set(places.flatMap(place => readdirSync(place)));
+  const names = new Set(places.flatMap(programsIn));
   for (const name of names) symlinkSync(recorder, join(programs, name));
   return {
     path: `${programs}${delimiter}${path}`,
