@@ -21,6 +21,7 @@ const KEPT = 2000;
 
 const path = process.env.TEST_RECORDS;
 delete process.env.TEST_RECORDS;
+delete process.env.NODE_COMPILE_CACHE;
 
 const recorded: Recorded[] = [];
 let current = '';
