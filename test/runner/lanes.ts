@@ -9,9 +9,9 @@ import type { TestFile } from './files.ts';
 export const MIN = Math.max(2, availableParallelism());
 export const MAX = MIN * 3;
 /** A share of all processors' time. */
-const IDLE = 0.3;
-/** Between two looks: long enough for a file that has just started to show what it takes. */
-const LOOK_SECONDS = 2;
+const IDLE = 0.12;
+/** Between two looks. */
+const LOOK_SECONDS = 1;
 
 export interface Limits {
   min: number;
