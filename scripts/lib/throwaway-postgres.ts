@@ -200,6 +200,16 @@ async function untilReady(postgres: Postgres, service: Service | undefined, logF
   for (;;) {
     throwIfInterrupted();
     try {
+      // Over TCP: while the image makes the cluster, a server that it ends again listens on the socket only.
+      const listens = [
+        'docker',
+        'exec',
+        postgres.container ?? '',
+        'pg_isready',
+        '--quiet',
+        '--host=127.0.0.1',
+      ];
+      if (postgres.container) await run(listens, { purpose: `reach PostgreSQL in ${postgres.container}` });
       await serverFacts(postgres);
       return;
     } catch (error) {
