@@ -35,7 +35,11 @@ const RECORDER = join(import.meta.dirname, 'recorder.ts');
 export const running = new Set<number>();
 
 /** @param limit seconds until the file is ended, with all that it has started */
-export function runFile(directory: string, { path, source, needsEngine }: TestFile, limit: number): Promise<Outcome> {
+export function runFile(
+  directory: string,
+  { path, source, needsEngine }: TestFile,
+  limit: number,
+): Promise<Outcome> {
   const started = performance.now();
   const records = mkdtempSync(join(tmpdir(), 'records-'));
   return new Promise(resolve => {
