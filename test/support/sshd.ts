@@ -89,6 +89,8 @@ export async function startSshServer(
       `HostKey ${file('host')}`,
       `AuthorizedKeysFile ${file('authorized_keys')}`,
       'PidFile none',
+      // A shell that sshd starts reads ~/.bashrc, and what this machine has there is no part of a test.
+      `SetEnv HOME=${directory}`,
       'UsePAM no',
       'StrictModes no', // the directory is below one that all may write
       'PermitRootLogin prohibit-password',

@@ -166,20 +166,25 @@ export async function startInOrder(stack: Stack, groups: string[][]): Promise<vo
 
 /** Gives an instance another address than it has, by a container that takes that one. */
 export async function startElsewhere(stack: Stack, service: string): Promise<void> {
-  const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}';
-  const addresses = () => stack.docker('inspect', '--format', format, stack.container(service));
-  const before = await addresses();
+  const format = `{{with index .NetworkSettings.Networks "${networkOf(stack)}"}}{{.IPAddress}}{{end}}`;
+  const addressOf = (container: string) => stack.docker('inspect', '--format', format, container);
+  const before = await addressOf(stack.container(service));
   // Not `kill`, which does not wait until the address is free.
   await stack.docker('stop', '--signal', 'KILL', stack.container(service));
-  const name = `${stack.app}-in-its-place`;
-  stack.atExit(['rm', '--force', name]);
-  const place = ['--name', name, '--network', networkOf(stack), stack.variables.BACKEND_IMAGE!];
-  await stack.docker('run', '--detach', '--rm', '--init', ...place, 'sleep', '600');
+  const others: string[] = [];
   try {
+    // Which of the free addresses a container gets is Docker's to choose.
+    while (others.length === 0 || (await addressOf(others.at(-1)!)) !== before) {
+      assert.ok(others.length < 20, `no container gets ${before}`);
+      const name = `${stack.app}-in-its-place-${others.length}`;
+      const place = ['--name', name, '--network', networkOf(stack), stack.variables.BACKEND_IMAGE!];
+      others.push(name);
+      await stack.docker('run', '--detach', '--rm', '--init', ...place, 'sleep', '600');
+    }
     await stack.docker('start', stack.container(service));
-    assert.is.not(await addresses(), before);
+    assert.is.not(await addressOf(stack.container(service)), before);
   } finally {
-    await stack.docker('rm', '--force', name);
+    await stack.docker('rm', '--force', ...others);
   }
 }
 
