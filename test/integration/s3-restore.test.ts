@@ -1,7 +1,15 @@
 import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { answers, cutsAnswer, type Fault, hangs, passes, type Seen } from '../support/fault-proxy.ts';
+import {
+  answers,
+  cutsAnswer,
+  type Fault,
+  hangs,
+  passes,
+  type Seen,
+  startFaultProxy,
+} from '../support/fault-proxy.ts';
 import { checkHere, finishHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
 import { assertNoSecrets, liveState } from '../support/live.ts';
 import { plant, store } from '../support/old-backups.ts';
@@ -33,23 +41,6 @@ const isArtifact = ({ method, key }: Seen) => method === 'GET' && /\.(sql\.gz|du
 const isManifest = ({ method, key }: Seen) => method === 'GET' && key.endsWith('.json');
 const restore = (env: Record<string, string>, ...args: string[]) =>
   world.run('restore', [...args, '--yes'], env);
-
-test('a download that is cut again and again is taken up where it broke', async () => {
-  const big = await stored({ POSTGRES_DB: 'big' });
-  const env = elsewhere(big);
-  let cuts = 0;
-  // More often than a request is tried: each time something arrives.
-  proxy.fault = seen => (isArtifact(seen) && cuts++ < 12 ? cutsAnswer(1_234_567) : undefined);
-  assert.is(await checkHere(world, big.id, env, 's3'), big.id);
-  const fetches = proxy.seen.filter(({ method, key }) => method === 'GET' && key === big.key('artifact'));
-  assert.ok(fetches.length > 12, `${fetches.length} requests`);
-  const starts = fetches.map(({ headers }) => Number(/\d+/.exec(headers.range ?? '0')![0]));
-  assert.is(starts[0], 0);
-  assert.ok(
-    starts.every((start, index) => index === 0 || start > starts[index - 1]!),
-    starts.join(' '),
-  );
-});
 
 interface Trouble {
   fault?: (seen: Seen) => Fault | undefined;
@@ -109,24 +100,67 @@ const TROUBLES: Record<string, Trouble> = {
 /** Those of which a process shows what the others are only asked for in this one. */
 const AS_PROCESS = ['connections refused', 'HTTP 403 for the manifest'];
 
-for (const [what, { fault, env: extra, says }] of Object.entries(TROUBLES)) {
+/** One case, with a way to the store of its own, so that all cases can go on at once. */
+async function restoreInTrouble(what: string, { fault, env: extra, says }: Trouble) {
+  const own = await startFaultProxy(world.s3.endpoint, () => {});
+  const env = elsewhere(common, { S3_ENDPOINT: own.endpoint, ...extra });
+  if (fault) own.fault = fault;
+  try {
+    const ended = AS_PROCESS.includes(what)
+      ? await restore(env, common.id, '--from', 's3')
+      : await refused(() => restoreHere(world, common.id, { from: 's3' }, env), 4, says).catch(
+          (error: Error) => error,
+        );
+    return { env, ended, requests: own.seen.length };
+  } finally {
+    await own.stop();
+  }
+}
+
+/** All cases side by side, while the first test runs: most of them wait between the attempts of a request. */
+async function allInTrouble() {
+  const before = await liveState(world);
+  const all = Object.entries(TROUBLES).map(
+    async ([what, trouble]) => [what, await restoreInTrouble(what, trouble)] as const,
+  );
+  return { cases: new Map(await Promise.all(all)), before, after: await liveState(world) };
+}
+const runs = allInTrouble();
+runs.catch(() => {}); // the tests hear of it
+
+test('a download that is cut again and again is taken up where it broke', async () => {
+  const big = await stored({ POSTGRES_DB: 'big' });
+  const env = elsewhere(big);
+  let cuts = 0;
+  // More often than a request is tried: each time something arrives.
+  proxy.fault = seen => (isArtifact(seen) && cuts++ < 12 ? cutsAnswer(1_234_567) : undefined);
+  assert.is(await checkHere(world, big.id, env, 's3'), big.id);
+  const fetches = proxy.seen.filter(({ method, key }) => method === 'GET' && key === big.key('artifact'));
+  assert.ok(fetches.length > 12, `${fetches.length} requests`);
+  const starts = fetches.map(({ headers }) => Number(/\d+/.exec(headers.range ?? '0')![0]));
+  assert.is(starts[0], 0);
+  assert.ok(
+    starts.every((start, index) => index === 0 || start > starts[index - 1]!),
+    starts.join(' '),
+  );
+});
+
+for (const [what, { says }] of Object.entries(TROUBLES)) {
   test(`the store can’t be read: ${what}`, async () => {
-    const env = elsewhere(common, extra);
-    const before = await liveState(world);
-    if (fault) proxy.fault = fault;
-    if (AS_PROCESS.includes(what)) {
-      const done = await restore(env, common.id, '--from', 's3');
-      assert.is(done.code, 4, done.stderr);
-      assert.match(done.stderr, says);
-      assert.not.match(done.stderr, /from here on, things change/);
-      assertNoSecrets(done, env, [PASSWORD, 'S3RVER']);
+    const { cases, before, after } = await runs;
+    const { env, ended, requests } = cases.get(what)!;
+    if (ended instanceof Error) throw ended;
+    if (typeof ended === 'string') {
+      for (const secret of [PASSWORD, 'S3RVER']) assert.not.ok(ended.includes(secret), ended);
     } else {
-      const text = await refused(() => restoreHere(world, common.id, { from: 's3' }, env), 4, says);
-      for (const secret of [PASSWORD, 'S3RVER']) assert.not.ok(text.includes(secret), text);
+      assert.is(ended.code, 4, ended.stderr);
+      assert.match(ended.stderr, says);
+      assert.not.match(ended.stderr, /from here on, things change/);
+      assertNoSecrets(ended, env, [PASSWORD, 'S3RVER']);
     }
-    assert.is(await liveState(world), before);
+    assert.is(after, before);
     assert.equal(readdirSync(env.BACKUP_DIR!), [], 'what was fetched is removed');
-    assert.ok(proxy.seen.length < 40, `${proxy.seen.length} requests`);
+    assert.ok(requests < 40, `${requests} requests`);
   });
 }
 
