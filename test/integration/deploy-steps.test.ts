@@ -1,18 +1,14 @@
 /**
- * The order of a deployment's steps, and every way in which it can be cut off: ended by kill -9 before and after each
- * change, interrupted at each command, with each of them failing. Nobody who uses the site loses a request, and
+ * The order of a deployment's steps, and every way in which it can be cut off: ended by kill -9 before and after a
+ * change, interrupted at a command, with one of them failing. Nobody who uses the site loses a request, and
  * `--resume` and `--revert` get to an end from everywhere. Docker and Nginx are a model of them
  * (test/support/docker-model.ts); the same with a real engine, at some of the points, is in test/stack/.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { CUTS } from '../support/deployment-cuts.ts';
 import { assertBack, assertEnd, SITUATIONS } from '../support/deployment-ends.ts';
-import { type Case, NEW, newCase, OLD } from '../support/deployment-model.ts';
-
-const listedOnDisk = (c: Case) =>
-  [...c.read('nginx/upstreams/backend.conf').matchAll(/^server ([\w-]+):(?!.* down\b)/gm)].map(
-    ([, name]) => name,
-  );
+import { NEW, newCase, OLD } from '../support/deployment-model.ts';
 
 test('a deployment, step by step', async () => {
   const c = await newCase({ migrations: ['expand'] });
@@ -29,93 +25,10 @@ test('a deployment, step by step', async () => {
   await assertEnd(c, {}, NEW, 'done');
 });
 
-for (const [name, situation] of Object.entries(SITUATIONS)) {
-  test(`${name}: ended by kill -9 before and after each change, then --resume or --revert`, async () => {
-    const { ended, changes, said } = await (await newCase(situation)).deploy();
-    assert.is(ended, 'done', said);
-    for (const [at, change] of changes.entries()) {
-      for (const trouble of ['killed before', 'killed after'] as const) {
-        for (const direction of ['resume', 'revert'] as const) {
-          const where = `${name}, ${trouble} change ${at} (${change}), ${direction}`;
-          const c = await newCase(situation);
-          assert.is((await c.deploy({ at, trouble })).ended, 'killed', where);
-          assert.is.not(await c.journal(), undefined, where);
-          const run = await c.finish(direction);
-          if (direction === 'revert') await assertBack(c, situation, run, where);
-          else {
-            assert.is(run.ended, 'done', `${where}\n${run.said}`);
-            await assertEnd(c, situation, NEW, where);
-          }
-        }
-      }
-    }
-  });
-
-  test(`${name}: a signal at any command takes it back`, async () => {
-    const { commands } = await (await newCase(situation)).deploy();
-    let taken = 0;
-    for (let at = 0; at < commands; at++) {
-      const where = `${name}, SIGINT at command ${at}`;
-      const c = await newCase(situation);
-      const run = await c.deploy({ at, trouble: 'SIGINT' });
-      if (run.ended === 'done') {
-        await assertEnd(c, situation, NEW, where);
-        continue;
-      }
-      taken++;
-      assert.is(run.exitCode, 130, where);
-      await assertBack(c, situation, run, where);
-    }
-    assert.ok(taken >= commands - 15, `${taken} of ${commands}: all but the last look at what is done`);
-  });
-
-  test(`${name}: any command that fails takes it back, or is none that matters`, async () => {
-    const { commands } = await (await newCase(situation)).deploy();
-    let taken = 0;
-    for (let at = 0; at < commands; at++) {
-      const where = `${name}, command ${at} fails`;
-      const c = await newCase(situation);
-      const run = await c.deploy({ at, trouble: 'fails' });
-      // The look at its count of requests has failed, and it is stopped all the same.
-      if (/still answers requests after 125 s, or does not count them/.test(run.said))
-        assert.match(
-          c.docker.losses.pop()!,
-          /^backend-\d is stopped and nobody has looked whether it still answers$/,
-        );
-      if (run.ended === 'done') {
-        await assertEnd(c, situation, NEW, where);
-        continue;
-      }
-      taken++;
-      assert.is(run.exitCode, 1, where);
-      await assertBack(c, situation, run, where);
-    }
-    assert.ok(taken > commands / 2, `${taken} of ${commands}`);
-  });
-
-  for (const trouble of ['fails from then on', 'Nginx refuses its files'] as const) {
-    test(`${name}: ${trouble}: those serve that did, and --revert finishes when it is mended`, async () => {
-      const { commands } = await (await newCase(situation)).deploy();
-      let unfinished = 0;
-      for (let at = 0; at < commands; at++) {
-        const where = `${name}, ${trouble}: command ${at}`;
-        const c = await newCase(situation);
-        const run = await c.deploy({ at, trouble });
-        assert.equal(c.docker.losses, [], where);
-        if (run.ended !== 'unfinished') continue;
-        unfinished++;
-        assert.match(run.said, /going back to the release before failed as well: /, where);
-        assert.is.not(await c.journal(), undefined, where);
-        // What is refused is taken back, so that any later reload loads what serves.
-        if (c.docker.refused && !run.met.includes('nginx -s reload'))
-          assert.equal(listedOnDisk(c), c.docker.listed('backend'), where);
-        c.docker.refused = false;
-        await assertBack(c, situation, await c.finish('revert'), where);
-      }
-      assert.ok(unfinished > 10, `${unfinished} of ${commands}`);
-    });
-  }
-}
+// At each of them: test/long/integration/deploy-steps.test.ts.
+for (const [index, [name, situation]] of Object.entries(SITUATIONS).entries())
+  for (const [what, cut] of Object.entries(CUTS))
+    test(`${name}: ${what} (every third)`, () => cut(name, situation, at => at % 3 === index % 3));
 
 test('ended twice: whoever joined the list a moment ago is not left alone in it before Nginx knows its address', async () => {
   const situation = { surge: 'backend-3' };

@@ -1,0 +1,121 @@
+/** The ways in which a deployment of deployment-model.ts can be cut off, each tried at one point after the other. */
+import * as assert from 'uvu/assert';
+import { assertBack, assertEnd } from './deployment-ends.ts';
+import { type Case, NEW, newCase, type Point, type Situation } from './deployment-model.ts';
+
+/** @param isTried which changes or commands, counted from 0; default: all */
+type Cut = (name: string, situation: Situation, isTried?: (at: number) => boolean) => Promise<void>;
+
+const listedOnDisk = (c: Case) =>
+  [...c.read('nginx/upstreams/backend.conf').matchAll(/^server ([\w-]+):(?!.* down\b)/gm)].map(
+    ([, name]) => name,
+  );
+
+/** The numbers of the commands that are tried, and which part of all commands they are. */
+async function commandsOf(situation: Situation, isTried: (at: number) => boolean) {
+  const { commands } = await (await newCase(situation)).deploy();
+  const tried = Array.from({ length: commands }, (_, at) => at).filter(isTried);
+  assert.ok(tried.length > 0);
+  return { tried, part: tried.length / commands };
+}
+
+const killed: Cut = async (name, situation, isTried = () => true) => {
+  const { ended, changes, said } = await (await newCase(situation)).deploy();
+  assert.is(ended, 'done', said);
+  for (const [at, change] of changes.entries()) {
+    if (!isTried(at)) continue;
+    for (const trouble of ['killed before', 'killed after'] as const) {
+      for (const direction of ['resume', 'revert'] as const) {
+        const where = `${name}, ${trouble} change ${at} (${change}), ${direction}`;
+        const c = await newCase(situation);
+        assert.is((await c.deploy({ at, trouble })).ended, 'killed', where);
+        assert.is.not(await c.journal(), undefined, where);
+        const run = await c.finish(direction);
+        if (direction === 'revert') await assertBack(c, situation, run, where);
+        else {
+          assert.is(run.ended, 'done', `${where}\n${run.said}`);
+          await assertEnd(c, situation, NEW, where);
+        }
+      }
+    }
+  }
+};
+
+const interrupted: Cut = async (name, situation, isTried = () => true) => {
+  const { tried, part } = await commandsOf(situation, isTried);
+  let taken = 0;
+  for (const at of tried) {
+    const where = `${name}, SIGINT at command ${at}`;
+    const c = await newCase(situation);
+    const run = await c.deploy({ at, trouble: 'SIGINT' });
+    if (run.ended === 'done') {
+      await assertEnd(c, situation, NEW, where);
+      continue;
+    }
+    taken++;
+    assert.is(run.exitCode, 130, where);
+    await assertBack(c, situation, run, where);
+  }
+  const what = `${taken} of ${tried.length}: all but the last look at what is done`;
+  assert.ok(taken >= tried.length - Math.ceil(15 * part), what);
+};
+
+const failing: Cut = async (name, situation, isTried = () => true) => {
+  const { tried } = await commandsOf(situation, isTried);
+  let taken = 0;
+  for (const at of tried) {
+    const where = `${name}, command ${at} fails`;
+    const c = await newCase(situation);
+    const run = await c.deploy({ at, trouble: 'fails' });
+    // The look at its count of requests has failed, and it is stopped all the same.
+    if (/still answers requests after 125 s, or does not count them/.test(run.said))
+      assert.match(
+        c.docker.losses.pop()!,
+        /^backend-\d is stopped and nobody has looked whether it still answers$/,
+      );
+    if (run.ended === 'done') {
+      await assertEnd(c, situation, NEW, where);
+      continue;
+    }
+    taken++;
+    assert.is(run.exitCode, 1, where);
+    await assertBack(c, situation, run, where);
+  }
+  assert.ok(taken > tried.length / 2, `${taken} of ${tried.length}`);
+};
+
+const lastingly =
+  (trouble: Point['trouble']): Cut =>
+  async (name, situation, isTried = () => true) => {
+    const { tried, part } = await commandsOf(situation, isTried);
+    let unfinished = 0;
+    for (const at of tried) {
+      const where = `${name}, ${trouble}: command ${at}`;
+      const c = await newCase(situation);
+      const run = await c.deploy({ at, trouble });
+      assert.equal(c.docker.losses, [], where);
+      if (run.ended !== 'unfinished') continue;
+      unfinished++;
+      assert.match(run.said, /going back to the release before failed as well: /, where);
+      assert.is.not(await c.journal(), undefined, where);
+      // What is refused is taken back, so that any later reload loads what serves.
+      if (c.docker.refused && !run.met.includes('nginx -s reload'))
+        assert.equal(listedOnDisk(c), c.docker.listed('backend'), where);
+      c.docker.refused = false;
+      await assertBack(c, situation, await c.finish('revert'), where);
+    }
+    assert.ok(unfinished > 10 * part, `${unfinished} of ${tried.length}`);
+  };
+
+/** By what they are called in the titles of tests. */
+export const CUTS: Record<string, Cut> = {
+  'ended by kill -9 before and after each change, then --resume or --revert': killed,
+  'a signal at any command takes it back': interrupted,
+  'any command that fails takes it back, or is none that matters': failing,
+  ...Object.fromEntries(
+    (['fails from then on', 'Nginx refuses its files'] as const).map(trouble => [
+      `${trouble}: those serve that did, and --revert finishes when it is mended`,
+      lastingly(trouble),
+    ]),
+  ),
+};
