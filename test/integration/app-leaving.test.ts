@@ -28,7 +28,7 @@ async function withPair(
 // With a crowd that never pauses: test/long/integration/app-leaving.test.ts.
 test('SIGTERM under load: not ready, still serving, nothing lost, exit 0', () =>
   withPair({ SHUTDOWN_LINGER_MS: '1000' }, (leaving, staying) =>
-    leaveUnderLoad(leaving, staying, world.database, { clients: 16, pause: 30, lasting: 4000 }),
+    leaveUnderLoad(leaving, staying, world.database, { clients: 6, pause: 60, lasting: 4000 }),
   ));
 
 test('Socket.IO over two instances: each event reaches each client, and one instance leaving loses none', () =>

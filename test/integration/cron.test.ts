@@ -1,44 +1,14 @@
-import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { localBackups } from '../../scripts/lib/catalog.ts';
 import { ROOT } from '../../scripts/lib/config.ts';
-import { checkSource, findSource } from '../../scripts/lib/source.ts';
-import { configOf } from '../support/old-backups.ts';
-import { createWorld, type Ended, history, startProgram } from '../support/world.ts';
+import { createCronWorld } from '../support/cron-world.ts';
+import { history } from '../support/world.ts';
 
-const world = await createWorld();
-await world.sql('CREATE TABLE t AS SELECT i FROM generate_series(1, 100) AS i');
+const { world, copy, sh, wholeBackups, assertBacksUp, assertJson } = await createCronWorld();
 const BACKUP = join(ROOT, 'scripts/backup.ts');
-
-/** Runs a line of shell as cron does: `sh -c`, from `/`, in a nearly empty environment. */
-const sh = (line: string, env: Record<string, string> = {}): Promise<Ended> =>
-  startProgram(
-    '/bin/sh',
-    ['-c', line],
-    { PATH: '/usr/bin:/bin', HOME: world.directory, ...env },
-    { cwd: '/' },
-  ).ended;
-
-/** The scripts in another place, so that a file with settings can lie beside them. */
-function copyOfScripts(): string {
-  const copy = join(world.directory, 'copy of the repository');
-  for (const name of ['scripts', 'package.json'])
-    cpSync(join(ROOT, name), join(copy, name), { recursive: true });
-  symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
-  return copy;
-}
-
 const ESCAPE = '\u001b';
-const { PATH: _, HOME: __, ...settings } = world.env;
-const copy = copyOfScripts();
-writeFileSync(
-  join(copy, '.env.production'),
-  Object.entries(settings)
-    .map(([name, value]) => `${name}='${value}'\n`)
-    .join(''),
-);
 
 test('env -i and from /, with .env.production alone', async () => {
   const { code, stdout, stderr } = await sh(`env -i PATH=/usr/bin:/bin '${copy}/scripts/backup.ts'`);
@@ -67,25 +37,11 @@ test('no terminal and no --yes: exit 2, the flag is named, nothing is changed', 
   assert.is(JSON.parse(stdout).error.exitCode, 2);
 });
 
-/** The ids of all backups that are there, each of which counts and can be read back. */
-async function wholeBackups(): Promise<string[]> {
-  const config = configOf(world, {});
-  const found = await localBackups(config);
-  for (const { id, problem } of found) assert.is(problem, undefined, id);
-  const source = await findSource(config, 'latest', 'local');
-  await checkSource(config.postgres, { ...source, directory: config.backupDir, work: '' });
-  return found.map(({ id }) => id);
-}
-
-test('closed stdin, closed stdout, closed stderr, all closed', async () => {
-  for (const closed of ['<&-', '>&-', '2>&-', '<&- >&- 2>&-']) {
-    const before = history(world).length;
-    const known = await wholeBackups();
-    const { code, stderr } = await sh(`'${copy}/scripts/backup.ts' --no-upload ${closed}`);
-    assert.is(code, 0, `${closed}: ${stderr}`);
-    assert.is(history(world).length, before + 1);
-    assert.is((await wholeBackups()).length, known.length + 1, closed);
-  }
+// Each of them closed by itself: test/long/integration/cron.test.ts.
+test('stdin, stdout and stderr closed', async () => {
+  const before = history(world).length;
+  await assertBacksUp('<&- >&- 2>&-');
+  assert.is(history(world).length, before + 1);
 });
 
 test('a reader of stdout or stderr that leaves does not end a backup', async () => {
@@ -97,21 +53,11 @@ test('a reader of stdout or stderr that leaves does not end a backup', async () 
   assert.is((await wholeBackups()).length, known.length + 2);
 });
 
+// Of the other scripts: test/long/integration/cron.test.ts.
 test('--json leaves stdout pure JSON, on errors too', async () => {
-  for (const [line, expected] of [
-    ['backup.ts --json --dry-run', 0],
-    ['list-backups.ts --json', 0],
-    ['verify-backup.ts latest --json', 0],
-    ['prune-backups.ts --json --dry-run', 0],
-    ['backup.ts --json --no-such-flag', 2],
-    ['backup.ts --json --env nowhere', 2],
-    ['restore.ts --json neurmatic_production_20010101_000000 --yes', 3],
-  ] as const) {
-    const { code, stdout, stderr } = await sh(`'${copy}/scripts/'${line}`);
-    assert.is(code, expected, `${line}: ${stderr}`);
-    const json = JSON.parse(stdout);
-    if (expected) assert.is(json.error.exitCode, expected, line);
-  }
+  await assertJson('list-backups.ts --json', 0);
+  await assertJson('backup.ts --json --no-such-flag', 2);
+  await assertJson('restore.ts --json neurmatic_production_20010101_000000 --yes', 3);
   const down = await sh(`PGPORT=1 '${copy}/scripts/backup.ts' --json`);
   assert.is(down.code, 1, down.stderr);
   assert.match(JSON.parse(down.stdout).error.message, /PostgreSQL \(127\.0\.0\.1:1\) can't be used/);
@@ -201,7 +147,6 @@ test('precedence: flag, then process environment, then .env.<environment>', asyn
       assert.is(code, 0, stderr);
       return /--format=(\w+)/.exec(JSON.parse(stdout).commands[0].join(' '))?.[1];
     };
-    assert.is(await planned(''), 'custom');
     assert.is(await planned('--format custom', { BACKUP_FORMAT: 'plain' }), 'custom');
     // DEPLOY_ENV picks the file, --env comes before it; staging has none here.
     assert.is(await planned('--env production', { DEPLOY_ENV: 'staging' }), 'custom');

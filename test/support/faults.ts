@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { until, type World } from './world.ts';
@@ -82,9 +91,25 @@ function realProgram(world: World, program: string): string {
   return real;
 }
 
-/** Bash that stands still until the gate is opened. */
-const standStill = (directory: string) =>
-  `: > '${directory}/reached'; while [ ! -e '${directory}/open' ]; do sleep 0.02; done`;
+/**
+ * Bash that stands still until the gate is opened. It has the FIFO open before it looks whether the gate is, so that
+ * what {@link openGate} writes is not lost.
+ */
+function standStill(directory: string): string {
+  const fifo = join(directory, 'fifo');
+  if (!existsSync(fifo)) execFileSync('mkfifo', [fifo]);
+  return `exec 8<>'${fifo}'; : > '${directory}/reached'; [ -e '${directory}/open' ] || read -r -u 8 _; exec 8>&-`;
+}
+
+/** Lets go on who stands at the gate, and who comes to it later. */
+function openGate(directory: string): void {
+  writeFileSync(join(directory, 'open'), '');
+  const fifo = join(directory, 'fifo');
+  if (!existsSync(fifo)) return; // nobody stands still here
+  const descriptor = openSync(fifo, 'r+'); // which does not wait for a reader
+  writeSync(descriptor, '\n');
+  closeSync(descriptor);
+}
 
 function gateIn(world: World, directory: string, what: string): Gate {
   const stands = () => existsSync(join(directory, 'reached'));
@@ -92,7 +117,7 @@ function gateIn(world: World, directory: string, what: string): Gate {
     env: { PATH: `${directory}${delimiter}${world.env.PATH}` },
     stands,
     reached: () => until(`${what} at its gate`, stands, 120),
-    open: () => writeFileSync(join(directory, 'open'), ''),
+    open: () => openGate(directory),
   };
 }
 

@@ -1,0 +1,70 @@
+import { cpSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { localBackups } from '../../scripts/lib/catalog.ts';
+import { ROOT } from '../../scripts/lib/config.ts';
+import { checkSource, findSource } from '../../scripts/lib/source.ts';
+import { configOf } from './old-backups.ts';
+import { createWorld, type Ended, startProgram, type World } from './world.ts';
+
+/** A world whose scripts are started as cron starts them. */
+export interface CronWorld {
+  world: World;
+  /** The scripts in another place, with the world's settings in a file beside them. */
+  copy: string;
+  /** Runs a line of shell as cron does: `sh -c`, from `/`, in a nearly empty environment. */
+  sh: (line: string, env?: Record<string, string>) => Promise<Ended>;
+  /** The ids of all backups that are there, each of which counts and can be read back. */
+  wholeBackups: () => Promise<string[]>;
+  /** Asserts that a backup succeeds when it is started with this redirection, such as `>&-`. */
+  assertBacksUp: (closed: string) => Promise<void>;
+  /** Asserts that stdout is JSON, and says why it failed if that is expected. */
+  assertJson: (line: string, expected: number) => Promise<void>;
+}
+
+export async function createCronWorld(): Promise<CronWorld> {
+  const world = await createWorld();
+  await world.sql('CREATE TABLE t AS SELECT i FROM generate_series(1, 100) AS i');
+  const copy = join(world.directory, 'copy of the repository');
+  for (const name of ['scripts', 'package.json'])
+    cpSync(join(ROOT, name), join(copy, name), { recursive: true });
+  symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+  const { PATH: _, HOME: __, ...settings } = world.env;
+  const lines = Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`);
+  writeFileSync(join(copy, '.env.production'), lines.join(''));
+  const sh: CronWorld['sh'] = (line, env = {}) =>
+    startProgram(
+      '/bin/sh',
+      ['-c', line],
+      { PATH: '/usr/bin:/bin', HOME: world.directory, ...env },
+      { cwd: '/' },
+    ).ended;
+  const wholeBackups = async () => {
+    const config = configOf(world, {});
+    const found = await localBackups(config);
+    for (const { id, problem } of found) assert.is(problem, undefined, id);
+    if (found.length > 0) {
+      const source = await findSource(config, 'latest', 'local');
+      await checkSource(config.postgres, { ...source, directory: config.backupDir, work: '' });
+    }
+    return found.map(({ id }) => id);
+  };
+  return {
+    world,
+    copy,
+    sh,
+    wholeBackups,
+    assertBacksUp: async closed => {
+      const known = await wholeBackups();
+      const { code, stderr } = await sh(`'${copy}/scripts/backup.ts' --no-upload ${closed}`);
+      assert.is(code, 0, `${closed}: ${stderr}`);
+      assert.is((await wholeBackups()).length, known.length + 1, closed);
+    },
+    assertJson: async (line, expected) => {
+      const { code, stdout, stderr } = await sh(`'${copy}/scripts/'${line}`);
+      assert.is(code, expected, `${line}: ${stderr}`);
+      const json = JSON.parse(stdout);
+      if (expected) assert.is(json.error.exitCode, expected, line);
+    },
+  };
+}
