@@ -1,11 +1,11 @@
-import { cpSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { localBackups } from '../../scripts/lib/catalog.ts';
 import { ROOT } from '../../scripts/lib/config.ts';
 import { checkSource, findSource } from '../../scripts/lib/source.ts';
 import { configOf } from './old-backups.ts';
-import { createWorld, type Ended, startProgram, type World } from './world.ts';
+import { createWorld, type Ended, history, startProgram, type World } from './world.ts';
 
 /** A world whose scripts are started as cron starts them. */
 export interface CronWorld {
@@ -49,6 +49,7 @@ export async function createCronWorld(): Promise<CronWorld> {
     }
     return found.map(({ id }) => id);
   };
+  const runs = () => (existsSync(join(world.env.STATE_DIR!, 'history.jsonl')) ? history(world).length : 0);
   return {
     world,
     copy,
@@ -56,9 +57,11 @@ export async function createCronWorld(): Promise<CronWorld> {
     wholeBackups,
     assertBacksUp: async closed => {
       const known = await wholeBackups();
+      const before = runs();
       const { code, stderr } = await sh(`'${copy}/scripts/backup.ts' --no-upload ${closed}`);
       assert.is(code, 0, `${closed}: ${stderr}`);
       assert.is((await wholeBackups()).length, known.length + 1, closed);
+      assert.is(runs(), before + 1, `${closed}: it is in the history`);
     },
     assertJson: async (line, expected) => {
       const { code, stdout, stderr } = await sh(`'${copy}/scripts/'${line}`);
