@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { ROOT } from '../../scripts/lib/config.ts';
 import { identifier } from '../../scripts/lib/postgres.ts';
 import { databases } from '../support/compare.ts';
-import { checkHere, finishHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
+import { checkHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
 import { createTurns } from '../support/turns.ts';
 import { inWorld, type World } from '../support/world.ts';
 
@@ -39,7 +39,6 @@ test('a database, a password and directories with every character that a shell m
     await inWorld(
       async world => {
         await world.sql('CREATE TABLE t AS SELECT generate_series(1, 10) AS i');
-        const last = '';
         const { id } = await makeBackup(world, { format: 'plain', upload: false });
         const other = `dbname=postgres user='x`;
         await restoreHere(world, id, { database: other });
