@@ -45,6 +45,7 @@ test('several parts: one cut and one refused are sent again', async () => {
   assert.is(unfinishedUploads(world), 0);
 });
 
+/** When both are refused: test/long/integration/s3-parts.test.ts. */
 const PARTS: Record<string, (seen: Seen) => Fault | undefined> = {
   'the second part is always cut': seen =>
     seen.query.get('partNumber') === '2' ? cutsRequest(1_000_000) : undefined,

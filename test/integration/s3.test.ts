@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -11,13 +11,13 @@ import {
   losesMetadata,
   type Seen,
 } from '../support/fault-proxy.ts';
-import { checkHere, makeBackup } from '../support/in-process.ts';
-import { assertNoSecrets } from '../support/live.ts';
-import { plant, store } from '../support/old-backups.ts';
-import { createS3World, first, idOf, isData, keysOf, PASSWORD, sha256 } from '../support/s3-world.ts';
-import { fileOf, keys } from '../support/store.ts';
+import { makeBackup } from '../support/in-process.ts';
+import { createGood, type Lasting } from '../support/s3-failures.ts';
+import { createS3World, first, idOf, isData, keysOf, sha256 } from '../support/s3-world.ts';
+import { fileOf } from '../support/store.ts';
 
-const { world, proxy, fresh, backup, stop } = await createS3World();
+const s3World = await createS3World();
+const { world, proxy, fresh, backup, stop } = s3World;
 
 test('the copy: artifact, globals, then the manifest, with metadata, class and encryption', async () => {
   const env = fresh({ S3_SSE: 'AES256' });
@@ -48,7 +48,6 @@ test('the copy: artifact, globals, then the manifest, with metadata, class and e
 /** The store recovers after some trouble: the backup is as good as any. */
 const PASSING: Record<string, () => (seen: Seen) => Fault | undefined> = {
   'HTTP 500 four times': () => first(4, isData, answers(500, 'InternalError')),
-  'HTTP 503 SlowDown four times': () => first(4, isData, answers(503, 'SlowDown')),
   'a connection cut in the middle of an upload': () => first(2, isData, cutsRequest(1000)),
   'HTTP 500 for what is compared afterwards': () =>
     first(3, ({ method }) => method === 'HEAD', answers(500, 'InternalError')),
@@ -74,12 +73,7 @@ test('a store that is away before the dump and back after it gets its copy', asy
   assert.is(keysOf(world, env).length, 3);
 });
 
-interface Lasting {
-  fault?: (seen: Seen) => Fault | undefined;
-  env?: Record<string, string>;
-  says: RegExp;
-}
-
+/** More of them: test/long/integration/s3.test.ts. */
 const LASTING: Record<string, Lasting> = {
   'connections refused': {
     env: { S3_ENDPOINT: 'http://127.0.0.1:1' },
@@ -89,25 +83,13 @@ const LASTING: Record<string, Lasting> = {
     fault: seen => (isData(seen) ? answers(403, 'AccessDenied') : undefined),
     says: /AccessDenied.*403.*\n.*AWS_ACCESS_KEY_ID/,
   },
-  'HTTP 500 for ever': {
-    fault: seen => (isData(seen) ? answers(500, 'InternalError') : undefined),
-    says: /InternalError.*500.*\n.*try again later/,
-  },
   'the manifest alone refused': {
     fault: seen => (isData(seen) && seen.key.endsWith('.json') ? answers(403, 'AccessDenied') : undefined),
     says: /could not upload to s3:\/\/bucket\/.*\.json/,
   },
-  'every upload cut': {
-    fault: seen => (isData(seen) ? cutsRequest(1000) : undefined),
-    says: /could not upload to s3:\/\/bucket\/.*(ECONNRESET|EPIPE|hang up)/,
-  },
   'a bucket that does not exist': {
     env: { S3_BUCKET: 'no-such-bucket' },
     says: /NoSuchBucket.*404.*\n.*S3_BUCKET/,
-  },
-  'a clock that the store refuses': {
-    fault: seen => (isData(seen) ? answers(403, 'RequestTimeTooSkewed') : undefined),
-    says: /RequestTimeTooSkewed.*\n.*timedatectl/,
   },
   'a store that drops the object': {
     fault: seen => (isData(seen) && !seen.key.endsWith('.json') ? loses() : undefined),
@@ -120,31 +102,9 @@ const LASTING: Record<string, Lasting> = {
 };
 
 /** Two good backups, of which retention would delete the old one, were it not held. */
-const good = fresh();
-const recent = await makeBackup(world, {}, good);
-const old = await plant(good.BACKUP_DIR!, recent.id, { days: 400 });
-await store(world, good, old);
+const { good, old, fails } = await createGood(s3World);
 
-for (const [what, { fault, env: extra, says }] of Object.entries(LASTING)) {
-  test(`the store fails: ${what}`, async () => {
-    const env: Record<string, string> = { ...fresh(), ...good, ...extra, BACKUP_MIN_KEEP: '1' };
-    const before = keys(world);
-    if (fault) proxy.fault = fault;
-    const done = await backup(env, '--json');
-    assert.is(done.code, 4, done.stderr);
-    assert.match(done.stderr, says);
-    assert.match(done.stderr, /nothing was deleted: the newest backup is not off-site/);
-    assert.is(JSON.parse(done.stdout).offsite, 'FAILED');
-    assert.equal(keys(world), before, 'the store is as it was');
-    const names = readdirSync(env.BACKUP_DIR!);
-    for (const id of [old.id, recent.id, idOf(done)]) {
-      for (const end of ['.sql.gz', '.globals.sql.gz', '.json'])
-        assert.ok(names.includes(id + end), id + end);
-    }
-    assert.is(await checkHere(world, idOf(done), env, 'local'), idOf(done));
-    assertNoSecrets(done, env, [PASSWORD, 'S3RVER']);
-  });
-}
+for (const [what, failure] of Object.entries(LASTING)) test(`the store fails: ${what}`, () => fails(failure));
 
 test('once the store is well again, the old backup is deleted, and only that', async () => {
   fresh();

@@ -1,0 +1,43 @@
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { answers, cutsRequest } from '../../support/fault-proxy.ts';
+import { makeBackup } from '../../support/in-process.ts';
+import { createGood, type Lasting } from '../../support/s3-failures.ts';
+import { createS3World, first, isData, keysOf, sha256 } from '../../support/s3-world.ts';
+import { fileOf } from '../../support/store.ts';
+
+const s3World = await createS3World();
+const { world, proxy, fresh, stop } = s3World;
+
+test('trouble that passes: HTTP 503 SlowDown four times', async () => {
+  const env = fresh();
+  proxy.fault = first(4, isData, answers(503, 'SlowDown'));
+  await makeBackup(world, {}, env);
+  assert.is(keysOf(world, env).length, 3);
+  for (const key of keysOf(world, env))
+    assert.is(sha256(fileOf(world, key)), sha256(join(env.BACKUP_DIR!, key.split('/').at(-1)!)));
+});
+
+const LASTING: Record<string, Lasting> = {
+  'HTTP 500 for ever': {
+    fault: seen => (isData(seen) ? answers(500, 'InternalError') : undefined),
+    says: /InternalError.*500.*\n.*try again later/,
+  },
+  'every upload cut': {
+    fault: seen => (isData(seen) ? cutsRequest(1000) : undefined),
+    says: /could not upload to s3:\/\/bucket\/.*(ECONNRESET|EPIPE|hang up)/,
+  },
+  'a clock that the store refuses': {
+    fault: seen => (isData(seen) ? answers(403, 'RequestTimeTooSkewed') : undefined),
+    says: /RequestTimeTooSkewed.*\n.*timedatectl/,
+  },
+};
+
+const { fails } = await createGood(s3World);
+
+for (const [what, failure] of Object.entries(LASTING)) test(`the store fails: ${what}`, () => fails(failure));
+
+test('the servers stop', stop);
+
+test.run();
