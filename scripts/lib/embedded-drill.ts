@@ -23,9 +23,10 @@ const DATABASE = 'drill';
  * The main job from end to end with nothing configured: servers of its own, sample data, backup.ts and
  * restore.ts as an operator runs them. Nothing of it is left when it returns or is interrupted.
  *
+ * @param scale how much data: see {@link sampleData}
  * @throws exit code 3 when what came back is not what was there
  */
-export async function embeddedDrill(): Promise<DrillReport> {
+export async function embeddedDrill(scale = 1): Promise<DrillReport> {
   const started = new Date();
   const clock = stopwatch();
   const undo: (() => Promise<unknown>)[] = [];
@@ -47,7 +48,7 @@ export async function embeddedDrill(): Promise<DrillReport> {
     log.done(`started ${server.description} and an S3 server on ${store.endpoint}`);
     clock.lap('start servers');
 
-    await fill(config);
+    await fill(config, scale);
     const before = await fingerprint(queryOf(config.postgres, DATABASE));
     log.done(`filled ${DATABASE}: ${count(totalRows(before))} rows in ${plural(before.length, 'table')}`);
     clock.lap('fill and hash');
@@ -97,11 +98,11 @@ const directories = (root: string) => ({
   STATE_DIR: join(root, 'state'),
 });
 
-async function fill({ postgres }: Config): Promise<void> {
+async function fill({ postgres }: Config, scale: number): Promise<void> {
   await execute(postgres, 'postgres', `CREATE DATABASE ${DATABASE}`, {
     purpose: 'create the drill’s database',
   });
-  await execute(postgres, DATABASE, sampleData(1), { purpose: 'fill the drill’s database' });
+  await execute(postgres, DATABASE, sampleData(scale), { purpose: 'fill the drill’s database' });
 }
 
 /** Runs one of the scripts as an operator does, its messages shown as they come. @returns its JSON */

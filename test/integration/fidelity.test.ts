@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Content, contentOf, databases, program, propertiesOf } from '../support/compare.ts';
+import { type Content, contentOf, program, propertiesOf } from '../support/compare.ts';
 import { succeed } from '../support/expect.ts';
+import { countsWhileWriting, latin1 } from '../support/fidelity.ts';
 import { finishHere, makeBackup, restoreHere } from '../support/in-process.ts';
 import { createTurns } from '../support/turns.ts';
-import { startWriters } from '../support/writers.ts';
 
 const HARD = join(import.meta.dirname, '../support/hard-schema.sql');
 const READER = '"Reader, ""Role"""';
@@ -116,62 +116,12 @@ test('an ICU database keeps owner, locale, limit, settings, privileges and comme
     assert.equal(await propertiesOf(world), before, 'restored on a server without it');
   }));
 
+/** In the other formats: test/long/integration/fidelity.test.ts. */
 test('a database of another encoding, with names that only it can spell', () =>
-  inTurn(async world => {
-    const { database } = world;
-    await world.sql(`DROP DATABASE ${database}`, 'postgres');
-    await world.sql(
-      `CREATE DATABASE ${database} TEMPLATE template0 ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C'`,
-      'postgres',
-    );
-    await world.sql(`CREATE TABLE U&"Caf\\00E9" AS SELECT U&'cr\\00E8me br\\00FBl\\00E9e' AS U&"d\\00EEner"`);
-    const before = [await contentOf(world), await propertiesOf(world)];
-    for (const format of FORMATS) {
-      const backup = await makeBackup(world, { format, upload: false });
-      assert.equal(backup.tables, [{ schema: 'public', name: 'Café', rows: 1 }]);
-      await world.sql(`UPDATE U&"Caf\\00E9" SET U&"d\\00EEner" = ''`);
-      await restoreHere(world, backup.id);
-      assert.equal([await contentOf(world), await propertiesOf(world)], before);
-    }
-  }));
+  inTurn(world => latin1(world, ['custom'])));
 
 test('the manifest counts exactly what was dumped while clients write', () =>
-  inTurn(async world => {
-    await world.sql(
-      'CREATE TABLE left_side (id text PRIMARY KEY); CREATE TABLE right_side (id text PRIMARY KEY)',
-    );
-    for (const format of FORMATS) {
-      const writers = startWriters(
-        world,
-        { holding: 3, reconnecting: 1 },
-        id =>
-          `WITH l AS (INSERT INTO left_side VALUES ('${format}${id}')) INSERT INTO right_side VALUES ('${format}${id}')`,
-      );
-      try {
-        await writers.acknowledge(50);
-        const backup = await makeBackup(world, { format, upload: false });
-        await writers.acknowledge(50);
-        await writers.stop();
-        const [left, right] = backup.tables;
-        assert.equal([left!.name, right!.name], ['left_side', 'right_side']);
-        assert.is(left!.rows, right!.rows, 'both sides are of one moment');
-        assert.ok(left!.rows >= 50);
-        const target = `fished_${format}`;
-        await restoreHere(world, backup.id, { database: target });
-        const [found] = await world.rows<{ left: number; right: number }>(
-          'SELECT (SELECT count(*) FROM left_side) AS left, (SELECT count(*) FROM right_side) AS right',
-          target,
-        );
-        assert.equal(found, { left: left!.rows, right: right!.rows });
-        const [live] = await world.rows<{ rows: number }>('SELECT count(*) AS rows FROM left_side');
-        assert.ok(live!.rows >= left!.rows + 50, 'clients went on writing');
-        assert.equal(writers.failures, []);
-      } finally {
-        await writers.stop();
-      }
-    }
-    assert.equal(await databases(world), ['app', 'fished_custom', 'fished_plain']);
-  }));
+  inTurn(world => countsWhileWriting(world, ['plain'])));
 
 test('the servers stop', stop);
 

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { betweenUploads, MOMENTS, unfinishedInStore } from '../support/backup-faults.ts';
 import { createFaultedWorld, manifests, startAgain } from '../support/faulted.ts';
-import { gateAt, killProgram, strayFiles } from '../support/faults.ts';
+import { killProgram, strayFiles } from '../support/faults.ts';
 
 const world = await createFaultedWorld();
 const { assertClean, assertNextBackupWorks, faultAt } = world;
@@ -15,22 +15,6 @@ test('kill -9 of pg_dump in the middle of the dump', async () => {
   const ended = await faultAt(dump(world), PLAIN, () => killProgram(world, 'pg_dump'));
   assert.is(ended.code, 1, ended.stderr);
   assert.match(ended.stderr, 'could not dump app: pg_dump was ended by signal 9');
-  await assertClean();
-});
-
-test('kill -9 of zstd in the middle of a custom dump', async () => {
-  const gate = gateAt(world, { program: 'zstd', args: '-c$', input: 100_000 });
-  const ended = await faultAt(gate, ['backup', ['--format', 'custom']], () => killProgram(world, 'zstd'));
-  assert.is(ended.code, 1, ended.stderr);
-  assert.match(ended.stderr, 'could not dump app: zstd was ended by signal 9');
-  await assertClean();
-});
-
-test('kill -9 while roles are dumped', async () => {
-  const gate = gateAt(world, { program: 'pg_dumpall', output: 10 });
-  const ended = await faultAt(gate, PLAIN, () => killProgram(world, 'gzip'));
-  assert.is(ended.code, 1, ended.stderr);
-  assert.match(ended.stderr, 'could not dump roles and settings: gzip was ended by signal 9');
   await assertClean();
 });
 
@@ -52,38 +36,32 @@ test('kill -9 of PostgreSQL in the middle of the dump', async () => {
   await assertNextBackupWorks();
 });
 
-for (const [moment, gate] of Object.entries(MOMENTS)) {
-  test(`kill -9 of the script during ${moment}: no process outlives it, and the next run removes its files`, async () => {
-    const before = manifests(world);
-    const ended = await faultAt(gate(world), PLAIN, ({ child }) => child.kill('SIGKILL'));
-    assert.is(ended.signal, 'SIGKILL');
-    const left = strayFiles(world);
-    assert.ok(left.length > 1, 'it was killed while it wrote');
-    await assertClean({ files: left });
-    assert.is(manifests(world), before);
-    const next = await world.run('backup', ['--no-upload']);
-    assert.is(next.code, 0, next.stderr);
-    assert.match(
-      next.stderr,
-      /an earlier run did not finish neurmatic_production_\d+_\d+; removing what it left/,
-    );
-    await assertClean();
-  });
-}
+/** At every step: test/long/integration/kill-backup.test.ts. */
+test('kill -9 of the script during the dump: no process outlives it, and the next run removes its files', async () => {
+  const before = manifests(world);
+  const ended = await faultAt(dump(world), PLAIN, ({ child }) => child.kill('SIGKILL'));
+  assert.is(ended.signal, 'SIGKILL');
+  const left = strayFiles(world);
+  assert.ok(left.length > 1, 'it was killed while it wrote');
+  await assertClean({ files: left });
+  assert.is(manifests(world), before);
+  const next = await world.run('backup', ['--no-upload']);
+  assert.is(next.code, 0, next.stderr);
+  assert.match(
+    next.stderr,
+    /an earlier run did not finish neurmatic_production_\d+_\d+; removing what it left/,
+  );
+  await assertClean();
+});
 
-for (const [signal, code, moment, gate] of [
-  ['SIGTERM', 143, 'the dump', dump],
-  ['SIGINT', 130, 'the verification', verification],
-] as const) {
-  test(`${signal} during ${moment}`, async () => {
-    const before = manifests(world);
-    const ended = await faultAt(gate(world), PLAIN, ({ child }) => child.kill(signal));
-    assert.is(ended.code, code, ended.stderr);
-    assert.match(ended.stderr, `interrupted by ${signal}`);
-    await assertClean();
-    assert.is(manifests(world), before);
-  });
-}
+test('SIGTERM during the dump', async () => {
+  const before = manifests(world);
+  const ended = await faultAt(dump(world), PLAIN, ({ child }) => child.kill('SIGTERM'));
+  assert.is(ended.code, 143, ended.stderr);
+  assert.match(ended.stderr, 'interrupted by SIGTERM');
+  await assertClean();
+  assert.is(manifests(world), before);
+});
 
 test('SIGTERM during the upload: the backup here stays, nothing half is in the store', async () => {
   const gate = await betweenUploads(world);

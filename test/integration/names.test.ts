@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { ROOT } from '../../scripts/lib/config.ts';
 import { identifier } from '../../scripts/lib/postgres.ts';
 import { databases } from '../support/compare.ts';
-import { checkHere, finishHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
+import { checkHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
 import { createTurns } from '../support/turns.ts';
 import { inWorld, type World } from '../support/world.ts';
 
@@ -31,6 +31,7 @@ function texts(directory: string): string[] {
     .map(entry => readFileSync(join(entry.parentPath, entry.name), 'utf8'));
 }
 
+/** In both formats: test/long/integration/names.test.ts. */
 test('a database, a password and directories with every character that a shell minds', async () => {
   const directory = join(mkdtempSync(join(tmpdir(), 'world-')), `it's a "directory" $HOME & \`x\` é`);
   mkdirSync(directory);
@@ -38,38 +39,30 @@ test('a database, a password and directories with every character that a shell m
     await inWorld(
       async world => {
         await world.sql('CREATE TABLE t AS SELECT generate_series(1, 10) AS i');
-        let last = '';
-        for (const format of ['plain', 'custom']) {
-          const { backup } = await succeed(world, 'backup', '--format', format);
-          assert.is(backup.database, NAME);
-          last = backup.id;
-          await world.sql('INSERT INTO t VALUES (0)');
-          world.env.MIGRATE_COMMAND =
-            'psql -qX -v ON_ERROR_STOP=1 "$DATABASE_URL" -c "CREATE TABLE migrated AS SELECT current_database() AS name"';
-          const from = format === 'plain' ? 'local' : 's3';
-          const restored = await succeed(world, 'restore', 'latest', '--from', from, '--yes');
-          assert.is(restored.database, NAME);
-          assert.is((await world.rows('SELECT i FROM t')).length, 10);
-          const [migrated] = await world.rows<{ name: string }>('SELECT name FROM migrated');
-          assert.ok(migrated!.name.startsWith(`${NAME}_new_`), migrated!.name);
-          assert.equal(await databases(world), [NAME, restored.kept]);
-          const [undone, finished] =
-            format === 'plain'
-              ? [
-                  await succeed(world, 'restore', '--undo', '--yes'),
-                  await succeed(world, 'restore', '--finish', '--yes'),
-                ]
-              : [await restoreHere(world, undefined, { undo: true }), await finishHere(world)];
-          assert.is((await world.rows('SELECT i FROM t')).length, 11);
-          assert.equal(finished.dropped, [undone.kept]);
-          await world.sql('DELETE FROM t WHERE i = 0');
-        }
+        const { id } = await makeBackup(world, { format: 'plain', upload: false });
         const other = `dbname=postgres user='x`;
-        await restoreHere(world, 'latest', { database: other });
+        await restoreHere(world, id, { database: other });
         assert.is((await world.rows('SELECT i FROM t', other)).length, 10);
         assert.equal(await databases(world), [NAME, other].sort());
+        await world.sql(`DROP DATABASE ${identifier(other)}`, 'postgres');
+
+        const { backup } = await succeed(world, 'backup', '--format', 'custom');
+        assert.is(backup.database, NAME);
+        await world.sql('INSERT INTO t VALUES (0)');
+        world.env.MIGRATE_COMMAND =
+          'psql -qX -v ON_ERROR_STOP=1 "$DATABASE_URL" -c "CREATE TABLE migrated AS SELECT current_database() AS name"';
+        const restored = await succeed(world, 'restore', 'latest', '--from', 's3', '--yes');
+        assert.is(restored.database, NAME);
+        assert.is((await world.rows('SELECT i FROM t')).length, 10);
+        const [migrated] = await world.rows<{ name: string }>('SELECT name FROM migrated');
+        assert.ok(migrated!.name.startsWith(`${NAME}_new_`), migrated!.name);
+        assert.equal(await databases(world), [NAME, restored.kept]);
+        const undone = await succeed(world, 'restore', '--undo', '--yes');
+        const finished = await succeed(world, 'restore', '--finish', '--yes');
+        assert.is((await world.rows('SELECT i FROM t')).length, 11);
+        assert.equal(finished.dropped, [undone.kept]);
         const { verified } = await succeed(world, 'verify-backup', 'latest', '--from', 's3');
-        assert.is(verified, last);
+        assert.is(verified, backup.id);
         const written = texts(directory);
         assert.ok(written.some(text => text.includes('backup.ts')) && written.length >= 6);
         for (const text of written) {
@@ -84,9 +77,10 @@ test('a database, a password and directories with every character that a shell m
   }
 });
 
+/** Each of these alone: test/long/integration/names.test.ts. */
 test('names that libpq would take for an option, an address or a connection string', () =>
   inTurn(async world => {
-    for (const database of ['-dash', 'host=example', 'postgresql://x/y', '%', '"']) {
+    for (const database of ['-h=example %"', 'postgresql://x/y']) {
       await world.sql(`CREATE DATABASE ${identifier(database)}`, 'postgres');
       await world.sql('CREATE TABLE t AS SELECT 1 AS i', database);
       world.env.POSTGRES_DB = database;
@@ -118,16 +112,21 @@ test('a backup is found by id, file and address, and only by its whole id', () =
     await resolves(`s3://bucket/database/${artifact}`, backup.id, undefined, STAGING); // production's data, on purpose
     const { source, dryRun } = await succeed(world, 'restore', 'latest', '--dry-run', '--env', 'staging');
     assert.equal({ source, dryRun }, { source: staging.id, dryRun: true });
-    for (const wanted of [relative(ROOT, file), `./${artifact}`, artifact]) {
-      const cwd = wanted.startsWith('..') ? ROOT : world.env.BACKUP_DIR!;
-      const { code, stdout, stderr } = await world.run(
-        'restore',
-        [wanted, '--dry-run', '--json'],
-        {},
-        { cwd },
-      );
-      assert.is(code, 0, stderr);
-      assert.is(JSON.parse(stdout).source, backup.id);
+    const cwd = world.env.BACKUP_DIR!;
+    const named = await world.run('restore', [artifact, '--dry-run', '--json'], {}, { cwd });
+    assert.is(named.code, 0, named.stderr);
+    assert.is(JSON.parse(named.stdout).source, backup.id);
+    const here = process.cwd();
+    try {
+      for (const [directory, path] of [
+        [ROOT, relative(ROOT, file)],
+        [cwd, `./${artifact}`],
+      ] as const) {
+        process.chdir(directory);
+        await resolves(path, backup.id);
+      }
+    } finally {
+      process.chdir(here);
     }
 
     const refuses = (wanted: string, exitCode: number, message: RegExp, env = {}) =>

@@ -72,7 +72,8 @@ test('a user who is no superuser can back up and restore', () =>
     const before = [await contentOf(world), await propertiesOf(world)];
     await makeBackup(world, { format: 'custom' });
     await change(world, 'changed');
-    const { kept } = await succeed(world, 'restore', 'latest', '--yes');
+    const { kept } = await restoreHere(world, 'latest');
+    assert.ok(kept);
     assert.equal([await contentOf(world), await propertiesOf(world)], before);
     assert.is(await stateOf(world, kept), 'changed');
     await restoreHere(world, undefined, { finish: true });
@@ -96,9 +97,7 @@ test('latest is the newest of both places', () =>
     assert.is(await latest('local'), local.id);
     assert.is(await latest('s3'), both.id);
     const elsewhere = { BACKUP_DIR: join(world.directory, 'new server') };
-    const fetched = await world.run('restore', ['latest', '--yes', '--json'], elsewhere);
-    assert.is(fetched.code, 0, fetched.stderr);
-    assert.is(JSON.parse(fetched.stdout).restored, both.id);
+    assert.is((await restoreHere(world, 'latest', {}, elsewhere)).restored, both.id);
     assert.is(await stateOf(world), 'one');
     await refused(
       () => restoreHere(world, local.id, {}, elsewhere),

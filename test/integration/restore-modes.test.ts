@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { contentOf, databases, program, propertiesOf } from '../support/compare.ts';
 import { begin, change, failed, stateOf, succeed } from '../support/expect.ts';
-import { finishHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
+import { makeBackup, refused, restoreHere } from '../support/in-process.ts';
 import { createTurns } from '../support/turns.ts';
 
 const { inTurn, stop } = await createTurns();
@@ -35,6 +35,7 @@ test('--database restores beside the live one, under a name that is free', () =>
     assert.is(await stateOf(world), 'changed');
   }));
 
+/** With other options, and under an old name: test/long/integration/old-dump.test.ts. */
 test('a plain dump without a manifest, as pg_dump | gzip makes it', () =>
   inTurn(async world => {
     await begin(world);
@@ -48,7 +49,6 @@ test('a plain dump without a manifest, as pg_dump | gzip makes it', () =>
         join(directory, name),
         ...args,
       );
-    await dump('neurmatic_20250106_020000.sql.gz', 'pg_dump', 'app', '--no-owner', '--no-acl');
     await dump('clean.sql.gz', 'pg_dump', 'app', '--clean', '--if-exists');
     await dump('create.sql.gz', 'pg_dump', 'app', '--create', '--clean', '--if-exists');
     await dump('all.sql.gz', 'pg_dumpall', '--clean');
@@ -61,19 +61,12 @@ test('a plain dump without a manifest, as pg_dump | gzip makes it', () =>
     assert.is(restored.dataAgeSeconds, null);
     assert.is(await stateOf(world), 'backed up');
     assert.is(await stateOf(world, restored.kept), 'changed');
-    await restoreHere(world, undefined, { undo: true });
-    await finishHere(world);
-    const again = await restoreHere(world, join(directory, 'neurmatic_20250106_020000.sql.gz'));
-    assert.equal([await stateOf(world), await stateOf(world, again.kept!)], ['backed up', 'changed']);
-    await restoreHere(world, undefined, { undo: true });
-    await finishHere(world);
-
     const restore = (name: string) => () => restoreHere(world, join(directory, name));
     await refused(restore('create.sql.gz'), 2, /chooses its database itself \(\\connect app\)/);
     await refused(restore('all.sql.gz'), 2, /chooses its database itself/);
     await refused(restore('cut.sql.gz'), 3, /stops before its last line/);
-    assert.equal(await databases(world), ['app']);
-    assert.is(await stateOf(world), 'changed');
+    assert.equal(await databases(world), ['app', restored.kept]);
+    assert.is(await stateOf(world), 'backed up');
   }));
 
 test('migrations run against the new database, and a failing one stops the restore', () =>
@@ -133,7 +126,7 @@ test('--undo, undo of undo, --finish, and nothing but words from --dry-run', () 
     assert.equal(await databases(world), ['app', first.kept, second.kept]);
     assert.equal([await stateOf(world, first.kept!), await stateOf(world, second.kept!)], ['three', 'one']);
 
-    await unchanged(() => succeed(world, 'restore', '--undo', '--dry-run', '--yes'));
+    await unchanged(() => restoreHere(world, undefined, { ...dry, undo: true }));
     await unchanged(() => restoreHere(world, undefined, { ...dry, finish: true }));
     for (const flags of [{ database: 'x' }, { 'no-migrate': true }, { from: 's3' }]) {
       await refused(
@@ -152,16 +145,17 @@ test('--undo, undo of undo, --finish, and nothing but words from --dry-run', () 
     const redone = await restoreHere(world, undefined, { undo: true });
     assert.is(redone.restored, undone.kept);
     assert.equal([await stateOf(world), await stateOf(world, redone.kept!)], ['two', 'one']);
-    const { dropped } = await succeed(world, 'restore', '--finish', '--yes');
-    assert.equal(dropped, [redone.kept, first.kept]);
-    assert.equal(await databases(world), ['app']);
 
     // A database that is gone altogether is what --undo is for, too.
-    const last = await restoreHere(world, one.id);
     await world.sql('DROP DATABASE app', 'postgres');
-    await restoreHere(world, undefined, { undo: true });
-    assert.is(await stateOf(world), 'two');
-    assert.not.ok((await databases(world)).includes(last.kept!));
+    const back = await restoreHere(world, undefined, { undo: true });
+    assert.equal([back.restored, back.kept], [redone.kept, null]);
+    assert.is(await stateOf(world), 'one');
+    const older = 'app_before_20200131_020000';
+    await world.sql(`CREATE DATABASE ${older}`, 'postgres');
+    const { dropped } = await succeed(world, 'restore', '--finish', '--yes');
+    assert.equal(dropped, [first.kept, older]);
+    assert.equal(await databases(world), ['app']);
   }));
 
 test('the servers stop', stop);

@@ -20,34 +20,26 @@ test('clients that keep writing and reconnecting lose nothing and are cut off fo
   inTurn(async world => {
     await world.sql('CREATE TABLE t (id text PRIMARY KEY)');
     await makeBackup(world, { format: 'custom', upload: false });
-    const writers = startWriters(world, { holding: 4, reconnecting: 3 });
+    const writers = startWriters(world, { holding: 2, reconnecting: 1 });
     try {
-      await writers.acknowledge(100);
+      await writers.acknowledge(30);
       const pause = pauseProgram(world, 'psql', SWAP, 'before');
       const restore = world.start('restore', ['latest', '--yes', '--json'], pause.env);
       await pause.reached();
-      await writers.acknowledge(50);
+      await writers.acknowledge(20);
       assert.equal(writers.failures, [], 'nobody is disturbed before the swap');
       const before = [...writers.acknowledged];
       pause.go();
       const { code, stdout, stderr } = await restore.ended;
       assert.is(code, 0, stderr);
       const { kept } = JSON.parse(stdout);
-      const clients = [
-        'holding0',
-        'holding1',
-        'holding2',
-        'holding3',
-        'reconnecting0',
-        'reconnecting1',
-        'reconnecting2',
-      ];
+      const clients = ['holding0', 'holding1', 'reconnecting0'];
       await until('every client writes to the restored database', async () => {
         const ids = await idsIn(world, 'app');
         return clients.every(client => [...ids].some(id => id.startsWith(`${client}-`)));
       });
       const disturbed = writers.failures.length;
-      await writers.acknowledge(100);
+      await writers.acknowledge(30);
       assert.is(writers.failures.length, disturbed, 'nobody is disturbed after it');
       await writers.stop();
 
@@ -65,7 +57,7 @@ test('clients that keep writing and reconnecting lose nothing and are cut off fo
         before.some(id => restored.has(id)),
         'the restored one is what was backed up',
       );
-      assert.ok(writers.failures.length >= 4, 'sessions were ended');
+      assert.ok(writers.failures.length >= 2, 'sessions were ended');
       for (const { message } of writers.failures) {
         assert.match(message, /terminating connection|server closed|database "app" does not exist/);
       }

@@ -51,7 +51,7 @@ export async function createBigDatabase(world: World): Promise<void> {
   await world.sql('CREATE DATABASE big', 'postgres');
   await world.sql(
     `CREATE TABLE t AS SELECT i, (SELECT string_agg(uuid_send(gen_random_uuid()), '')
-       FROM generate_series(1, 1000) WHERE i > 0) AS bytes FROM generate_series(1, 1400) AS i`,
+       FROM generate_series(1, 1000) WHERE i > 0) AS bytes FROM generate_series(1, 1100) AS i`,
     'big',
   );
 }

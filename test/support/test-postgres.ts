@@ -1,5 +1,5 @@
 /** A PostgreSQL server of a test's own. `initdb` takes a second of a processor, so it runs once and is copied then. */
-import { hash, randomBytes } from 'node:crypto';
+import { createHmac, hash, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execute, literal } from '../../scripts/lib/postgres.ts';
@@ -11,6 +11,8 @@ import {
 import { CACHE } from '../engine/engine.ts';
 import { run, withLock } from '../engine/process.ts';
 
+const ITERATIONS = 1;
+
 /** @param password of the superuser; default: one that servers of this machine's tests share */
 export async function startTestPostgres(password?: string): Promise<ThrowawayPostgres> {
   const template = await ensureTemplate();
@@ -19,9 +21,7 @@ export async function startTestPostgres(password?: string): Promise<ThrowawayPos
   const server = await startThrowawayPostgres(common, join(template, 'data'));
   if (password === undefined) return server;
   try {
-    await execute(server.postgres, 'postgres', `ALTER ROLE postgres PASSWORD ${literal(password)}`, {
-      purpose: 'set the password of a test’s server',
-    });
+    await setPassword(server, password);
   } catch (error) {
     await server.stop();
     throw error;
@@ -31,12 +31,31 @@ export async function startTestPostgres(password?: string): Promise<ThrowawayPos
   return server;
 }
 
+/**
+ * Sets the superuser’s password with one iteration of SCRAM, not 4096: a login costs a seventh less then, and one run of
+ * a script has dozens.
+ */
+async function setPassword({ postgres }: ThrowawayPostgres, password: string): Promise<void> {
+  const salt = randomBytes(16);
+  const salted = pbkdf2Sync(password, salt, ITERATIONS, 32, 'sha256');
+  const hmac = (text: string) => createHmac('sha256', salted).update(text).digest();
+  const stored = hash('sha256', hmac('Client Key'), 'base64');
+  const keys = `${stored}:${hmac('Server Key').toString('base64')}`;
+  const verifier = `SCRAM-SHA-256$${ITERATIONS}:${salt.toString('base64')}$${keys}`;
+  await execute(postgres, 'postgres', `ALTER ROLE postgres PASSWORD ${literal(verifier)}`, {
+    purpose: 'set the password of a test’s server',
+  });
+}
+
 /** @returns a directory with `data` and `password`; undefined where the server's programs are not on this machine */
 async function ensureTemplate(): Promise<string | undefined> {
   const programs = serverPrograms();
   if (!programs) return undefined;
   const { size, mtimeMs } = statSync(`${programs}/postgres`);
-  const name = hash('sha256', JSON.stringify([programs, size, mtimeMs, process.getuid?.()])).slice(0, 12);
+  const name = hash(
+    'sha256',
+    JSON.stringify([programs, size, mtimeMs, process.getuid?.(), ITERATIONS]),
+  ).slice(0, 12);
   const directory = join(CACHE, 'postgres', name);
   if (existsSync(directory)) return directory;
   await withLock(join(CACHE, 'postgres.lock'), async () => {
@@ -47,6 +66,7 @@ async function ensureTemplate(): Promise<string | undefined> {
     const password = randomBytes(12).toString('hex');
     const server = await startThrowawayPostgres(password);
     try {
+      await setPassword(server, password);
       await server.halt();
       await run('cp', ['-a', `${server.directory}/data`, join(partial, 'data')]); // with its owner
     } finally {

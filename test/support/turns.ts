@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { drop } from '../../scripts/lib/database.ts';
 import { identifier } from '../../scripts/lib/postgres.ts';
+import { program } from './compare.ts';
 import { createWorld, type World } from './world.ts';
 
 /** Worlds that one after the other use the same servers, of which a world of its own takes a second each. */
@@ -13,7 +13,6 @@ export interface Turns {
 
 export async function createTurns(): Promise<Turns> {
   const servers = await createWorld();
-  const { database } = servers;
   process.env.PATH = servers.env.PATH!; // the same programs of PostgreSQL as the scripts use
   let turns = 0;
   return {
@@ -40,26 +39,28 @@ export async function createTurns(): Promise<Turns> {
         await body(world);
       } finally {
         await empty(servers);
-        await servers.sql(`CREATE DATABASE ${identifier(database)}`, 'postgres');
       }
     },
     stop: servers.stop,
   };
 }
 
-/** Removes every database, role and object that is not the servers' own. */
-async function empty({ pg, s3, rows, sql }: World): Promise<void> {
-  const databases = await rows<{ name: string }>(
-    `SELECT datname AS name FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1')`,
+/** Removes every database, role and object that is not the servers' own, and makes an empty database. */
+async function empty(servers: World): Promise<void> {
+  const { s3, database, rows } = servers;
+  const [{ databases, roles }] = (await rows<{ databases: string[]; roles: string[] }>(
+    `SELECT
+       ARRAY(SELECT datname FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1')) AS databases,
+       ARRAY(SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'postgres') AS roles`,
     'postgres',
-  );
-  for (const { name } of databases) await drop(pg.postgres, name);
-  const roles = await rows<{ name: string }>(
-    `SELECT rolname AS name FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'postgres'`,
-    'postgres',
-  );
-  if (roles.length > 0)
-    await sql(`DROP ROLE ${roles.map(({ name }) => identifier(name)).join(', ')}`, 'postgres');
+  )) as [{ databases: string[]; roles: string[] }];
+  const statements = [
+    ...databases.map(name => `DROP DATABASE ${identifier(name)} WITH (FORCE)`),
+    ...roles.map(name => `DROP ROLE ${identifier(name)}`),
+    `CREATE DATABASE ${identifier(database)}`,
+  ];
+  const each = statements.flatMap(statement => ['-c', statement]); // no transaction around them
+  await program(servers, 'psql', '-qX', '-vON_ERROR_STOP=1', '-dpostgres', ...each);
   const bucket = join(s3.directory, s3.bucket);
   for (const name of readdirSync(bucket)) rmSync(join(bucket, name), { recursive: true });
 }

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { betweenUploads, MOMENTS, unfinishedInStore } from '../../support/backup-faults.ts';
 import { createFaultedWorld, manifests } from '../../support/faulted.ts';
-import { gateAtStore, killProgram, strayFiles } from '../../support/faults.ts';
+import { gateAt, gateAtStore, killProgram, strayFiles } from '../../support/faults.ts';
 import { checkHere } from '../../support/in-process.ts';
 
 const world = await createFaultedWorld();
@@ -32,6 +32,41 @@ test('kill -9 of gzip in the middle of the dump', async () => {
   await assertClean();
 });
 
+test('kill -9 of zstd in the middle of a custom dump', async () => {
+  const gate = gateAt(world, { program: 'zstd', args: '-c$', input: 100_000 });
+  const ended = await faultAt(gate, ['backup', ['--format', 'custom']], () => killProgram(world, 'zstd'));
+  assert.is(ended.code, 1, ended.stderr);
+  assert.match(ended.stderr, 'could not dump app: zstd was ended by signal 9');
+  await assertClean();
+});
+
+test('kill -9 while roles are dumped', async () => {
+  const gate = gateAt(world, { program: 'pg_dumpall', output: 10 });
+  const ended = await faultAt(gate, PLAIN, () => killProgram(world, 'gzip'));
+  assert.is(ended.code, 1, ended.stderr);
+  assert.match(ended.stderr, 'could not dump roles and settings: gzip was ended by signal 9');
+  await assertClean();
+});
+
+for (const [moment, gate] of Object.entries(MOMENTS)) {
+  test(`kill -9 of the script during ${moment}: no process outlives it, and the next run removes its files`, async () => {
+    const before = manifests(world);
+    const ended = await faultAt(gate(world), PLAIN, ({ child }) => child.kill('SIGKILL'));
+    assert.is(ended.signal, 'SIGKILL');
+    const left = strayFiles(world);
+    assert.ok(left.length > 1, 'it was killed while it wrote');
+    await assertClean({ files: left });
+    assert.is(manifests(world), before);
+    const next = await world.run('backup', ['--no-upload']);
+    assert.is(next.code, 0, next.stderr);
+    assert.match(
+      next.stderr,
+      /an earlier run did not finish neurmatic_production_\d+_\d+; removing what it left/,
+    );
+    await assertClean();
+  });
+}
+
 test('kill -9 of the backend that dumps', async () => {
   const ended = await faultAt(MOMENTS.dump!(world), PLAIN, () => world.killBackend(`query LIKE 'COPY%'`));
   assert.is(ended.code, 1, ended.stderr);
@@ -46,10 +81,12 @@ for (const [moment, gate] of Object.entries(MOMENTS)) {
     ['SIGINT', 130],
   ] as const) {
     test(`${signal} during the ${moment}`, async () => {
+      const before = manifests(world);
       const ended = await faultAt(gate(world), PLAIN, ({ child }) => child.kill(signal));
       assert.is(ended.code, code, ended.stderr);
       assert.match(ended.stderr, `interrupted by ${signal}`);
       await assertClean();
+      assert.is(manifests(world), before);
     });
   }
 }

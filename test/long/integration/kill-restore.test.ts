@@ -34,6 +34,14 @@ for (const [format, id] of Object.entries(backups)) {
   });
 }
 
+test('kill -9 of psql while loading', async () => {
+  const ended = await faultAt(midLoad(world), RESTORE, () => killProgram(world, 'psql'));
+  assert.is(ended.code, 1, ended.stderr);
+  assert.match(ended.stderr, /could not load .*: psql was ended by signal 9/);
+  await assertClean();
+  assert.is(await oldOrNew(), 'old');
+});
+
 test('kill -9 of gzip while loading', async () => {
   const ended = await faultAt(midLoad(world), RESTORE, () => killProgram(world, 'gzip'));
   assert.is(ended.code, 1, ended.stderr);
@@ -55,6 +63,19 @@ test('kill -9 of the backend that loads', async () => {
   await untilNoProcess(world);
   assert.is(await oldOrNew(), 'old');
   await assertNextRestoreWorks(backups.plain);
+});
+
+test('SIGTERM between the two renames comes too late: the restore is done', async () => {
+  const { code, stderr, next } = await betweenTheRenames(world, backups.plain, ({ child }) =>
+    child.kill('SIGTERM'),
+  );
+  assert.is(code, 0, stderr);
+  assert.is(await oidOf(world.pg.postgres, world.database), next);
+  assert.is(await oldOrNew(), 'new');
+  assert.match(stderr, /swapped in .*; the old database is app_before_/);
+  await finishHere(world);
+  await assertClean();
+  await change(world, 'live');
 });
 
 test('kill -9 of the script between the two renames: both are done, or none', async () => {

@@ -1,20 +1,42 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { hangs } from '../../support/fault-proxy.ts';
-import { createS3World, idOf } from '../../support/s3-world.ts';
+import { answers, cutsRequest } from '../../support/fault-proxy.ts';
+import { makeBackup } from '../../support/in-process.ts';
+import { createGood, type Lasting } from '../../support/s3-failures.ts';
+import { createS3World, first, isData, keysOf, sha256 } from '../../support/s3-world.ts';
+import { fileOf } from '../../support/store.ts';
 
-const { proxy, fresh, backup, stop } = await createS3World();
+const s3World = await createS3World();
+const { world, proxy, fresh, stop } = s3World;
 
-test('a store that never answers is given up', async () => {
-  const env = fresh({ S3_TIMEOUT: '1s' });
-  proxy.fault = () => hangs();
-  const done = await backup(env, '--json');
-  assert.is(done.code, 4, done.stderr);
-  assert.match(done.stderr, /no answer|timed out|TimeoutError/i);
-  assert.ok(existsSync(join(env.BACKUP_DIR!, `${idOf(done)}.json`)));
+test('trouble that passes: HTTP 503 SlowDown four times', async () => {
+  const env = fresh();
+  proxy.fault = first(4, isData, answers(503, 'SlowDown'));
+  await makeBackup(world, {}, env);
+  assert.is(keysOf(world, env).length, 3);
+  for (const key of keysOf(world, env))
+    assert.is(sha256(fileOf(world, key)), sha256(join(env.BACKUP_DIR!, key.split('/').at(-1)!)));
 });
+
+const LASTING: Record<string, Lasting> = {
+  'HTTP 500 for ever': {
+    fault: seen => (isData(seen) ? answers(500, 'InternalError') : undefined),
+    says: /InternalError.*500.*\n.*try again later/,
+  },
+  'every upload cut': {
+    fault: seen => (isData(seen) ? cutsRequest(1000) : undefined),
+    says: /could not upload to s3:\/\/bucket\/.*(ECONNRESET|EPIPE|hang up)/,
+  },
+  'a clock that the store refuses': {
+    fault: seen => (isData(seen) ? answers(403, 'RequestTimeTooSkewed') : undefined),
+    says: /RequestTimeTooSkewed.*\n.*timedatectl/,
+  },
+};
+
+const { fails } = await createGood(s3World);
+
+for (const [what, failure] of Object.entries(LASTING)) test(`the store fails: ${what}`, () => fails(failure));
 
 test('the servers stop', stop);
 

@@ -1,0 +1,15 @@
+import { test } from 'uvu';
+import { countsWhileWriting, latin1 } from '../../support/fidelity.ts';
+import { createTurns } from '../../support/turns.ts';
+
+const { inTurn, stop } = await createTurns();
+
+test('a database of another encoding, with names that only it can spell, in both formats', () =>
+  inTurn(world => latin1(world, ['plain', 'custom'])));
+
+test('the manifest counts exactly what was dumped while clients write, in both formats', () =>
+  inTurn(world => countsWhileWriting(world, ['plain', 'custom'])));
+
+test('the servers stop', stop);
+
+test.run();

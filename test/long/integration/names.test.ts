@@ -1,0 +1,101 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { identifier } from '../../../scripts/lib/postgres.ts';
+import { databases } from '../../support/compare.ts';
+import { finishHere, makeBackup, restoreHere } from '../../support/in-process.ts';
+import { createTurns } from '../../support/turns.ts';
+import { inWorld, type World } from '../../support/world.ts';
+
+const { inTurn, stop } = await createTurns();
+const NAME = `It's "Ü" -d=$(x) \\n%s;&| 日本`;
+const PASSWORD = 'p\'a"s s$w(o)r`d\\!&|;<>*?[x]{y}~#%41=:/@+,^é';
+
+async function succeed(world: World, script: string, ...args: string[]) {
+  const { code, stdout, stderr } = await world.run(script, [...args, '--json']);
+  assert.is(code, 0, stderr);
+  for (const form of [PASSWORD, encodeURIComponent(PASSWORD)]) {
+    assert.not.ok((stdout + stderr).includes(form), 'the password is in the output');
+  }
+  return JSON.parse(stdout);
+}
+
+/** All text files below a directory, by path. */
+function texts(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile() && /\.(jsonl?|log|lock)$/.test(entry.name))
+    .map(entry => readFileSync(join(entry.parentPath, entry.name), 'utf8'));
+}
+
+test('a database, a password and directories with every character that a shell minds', async () => {
+  const directory = join(mkdtempSync(join(tmpdir(), 'world-')), `it's a "directory" $HOME & \`x\` é`);
+  mkdirSync(directory);
+  try {
+    await inWorld(
+      async world => {
+        await world.sql('CREATE TABLE t AS SELECT generate_series(1, 10) AS i');
+        let last = '';
+        for (const format of ['plain', 'custom']) {
+          const { backup } = await succeed(world, 'backup', '--format', format);
+          assert.is(backup.database, NAME);
+          last = backup.id;
+          await world.sql('INSERT INTO t VALUES (0)');
+          world.env.MIGRATE_COMMAND =
+            'psql -qX -v ON_ERROR_STOP=1 "$DATABASE_URL" -c "CREATE TABLE migrated AS SELECT current_database() AS name"';
+          const from = format === 'plain' ? 'local' : 's3';
+          const restored = await succeed(world, 'restore', 'latest', '--from', from, '--yes');
+          assert.is(restored.database, NAME);
+          assert.is((await world.rows('SELECT i FROM t')).length, 10);
+          const [migrated] = await world.rows<{ name: string }>('SELECT name FROM migrated');
+          assert.ok(migrated!.name.startsWith(`${NAME}_new_`), migrated!.name);
+          assert.equal(await databases(world), [NAME, restored.kept]);
+          const [undone, finished] =
+            format === 'plain'
+              ? [
+                  await succeed(world, 'restore', '--undo', '--yes'),
+                  await succeed(world, 'restore', '--finish', '--yes'),
+                ]
+              : [await restoreHere(world, undefined, { undo: true }), await finishHere(world)];
+          assert.is((await world.rows('SELECT i FROM t')).length, 11);
+          assert.equal(finished.dropped, [undone.kept]);
+          await world.sql('DELETE FROM t WHERE i = 0');
+        }
+        const other = `dbname=postgres user='x`;
+        await restoreHere(world, 'latest', { database: other });
+        assert.is((await world.rows('SELECT i FROM t', other)).length, 10);
+        assert.equal(await databases(world), [NAME, other].sort());
+        const { verified } = await succeed(world, 'verify-backup', 'latest', '--from', 's3');
+        assert.is(verified, last);
+        const written = texts(directory);
+        assert.ok(written.some(text => text.includes('backup.ts')) && written.length >= 6);
+        for (const text of written) {
+          for (const form of [PASSWORD, encodeURIComponent(PASSWORD), JSON.stringify(PASSWORD).slice(1, -1)])
+            assert.not.ok(text.includes(form), text);
+        }
+      },
+      { database: NAME, password: PASSWORD, directory },
+    );
+  } finally {
+    await rm(join(directory, '..'), { recursive: true, force: true });
+  }
+});
+
+test('names that libpq would take for an option, an address or a connection string', () =>
+  inTurn(async world => {
+    for (const database of ['-dash', 'host=example', 'postgresql://x/y', '%', '"']) {
+      await world.sql(`CREATE DATABASE ${identifier(database)}`, 'postgres');
+      await world.sql('CREATE TABLE t AS SELECT 1 AS i', database);
+      world.env.POSTGRES_DB = database;
+      await makeBackup(world, { format: 'custom', upload: false });
+      await world.sql('DROP TABLE t', database);
+      await restoreHere(world, 'latest');
+      assert.equal(await world.rows('SELECT i FROM t', database), [{ i: 1 }]);
+    }
+  }));
+
+test('the servers stop', stop);
+
+test.run();

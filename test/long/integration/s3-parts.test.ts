@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { answers, hangs } from '../../support/fault-proxy.ts';
+import { checkHere, makeBackup } from '../../support/in-process.ts';
+import { createBigDatabase, createS3World, idOf, isData, keysOf } from '../../support/s3-world.ts';
+import { unfinishedUploads } from '../../support/store.ts';
+
+const { world, proxy, fresh, backup, stop } = await createS3World();
+await createBigDatabase(world);
+
+for (const mode of ['supported', 'required']) {
+  test(`checksums ${mode}: up and down again, an artifact in one part`, async () => {
+    const env = fresh({ S3_CHECKSUMS: mode });
+    const { id } = await makeBackup(world, { format: 'custom' }, env);
+    assert.is(await checkHere(world, 'latest', env, 's3'), id);
+    const summed = proxy.seen
+      .filter(isData)
+      .map(({ headers }) =>
+        Object.keys(headers).some(name => /^x-amz-(sdk-checksum|checksum|trailer)/.test(name)),
+      );
+    assert.is(summed.length, 3);
+    assert.ok(summed.every(is => is === (mode === 'supported')));
+  });
+}
+
+test('several parts: both are refused: none is left behind', async () => {
+  const env = fresh({ POSTGRES_DB: 'big' });
+  proxy.fault = seen => (seen.query.has('partNumber') ? answers(403, 'AccessDenied') : undefined);
+  const done = await backup(env, '--format', 'custom', '--json');
+  assert.is(done.code, 4, done.stderr);
+  assert.ok(proxy.seen.some(({ query }) => query.has('partNumber')));
+  assert.equal(keysOf(world, env), []);
+  assert.is(unfinishedUploads(world), 0);
+  assert.ok(existsSync(join(env.BACKUP_DIR!, `${idOf(done)}.json`)));
+});
+
+test('SIGTERM when a big artifact is there and the manifest is not leaves nothing in the store', async () => {
+  const env = fresh({ POSTGRES_DB: 'big' });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  proxy.fault = seen => {
+    if (!isData(seen) || !seen.key.endsWith('.json')) return undefined;
+    resolve();
+    return hangs();
+  };
+  const run = world.start('backup', ['--format', 'custom'], env);
+  await promise;
+  run.child.kill('SIGTERM');
+  const done = await run.ended;
+  assert.is(done.code, 143, done.stderr);
+  assert.equal(keysOf(world, env), []);
+  assert.is(unfinishedUploads(world), 0);
+});
+
+test('the servers stop', stop);
+
+test.run();
