@@ -23,12 +23,12 @@ export function readTimes(): Times {
 export function writeTimes(outcomes: Outcome[]): void {
   const known = existsSync(PATH) ? readTimes() : {};
   for (const { file, seconds, problems } of outcomes)
-    if (problems.length === 0) known[file] = Math.round(seconds);
+    if (problems.length === 0) known[file] = Math.max(1, Math.round(seconds));
   mkdirSync(dirname(PATH), { recursive: true });
   writeFileSync(`${PATH}.${process.pid}`, JSON.stringify(known, null, 1));
   renameSync(`${PATH}.${process.pid}`, PATH);
 }
 
 export function expected({ path, needsEngine }: TestFile, times: Times): number {
-  return times[path] ?? (needsEngine ? UNKNOWN.stack : UNKNOWN.other);
+  return Math.max(1, times[path] ?? (needsEngine ? UNKNOWN.stack : UNKNOWN.other));
 }
