@@ -4,8 +4,8 @@ import { sleep } from './interrupt.ts';
 import { log } from './log.ts';
 import { CommandError, hasProgram, run } from './shell.ts';
 
-/** In the machine's temporary directory: processes with another TMPDIR have to meet there too. */
-const LOCK = '/tmp/neurmatic-packages.lock';
+/** Not in a directory that all may write: only root installs, and nobody else may hold this up. */
+const LOCK = '/run/neurmatic-packages.lock';
 /** How long other installations may take: ours, and those of programs that are not ours. */
 const WAIT_SECONDS = 900;
 const FOREIGN_LOCK_SECONDS = 300;

@@ -32,7 +32,7 @@ export interface ThrowawayPostgres {
 }
 
 /** @returns a port of the loopback interface that is free now */
-export function freePort(): Promise<number> {
+function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
