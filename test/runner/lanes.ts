@@ -6,8 +6,8 @@ import { availableParallelism, cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestFile } from './files.ts';
 
-export const MIN = Math.max(2, availableParallelism());
-export const MAX = MIN * 3;
+const MIN = Math.max(2, availableParallelism());
+const MAX = MIN * 3;
 /** A share of all processors' time. */
 const IDLE = 0.12;
 /** Between two looks. */

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,28 +7,11 @@ import * as assert from 'uvu/assert';
 import { identifier } from '../../../scripts/lib/postgres.ts';
 import { databases } from '../../support/compare.ts';
 import { finishHere, makeBackup, restoreHere } from '../../support/in-process.ts';
+import { NAME, PASSWORD, succeed, texts } from '../../support/odd-names.ts';
 import { createTurns } from '../../support/turns.ts';
-import { inWorld, type World } from '../../support/world.ts';
+import { inWorld } from '../../support/world.ts';
 
 const { inTurn, stop } = await createTurns();
-const NAME = `It's "Ü" -d=$(x) \\n%s;&| 日本`;
-const PASSWORD = 'p\'a"s s$w(o)r`d\\!&|;<>*?[x]{y}~#%41=:/@+,^é';
-
-async function succeed(world: World, script: string, ...args: string[]) {
-  const { code, stdout, stderr } = await world.run(script, [...args, '--json']);
-  assert.is(code, 0, stderr);
-  for (const form of [PASSWORD, encodeURIComponent(PASSWORD)]) {
-    assert.not.ok((stdout + stderr).includes(form), 'the password is in the output');
-  }
-  return JSON.parse(stdout);
-}
-
-/** All text files below a directory, by path. */
-function texts(directory: string): string[] {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter(entry => entry.isFile() && /\.(jsonl?|log|lock)$/.test(entry.name))
-    .map(entry => readFileSync(join(entry.parentPath, entry.name), 'utf8'));
-}
 
 test('a database, a password and directories with every character that a shell minds', async () => {
   const directory = join(mkdtempSync(join(tmpdir(), 'world-')), `it's a "directory" $HOME & \`x\` é`);
