@@ -36,8 +36,8 @@ export async function rollBackends(config: Config, images: Images, wanted: Serve
       );
     }
     log.info(`${service} (${turn + 1} of ${todo.length})`);
-    if (others.length > 0) await setUpstream(config, 'backend', others);
-    if (fit.has(line)) await leaningOn(config, others, line, () => drain(config, service));
+    if (fit.has(line)) await drainOnto(config, others, line);
+    else if (others.length > 0) await setUpstream(config, 'backend', others);
     fit.delete(line);
     await replace(config, service, images);
     await untilReady(config, service);
@@ -49,15 +49,17 @@ export async function rollBackends(config: Config, images: Images, wanted: Serve
 }
 
 /**
- * Runs `work` while `others` have all requests, and looks whether they have borne them.
+ * Gives all requests to `others` until `spare` has answered its own, and looks whether they have stood it.
  *
  * @throws when one has not; the list is then of those that have, and of `spare`, which nobody has touched
  */
-async function leaningOn(config: Config, others: ServerLine[], spare: ServerLine, work: () => Promise<void>) {
+async function drainOnto(config: Config, others: ServerLine[], spare: ServerLine): Promise<void> {
   const restarts = async (line: ServerLine) => (await inspect(config, serviceOf(line)))?.restarts;
+  // Before they have its requests: one may fail at the first of them.
   const before = new Map<ServerLine, number | undefined>();
   for (const line of others) before.set(line, await restarts(line));
-  await work();
+  await setUpstream(config, 'backend', others);
+  await drain(config, serviceOf(spare));
   const fallen: ServerLine[] = [];
   for (const line of others) {
     const ended = (await restarts(line)) !== before.get(line);

@@ -25,7 +25,7 @@ test('clients that keep writing and reconnecting lose nothing and are cut off fo
       await writers.acknowledge(30);
       const pause = pauseProgram(world, 'psql', SWAP, 'before');
       const restore = world.start('restore', ['latest', '--yes', '--json'], pause.env);
-      await pause.reached();
+      await pause.reached(restore);
       await writers.acknowledge(20);
       assert.equal(writers.failures, [], 'nobody is disturbed before the swap');
       const before = [...writers.acknowledged];
@@ -96,7 +96,7 @@ test('a session that can’t be ended holds up the swap, and SIGTERM does not ta
     const pause = pauseProgram(world, 'psql', SWAP, 'before');
     const restore = world.start('restore', ['latest', '--yes'], pause.env);
     try {
-      await pause.reached();
+      await pause.reached(restore);
       process.kill(pid, 'SIGSTOP'); // a backend that hangs in the kernel, as on a dead disk
       pause.go();
       await until('the swap waits', async () => (await renames()) > 0);
@@ -138,7 +138,7 @@ test('a prepared transaction is named, before anything is done and at the swap',
 
     const pause = pauseProgram(world, 'psql', SWAP, 'before');
     const restore = world.start('restore', ['latest', '--yes'], pause.env);
-    await pause.reached();
+    await pause.reached(restore);
     await world.sql(prepare);
     pause.go();
     failed(await restore.ended, 1, /app has a prepared transaction \(it's pending\)/);

@@ -5,6 +5,7 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { until } from '../support/world.ts';
 import { assertAs, backendOf, told } from './lib/bad-release.ts';
 import { assertEnded, containers, listed, serving } from './lib/deploy-state.ts';
 import { startDeployable } from './lib/deployable.ts';
@@ -42,14 +43,23 @@ test('a release that answers 500 while it is watched is taken back', async () =>
 });
 
 test('a release that crashes under traffic is taken back before the last old instance is touched', async () => {
-  const of = async () => (await containers(stack)).find(line => line.includes('backend-2'));
-  const old = await of();
+  const of = async (name: string) => (await containers(stack)).find(line => line.includes(name));
+  const old = await of('backend-2');
+  const crashed = async () => !(await of('backend-1'))?.endsWith(' 0');
   const { result: length, failures } = await visited(stack, async visitor => {
-    const ended = await told(d, 'CRASH_AFTER_REQUESTS=3\n', () => d.run('deploy', backendOf('2.2.0')));
+    const ended = await told(d, 'CRASH_AFTER_REQUESTS=3\n', async () => {
+      // However long its visitors take to crash it: until then the other one is being drained.
+      const pause = d.pauseDocker('backend-2:3000/api/v1/metrics', 'before');
+      const run = d.start('deploy', backendOf('2.2.0'), pause.env);
+      await pause.reached(run);
+      await until('it crashes', crashed);
+      pause.go();
+      return run.ended;
+    });
     const before = visitor.failures.length;
     const why = /backend-1 did not bear the requests of backend-2, which was not replaced/;
     assertEnded(stack, ended, 1, 'rolled back', why);
-    assert.is(await of(), old);
+    assert.is(await of('backend-2'), old);
     await assertAs(d, v1);
     return before;
   });
@@ -65,7 +75,7 @@ test('SIGINT in the middle takes it back', async () => {
   const ended = await whileVisited(stack, async () => {
     const pause = d.pauseDocker('http_requests_in_flight', 'before');
     const run = d.start('deploy', backendOf('2.0.0'), pause.env);
-    await pause.reached();
+    await pause.reached(run);
     assert.equal(listed(stack), ['backend-2']);
     run.child.kill('SIGINT');
     pause.go();

@@ -129,7 +129,7 @@ test('while one deployment runs, no other begins, nor does anything else that ch
   unchanged(async () => {
     const pause = d.pauseDocker(`pull --quiet ${registry.host}/shop/frontend`, 'before');
     const first = d.start('deploy', ['2.0.0', ...UNSAVED], pause.env);
-    await pause.reached();
+    await pause.reached(first);
     const others: [string, ...string[]][] = [
       ['deploy', '2.0.0', '--yes'],
       ['deploy', '--resume', '--yes'],
@@ -158,7 +158,7 @@ test('a deployment waits for no backup: it says who is at work', async () => {
   await unchanged(async () => {
     const pause = d.pauseDocker(' pg_dump --format', 'before');
     const backup = d.start('backup', [], pause.env);
-    await pause.reached();
+    await pause.reached(backup);
     const refused = await d.run('deploy', ['2.0.0', '--yes']);
     assert.is(refused.code, 75, refused.stderr);
     assert.match(refused.stderr, new RegExp(`backup\\.ts, by \\w+ on .*, process ${backup.child.pid}, `));
@@ -199,7 +199,7 @@ test('a registry that goes away after the plan leaves nothing half-pulled', asyn
   const ended = await unchanged(async () => {
     const pause = d.pauseDocker(`pull --quiet ${registry.host}/shop/frontend`, 'before');
     const run = d.start('deploy', ['3.0.0', ...UNSAVED], pause.env);
-    await pause.reached();
+    await pause.reached(run);
     await registry.stop();
     pause.go();
     return run.ended;
@@ -220,7 +220,7 @@ test('a full disk under state/ ends the release before anything is replaced', as
     const ended = await unchanged(async () => {
       const pause = d.pauseDocker('buildx imagetools inspect --raw', 'before');
       const run = d.start('deploy', ['2.0.0', ...UNSAVED], { ...pause.env, STATE_DIR: state });
-      await pause.reached();
+      await pause.reached(run);
       fill(state);
       pause.go();
       return run.ended;

@@ -220,7 +220,7 @@ test('back to two, and while the third one is drained nobody else changes the sc
     whileVisited(stack, async () => {
       const pause = d.pauseDocker('http_requests_in_flight', 'before');
       const two = d.start('scale', ['2'], pause.env);
-      await pause.reached();
+      await pause.reached(two);
       const four = await d.run('scale', ['4']);
       assert.is(four.code, 75, four.stderr);
       assert.match(four.stderr, new RegExp(`scale\\.ts, by \\w+ on .*, process ${two.child.pid}, since `));

@@ -31,7 +31,7 @@ test('a configuration that stays refused leaves those serving that did, and --re
   await whileVisited(stack, async () => {
     const pause = d.pauseDocker('--no-recreate backend-1', 'after');
     const run = d.start('deploy', backendOf('2.0.0'), pause.env);
-    await pause.reached();
+    await pause.reached(run);
     appendFileSync(snippet, 'no_such_directive on;\n');
     pause.go();
     const { code, stderr } = await run.ended;

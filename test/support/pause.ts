@@ -1,14 +1,13 @@
 import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { quote } from 'zx/core';
-import type { World } from './world.ts';
-import { until } from './world.ts';
+import { type Ended, type Started, until, type World } from './world.ts';
 
 export interface Pause {
   /** For the script whose programs pause. */
   env: Record<string, string>;
-  /** Resolves when the program stands still. */
-  reached: () => Promise<void>;
+  /** Resolves when the program stands still; rejects when `run` ends before, with what it said. */
+  reached: (run?: Started) => Promise<void>;
   /** Lets it go on. */
   go: () => void;
 }
@@ -38,7 +37,14 @@ ${when === 'before' ? `${pause}; exec ${name} "$@"` : `${name} "$@"; s=$?; ${pau
   writeFileSync(join(directory, name), script, { mode: 0o755 });
   return {
     env: { PATH: `${directory}:${world.env.PATH}` },
-    reached: () => until(`${name} is reached`, () => existsSync(reached), 300),
+    async reached(run) {
+      let over: Ended | undefined;
+      void run?.ended.then(ended => {
+        over = ended;
+      });
+      await until(`${name} is reached`, () => existsSync(reached) || over !== undefined, 300);
+      if (!existsSync(reached)) throw new Error(`it ended before it reached ${name}:\n${over!.stderr}`);
+    },
     go: () => writeFileSync(go, ''),
   };
 }

@@ -105,7 +105,7 @@ for (const [program, words, when, signal, swapped, code] of [
     await change(world, 'live');
     const pause = pauseProgram(world, program, words, when);
     const restore = world.start('restore', [backups.custom, '--yes'], pause.env);
-    await pause.reached();
+    await pause.reached(restore);
     restore.child.kill(signal);
     if (code === 0) pause.go(); // it waits for the swap, as it should
     const ended = await restore.ended;
@@ -135,7 +135,7 @@ test('kill -9 while a session that can’t be ended holds up the swap', async ()
   const pause = pauseProgram(world, 'psql', SWAP, 'before');
   const restore = world.start('restore', [backups.custom, '--yes'], pause.env);
   try {
-    await pause.reached();
+    await pause.reached(restore);
     process.kill(pid, 'SIGSTOP');
     pause.go();
     await until('the swap waits', async () => (await renames()).length > 0);

@@ -35,7 +35,7 @@ for (const [signal, exitCode] of [
     const ended = await whileVisited(stack, async () => {
       const pause = d.pauseDocker('http_requests_in_flight', 'before');
       const run = d.start('deploy', backendOf('2.0.0'), pause.env);
-      await pause.reached();
+      await pause.reached(run);
       assert.equal(listed(stack), ['backend-2']);
       run.child.kill(signal);
       pause.go();
@@ -53,7 +53,7 @@ test('a file that Nginx refuses in the middle is not loaded, and the release is 
     // One instance runs the new release by now, and the list is to be written for the next one.
     const pause = d.pauseDocker('--no-recreate backend-1', 'after');
     const run = d.start('deploy', backendOf('2.0.0'), pause.env);
-    await pause.reached();
+    await pause.reached(run);
     appendFileSync(snippet, 'no_such_directive on;\n');
     pause.go();
     await run.shows(/going back to the release before/);
@@ -81,7 +81,7 @@ test('a disk that is full in the middle leaves the list whole, and --revert fini
     await whileVisited(stack, async () => {
       const pause = d.pauseDocker('--no-recreate backend-1', 'after');
       const run = d.start('deploy', backendOf('2.0.0'), { ...pause.env, STATE_DIR: state });
-      await pause.reached();
+      await pause.reached(run);
       const filler = fill(state);
       run.child.kill('SIGINT');
       pause.go();

@@ -22,7 +22,7 @@ test('a deployment waits for no restore: it says who is at work', async () => {
   const pause = d.pauseDocker(' psql ', 'before');
   const id = JSON.parse(made.stdout).backup.id;
   const restore = d.start('restore', [id, '--yes', '--no-migrate'], pause.env);
-  await pause.reached();
+  await pause.reached(restore);
   const refused = await d.run('deploy', ['2.0.0', '--yes']);
   assert.is(refused.code, 75, refused.stderr);
   assert.match(refused.stderr, new RegExp(`restore\\.ts, by \\w+ on .*, process ${restore.child.pid}, `));

@@ -134,7 +134,8 @@ export function assertEnded(
   assert.is(code, exitCode, stderr);
   const last = releases(stack).at(-1)!;
   assert.is(last.outcome, outcome, stderr);
-  for (const pattern of said) assert.match(stdout + stderr, pattern);
+  const all = stdout + stderr;
+  for (const pattern of said) assert.match(all, pattern, `${pattern} is not in:\n${all}`);
   assert.not.match(stderr, /this is a bug/);
   assert.is(last.canary!.failures.length === 0, last.canary!.failed === 0);
   return last;

@@ -13,7 +13,7 @@ export async function killAt(
 ): Promise<void> {
   const pause = d.pauseDocker(words, when);
   const run = d.start('deploy', args, pause.env);
-  await Promise.race([pause.reached(), run.ended.then(({ stderr }) => assert.unreachable(stderr))]);
+  await pause.reached(run);
   await kill(run);
 }
 
