@@ -69,6 +69,25 @@ test('an instance that falls while it has all requests: the one that was to be r
   await assertEnd(c, {}, OLD, run.said);
 });
 
+test('an instance that crashes at the first request and is back at once has failed as well', async () => {
+  const c = await newCase();
+  const { answer } = c.docker;
+  let crashed = false;
+  c.docker.answer = (...call) => {
+    const answered = answer(...call);
+    const alone = c.docker.listed('backend').join() === 'backend-1';
+    if (alone && !crashed) c.docker.containers.get('backend-1')!.restarts++;
+    crashed ||= alone;
+    return answered;
+  };
+  const run = await c.deploy();
+  assert.ok(crashed);
+  assert.is(run.ended, 'rolled back', run.said);
+  assert.match(run.said, /backend-1 did not bear the requests of backend-2, which was not replaced/);
+  assert.not(run.changes.includes('stop backend-2'));
+  await assertEnd(c, {}, OLD, run.said);
+});
+
 for (const fate of ['never ready', 'ends at once'] as const) {
   for (const image of [NEW.backend, NEW.frontend]) {
     for (const surge of [undefined, 'backend-3']) {
