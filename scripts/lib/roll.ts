@@ -23,10 +23,11 @@ export async function rollBackends(config: Config, images: Images, wanted: Serve
     if (await isFit(config, service)) fit.add(line);
     if (!fit.has(line) || !(await runs(config, service, images))) todo.push(line);
   }
-  // Those that don't serve anyway come first: every one replaced is then one more to lean on.
-  todo.sort((a, b) => Number(fit.has(a)) - Number(fit.has(b)));
-  for (const [turn, line] of todo.entries()) {
+  for (const count = todo.length; todo.length > 0; ) {
     throwIfSignalled();
+    // Those that don't serve anyway come first: every one replaced is then one more to rely on.
+    todo.sort((a, b) => Number(fit.has(a)) - Number(fit.has(b)));
+    const line = todo[0]!;
     const service = serviceOf(line);
     const others = wanted.filter(other => other !== line && fit.has(other));
     if (others.length === 0 && fit.has(line)) {
@@ -35,9 +36,14 @@ export async function rollBackends(config: Config, images: Images, wanted: Serve
         'start another one first: scale.ts 2, or deploy with --surge.',
       );
     }
-    log.info(`${service} (${turn + 1} of ${todo.length})`);
-    if (fit.has(line)) await drainOnto(config, others, line);
-    else if (others.length > 0) await setUpstream(config, 'backend', others);
+    log.info(`${service} (${count - todo.length + 1} of ${count})`);
+    if (fit.has(line)) {
+      const failed = await drainOnto(config, others, line);
+      for (const each of failed) fit.delete(each);
+      refuseFailed(config, failed, todo, service);
+      if (failed.length > 0) continue; // they are replaced first
+    } else if (others.length > 0) await setUpstream(config, 'backend', others);
+    todo.shift();
     fit.delete(line);
     await replace(config, service, images);
     await untilReady(config, service);
@@ -49,28 +55,41 @@ export async function rollBackends(config: Config, images: Images, wanted: Serve
 }
 
 /**
- * Gives all requests to `others` until `spare` has answered its own, and looks whether they have stood it.
+ * Gives all requests to `others` until `spare` has answered its own.
  *
- * @throws when one has not; the list is then of those that have, and of `spare`, which nobody has touched
+ * @returns those of `others` that failed meanwhile; the list is then of the rest, and of `spare`
  */
-async function drainOnto(config: Config, others: ServerLine[], spare: ServerLine): Promise<void> {
+async function drainOnto(config: Config, others: ServerLine[], spare: ServerLine): Promise<ServerLine[]> {
   const restarts = async (line: ServerLine) => (await inspect(config, serviceOf(line)))?.restarts;
   // Before they have its requests: one may fail at the first of them.
   const before = new Map<ServerLine, number | undefined>();
   for (const line of others) before.set(line, await restarts(line));
   await setUpstream(config, 'backend', others);
   await drain(config, serviceOf(spare));
-  const fallen: ServerLine[] = [];
+  const failed: ServerLine[] = [];
   for (const line of others) {
     const ended = (await restarts(line)) !== before.get(line);
-    if (ended || !(await isFit(config, serviceOf(line)))) fallen.push(line);
+    if (ended || !(await isFit(config, serviceOf(line)))) failed.push(line);
   }
-  if (fallen.length === 0) return;
-  await setUpstream(config, 'backend', [...others.filter(line => !fallen.includes(line)), spare]);
-  throw new OperationalError(
-    `${fallen.map(serviceOf).join(', ')} did not bear the requests of ${serviceOf(spare)}, which was not replaced`,
-    `docker logs ${containerOf(config, serviceOf(fallen[0]!))} says why, as long as it is there.`,
-  );
+  if (failed.length > 0)
+    await setUpstream(config, 'backend', [...others.filter(line => !failed.includes(line)), spare]);
+  return failed;
+}
+
+/**
+ * @param todo those that are still to be replaced: when one of them fails, that is what it is replaced for
+ * @throws when one has failed that was replaced already
+ */
+function refuseFailed(config: Config, failed: ServerLine[], todo: ServerLine[], drained: string): void {
+  const names = (lines: ServerLine[]) => lines.map(serviceOf).join(', ');
+  const replaced = failed.filter(line => !todo.includes(line));
+  if (replaced.length > 0) {
+    throw new OperationalError(
+      `${names(replaced)} failed while ${drained} was drained; ${drained} was not replaced`,
+      `docker logs ${containerOf(config, serviceOf(replaced[0]!))} says why, as long as it is there.`,
+    );
+  }
+  if (failed.length > 0) log.warn(`${names(failed)} failed while ${drained} was drained: replaced first`);
 }
 
 /**

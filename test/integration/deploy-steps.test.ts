@@ -61,7 +61,7 @@ test('an instance that falls while it has all requests: the one that was to be r
   };
   const run = await c.deploy();
   assert.is(run.ended, 'rolled back', run.said);
-  assert.match(run.said, /backend-1 did not bear the requests of backend-2, which was not replaced/);
+  assert.match(run.said, /backend-1 failed while backend-2 was drained; backend-2 was not replaced/);
   assert.not(run.changes.includes('stop backend-2'));
   assert.equal(lists.slice(0, 2), [['backend-1', 'backend-2'], ['backend-2']]);
   assert.equal(new Set(c.docker.losses), new Set(['nobody serves the backend, after: reload']));
@@ -83,8 +83,29 @@ test('an instance that crashes at the first request and is back at once has fail
   const run = await c.deploy();
   assert.ok(crashed);
   assert.is(run.ended, 'rolled back', run.said);
-  assert.match(run.said, /backend-1 did not bear the requests of backend-2, which was not replaced/);
+  assert.match(run.said, /backend-1 failed while backend-2 was drained; backend-2 was not replaced/);
   assert.not(run.changes.includes('stop backend-2'));
+  await assertEnd(c, {}, OLD, run.said);
+});
+
+test('instances that crash whenever they have all requests are taken back, whichever of them that is', async () => {
+  const c = await newCase();
+  const first = await c.deploy({ at: 9, trouble: 'killed after' });
+  assert.is(first.changes.at(-1), 'start backend-2');
+  const { answer } = c.docker;
+  c.docker.answer = (...call) => {
+    const answered = answer(...call);
+    const [name, ...others] = c.docker.listed('backend');
+    const alone = others.length === 0 ? c.docker.containers.get(name!) : undefined;
+    // Docker starts it again, and it is ready until the next request.
+    if (alone?.image === NEW.backend) alone.restarts++;
+    return answered;
+  };
+  const run = await c.finish('revert');
+  assert.is(run.ended, 'rolled back', run.said);
+  assert.match(run.said, /backend-2 failed while backend-1 was drained: replaced first/);
+  // One that crashes at its next request is not waited for.
+  for (const loss of c.docker.losses.splice(0)) assert.match(loss, /^backend-2 is stopped /);
   await assertEnd(c, {}, OLD, run.said);
 });
 

@@ -57,7 +57,7 @@ test('a release that crashes under traffic is taken back before the last old ins
       return run.ended;
     });
     const before = visitor.failures.length;
-    const why = /backend-1 did not bear the requests of backend-2, which was not replaced/;
+    const why = /backend-1 failed while backend-2 was drained; backend-2 was not replaced/;
     assertEnded(stack, ended, 1, 'rolled back', why);
     assert.is(await of('backend-2'), old);
     await assertAs(d, v1);
