@@ -1,20 +1,20 @@
 #!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
-import { dumpPipeline, globalsPipeline } from './lib/artifact.ts';
-import { createBackup, planBackup } from './lib/backup.ts';
-import { localBackups, newestFirst } from './lib/catalog.ts';
-import { command, execute } from './lib/cli.ts';
-import type { Config } from './lib/config.ts';
-import { Exit, exitCodeOf, messageOf, usageError } from './lib/errors.ts';
-import { withLock } from './lib/lock.ts';
-import { log, logTo } from './lib/log.ts';
-import type { Format } from './lib/manifest.ts';
-import { notify, ping, sayWhoIsTold } from './lib/notify.ts';
-import { producer } from './lib/postgres.ts';
-import { retain } from './lib/prune.ts';
-import { removeWork, restoreDirectory } from './lib/source.ts';
-import { totalRows } from './lib/tables.ts';
-import { bytes, count, duration } from './lib/text.ts';
-import { copyOffsite, openStore, tryStore } from './lib/upload.ts';
+import { dumpPipeline, globalsPipeline } from './lib/backup/artifact.ts';
+import { localBackups, newestFirst } from './lib/backup/catalog.ts';
+import { createBackup, planBackup } from './lib/backup/create.ts';
+import type { Format } from './lib/backup/manifest.ts';
+import { copyOffsite, openStore, tryStore } from './lib/backup/offsite-copy.ts';
+import { retain } from './lib/backup/prune.ts';
+import { removeWork, restoreDirectory } from './lib/backup/source.ts';
+import { command, execute } from './lib/cli/command.ts';
+import type { Config } from './lib/config/config.ts';
+import { Exit, exitCodeOf, messageOf, usageError } from './lib/core/errors.ts';
+import { bytes, count, duration } from './lib/core/format.ts';
+import { withLock } from './lib/core/lock.ts';
+import { log, logTo } from './lib/core/log.ts';
+import { notify, ping, sayWhoIsTold } from './lib/notify/notify.ts';
+import { producer } from './lib/postgres/client.ts';
+import { totalRows } from './lib/postgres/row-counts.ts';
 
 export const backup = command({
   summary: 'Back up the database: dump, verify, copy off-site, delete what is past its time.',

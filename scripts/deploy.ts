@@ -1,16 +1,16 @@
 #!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
-import { command, confirm, execute, refuseUnanswerable } from './lib/cli.ts';
-import type { Config, Images } from './lib/config.ts';
-import { describePlan, type Plan, planDeployment } from './lib/deploy-plan.ts';
-import { conclusion } from './lib/deploy-report.ts';
-import { carryOut, goBack, goOn } from './lib/deployment.ts';
-import { Exit, usageError } from './lib/errors.ts';
-import { namedImages } from './lib/images.ts';
-import { withLock } from './lib/lock.ts';
-import { log, logTo } from './lib/log.ts';
-import { contracting } from './lib/pending.ts';
-import { type Journal, newJournal, readJournal, refuseUnfinished } from './lib/releases.ts';
-import { plural } from './lib/text.ts';
+import { command, confirm, execute, refuseUnanswerable } from './lib/cli/command.ts';
+import type { Config, Images } from './lib/config/config.ts';
+import { Exit, usageError } from './lib/core/errors.ts';
+import { plural } from './lib/core/format.ts';
+import { withLock } from './lib/core/lock.ts';
+import { log, logTo } from './lib/core/log.ts';
+import { describePlan, type Plan, planDeployment } from './lib/deploy/plan.ts';
+import { type Journal, newJournal, readJournal, refuseUnfinished } from './lib/deploy/releases.ts';
+import { conclusion } from './lib/deploy/report.ts';
+import { carryOut, goBack, goOn } from './lib/deploy/run-deploy.ts';
+import { namedImages } from './lib/docker/images.ts';
+import { contracting } from './lib/migrations/pending.ts';
 
 export const deploy = command({
   summary:

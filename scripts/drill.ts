@@ -1,23 +1,23 @@
 #!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { command, execute } from './lib/cli.ts';
-import type { Config } from './lib/config.ts';
-import { besideName, drop } from './lib/database.ts';
-import { type DrillReport, draw, keepReport, missed } from './lib/drill.ts';
-import { embeddedDrill } from './lib/embedded-drill.ts';
-import { Exit, exitCodeOf, messageOf } from './lib/errors.ts';
-import { privateDirectory } from './lib/files.ts';
-import { loadInto } from './lib/load.ts';
-import { withLock } from './lib/lock.ts';
-import { log, logTo } from './lib/log.ts';
-import { notify } from './lib/notify.ts';
-import { serverFacts } from './lib/postgres.ts';
-import { preflight } from './lib/preflight.ts';
-import { dropLeftovers, refuseImpossible } from './lib/restore.ts';
-import { checkSource, describeSource, fetchSource, findSource } from './lib/source.ts';
-import { stopwatch } from './lib/stopwatch.ts';
-import { totalRows } from './lib/tables.ts';
+import { checkSource, describeSource, fetchSource, findSource } from './lib/backup/source.ts';
+import { command, execute } from './lib/cli/command.ts';
+import type { Config } from './lib/config/config.ts';
+import { Exit, exitCodeOf, messageOf } from './lib/core/errors.ts';
+import { privateDirectory } from './lib/core/files.ts';
+import { withLock } from './lib/core/lock.ts';
+import { log, logTo } from './lib/core/log.ts';
+import { preflight } from './lib/core/preflight.ts';
+import { stopwatch } from './lib/core/step-timer.ts';
+import { embeddedDrill } from './lib/drill/embedded.ts';
+import { type DrillReport, draw, keepReport, missed } from './lib/drill/report.ts';
+import { notify } from './lib/notify/notify.ts';
+import { serverFacts } from './lib/postgres/client.ts';
+import { besideName, drop } from './lib/postgres/databases.ts';
+import { totalRows } from './lib/postgres/row-counts.ts';
+import { loadInto } from './lib/restore/load-dump.ts';
+import { dropLeftovers, refuseImpossible } from './lib/restore/swap.ts';
 
 export const drill = command({
   summary: 'Prove that the newest off-site backup restores, and measure how long that takes.',

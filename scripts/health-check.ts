@@ -1,24 +1,32 @@
 #!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
-import { command, execute } from './lib/cli.ts';
-import type { Config } from './lib/config.ts';
-import { usageError } from './lib/errors.ts';
-import { backends } from './lib/health/backends.ts';
-import { backupHere, backupInS3 } from './lib/health/backup.ts';
-import { certificate } from './lib/health/certificate.ts';
-import { clock } from './lib/health/clock.ts';
-import { containers } from './lib/health/containers.ts';
-import { disk } from './lib/health/disk.ts';
+import { command, execute } from './lib/cli/command.ts';
+import type { Config } from './lib/config/config.ts';
+import { usageError } from './lib/core/errors.ts';
+import { logTo } from './lib/core/log.ts';
+import type { Check, Result } from './lib/health/check.ts';
+import { backends } from './lib/health/checks/backends.ts';
+import { backupHere, backupInS3 } from './lib/health/checks/backup.ts';
+import { certificate } from './lib/health/checks/certificate.ts';
+import { clock } from './lib/health/checks/clock.ts';
+import { containers } from './lib/health/checks/containers.ts';
+import { disk } from './lib/health/checks/disk.ts';
+import { memory } from './lib/health/checks/memory.ts';
+import { postgres } from './lib/health/checks/postgres.ts';
+import { api, frontend } from './lib/health/checks/public.ts';
+import { redis } from './lib/health/checks/redis.ts';
 import { listContainers } from './lib/health/docker.ts';
-import { drawNagios, drawTable, isBad, nagiosText, OVERALL, overallOf, reportOf } from './lib/health/draw.ts';
-import { memory } from './lib/health/memory.ts';
-import { postgres } from './lib/health/postgres.ts';
-import { api, frontend } from './lib/health/public.ts';
-import { redis } from './lib/health/redis.ts';
-import type { Check, Result } from './lib/health/result.ts';
-import { once, runChecks } from './lib/health/run.ts';
+import {
+  drawNagios,
+  drawTable,
+  isBad,
+  nagiosText,
+  OVERALL,
+  overallOf,
+  reportOf,
+} from './lib/health/report.ts';
+import { once, runChecks } from './lib/health/runner.ts';
 import { WATCH_SECONDS, watch } from './lib/health/watch.ts';
-import { logTo } from './lib/log.ts';
-import { tellChange } from './lib/state-change.ts';
+import { tellChange } from './lib/notify/on-change.ts';
 
 /** The report's lines, in this order. */
 export function checksOf(config: Config): Check[] {

@@ -1,22 +1,22 @@
 #!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
-import { command, confirm, execute, type Result, refuseUnanswerable } from './lib/cli.ts';
-import type { Config } from './lib/config.ts';
-import { besideName, drop } from './lib/database.ts';
-import { Exit, exitCodeOf, messageOf } from './lib/errors.ts';
-import { privateDirectory } from './lib/files.ts';
-import { finish, undo } from './lib/kept.ts';
-import { loadInto } from './lib/load.ts';
-import { withLock } from './lib/lock.ts';
-import { log, logTo } from './lib/log.ts';
-import { runMigrations } from './lib/migrations.ts';
-import { notify } from './lib/notify.ts';
-import { serverFacts } from './lib/postgres.ts';
-import { preflight } from './lib/preflight.ts';
-import { dropLeftovers, keepProperties, refuseImpossible, safetyBackup, swapIn } from './lib/restore.ts';
-import { choose, questionFor, type Restore, report } from './lib/restore-request.ts';
-import { createMissingRoles } from './lib/roles.ts';
-import { checkSource, fetchSource, findSource, removeWork, restoreDirectory } from './lib/source.ts';
-import { stopwatch } from './lib/stopwatch.ts';
+import { checkSource, fetchSource, findSource, removeWork, restoreDirectory } from './lib/backup/source.ts';
+import { command, confirm, execute, type Result, refuseUnanswerable } from './lib/cli/command.ts';
+import type { Config } from './lib/config/config.ts';
+import { Exit, exitCodeOf, messageOf } from './lib/core/errors.ts';
+import { privateDirectory } from './lib/core/files.ts';
+import { withLock } from './lib/core/lock.ts';
+import { log, logTo } from './lib/core/log.ts';
+import { preflight } from './lib/core/preflight.ts';
+import { stopwatch } from './lib/core/step-timer.ts';
+import { runMigrations } from './lib/migrations/run.ts';
+import { notify } from './lib/notify/notify.ts';
+import { serverFacts } from './lib/postgres/client.ts';
+import { besideName, drop } from './lib/postgres/databases.ts';
+import { loadInto } from './lib/restore/load-dump.ts';
+import { createMissingRoles } from './lib/restore/missing-roles.ts';
+import { choose, questionFor, type Restore, report } from './lib/restore/options.ts';
+import { dropLeftovers, keepProperties, refuseImpossible, safetyBackup, swapIn } from './lib/restore/swap.ts';
+import { finish, undo } from './lib/restore/undo.ts';
 
 export const restore = command({
   summary:

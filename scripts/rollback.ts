@@ -1,16 +1,12 @@
 #!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
-import { command, confirm, execute, refuseUnanswerable } from './lib/cli.ts';
-import type { Config } from './lib/config.ts';
-import { runningImages } from './lib/deploy-plan.ts';
-import { conclusion } from './lib/deploy-report.ts';
-import { carryOut } from './lib/deployment.ts';
-import { Exit, usageError } from './lib/errors.ts';
-import { shortName } from './lib/images.ts';
-import { withLock } from './lib/lock.ts';
-import { log, logTo } from './lib/log.ts';
-import { withMaintenance } from './lib/maintenance.ts';
-import { nginxTimes, testNginx } from './lib/nginx.ts';
-import { preflight } from './lib/preflight.ts';
+import { command, confirm, execute, refuseUnanswerable } from './lib/cli/command.ts';
+import type { Config } from './lib/config/config.ts';
+import { Exit, usageError } from './lib/core/errors.ts';
+import { table } from './lib/core/format.ts';
+import { withLock } from './lib/core/lock.ts';
+import { log, logTo } from './lib/core/log.ts';
+import { preflight } from './lib/core/preflight.ts';
+import { runningImages } from './lib/deploy/plan.ts';
 import {
   chooseRelease,
   newJournal,
@@ -18,11 +14,15 @@ import {
   readReleases,
   refuseUnfinished,
   type Target,
-} from './lib/releases.ts';
-import { choose, type Restore } from './lib/restore-request.ts';
-import { table } from './lib/text.ts';
-import { wantedBackends } from './lib/upstreams.ts';
-import { criticalLines } from './lib/vitals.ts';
+} from './lib/deploy/releases.ts';
+import { conclusion } from './lib/deploy/report.ts';
+import { carryOut } from './lib/deploy/run-deploy.ts';
+import { shortName } from './lib/docker/images.ts';
+import { criticalLines } from './lib/health/critical.ts';
+import { withMaintenance } from './lib/nginx/maintenance.ts';
+import { nginxTimes, testNginx } from './lib/nginx/reload.ts';
+import { wantedBackends } from './lib/nginx/upstreams.ts';
+import { choose, type Restore } from './lib/restore/options.ts';
 import { restoreFrom } from './restore.ts';
 
 export const rollback = command({

@@ -1,17 +1,17 @@
 #!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
-import { nextBackends, roomInMemory } from './lib/capacity.ts';
-import { command, execute } from './lib/cli.ts';
-import type { Config } from './lib/config.ts';
-import { Exit, usageError } from './lib/errors.ts';
-import { addInstance } from './lib/instance.ts';
-import { uninterrupted } from './lib/interrupt.ts';
-import { withLock } from './lib/lock.ts';
-import { log, logTo } from './lib/log.ts';
-import { nginxTimes, testNginx } from './lib/nginx.ts';
-import { preflight } from './lib/preflight.ts';
-import { refuseUnfinished } from './lib/releases.ts';
-import { retire } from './lib/roll.ts';
-import { isDown, lineFor, readUpstream, type ServerLine, serviceOf } from './lib/upstreams.ts';
+import { command, execute } from './lib/cli/command.ts';
+import type { Config } from './lib/config/config.ts';
+import { Exit, usageError } from './lib/core/errors.ts';
+import { withLock } from './lib/core/lock.ts';
+import { log, logTo } from './lib/core/log.ts';
+import { preflight } from './lib/core/preflight.ts';
+import { uninterrupted } from './lib/core/signals.ts';
+import { nextBackends, roomInMemory } from './lib/deploy/capacity.ts';
+import { addInstance } from './lib/deploy/instance.ts';
+import { refuseUnfinished } from './lib/deploy/releases.ts';
+import { retire } from './lib/deploy/rolling-update.ts';
+import { nginxTimes, testNginx } from './lib/nginx/reload.ts';
+import { isDown, lineFor, readUpstream, type ServerLine, serviceOf } from './lib/nginx/upstreams.ts';
 
 export const scale = command({
   summary: 'Run two to eight backend instances, without losing a request on the way.',

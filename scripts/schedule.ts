@@ -1,16 +1,16 @@
 #!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
-import { command, execute } from './lib/cli.ts';
-import type { Config } from './lib/config.ts';
-import { Exit, usageError } from './lib/errors.ts';
-import { sleep } from './lib/interrupt.ts';
-import { withLock } from './lib/lock.ts';
-import { log, logTo } from './lib/log.ts';
-import { notify, sayWhoIsTold } from './lib/notify.ts';
-import { comingRuns, jobsOf } from './lib/schedule.ts';
-import { judge, readState, stateWriter } from './lib/schedule-state.ts';
-import { runSchedule } from './lib/scheduler.ts';
-import { startService } from './lib/shell.ts';
-import { installBlock, ownBlock, removeBlock } from './lib/user-crontab.ts';
+import { command, execute } from './lib/cli/command.ts';
+import type { Config } from './lib/config/config.ts';
+import { Exit, usageError } from './lib/core/errors.ts';
+import { withLock } from './lib/core/lock.ts';
+import { log, logTo } from './lib/core/log.ts';
+import { startService } from './lib/core/shell.ts';
+import { sleep } from './lib/core/signals.ts';
+import { notify, sayWhoIsTold } from './lib/notify/notify.ts';
+import { installBlock, ownBlock, removeBlock } from './lib/schedule/crontab-install.ts';
+import { comingRuns, jobsOf } from './lib/schedule/jobs.ts';
+import { runSchedule } from './lib/schedule/scheduler.ts';
+import { judge, readState, stateWriter } from './lib/schedule/state.ts';
 
 export const schedule = command({
   summary: 'Have the recurring work done: by this user’s crontab, or by a scheduler in the foreground.',

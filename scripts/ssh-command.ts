@@ -1,10 +1,10 @@
 #!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { join } from 'node:path';
-import { command, execute, type Result } from './lib/cli.ts';
-import { detachedRuns, follow, forgetOldRuns, isRunning, startDetached } from './lib/detached.ts';
-import { Exit, OperationalError, usageError } from './lib/errors.ts';
-import { log, logTo } from './lib/log.ts';
-import { CommandError, run } from './lib/shell.ts';
+import { command, execute, type Result } from './lib/cli/command.ts';
+import { detachedRuns, follow, forgetOldRuns, isRunning, startDetached } from './lib/cli/detached-runs.ts';
+import { Exit, OperationalError, usageError } from './lib/core/errors.ts';
+import { log, logTo } from './lib/core/log.ts';
+import { CommandError, run } from './lib/core/shell.ts';
 
 const TAG = '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}';
 const IMAGE = `(?:${TAG}|sha256:[0-9a-f]{64})`;

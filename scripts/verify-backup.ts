@@ -1,12 +1,12 @@
 #!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { command, execute } from './lib/cli.ts';
-import { Exit, usageError } from './lib/errors.ts';
-import { privateDirectory } from './lib/files.ts';
-import { checkSource, describeSource, fetchSource, findSource, parsePlace } from './lib/source.ts';
-import { totalRows } from './lib/tables.ts';
-import { bytes, count } from './lib/text.ts';
+import { checkSource, describeSource, fetchSource, findSource, parsePlace } from './lib/backup/source.ts';
+import { command, execute } from './lib/cli/command.ts';
+import { Exit, usageError } from './lib/core/errors.ts';
+import { privateDirectory } from './lib/core/files.ts';
+import { bytes, count } from './lib/core/format.ts';
+import { totalRows } from './lib/postgres/row-counts.ts';
 
 export const verify = command({
   summary:

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { decode } from '../scripts/lib/artifact.ts';
-import type { OperationalError } from '../scripts/lib/errors.ts';
-import { hasProgram } from '../scripts/lib/shell.ts';
+import { decode } from '../scripts/lib/backup/artifact.ts';
+import type { OperationalError } from '../scripts/lib/core/errors.ts';
+import { hasProgram } from '../scripts/lib/core/shell.ts';
 
 const POSTGRES = { user: 'nobody', database: 'none' };
 

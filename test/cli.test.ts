@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { help, type Invocation, parse } from '../scripts/lib/cli.ts';
-import { environmentOf, loadConfig, ROOT } from '../scripts/lib/config.ts';
-import { OperationalError } from '../scripts/lib/errors.ts';
+import { help, type Invocation, parse } from '../scripts/lib/cli/command.ts';
+import { environmentOf, loadConfig, ROOT } from '../scripts/lib/config/config.ts';
+import { OperationalError } from '../scripts/lib/core/errors.ts';
 import { commandOf as importCommand } from './support/commands.ts';
 
 const scripts = globSync('scripts/*.ts', { cwd: ROOT }).map(path => join(ROOT, path));

@@ -1,6 +1,5 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { OperationalError } from '../scripts/lib/errors.ts';
 import {
   artifactName,
   globalsName,
@@ -10,7 +9,8 @@ import {
   parseId,
   parseManifest,
   serialize,
-} from '../scripts/lib/manifest.ts';
+} from '../scripts/lib/backup/manifest.ts';
+import { OperationalError } from '../scripts/lib/core/errors.ts';
 import { sampleManifest } from './support/sample-manifest.ts';
 
 const manifest = sampleManifest();

@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { worse } from '../scripts/lib/access-log.ts';
-import { namedImages, repositoryOf } from '../scripts/lib/images.ts';
-import { chooseRelease, type Release, reachable, setVariable } from '../scripts/lib/releases.ts';
-import { down, isDown, lineFor, serviceOf } from '../scripts/lib/upstreams.ts';
+import { chooseRelease, type Release, reachable, setVariable } from '../scripts/lib/deploy/releases.ts';
+import { namedImages, repositoryOf } from '../scripts/lib/docker/images.ts';
+import { worse } from '../scripts/lib/nginx/access-log.ts';
+import { down, isDown, lineFor, serviceOf } from '../scripts/lib/nginx/upstreams.ts';
 
 const images = (version: string) => ({ backend: `b:${version}`, frontend: `f:${version}` });
 

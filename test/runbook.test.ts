@@ -4,8 +4,8 @@ import { basename, dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checksOf } from '../scripts/health-check.ts';
-import { help } from '../scripts/lib/cli.ts';
-import { loadConfig, ROOT } from '../scripts/lib/config.ts';
+import { help } from '../scripts/lib/cli/command.ts';
+import { loadConfig, ROOT } from '../scripts/lib/config/config.ts';
 import { commandOf } from './support/commands.ts';
 
 const text = readFileSync(join(ROOT, 'docs/RUNBOOK.md'), 'utf8');

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT } from '../scripts/lib/config.ts';
+import { ROOT } from '../scripts/lib/config/config.ts';
 import { programsBut } from './support/programs.ts';
 import { startProgram, until } from './support/world.ts';
 

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { judge } from '../scripts/lib/schema-changes.ts';
+import { judge } from '../scripts/lib/migrations/lint.ts';
 
 /** Each statement, and what is found in it. */
 const CASES: Record<string, string[]> = {

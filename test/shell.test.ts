@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { mock } from 'node:test';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type CommandError, pipeline, type RunOptions, run } from '../scripts/lib/shell.ts';
+import { pipeline } from '../scripts/lib/core/pipeline.ts';
+import { type CommandError, type RunOptions, run, sh } from '../scripts/lib/core/shell.ts';
 
-const sh = (script: string) => ['sh', '-c', script];
+const shell = (script: string) => ['sh', '-c', script];
 
 /** @returns what a command that must fail failed with */
 async function failure(argv: string[], options: Partial<RunOptions> = {}): Promise<CommandError> {
@@ -24,6 +25,16 @@ test('a pipe passes every word and byte as it is', async () => {
   assert.is(output, `${words.join('|')}|`);
 });
 
+test('a template is bash, and each value in it is one word of it', async () => {
+  const value = "it's a $HOME `id` ;\n*";
+  assert.is(await sh('print')`printf '%s|' ${value} ${['a', 'b c']} "x  y"`, `${value}|a|b c|x  y|`);
+  assert.is(await sh('print')`printf 'a\n\n' | cat; printf '\n'`, 'a');
+  const error = await sh('see what is not there')`ls ${'/not there'}`.catch(each => each);
+  assert.match(error.message, /^could not see what is not there: ls: .*\/not there/);
+  const status = await sh('fail')`sh -c 'exit 7'`.catch(each => each);
+  assert.is(status.hint, 'the command was: sh (exit status 7)');
+});
+
 test('bytes that are no text go to a file unchanged', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'shell-'));
   const file = openSync(join(directory, 'out'), 'w');
@@ -38,10 +49,14 @@ test('bytes that are no text go to a file unchanged', async () => {
 
 test('a pipe fails with the stage that failed, wherever it stands', async () => {
   const stages: [string[][], RegExp, number][] = [
-    [[sh('echo half; echo "fatal: it broke" >&2; exit 7'), ['cat']], /sh exited with 7: fatal: it broke/, 7],
-    [[['echo', 'x'], sh('cat >/dev/null; exit 3'), ['cat']], /sh exited with 3/, 3],
+    [
+      [shell('echo half; echo "fatal: it broke" >&2; exit 7'), ['cat']],
+      /sh exited with 7: fatal: it broke/,
+      7,
+    ],
+    [[['echo', 'x'], shell('cat >/dev/null; exit 3'), ['cat']], /sh exited with 3/, 3],
     [[['true'], ['false']], /false exited with 1/, 1],
-    [[sh('kill -9 $$'), ['cat']], /sh was ended by signal 9/, 137],
+    [[shell('kill -9 $$'), ['cat']], /sh was ended by signal 9/, 137],
   ];
   for (const [stage, says, status] of stages) {
     const error = await failure(pipeline(...stage));
@@ -52,7 +67,7 @@ test('a pipe fails with the stage that failed, wherever it stands', async () => 
 });
 
 test('a stage that only lost its reader is not the one to blame', async () => {
-  const error = await failure(pipeline(['yes'], sh('echo "error: disk full" >&2; exit 5')));
+  const error = await failure(pipeline(['yes'], shell('echo "error: disk full" >&2; exit 5')));
   assert.match(error.message, /sh exited with 5: error: disk full/);
 });
 
@@ -89,7 +104,7 @@ async function afterMilliseconds(times: number[], script: string): Promise<Comma
   let pid = 0;
   try {
     let error: CommandError | undefined;
-    void failure(sh(script), { env: { MARK }, timeout: 1 }).then(failed => {
+    void failure(shell(script), { env: { MARK }, timeout: 1 }).then(failed => {
       error = failed;
     });
     await until(() => read(MARK).endsWith('\n'));
@@ -117,7 +132,7 @@ test('a command that does not end when it is asked to is killed five seconds lat
 });
 
 test('secrets are in the environment, not in the arguments', async () => {
-  const output = await run(sh('printf "%s" "$SECRET"; tr "\\0" " " < /proc/$$/cmdline'), {
+  const output = await run(shell('printf "%s" "$SECRET"; tr "\\0" " " < /proc/$$/cmdline'), {
     purpose: 'look',
     env: { SECRET: 'in-the-environment' },
   });

@@ -7,11 +7,11 @@ import { readFileSync } from 'node:fs';
 import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { sizeOfDatabase } from '../../scripts/lib/database.ts';
-import { client, identifier } from '../../scripts/lib/postgres.ts';
-import { sampleData } from '../../scripts/lib/sample-data.ts';
-import { run } from '../../scripts/lib/shell.ts';
-import { bytes, table } from '../../scripts/lib/text.ts';
+import { bytes, table } from '../../scripts/lib/core/format.ts';
+import { run } from '../../scripts/lib/core/shell.ts';
+import { sampleData } from '../../scripts/lib/drill/sample-data.ts';
+import { client, identifier } from '../../scripts/lib/postgres/client.ts';
+import { sizeOfDatabase } from '../../scripts/lib/postgres/databases.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 interface Measure {

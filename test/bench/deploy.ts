@@ -7,7 +7,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { count, table } from '../../scripts/lib/text.ts';
+import { count, table } from '../../scripts/lib/core/format.ts';
 import { run } from '../engine/process.ts';
 import { crowdsOf, type Toll } from '../stack/lib/crowd.ts';
 import { type Deployable, startDeployable } from '../stack/lib/deployable.ts';

@@ -7,7 +7,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { table } from '../../scripts/lib/text.ts';
+import { table } from '../../scripts/lib/core/format.ts';
 import { install } from '../engine/apt.ts';
 import { attempt, run } from '../engine/process.ts';
 import { type Cloudflare, cloudflareBefore } from '../stack/lib/cloudflare.ts';

@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { listenForSignals } from '../../scripts/lib/interrupt.ts';
+import { listenForSignals } from '../../scripts/lib/core/signals.ts';
 
 const [name, ...args] = process.argv.slice(2);
 const path = join(import.meta.dirname, `${name}.ts`);

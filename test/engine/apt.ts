@@ -10,7 +10,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from 'node:path';
 import { run, say } from './process.ts';
 
-export { installPackages as install } from '../../scripts/lib/packages.ts';
+export { installPackages as install } from '../../scripts/lib/core/packages.ts';
 
 export const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 

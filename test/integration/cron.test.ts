@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT } from '../../scripts/lib/config.ts';
+import { ROOT } from '../../scripts/lib/config/config.ts';
 import { createCronWorld } from '../support/cron-world.ts';
 import { history } from '../support/world.ts';
 
@@ -129,8 +129,8 @@ test('precedence: flag, then process environment, then .env.<environment>', asyn
   const file = join(copy, '.env.production');
   const before = readFileSync(file, 'utf8');
   // The copy's own module, which reads the file beside it.
-  const { loadConfig }: typeof import('../../scripts/lib/config.ts') = await import(
-    join(copy, 'scripts/lib/config.ts')
+  const { loadConfig }: typeof import('../../scripts/lib/config/config.ts') = await import(
+    join(copy, 'scripts/lib/config/config.ts')
   );
   const format = (env: Record<string, string> = {}) => loadConfig('production', env).format;
   assert.is(format(), 'plain');

@@ -12,7 +12,7 @@ import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Format, type Manifest, manifestName } from '../../scripts/lib/manifest.ts';
+import { type Format, type Manifest, manifestName } from '../../scripts/lib/backup/manifest.ts';
 import { checkHere, makeBackup, refused } from '../support/in-process.ts';
 import { liveState } from '../support/live.ts';
 import { fileOf } from '../support/store.ts';

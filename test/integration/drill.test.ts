@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { DrillReport } from '../../scripts/lib/drill.ts';
+import type { DrillReport } from '../../scripts/lib/drill/report.ts';
 import { inTemporary, processesWith } from '../support/embedded.ts';
 import { makeBackup } from '../support/in-process.ts';
 import { plant, store } from '../support/old-backups.ts';

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { oidOf } from '../../scripts/lib/database.ts';
+import { oidOf } from '../../scripts/lib/postgres/databases.ts';
 import { change } from '../support/expect.ts';
 import { createFaultedWorld, startAgain } from '../support/faulted.ts';
 import { strayFiles, untilNoProcess } from '../support/faults.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { newId } from '../../scripts/lib/manifest.ts';
+import { newId } from '../../scripts/lib/backup/manifest.ts';
 import { contentOf, program, propertiesOf } from '../support/compare.ts';
 import { begin, change, stateOf, succeed } from '../support/expect.ts';
 import { checkHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';

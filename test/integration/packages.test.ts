@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT } from '../../scripts/lib/config.ts';
+import { ROOT } from '../../scripts/lib/config/config.ts';
 import { type Child, startChild } from '../support/child.ts';
 import { startProgram } from '../support/world.ts';
 
@@ -58,7 +58,7 @@ async function onMachine(body: (machine: Machine) => Promise<void>): Promise<voi
     writeFileSync(at('apt.conf'), `${lines.join('\n')}\n`);
     const env = { PATH: process.env.PATH!, APT_CONFIG: at('apt.conf'), DPKG_ADMINDIR: at('dpkg') };
     const source = `
-      import { installPackages } from ${JSON.stringify(join(ROOT, 'scripts/lib/packages.ts'))};
+      import { installPackages } from ${JSON.stringify(join(ROOT, 'scripts/lib/core/packages.ts'))};
       await installPackages(process.argv.slice(1)).catch(error => {
         console.error(error.message);
         process.exitCode = 1;

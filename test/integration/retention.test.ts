@@ -11,11 +11,11 @@ import {
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { localBackups, storedBackups } from '../../scripts/lib/catalog.ts';
-import { artifactName, globalsName, type Manifest, manifestName } from '../../scripts/lib/manifest.ts';
-import { applyRetention, planRetention } from '../../scripts/lib/prune.ts';
-import { findSource } from '../../scripts/lib/source.ts';
-import { openStore } from '../../scripts/lib/upload.ts';
+import { localBackups, storedBackups } from '../../scripts/lib/backup/catalog.ts';
+import { artifactName, globalsName, type Manifest, manifestName } from '../../scripts/lib/backup/manifest.ts';
+import { openStore } from '../../scripts/lib/backup/offsite-copy.ts';
+import { applyRetention, planRetention } from '../../scripts/lib/backup/prune.ts';
+import { findSource } from '../../scripts/lib/backup/source.ts';
 import { answers, hangs } from '../support/fault-proxy.ts';
 import { backUpHere, here } from '../support/here.ts';
 import { type Changes, configOf, manifestOf, plant, store } from '../support/old-backups.ts';

@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT } from '../../scripts/lib/config.ts';
+import { ROOT } from '../../scripts/lib/config/config.ts';
 import { startPrivateCron } from '../support/private-cron.ts';
 import { createWorld, until } from '../support/world.ts';
 

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { judge, readState } from '../../scripts/lib/schedule-state.ts';
+import { judge, readState } from '../../scripts/lib/schedule/state.ts';
 import { createClock, type Turn } from '../support/clock.ts';
 import { fill, withDisk } from '../support/disk.ts';
 import { gateAt, lockIsFree, processesOf, strayFiles, untilNoProcess } from '../support/faults.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { client } from '../../scripts/lib/postgres.ts';
+import { client } from '../../scripts/lib/postgres/client.ts';
 import { watchArguments } from '../support/cmdlines.ts';
 import { backUpHere } from '../support/here.ts';
 import { recordPrograms } from '../support/recorded-programs.ts';

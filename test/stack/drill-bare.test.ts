@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT } from '../../scripts/lib/config.ts';
+import { ROOT } from '../../scripts/lib/config/config.ts';
 import { ensureEngine } from '../engine/engine.ts';
 import { ensureImages } from '../images/images.ts';
 import { Sandbox } from '../images/sandbox.ts';

@@ -1,8 +1,8 @@
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { databaseUrl, execute } from '../../scripts/lib/postgres.ts';
-import { openSession, type Session } from '../../scripts/lib/session.ts';
+import { databaseUrl, execute } from '../../scripts/lib/postgres/client.ts';
+import { openSession, type Session } from '../../scripts/lib/postgres/session.ts';
 import { type Child, startChild } from './child.ts';
 import { BACKEND, installBackend } from './install-backend.ts';
 import { startRedis } from './redis.ts';

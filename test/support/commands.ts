@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import type { Command } from '../../scripts/lib/cli.ts';
+import type { Command } from '../../scripts/lib/cli/command.ts';
 
 export type AnyCommand = Command<Record<string, never>>;
 

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { literal, queryOf, toDatabase } from '../../scripts/lib/postgres.ts';
-import { fingerprint } from '../../scripts/lib/tables.ts';
+import { literal, queryOf, toDatabase } from '../../scripts/lib/postgres/client.ts';
+import { fingerprint } from '../../scripts/lib/postgres/row-counts.ts';
 import type { World } from './world.ts';
 
 const start = promisify(execFile);

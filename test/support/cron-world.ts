@@ -1,9 +1,9 @@
 import { cpSync, existsSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { localBackups } from '../../scripts/lib/catalog.ts';
-import { ROOT } from '../../scripts/lib/config.ts';
-import { checkSource, findSource } from '../../scripts/lib/source.ts';
+import { localBackups } from '../../scripts/lib/backup/catalog.ts';
+import { checkSource, findSource } from '../../scripts/lib/backup/source.ts';
+import { ROOT } from '../../scripts/lib/config/config.ts';
 import { configOf } from './old-backups.ts';
 import { createWorld, type Ended, history, startProgram, type World } from './world.ts';
 

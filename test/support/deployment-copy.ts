@@ -7,20 +7,20 @@ import { registerHooks } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { ROOT } from '../../scripts/lib/config.ts';
+import { ROOT } from '../../scripts/lib/config/config.ts';
 
 /** What takes the place of exports of the product's files, by file. Set anew for each run; the product asks through it. */
 export const standIns: Record<string, Record<string, unknown>> = {};
 const REPLACED: Record<string, { names: string[]; rest: boolean }> = {
-  'lib/shell.ts': { names: ['run', 'start'], rest: true },
-  'lib/interrupt.ts': { names: ['sleep'], rest: true },
-  'lib/log.ts': { names: ['log'], rest: true },
-  'lib/files.ts': { names: ['writeWhole', 'sync'], rest: true },
-  'lib/canary.ts': { names: ['startCanary'], rest: false },
-  'lib/vitals.ts': { names: ['criticalLines'], rest: false },
-  'lib/pending.ts': { names: ['pendingMigrations'], rest: false },
-  'lib/migrations.ts': { names: ['migrate'], rest: false },
-  'lib/access-log.ts': { names: ['traffic', 'worse'], rest: false },
+  'lib/core/shell.ts': { names: ['run', 'start', 'sh'], rest: true },
+  'lib/core/signals.ts': { names: ['sleep'], rest: true },
+  'lib/core/log.ts': { names: ['log'], rest: true },
+  'lib/core/files.ts': { names: ['writeWhole', 'sync'], rest: true },
+  'lib/deploy/canary.ts': { names: ['startCanary'], rest: false },
+  'lib/health/critical.ts': { names: ['criticalLines'], rest: false },
+  'lib/migrations/pending.ts': { names: ['pendingMigrations'], rest: false },
+  'lib/migrations/run.ts': { names: ['migrate'], rest: false },
+  'lib/nginx/access-log.ts': { names: ['traffic', 'worse'], rest: false },
   'backup.ts': { names: ['backUp'], rest: false },
 };
 
@@ -43,7 +43,7 @@ registerHooks({
       name =>
         `export const ${name} = (...args) => globalThis.deploymentStandIns['${path}'].${name}(...args);`,
     );
-    if (path === 'lib/log.ts')
+    if (path === 'lib/core/log.ts')
       exports[0] = `export const log = globalThis.deploymentStandIns['${path}'].log;`;
     if (rest) exports.push(`export * from ${JSON.stringify(`${url}?real`)};`);
     return { format: 'module', shortCircuit: true, source: exports.join('\n') };
@@ -53,23 +53,31 @@ registerHooks({
 /** What was logged. */
 export const lines: string[] = [];
 const note = (text: string) => lines.push(text);
-standIns['lib/log.ts'] = {
+standIns['lib/core/log.ts'] = {
   log: { info: note, done: note, warn: note, error: note, status() {}, changesBegin() {} },
 };
 
 // Whole, as the next process sees it; what a disk makes of it is not the subject.
-standIns['lib/files.ts'] = {
+standIns['lib/core/files.ts'] = {
   writeWhole: async (path: string, text: string) => writeFileSync(path, text),
   sync: async () => {},
 };
 
 const load = (path: string) => import(urlOf(path));
-standIns['lib/interrupt.ts'] = {};
-standIns['lib/shell.ts'] = {};
-export const { CommandError } = (await load('lib/shell.ts')) as typeof import('../../scripts/lib/shell.ts');
-export const interrupt = (await load('lib/interrupt.ts')) as typeof import('../../scripts/lib/interrupt.ts');
-export const { loadConfig } = (await load('lib/config.ts')) as typeof import('../../scripts/lib/config.ts');
-export const releases = (await load('lib/releases.ts')) as typeof import('../../scripts/lib/releases.ts');
+standIns['lib/core/signals.ts'] = {};
+standIns['lib/core/shell.ts'] = {};
+export const { CommandError } = (await load(
+  'lib/core/shell.ts',
+)) as typeof import('../../scripts/lib/core/shell.ts');
+export const interrupt = (await load(
+  'lib/core/signals.ts',
+)) as typeof import('../../scripts/lib/core/signals.ts');
+export const { loadConfig } = (await load(
+  'lib/config/config.ts',
+)) as typeof import('../../scripts/lib/config/config.ts');
+export const releases = (await load(
+  'lib/deploy/releases.ts',
+)) as typeof import('../../scripts/lib/deploy/releases.ts');
 export const deployment = (await load(
-  'lib/deployment.ts',
-)) as typeof import('../../scripts/lib/deployment.ts');
+  'lib/deploy/run-deploy.ts',
+)) as typeof import('../../scripts/lib/deploy/run-deploy.ts');

@@ -6,7 +6,7 @@
 import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import type { Journal, Release } from '../../scripts/lib/releases.ts';
+import type { Journal, Release } from '../../scripts/lib/deploy/releases.ts';
 import {
   CommandError,
   deployment,
@@ -99,6 +99,26 @@ export interface Case {
   write(path: string, text: string): void;
 }
 
+/** @returns the words of a simple command: no quotes but '…', no other syntax of a shell */
+function wordsOf(pieces: TemplateStringsArray, values: (string | string[])[]): string[] {
+  const words: string[] = [];
+  let open = false;
+  const add = (text: string) => (open ? words.push(words.pop() + text) : words.push(text));
+  for (const [index, piece] of pieces.entries()) {
+    for (const [token] of piece.matchAll(/\s+|'[^']*'|[^\s']+/g)) {
+      if (token.trim()) add(token.replace(/^'(.*)'$/s, '$1'));
+      open = token.trim() !== '';
+    }
+    if (index === values.length) break;
+    for (const value of [values[index]!].flat()) {
+      add(value);
+      open = false;
+    }
+    open = !Array.isArray(values[index]);
+  }
+  return words;
+}
+
 /** A stack before its deployment, in the directory that all cases share. */
 export async function newCase(situation: Situation = {}): Promise<Case> {
   const { servers = ['backend-1', 'backend-2'], unready = [], surge = null } = situation;
@@ -153,11 +173,11 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
     const kills = point?.trouble.startsWith('killed') ?? false;
     const run = async ({ argv, env = {}, timeout }: Ask) => {
       const fail = () => {
-        throw new CommandError('do it', argv, 1, 'the engine hiccups');
+        throw new CommandError('do it', argv[0]!, 1, 'the engine hiccups');
       };
       const act = () => {
         const { code, stdout, stderr } = docker.answer(argv, env, timeout);
-        if (code !== 0) throw new CommandError('do it', argv, code, stderr);
+        if (code !== 0) throw new CommandError('do it', argv[0]!, code, stderr);
         return stdout;
       };
       return meet(argv.join(' '), !kills || docker.changeOf(argv) !== undefined, act, fail);
@@ -171,30 +191,36 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
           return act();
         },
         () => {
-          throw new CommandError(name, [name], 1, `${name} has failed`);
+          throw new CommandError(name, name, 1, `${name} has failed`);
         },
       );
-    standIns['lib/shell.ts'] = {
+    standIns['lib/core/shell.ts'] = {
       run: (argv: string[], options: Omit<Ask, 'argv'>) => run({ ...options, argv }),
       start: async (argv: string[], options: Omit<Ask, 'argv'>) => ({
         stdout: await run({ ...options, argv }),
         stderr: '',
       }),
+      sh:
+        (_purpose: string, options: Omit<Ask, 'argv'>) =>
+        async (pieces: TemplateStringsArray, ...values: (string | string[])[]) =>
+          (await run({ ...options, argv: wordsOf(pieces, values) })).replace(/\n+$/, ''),
     };
-    standIns['lib/interrupt.ts'] = {
+    standIns['lib/core/signals.ts'] = {
       sleep: async (seconds: number) => {
         docker.sleep(seconds);
         for (const list of LISTS) grow(list, seconds);
       },
     };
     const canary = { sent: 0, failed: 0, slowest: 0, failures: [], reopened: 0 };
-    standIns['lib/canary.ts'] = { startCanary: () => ({ count: () => canary, stop: async () => canary }) };
-    standIns['lib/vitals.ts'] = { criticalLines: async () => [] };
-    standIns['lib/access-log.ts'] = { traffic: async () => ({}), worse: () => undefined };
-    standIns['lib/pending.ts'] = {
+    standIns['lib/deploy/canary.ts'] = {
+      startCanary: () => ({ count: () => canary, stop: async () => canary }),
+    };
+    standIns['lib/health/critical.ts'] = { criticalLines: async () => [] };
+    standIns['lib/nginx/access-log.ts'] = { traffic: async () => ({}), worse: () => undefined };
+    standIns['lib/migrations/pending.ts'] = {
       pendingMigrations: async () => pending.map(name => ({ name, findings: [] })),
     };
-    standIns['lib/migrations.ts'] = {
+    standIns['lib/migrations/run.ts'] = {
       migrate: () =>
         step('migrate', () => {
           pending = [];

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import * as assert from 'uvu/assert';
-import type { Format } from '../../scripts/lib/manifest.ts';
+import type { Format } from '../../scripts/lib/backup/manifest.ts';
 import { databases } from './compare.ts';
 import { begin, change, stateOf } from './expect.ts';
 import { type Gate, gateAtStep, lockIsFree, otherDatabases, strayFiles, untilNoProcess } from './faults.ts';

@@ -1,6 +1,6 @@
 /** Cases of which one format is enough on every run, and all are tried in the long suite. */
 import * as assert from 'uvu/assert';
-import type { Format } from '../../scripts/lib/manifest.ts';
+import type { Format } from '../../scripts/lib/backup/manifest.ts';
 import { contentOf, databases, propertiesOf } from './compare.ts';
 import { makeBackup, restoreHere } from './in-process.ts';
 import type { World } from './world.ts';

@@ -1,6 +1,6 @@
 import { backUp } from '../../scripts/backup.ts';
-import { exitCodeOf, messageOf } from '../../scripts/lib/errors.ts';
-import type { Manifest } from '../../scripts/lib/manifest.ts';
+import type { Manifest } from '../../scripts/lib/backup/manifest.ts';
+import { exitCodeOf, messageOf } from '../../scripts/lib/core/errors.ts';
 import { configOf } from './old-backups.ts';
 import type { World } from './world.ts';
 

@@ -5,11 +5,11 @@
 import { rm } from 'node:fs/promises';
 import * as assert from 'uvu/assert';
 import { backUp } from '../../scripts/backup.ts';
-import { OperationalError } from '../../scripts/lib/errors.ts';
-import { finish, undo } from '../../scripts/lib/kept.ts';
-import type { Format, Manifest } from '../../scripts/lib/manifest.ts';
-import { choose, type Restore } from '../../scripts/lib/restore-request.ts';
-import { checkSource, fetchSource, findSource, restoreDirectory } from '../../scripts/lib/source.ts';
+import type { Format, Manifest } from '../../scripts/lib/backup/manifest.ts';
+import { checkSource, fetchSource, findSource, restoreDirectory } from '../../scripts/lib/backup/source.ts';
+import { OperationalError } from '../../scripts/lib/core/errors.ts';
+import { choose, type Restore } from '../../scripts/lib/restore/options.ts';
+import { finish, undo } from '../../scripts/lib/restore/undo.ts';
 import { restoreFrom } from '../../scripts/restore.ts';
 import { configOf } from './old-backups.ts';
 import type { World } from './world.ts';

@@ -1,6 +1,5 @@
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Config, type Environment, loadConfig } from '../../scripts/lib/config.ts';
 import {
   artifactName,
   globalsName,
@@ -9,8 +8,9 @@ import {
   newId,
   parseManifest,
   serialize,
-} from '../../scripts/lib/manifest.ts';
-import { openStore, uploadBackup } from '../../scripts/lib/upload.ts';
+} from '../../scripts/lib/backup/manifest.ts';
+import { openStore, uploadBackup } from '../../scripts/lib/backup/offsite-copy.ts';
+import { type Config, type Environment, loadConfig } from '../../scripts/lib/config/config.ts';
 import type { World } from './world.ts';
 
 export interface Changes {

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { canInstall } from '../../scripts/lib/packages.ts';
-import { hasProgram } from '../../scripts/lib/shell.ts';
+import { canInstall } from '../../scripts/lib/core/packages.ts';
+import { hasProgram } from '../../scripts/lib/core/shell.ts';
 import { install } from '../engine/apt.ts';
 import { startChild } from './child.ts';
 import { freePort } from './ports.ts';

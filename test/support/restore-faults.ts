@@ -1,4 +1,4 @@
-import { drop, oidOf } from '../../scripts/lib/database.ts';
+import { drop, oidOf } from '../../scripts/lib/postgres/databases.ts';
 import type { FaultedWorld } from './faulted.ts';
 import { type Gate, gateAt, otherDatabases, untilNoProcess } from './faults.ts';
 import { type Ended, type Started, until } from './world.ts';

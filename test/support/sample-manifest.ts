@@ -1,4 +1,4 @@
-import type { Manifest } from '../../scripts/lib/manifest.ts';
+import type { Manifest } from '../../scripts/lib/backup/manifest.ts';
 
 /** A manifest as backup.ts writes it, with what a test wants to be different. */
 export function sampleManifest(changes: Partial<Manifest> = {}): Manifest {

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { ROOT } from '../../scripts/lib/config.ts';
+import { ROOT } from '../../scripts/lib/config/config.ts';
 import { install } from '../engine/apt.ts';
 import { startChild } from './child.ts';
 import { freePort } from './ports.ts';

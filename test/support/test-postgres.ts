@@ -2,12 +2,12 @@
 import { createHmac, hash, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { execute, literal } from '../../scripts/lib/postgres.ts';
 import {
   serverPrograms,
   startThrowawayPostgres,
   type ThrowawayPostgres,
-} from '../../scripts/lib/throwaway-postgres.ts';
+} from '../../scripts/lib/drill/throwaway-postgres.ts';
+import { execute, literal } from '../../scripts/lib/postgres/client.ts';
 import { CACHE } from '../engine/engine.ts';
 import { run, withLock } from '../engine/process.ts';
 

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { identifier } from '../../scripts/lib/postgres.ts';
+import { identifier } from '../../scripts/lib/postgres/client.ts';
 import { program } from './compare.ts';
 import { createWorld, type World } from './world.ts';
 

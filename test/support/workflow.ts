@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { ROOT } from '../../scripts/lib/config.ts';
+import { ROOT } from '../../scripts/lib/config/config.ts';
 import { type Ended, startProgram } from './world.ts';
 
 export interface Step {

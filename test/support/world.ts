@@ -4,10 +4,10 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { ROOT } from '../../scripts/lib/config.ts';
-import { asJson, client, identifier, PSQL, TEXT, toDatabase } from '../../scripts/lib/postgres.ts';
-import type { ThrowawayPostgres } from '../../scripts/lib/throwaway-postgres.ts';
-import { startThrowawayS3, type ThrowawayS3 } from '../../scripts/lib/throwaway-s3.ts';
+import { ROOT } from '../../scripts/lib/config/config.ts';
+import type { ThrowawayPostgres } from '../../scripts/lib/drill/throwaway-postgres.ts';
+import { startThrowawayS3, type ThrowawayS3 } from '../../scripts/lib/drill/throwaway-s3.ts';
+import { asJson, client, identifier, PSQL, TEXT, toDatabase } from '../../scripts/lib/postgres/client.ts';
 import { startTestPostgres } from './test-postgres.ts';
 
 /**

@@ -1,9 +1,9 @@
-import type { Config } from '../config.ts';
-import { OperationalError } from '../errors.ts';
-import { CommandError, hasProgram, run } from '../shell.ts';
-import { projectOf } from '../stack.ts';
-import { NotConfigured } from './result.ts';
-import { within } from './run.ts';
+import type { Config } from '../config/config.ts';
+import { OperationalError } from '../core/errors.ts';
+import { CommandError, hasProgram, run } from '../core/shell.ts';
+import { projectOf } from '../docker/containers.ts';
+import { NotConfigured } from './check.ts';
+import { within } from './runner.ts';
 
 /** Seconds; less than a check has, so that its line can say who did not answer. */
 export const COMMAND_SECONDS = 4;

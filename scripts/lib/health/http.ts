@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { checkServerIdentity, type TLSSocket } from 'node:tls';
-import { messageOf, OperationalError } from '../errors.ts';
+import { messageOf, OperationalError } from '../core/errors.ts';
 
 const BODY_LIMIT = 64 * 1024;
 /** Less than a check has, so that its line can say who did not answer. */

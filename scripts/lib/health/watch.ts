@@ -1,8 +1,8 @@
-import type { Result as Outcome } from '../cli.ts';
-import { Exit, usageError } from '../errors.ts';
-import { interrupt, sleep } from '../interrupt.ts';
-import { redact } from '../log.ts';
-import type { Result } from './result.ts';
+import type { Result as Outcome } from '../cli/command.ts';
+import { Exit, usageError } from '../core/errors.ts';
+import { redact } from '../core/log.ts';
+import { interrupt, sleep } from '../core/signals.ts';
+import type { Result } from './check.ts';
 
 export const WATCH_SECONDS = 5;
 

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { DrillReport } from '../../../scripts/lib/drill.ts';
+import type { DrillReport } from '../../../scripts/lib/drill/report.ts';
 import { inTemporary, processesWith } from '../../support/embedded.ts';
 import { startScript } from '../../support/world.ts';
 

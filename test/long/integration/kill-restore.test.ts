@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { oidOf } from '../../../scripts/lib/database.ts';
+import { oidOf } from '../../../scripts/lib/postgres/databases.ts';
 import { change } from '../../support/expect.ts';
 import { createFaultedWorld } from '../../support/faulted.ts';
 import { killProgram, otherDatabases, strayFiles, untilNoProcess } from '../../support/faults.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { identifier } from '../../../scripts/lib/postgres.ts';
+import { identifier } from '../../../scripts/lib/postgres/client.ts';
 import { databases } from '../../support/compare.ts';
 import { finishHere, makeBackup, restoreHere } from '../../support/in-process.ts';
 import { NAME, PASSWORD, succeed, texts } from '../../support/odd-names.ts';

@@ -3,7 +3,12 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { artifactName, globalsName, type Manifest, manifestName } from '../../../scripts/lib/manifest.ts';
+import {
+  artifactName,
+  globalsName,
+  type Manifest,
+  manifestName,
+} from '../../../scripts/lib/backup/manifest.ts';
 import { plant, store } from '../../support/old-backups.ts';
 import { createS3World, idOf, keysOf } from '../../support/s3-world.ts';
 

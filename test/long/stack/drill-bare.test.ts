@@ -1,7 +1,7 @@
 /* The README's first command on a bare system, where the server's programs are installed first. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT } from '../../../scripts/lib/config.ts';
+import { ROOT } from '../../../scripts/lib/config/config.ts';
 import { ensureEngine } from '../../engine/engine.ts';
 import { ensureBase } from '../../images/base.ts';
 import { Sandbox } from '../../images/sandbox.ts';

@@ -2,7 +2,7 @@
 import { appendFileSync, chownSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { startThrowawayS3 } from '../../../scripts/lib/throwaway-s3.ts';
+import { startThrowawayS3 } from '../../../scripts/lib/drill/throwaway-s3.ts';
 import { ensureEngine } from '../../engine/engine.ts';
 import { ensureImages } from '../../images/images.ts';
 import { layOut, officialImages, ROOT } from './stack.ts';

@@ -7,7 +7,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { startThrowawayS3 } from '../../../scripts/lib/throwaway-s3.ts';
+import { startThrowawayS3 } from '../../../scripts/lib/drill/throwaway-s3.ts';
 import { ensureEngine } from '../../engine/engine.ts';
 import { ensureImages } from '../../images/images.ts';
 import { Sandbox } from '../../images/sandbox.ts';

@@ -2,7 +2,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import type { Journal, Release } from '../../../scripts/lib/releases.ts';
+import type { Journal, Release } from '../../../scripts/lib/deploy/releases.ts';
 import type { Ended } from '../../support/world.ts';
 import type { Deployable } from './deployable.ts';
 import type { Stack } from './stack.ts';

@@ -1,6 +1,6 @@
 /** Work on a stack that costs none of its visitors a request. */
 import * as assert from 'uvu/assert';
-import { count } from '../../../scripts/lib/text.ts';
+import { count } from '../../../scripts/lib/core/format.ts';
 import { crowdsOf } from './crowd.ts';
 import { type Deployable, startDeployable } from './deployable.ts';
 import { explained } from './visitor.ts';

@@ -1,0 +1,150 @@
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from '../config/config.ts';
+import { Exit, messageOf, OperationalError } from '../core/errors.ts';
+import { sizeOf } from '../core/files.ts';
+import { utc } from '../core/format.ts';
+import type { Store } from '../s3/store.ts';
+import {
+  globalsName,
+  isOurs,
+  type Manifest,
+  manifestName,
+  parseArtifactName,
+  parseManifest,
+} from './manifest.ts';
+
+const DAY = 86_400_000;
+
+export type Place = 'local' | 's3';
+
+/** A backup as it is found in one place. */
+export interface Found {
+  id: string;
+  place: Place;
+  /** Undefined when there is none, or when it can't be trusted. */
+  manifest?: Manifest;
+  /** Why it does not count; undefined for a whole, verified backup. */
+  problem?: string;
+  /** Of the artifact; 0 if there is none. */
+  bytes: number;
+}
+
+/** A backup that counts. */
+export type Backup = Found & { manifest: Manifest; problem: undefined };
+
+const counts = (found: Found): found is Backup => found.manifest !== undefined && found.problem === undefined;
+
+/** @returns the backups that count, newest first */
+export function newestFirst(found: Found[]): Backup[] {
+  return found.filter(counts).sort((a, b) => b.manifest.snapshotAt.localeCompare(a.manifest.snapshotAt));
+}
+
+interface Directory {
+  place: Place;
+  sizes: Map<string, number>;
+  /** Undefined: there is no such file any more. */
+  read: (name: string) => Promise<string | undefined>;
+}
+
+/**
+ * @param now in ms; what is compared with another place has to be judged by the same clock reading
+ * @returns what is in the backup directory by the names of this app and environment, newest name first
+ */
+export function localBackups(config: Config, now = Date.now()): Promise<Found[]> {
+  return Array.fromAsync(walkLocal(config, now));
+}
+
+/** @returns the same for the store */
+export function storedBackups(config: Config, store: Store, now = Date.now()): Promise<Found[]> {
+  return Array.fromAsync(walkStored(config, store, now));
+}
+
+/** @returns the first that counts and was not made by a restore; what comes after it is not looked at */
+export async function newestOf(walk: AsyncIterable<Found>): Promise<Backup | undefined> {
+  for await (const found of walk) if (counts(found) && !found.manifest.safety) return found;
+  return undefined;
+}
+
+/** Like {@link localBackups}, one at a time: a manifest is read when it is asked for. */
+export async function* walkLocal(config: Config, now = Date.now()): AsyncGenerator<Found> {
+  const names = await readdir(config.backupDir).catch(() => [] as string[]);
+  const sizes = new Map<string, number>();
+  for (const name of names) sizes.set(name, (await sizeOf(join(config.backupDir, name))) ?? 0);
+  yield* inspect(config, now, {
+    place: 'local',
+    sizes,
+    read: name => readFile(join(config.backupDir, name), 'utf8'),
+  });
+}
+
+/** Like {@link storedBackups}, one at a time. */
+export async function* walkStored(config: Config, store: Store, now = Date.now()): AsyncGenerator<Found> {
+  const objects = await store.list(`${config.app}_${config.environment}_`);
+  const sizes = new Map(objects.map(({ key, bytes }) => [key, bytes]));
+  yield* inspect(config, now, { place: 's3', sizes, read: name => store.text(name) });
+}
+
+async function* inspect(config: Config, now: number, directory: Directory): AsyncGenerator<Found> {
+  const ids = new Set<string>();
+  for (const name of directory.sizes.keys()) {
+    const id = name.endsWith('.json') ? name.slice(0, -'.json'.length) : parseArtifactName(name)?.id;
+    if (id !== undefined && isOurs(id, config)) ids.add(id);
+  }
+  for (const id of [...ids].sort().reverse()) yield await inspectOne(config, now, directory, id);
+}
+
+async function inspectOne(
+  config: Config,
+  now: number,
+  { place, sizes, read }: Directory,
+  id: string,
+): Promise<Found> {
+  const artifact = [...sizes].find(([name]) => parseArtifactName(name)?.id === id);
+  const base: Found = { id, place, bytes: artifact?.[1] ?? 0 };
+  let manifest: Manifest;
+  try {
+    const text = sizes.has(manifestName(id)) ? await read(manifestName(id)) : undefined;
+    if (text === undefined) return { ...base, problem: 'no manifest' };
+    manifest = parseManifest(text, id);
+  } catch (error) {
+    // That the store can't be read says nothing of the backup: an older one must not pass for the newest.
+    if (error instanceof OperationalError && error.exitCode !== Exit.verification) throw error;
+    return { ...base, problem: messageOf(error) };
+  }
+  for (const file of [manifest.artifact, manifest.globals]) {
+    const size = sizes.get(file.name);
+    if (size === undefined) return { ...base, manifest, problem: `${file.name} is missing` };
+    if (size !== file.bytes)
+      return { ...base, manifest, problem: `${file.name} is cut: ${size} of ${file.bytes} bytes` };
+  }
+  if (Date.parse(manifest.snapshotAt) > now + DAY) {
+    return {
+      ...base,
+      manifest,
+      problem: `dated in the future, ${utc(manifest.snapshotAt)}: a clock was wrong`,
+    };
+  }
+  if (manifest.database !== config.postgres.database) {
+    return {
+      ...base,
+      manifest,
+      bytes: manifest.artifact.bytes,
+      problem: `of another database, ${manifest.database}`,
+    };
+  }
+  return { ...base, manifest, bytes: manifest.artifact.bytes };
+}
+
+/** The files of a backup in the order in which they are deleted: without its manifest it does not exist. */
+function filesOf({ id, manifest }: Backup): string[] {
+  return [manifestName(id), globalsName(id), manifest.artifact.name];
+}
+
+/** Deletes one backup from one place, manifest first. */
+export async function removeBackup(config: Config, backup: Backup, store?: Store): Promise<void> {
+  for (const name of filesOf(backup)) {
+    if (backup.place === 's3') await store!.remove(name);
+    else await rm(join(config.backupDir, name), { force: true });
+  }
+}

@@ -1,0 +1,130 @@
+import { createHash } from 'node:crypto';
+import * as v from 'valibot';
+import type { Config, Environment } from '../config/config.ts';
+import { ENVIRONMENTS } from '../config/config.ts';
+import { messageOf, verificationError } from '../core/errors.ts';
+import { isTime, stamp } from '../core/format.ts';
+import { propertiesSchema } from '../postgres/database-properties.ts';
+
+export type Format = 'plain' | 'custom';
+
+const EXTENSION: Record<Format, string> = { plain: '.sql.gz', custom: '.dump.zst' };
+
+const time = v.pipe(v.string(), v.check(isTime));
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+const file = v.object({
+  name: v.pipe(v.string(), v.regex(/^[\w.-]+$/)),
+  bytes: count,
+  sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+});
+
+/** What a backup is. Documented field by field in docs/PRODUCTION_INFRASTRUCTURE.md#the-manifest. */
+const schema = v.object({
+  version: v.literal(1),
+  id: v.string(),
+  app: v.string(),
+  environment: v.picklist(ENVIRONMENTS),
+  database: v.string(),
+  label: v.nullable(v.string()),
+  /** Made by a restore, of the database that it was about to replace. `latest` never means one. */
+  safety: v.boolean(),
+  startedAt: time,
+  snapshotAt: time,
+  finishedAt: time,
+  format: v.picklist(['plain', 'custom']),
+  artifact: file,
+  globals: file,
+  server: v.object({
+    version: v.string(),
+    encoding: v.string(),
+    collate: v.string(),
+    ctype: v.string(),
+    icuLocale: v.nullable(v.string()),
+  }),
+  properties: propertiesSchema,
+  tools: v.object({ pgDump: v.string(), compressor: v.string() }),
+  databaseBytes: count,
+  tables: v.array(v.object({ schema: v.string(), name: v.string(), rows: count })),
+  largeObjects: count,
+  extensions: v.array(v.object({ name: v.string(), version: v.string() })),
+  migrationHead: v.nullable(v.string()),
+  verification: v.object({ level: v.literal('decoded'), at: time }),
+});
+
+export type Manifest = v.InferOutput<typeof schema>;
+
+const FORM = /^([a-z0-9][a-z0-9_-]*)_(production|staging)_(\d{8}_\d{6})$/;
+
+/** @returns the id of a backup that starts now: `neurmatic_production_20260131_020007` */
+export function newId(config: Pick<Config, 'app' | 'environment'>, now: Date): string {
+  return `${config.app}_${config.environment}_${stamp(now)}`;
+}
+
+/** @returns the parts of a backup's id, or undefined if the text is none. Matches whole, never a prefix. */
+export function parseId(text: string): { app: string; environment: Environment } | undefined {
+  const match = FORM.exec(text);
+  return match ? { app: match[1]!, environment: match[2] as Environment } : undefined;
+}
+
+/** @returns whether `id` is one that this app and environment gives its backups */
+export function isOurs(id: string, config: Pick<Config, 'app' | 'environment'>): boolean {
+  const parts = parseId(id);
+  return parts?.app === config.app && parts.environment === config.environment;
+}
+
+export const artifactName = (id: string, format: Format) => id + EXTENSION[format];
+export const globalsName = (id: string) => `${id}.globals.sql.gz`;
+export const manifestName = (id: string) => `${id}.json`;
+
+/** @returns the id and format that a file's name says, or undefined if it is no artifact's */
+export function parseArtifactName(name: string): { id: string; format: Format } | undefined {
+  if (name.endsWith('.globals.sql.gz')) return undefined;
+  for (const format of ['plain', 'custom'] as const) {
+    if (name.endsWith(EXTENSION[format])) return { id: name.slice(0, -EXTENSION[format].length), format };
+  }
+  return undefined;
+}
+
+function checksum(manifest: Manifest): string {
+  return createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
+}
+
+/** @returns the manifest as text, with a checksum of itself */
+export function serialize(manifest: Manifest): string {
+  const normal = v.parse(schema, manifest); // the order of keys that the checksum is made over
+  return JSON.stringify({ ...normal, checksum: checksum(normal) }, null, 2) + '\n';
+}
+
+/**
+ * Reads a manifest's text.
+ * @param id the backup that it must be about
+ * @throws exit code 3 when it is cut, changed, of another version or of another backup
+ */
+export function parseManifest(text: string, id: string): Manifest {
+  const refuse = (why: string) =>
+    verificationError(
+      `the manifest of ${id} is damaged: ${why}`,
+      'use another backup: list-backups.ts shows them.',
+    );
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw refuse(messageOf(error));
+  }
+  const version = (json as { version?: unknown } | null)?.version;
+  if (typeof version === 'number' && version > 1) {
+    throw verificationError(
+      `the manifest of ${id} is of version ${version}, and these scripts read version 1`,
+      'update these scripts.',
+    );
+  }
+  const parsed = v.safeParse(schema, json);
+  if (!parsed.success)
+    throw refuse(parsed.issues.map(issue => v.getDotPath(issue) ?? 'all of it').join(', ') + ' is wrong');
+  if ((json as { checksum?: unknown }).checksum !== checksum(parsed.output))
+    throw refuse('its checksum does not match');
+  if (parsed.output.id !== id) throw refuse(`it is about ${parsed.output.id}`);
+  return parsed.output;
+}

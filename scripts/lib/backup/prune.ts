@@ -1,0 +1,112 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../config/config.ts';
+import { OperationalError } from '../core/errors.ts';
+import { plural } from '../core/format.ts';
+import { log } from '../core/log.ts';
+import { interrupt } from '../core/signals.ts';
+import type { Store } from '../s3/store.ts';
+import {
+  type Backup,
+  localBackups,
+  newestFirst,
+  type Place,
+  removeBackup,
+  storedBackups,
+} from './catalog.ts';
+import { isOurs, type Manifest, manifestName } from './manifest.ts';
+import { collapse, type Decision, decide, deletesMost } from './retention.ts';
+
+export interface PlacePlan {
+  place: Place;
+  decisions: Decision[];
+  store?: Store;
+}
+
+/** What retention would do in each place. */
+export async function planRetention(config: Config, store: Store | undefined): Promise<PlacePlan[]> {
+  const now = Date.now();
+  const local = newestFirst(await localBackups(config, now));
+  const plans: PlacePlan[] = [
+    { place: 'local', decisions: decide(local, config.retentionDays, config.minKeep) },
+  ];
+  if (config.s3 && store) {
+    const stored = newestFirst(await storedBackups(config, store, now));
+    plans.push({ place: 's3', decisions: decide(stored, config.s3.retentionDays, config.minKeep), store });
+  }
+  return plans;
+}
+
+/** Deletes what a plan has decided to delete. @returns the backups deleted */
+export async function applyRetention(
+  config: Config,
+  { place, decisions, store }: PlacePlan,
+): Promise<Backup[]> {
+  const gone = decisions.filter(({ keep }) => !keep);
+  for (const { backup, reason } of gone) {
+    await removeBackup(config, backup, store);
+    log.info(`deleted ${backup.id} (${place}): ${reason}`);
+  }
+  return gone.map(({ backup }) => backup);
+}
+
+/**
+ * Removes from the store what a killed run left there: files without a manifest of a backup that is whole
+ * here. Only under the lock: an upload under way looks the same.
+ */
+async function removeUnfinishedCopies(config: Config, store: Store): Promise<void> {
+  const objects = await store.list(`${config.app}_${config.environment}_`);
+  const names = new Set(objects.map(({ key }) => key));
+  for (const name of names) {
+    const id = name.replace(/\..*$/, '');
+    const manifest = manifestName(id);
+    if (!isOurs(id, config) || names.has(manifest) || !existsSync(join(config.backupDir, manifest))) continue;
+    log.warn(`an earlier run did not finish copying ${id}; removing ${store.url(name)}`);
+    await store.remove(name);
+  }
+}
+
+/**
+ * Retention with nobody watching, after a backup. It is held where a person should look first: the new backup
+ * is not off-site, or is less than half of the one before, or most of a place's backups would go.
+ *
+ * @returns what a person should know
+ */
+export async function retain(
+  config: Config,
+  store: Store | undefined,
+  made: Manifest,
+  before: Manifest | undefined,
+  offsiteFailure: OperationalError | undefined,
+): Promise<string[]> {
+  const lost = before && collapse(before, made);
+  if (lost) return held(`this backup is less than half of the one before: ${lost}`);
+  if (offsiteFailure) return held('the newest backup is not off-site');
+  try {
+    if (store) await removeUnfinishedCopies(config, store);
+    const notes: string[] = [];
+    for (const plan of await planRetention(config, store)) notes.push(...(await retainIn(config, plan)));
+    return notes;
+  } catch (error) {
+    if (!(error instanceof OperationalError) || interrupt.aborted) throw error;
+    // Too many backups are no reason to call this one failed.
+    const note = `retention did not finish: ${error.message}; ${error.hint}`;
+    log.warn(note);
+    return [note];
+  }
+}
+
+async function retainIn(config: Config, plan: PlacePlan): Promise<string[]> {
+  const why = deletesMost(plan.decisions);
+  if (why) return held(`${plan.place}: ${why}; look at prune-backups.ts --dry-run, then run it`);
+  const deleted = await applyRetention(config, plan);
+  const kept = plan.decisions.length - deleted.length;
+  log.done(`retention (${plan.place}): ${plural(kept, 'backup')} kept, ${deleted.length} deleted`);
+  return [];
+}
+
+function held(why: string): string[] {
+  const note = `nothing was deleted: ${why}`;
+  log.warn(note);
+  return [note];
+}

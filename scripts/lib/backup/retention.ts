@@ -1,0 +1,53 @@
+import { bytes, count, plural } from '../core/format.ts';
+import { totalRows } from '../postgres/row-counts.ts';
+import type { Backup } from './catalog.ts';
+import type { Manifest } from './manifest.ts';
+
+const DAY = 86_400_000;
+
+export interface Decision {
+  backup: Backup;
+  keep: boolean;
+  /** Why, as a person reads it. */
+  reason: string;
+}
+
+/**
+ * Decides which backups of one place stay. Age is counted from the newest backup, not from now: when backups
+ * fail for a month, or the clock jumps, nothing gets older.
+ *
+ * @param newestFirst the verified backups of one app, environment and database in one place
+ */
+export function decide(newestFirst: Backup[], days: number, minKeep: number): Decision[] {
+  const newest = newestFirst[0];
+  return newestFirst.map((backup, index) => {
+    const age = (Date.parse(newest!.manifest.snapshotAt) - Date.parse(backup.manifest.snapshotAt)) / DAY;
+    const older = `${age.toFixed(1)} days older than the newest`;
+    if (index === 0) return { backup, keep: true, reason: 'the newest' };
+    if (index < minKeep) return { backup, keep: true, reason: `one of the newest ${minKeep}` };
+    if (age <= days) return { backup, keep: true, reason: `${older}, kept for ${days}` };
+    return { backup, keep: false, reason: `${older}, over ${days}` };
+  });
+}
+
+/**
+ * The brake: unattended, retention never deletes most of what there is. That happens when the clock has
+ * jumped, after a long pause, or when a setting has lost a digit, and a person should look first.
+ */
+export function deletesMost(decisions: Decision[]): string | undefined {
+  const gone = decisions.filter(({ keep }) => !keep).length;
+  if (gone * 2 <= decisions.length) return undefined;
+  return `it would delete ${gone} of ${plural(decisions.length, 'backup')} at once`;
+}
+
+/** @returns why a new backup looks as if data had been lost before it, compared with the one before */
+export function collapse(before: Manifest, now: Manifest): string | undefined {
+  const rowsBefore = totalRows(before.tables);
+  const rowsNow = totalRows(now.tables);
+  if (rowsNow * 2 < rowsBefore) return `${count(rowsNow)} rows after ${count(rowsBefore)} in ${before.id}`;
+  // Sizes compare only within one format.
+  if (before.format === now.format && now.artifact.bytes * 2 < before.artifact.bytes) {
+    return `${bytes(now.artifact.bytes)} after ${bytes(before.artifact.bytes)} in ${before.id}`;
+  }
+  return undefined;
+}

@@ -1,0 +1,66 @@
+import { appendFileSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { styled } from './format.ts';
+
+const secrets = new Set<string>();
+let file: string | undefined;
+let unfinishedLine = false;
+
+/** Makes every later message show `***` in place of these values. Short values would hide half of every text. */
+export function hideSecrets(values: (string | undefined)[]): void {
+  for (const value of values) {
+    if (!value || value.length < 4) continue;
+    secrets.add(value);
+    secrets.add(encodeURIComponent(value)); // as it stands in a connection URL
+    secrets.add(JSON.stringify(value).slice(1, -1));
+  }
+}
+
+/** @returns the text without any value given to {@link hideSecrets} */
+export function redact(text: string): string {
+  let result = text;
+  for (const secret of secrets) result = result.replaceAll(secret, '***');
+  return result;
+}
+
+/** From now on every message also goes to this file, with its time (UTC). */
+export function logTo(path: string): void {
+  file = path;
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  } catch {} // the first message says what is wrong
+}
+
+function write(level: string, message: string, shown: string) {
+  if (unfinishedLine) process.stderr.write('\r\x1b[K');
+  unfinishedLine = false;
+  process.stderr.write(redact(shown) + '\n');
+  if (!file) return;
+  const lines = redact(message).replaceAll('\n', '\n  ');
+  try {
+    appendFileSync(file, `${new Date().toISOString()} [${process.pid}] ${level}: ${lines}\n`, {
+      mode: 0o600,
+    });
+  } catch (error) {
+    const path = file;
+    file = undefined; // a full disk must not end the work that the log is about
+    process.stderr.write(`warning: no more messages to ${path}: ${(error as Error).message}\n`);
+  }
+}
+
+/** What happens, on stderr and in the log file. stdout is for results only. */
+export const log = {
+  info: (message: string) => write('info', message, message),
+  /** A step that is done. */
+  done: (message: string) => write('info', message, `${styled('green', '✓')} ${message}`),
+  warn: (message: string) => write('warning', message, `${styled('yellow', 'warning:')} ${message}`),
+  error: (message: string) => write('error', message, `${styled('red', 'error:')} ${message}`),
+  /** The visible line between looking and changing. */
+  changesBegin: () => write('info', 'changes begin', styled('dim', '── from here on, things change ──')),
+  /** A line that the next message or status replaces; only on a terminal. */
+  status: (text: string) => {
+    if (!process.stderr.isTTY) return;
+    process.stderr.write(`\r\x1b[K${redact(text).slice(0, (process.stderr.columns || 80) - 1)}`);
+    unfinishedLine = text !== '';
+  },
+};

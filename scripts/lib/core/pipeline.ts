@@ -1,0 +1,62 @@
+/** Pipes, which live in bash and tell which of their programs failed: zx's own keeps all that passes in memory. */
+import { createRequire } from 'node:module';
+
+const STATUSES = 'exit statuses of ';
+
+/**
+ * Bash that runs `stages` as a pipe, prints each stage's exit status on stderr and exits with the first that
+ * is not 0.
+ */
+export function pipeline(...stages: string[][]): string[] {
+  const names = stages.map(([name]) => name).join(' | ');
+  const script = [
+    stages.map(stage => stage.map(quoteWord).join(' ')).join(' | '),
+    's=("$' + '{PIPESTATUS[@]}")',
+    `echo "${STATUSES}${names}: $` + '{s[*]}" >&2',
+    'for x in "$' + '{s[@]}"; do [ "$x" = 0 ] || exit "$x"; done',
+  ].join('; ');
+  return ['bash', '-c', script];
+}
+
+/**
+ * The same, ended as a group when its standard input ends: for a pipe in a container, where killing `docker exec`
+ * ends nothing. Bash outlives what it started and reaps it. A process that lost its parent there would be
+ * adopted by process 1, and a PostgreSQL that is process 1 takes any child's violent death for a crash of its
+ * own and restarts.
+ */
+export function withLifelineOnStdin([, , script]: string[]): string[] {
+  const watch =
+    'exec 3<&0 </dev/null; trap : TERM; { read -r _ <&3; kill -TERM 0; } & watcher=$!; exec 3<&-; ';
+  const unwatch = 'trap "kill $watcher; wait $watcher 2>/dev/null" EXIT; ';
+  return ['bash', '-c', watch + unwatch + script];
+}
+
+/** zx's quote makes $'…' strings, which only bash reads; here that is who reads them. */
+function quoteWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word)
+    ? word
+    : (createRequire(import.meta.url)('zx/core') as typeof import('zx/core')).quote(word);
+}
+
+/** Of a failed pipe's statuses, the stage to blame: not the one that merely lost its reader. */
+export function explainStatuses(stderr: string): string | undefined {
+  const line = stderr.split('\n').findLast(each => each.startsWith(STATUSES));
+  if (line === undefined) return undefined;
+  const [names = '', statuses = ''] = line.slice(STATUSES.length).split(': ');
+  const failed = names
+    .split(' | ')
+    .map((name, index) => ({ name, status: Number(statuses.split(' ')[index]) }))
+    .filter(({ status }) => status !== 0);
+  const culprit = failed.find(({ status }) => status !== 141) ?? failed[0];
+  if (!culprit) return undefined;
+  const said = lastLine(stderr);
+  const how =
+    culprit.status > 128 ? `was ended by signal ${culprit.status - 128}` : `exited with ${culprit.status}`;
+  return `${culprit.name} ${how}${said ? `: ${said}` : ''}`;
+}
+
+/** An output cut to its last meaningful line; PostgreSQL's errors keep their first line too. */
+export function lastLine(text: string): string | undefined {
+  const lines = text.split('\n').filter(line => line.trim() !== '' && !line.startsWith(STATUSES));
+  return lines.find(line => /\b(error|fatal|panic):/i.test(line))?.trim() ?? lines.at(-1)?.trim();
+}

@@ -1,0 +1,53 @@
+import type { Result } from '../cli/command.ts';
+import type { Config } from '../config/config.ts';
+import { messageOf } from '../core/errors.ts';
+import { duration } from '../core/format.ts';
+import { log } from '../core/log.ts';
+import { pruneImages, shortName } from '../docker/images.ts';
+import { notify } from '../notify/notify.ts';
+import { reachable, readReleases } from './releases.ts';
+import type { Report } from './run-deploy.ts';
+import { tellSentry } from './sentry.ts';
+
+/** Releases whose images stay on this machine: the one that serves, and two to go back to. */
+const KEPT = 3;
+
+/** Tells people, removes old images, and says how it went. Nothing of it can fail what is done. */
+export async function conclusion(config: Config, { release, exitCode, failure }: Report): Promise<Result> {
+  const { kind, outcome, images, migrations, backup, canary, seconds } = release;
+  const what = `${kind === 'deploy' ? 'deployment of' : 'rollback to'} ${release.release}`;
+  const headline =
+    outcome === 'done'
+      ? `${what}: done in ${duration(seconds)}`
+      : failure
+        ? `${what} FAILED, ${outcome}: ${failure.message}`
+        : `${what}: ${outcome} in ${duration(seconds)}`;
+  const text = [
+    headline,
+    ...(outcome === 'done'
+      ? [`  serves      ${shortName(images.backend)}, ${shortName(images.frontend)}`]
+      : []),
+    ...(migrations.length > 0 ? [`  migrations  ${migrations.join(', ')}`] : []),
+    ...(backup ? [`  backup      ${backup}`] : []),
+    ...(canary
+      ? [
+          `  canary      ${canary.sent} requests, ${canary.failed} failed, slowest ${duration(canary.slowest)}; WebSocket opened again ${canary.reopened} times`,
+          ...canary.failures.map(each => `              ${each}`),
+        ]
+      : []),
+  ].join('\n');
+  await notify(config, text, exitCode);
+  if (outcome === 'done') {
+    await tellSentry(config, release);
+    try {
+      const targets = reachable(await readReleases(config));
+      await pruneImages(
+        config,
+        targets.slice(0, KEPT).map(target => target.images),
+      );
+    } catch (error) {
+      log.warn(`old images are still there: ${messageOf(error)}`);
+    }
+  }
+  return { text, json: { ...release, ...(failure ? { error: failure.message } : {}) }, exitCode };
+}

@@ -1,0 +1,109 @@
+import { X509Certificate } from 'node:crypto';
+import { connect } from 'node:tls';
+import type { Config } from '../../config/config.ts';
+import { messageOf, OperationalError } from '../../core/errors.ts';
+import { duration } from '../../core/format.ts';
+import { containerOf } from '../../docker/containers.ts';
+import { siteOf } from '../../nginx/server-names.ts';
+import { type Check, grade, NotConfigured, type Remark, sum } from '../check.ts';
+import { COMMAND_SECONDS, docker } from '../docker.ts';
+
+/** Percent of its lifetime, since lifetimes get shorter year by year. */
+const REMAINING = { warning: 25, critical: 10 };
+
+interface Served {
+  name: string;
+  certificate: X509Certificate;
+  /** Why the authorities that Node.js knows do not vouch for it. */
+  distrust?: string;
+}
+
+/** What Nginx shows to visitors of each name, and whether it is what lies in the volume. */
+export const certificate = (config: Config): Check => ({
+  name: 'certificate',
+  run: async () => {
+    const { names } = siteOf(config);
+    const [served, file] = await Promise.all([
+      Promise.all(names.map(name => look(config, name))),
+      fileOf(config),
+    ]);
+    const distinct = served.filter(
+      ({ certificate: { fingerprint256 } }, index) =>
+        served.findIndex(other => other.certificate.fingerprint256 === fingerprint256) === index,
+    );
+    const now = Date.now();
+    const remarks = [
+      ...served.flatMap(checkName),
+      ...distinct.flatMap(each => [...checkDates(each, now), ...checkTrust(each), ...compare(each, file)]),
+    ];
+    const left = Math.min(...distinct.map(each => remaining(each, now)));
+    return { ...sum(remarks), value: left, unit: '%', thresholds: REMAINING };
+  },
+});
+
+function look(config: Config, name: string): Promise<Served> {
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port: config.httpsPort, servername: name };
+    const socket = connect({ ...options, rejectUnauthorized: false, checkServerIdentity: () => undefined });
+    const late = new Error(`no answer in ${COMMAND_SECONDS} s`);
+    socket.setTimeout(COMMAND_SECONDS * 1000, () => socket.destroy(late));
+    socket.once('error', error => {
+      const message = `127.0.0.1:${config.httpsPort} shows no certificate for ${name}: ${messageOf(error)}`;
+      reject(new OperationalError(message, `docker logs --tail 50 ${containerOf(config, 'nginx')}`));
+    });
+    socket.once('secureConnect', () => {
+      const distrust = socket.authorized ? undefined : String(socket.authorizationError);
+      resolve({ name, certificate: socket.getPeerX509Certificate()!, distrust });
+      socket.destroy();
+    });
+  });
+}
+
+/** @returns the fingerprint of the certificate in the volume, or why it can't be had */
+async function fileOf(config: Config): Promise<{ fingerprint?: string; problem?: string }> {
+  const path = '/etc/nginx/certificates/fullchain.pem';
+  try {
+    const text = await docker(config, ['exec', containerOf(config, 'nginx'), 'cat', path]);
+    return { fingerprint: new X509Certificate(text).fingerprint256 };
+  } catch (error) {
+    if (error instanceof NotConfigured) return {};
+    return { problem: `fullchain.pem in the volume can't be read: ${messageOf(error)}` };
+  }
+}
+
+function checkName({ name, certificate: served }: Served): Remark[] {
+  return served.checkHost(name) ? [] : [['critical', `it is not for ${name}`]];
+}
+
+/** @returns percent of the lifetime that is left; negative: it is over */
+function remaining({ certificate: { validFrom, validTo } }: Served, now: number): number {
+  const [from, to] = [Date.parse(validFrom), Date.parse(validTo)];
+  return Math.floor(((to - now) / (to - from)) * 100);
+}
+
+function checkDates(served: Served, now: number): Remark[] {
+  const { validFrom, validTo } = served.certificate;
+  const seconds = (Date.parse(validTo) - now) / 1000;
+  if (seconds <= 0) return [['critical', `it expired ${duration(-seconds)} ago`]];
+  if (Date.parse(validFrom) > now) return [['critical', `it is not valid before ${validFrom}`]];
+  const left = remaining(served, now);
+  const status = grade(left, REMAINING);
+  return [[status, `valid for ${duration(seconds)} more${status === 'ok' ? '' : `, ${left} % of its life`}`]];
+}
+
+function checkTrust({ distrust, certificate: { issuer } }: Served): Remark[] {
+  if (distrust === undefined || distrust === 'CERT_HAS_EXPIRED' || distrust === 'CERT_NOT_YET_VALID')
+    return [['ok', `issued by ${/^O=(.*)$/m.exec(issuer)?.[1] ?? issuer.replaceAll('\n', ', ')}`]];
+  if (distrust === 'DEPTH_ZERO_SELF_SIGNED_CERT')
+    return [['warning', 'it is self-signed: the one that stands in until the first is issued']];
+  return [['warning', `no known authority vouches for it: ${distrust}`]];
+}
+
+function compare(
+  { certificate: served }: Served,
+  { fingerprint, problem }: Awaited<ReturnType<typeof fileOf>>,
+) {
+  if (problem) return [['warning', problem] satisfies Remark];
+  if (fingerprint === undefined || fingerprint === served.fingerprint256) return [];
+  return [['warning', 'Nginx shows another than fullchain.pem in its volume: reload it'] satisfies Remark];
+}

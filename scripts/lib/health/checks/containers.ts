@@ -1,0 +1,55 @@
+import type { Config } from '../../config/config.ts';
+import { duration, plural } from '../../core/format.ts';
+import { containerOf } from '../../docker/containers.ts';
+import { instances } from '../../nginx/server-names.ts';
+import { type Check, type Remark, type Status, sum } from '../check.ts';
+import { type Container, type Containers, stateOf } from '../docker.ts';
+
+/** Seconds for which a container that has restarted by itself is told. */
+const RECENT = 3600;
+
+/** Whether Docker has everything running that should, and what it says of it. */
+export const containers = (config: Config, list: Containers): Check => ({
+  name: 'containers',
+  run: async () => {
+    const found = await list();
+    const required = requiredOf(config);
+    const missing = required.filter(name => !found.some(({ service }) => service === name));
+    const remarks: Remark[] = [
+      ...missing.map((name): Remark => ['critical', `${name} has no container`]),
+      ...found.flatMap(each => remarksOn(each, required.includes(each.service))),
+      ['ok', `${plural(found.length, 'container')}, all running and healthy`],
+    ];
+    return sum(remarks);
+  },
+});
+
+/** The services without which the stack is not whole. */
+function requiredOf(config: Config): string[] {
+  return [
+    'nginx',
+    'frontend',
+    ...instances().serving,
+    ...(config.redisPassword ? ['redis'] : []),
+    ...(config.postgres.container === containerOf(config, 'postgres') ? ['postgres'] : []),
+  ];
+}
+
+function remarksOn(container: Container, required: boolean): Remark[] {
+  const { service, state, health, restarts, startedAt } = container;
+  const bad: Status = required ? 'critical' : 'warning';
+  if (state !== 'running') {
+    const again = state === 'restarting' ? ` after ${plural(restarts, 'restart')}` : '';
+    return [[bad, `${service} is ${stateOf(container)}${again}`]];
+  }
+  const remarks: Remark[] = [];
+  if (health === 'unhealthy') remarks.push([bad, `${service} is unhealthy`]);
+  if (health === 'starting') remarks.push(['warning', `${service} is starting`]);
+  const seconds = (Date.now() - startedAt.getTime()) / 1000;
+  if (restarts > 0 && seconds < RECENT)
+    remarks.push([
+      'warning',
+      `${service} has restarted ${restarts === 1 ? 'once' : `${restarts} times`}, last ${duration(seconds)} ago`,
+    ]);
+  return remarks;
+}

@@ -1,0 +1,50 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Config, ROOT } from '../../config/config.ts';
+import { containerOf } from '../../docker/containers.ts';
+import { type Site, siteOf } from '../../nginx/server-names.ts';
+import type { Check, Finding } from '../check.ts';
+import { type Answer, ask } from '../http.ts';
+import { notReady } from './backends.ts';
+
+/** The API as a visitor reaches it: by its name, over TLS, through Nginx. */
+export const api = (config: Config): Check => visit(config, 'api', '/api/v1/health/ready', () => undefined);
+
+export const frontend = (config: Config): Check =>
+  visit(config, 'frontend', '/', ({ headers, body }) =>
+    /text\/html/.test(headers['content-type'] ?? '') && /<html/i.test(body)
+      ? undefined
+      : `it answers 200 with ${headers['content-type'] ?? 'no type'}, which is no HTML page`,
+  );
+
+/** @param problem what is wrong with an answer of 200 */
+function visit(
+  config: Config,
+  part: 'api' | 'frontend',
+  path: string,
+  problem: (answer: Answer) => string | undefined,
+): Check {
+  return {
+    name: part,
+    run: async () => {
+      const host = siteOf(config)[part satisfies keyof Site];
+      const hint = `docker logs --tail 50 ${containerOf(config, 'nginx')}`;
+      const address = '127.0.0.1';
+      const answer = await ask({ address, port: config.httpsPort, path, host, tls: true, hint });
+      return { ...judge(answer, host, problem(answer)), value: Math.round(answer.ms), unit: 'ms' };
+    },
+  };
+}
+
+function judge(answer: Answer, host: string, problem: string | undefined): Finding {
+  if (answer.wrongName)
+    return { status: 'critical', message: `the certificate is not for ${host}: ${answer.wrongName}` };
+  if (answer.status === 503 && existsSync(join(ROOT, 'nginx/maintenance/on')))
+    return {
+      status: 'warning',
+      message: 'maintenance mode: visitors get 503 until nginx/maintenance/on is removed',
+    };
+  if (answer.status !== 200) return { status: 'critical', message: `https://${host} is ${notReady(answer)}` };
+  if (problem) return { status: 'critical', message: `https://${host}: ${problem}` };
+  return { status: 'ok', message: `https://${host} answers in ${Math.round(answer.ms)} ms` };
+}

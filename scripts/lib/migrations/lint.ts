@@ -1,0 +1,161 @@
+import { messageOf } from '../core/errors.ts';
+
+/**
+ * Why a statement of a migration is no mere expansion.
+ * - contracts: the release before may fail on the schema after it, so there is no way back without the database
+ * - blocks: writers of an existing table wait while it runs
+ */
+export interface Finding {
+  kind: 'contracts' | 'blocks';
+  /** In words: `drops a column`. */
+  what: string;
+  /** The statement, cut to a line. */
+  sql: string;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: PostgreSQL's parse tree, of which a few fields are looked at
+type Node = any;
+
+/**
+ * Reads a migration with PostgreSQL's own parser. What is not known to expand counts as contracting: a release that
+ * can't be rolled back is worse than a question too many.
+ */
+export async function judge(sql: string): Promise<Finding[]> {
+  const { parse } = await import('libpg-query'); // a parser in WebAssembly, compiled as it is loaded
+  let statements: Node[];
+  try {
+    statements = (await parse(sql)).stmts ?? [];
+  } catch (error) {
+    return [{ kind: 'contracts', what: `can't be read: ${messageOf(error)}`, sql: oneLine(sql) }];
+  }
+  const source = Buffer.from(sql);
+  const created = new Set<string>();
+  return statements.flatMap(({ stmt, stmt_location: start = 0, stmt_len: length }) => {
+    const [[type, node]] = Object.entries<Node>(stmt) as [[string, Node]];
+    const text = oneLine(source.subarray(start, length ? start + length : undefined).toString());
+    const found = judgeStatement(type, node, created);
+    const table =
+      type === 'CreateStmt' ? node.relation : type === 'CreateTableAsStmt' ? node.into?.rel : undefined;
+    if (table) created.add(table.relname);
+    return found.map(finding => ({ ...finding, sql: text }));
+  });
+}
+
+function oneLine(sql: string): string {
+  const line = sql
+    .replace(/--[^\n]*/g, ' ')
+    .replace(/\s+/g, ' ')
+    .trim();
+  return line.length > 100 ? `${line.slice(0, 99)}…` : line;
+}
+
+type Judgement = Omit<Finding, 'sql'>;
+const contracts = (what: string): Judgement => ({ kind: 'contracts', what });
+const blocks = (what: string): Judgement => ({ kind: 'blocks', what });
+
+/** Statements that add and take nothing away. */
+const EXPANDING = new Set([
+  'AlterSeqStmt',
+  'CommentStmt',
+  'CreateDomainStmt',
+  'CreateEnumStmt',
+  'CreateExtensionStmt',
+  'CreateFunctionStmt',
+  'CreateSchemaStmt',
+  'CreateSeqStmt',
+  'CreateStatsStmt',
+  'CreateStmt',
+  'CreateTableAsStmt',
+  'CreateTrigStmt',
+  'InsertStmt',
+  'SelectStmt',
+  'TransactionStmt',
+  'UpdateStmt',
+  'VacuumStmt',
+  'VariableSetStmt',
+  'ViewStmt',
+]);
+
+/** Objects that no query names: without them the release before works as it did. */
+const UNNAMED = new Set(['OBJECT_INDEX', 'OBJECT_TABCONSTRAINT', 'OBJECT_STATISTIC_EXT', 'OBJECT_POLICY']);
+
+function judgeStatement(type: string, node: Node, created: Set<string>): Judgement[] {
+  if (EXPANDING.has(type)) return [];
+  const own = created.has(node.relation?.relname);
+  switch (type) {
+    case 'AlterTableStmt':
+      return own ? [] : node.cmds.flatMap(({ AlterTableCmd }: Node) => judgeAlteration(AlterTableCmd));
+    case 'IndexStmt':
+      return [
+        ...(own || node.concurrent ? [] : [blocks('builds an index without CONCURRENTLY')]),
+        ...(own || !node.unique ? [] : [contracts('adds a unique index')]),
+      ];
+    case 'DropStmt':
+      return UNNAMED.has(node.removeType) ? [] : [contracts(`drops a ${words(node.removeType)}`)];
+    case 'RenameStmt':
+      return own || UNNAMED.has(node.renameType) ? [] : [contracts(`renames a ${words(node.renameType)}`)];
+    case 'AlterEnumStmt':
+      return node.oldVal ? [contracts('renames a value of a type')] : [];
+    case 'GrantStmt':
+      return node.is_grant ? [] : [contracts('takes privileges away')];
+    case 'DeleteStmt':
+      return [contracts('deletes rows')];
+    case 'TruncateStmt':
+      return [contracts('deletes all rows of a table')];
+    case 'LockStmt':
+      return [blocks('locks a table')];
+    default:
+      return [contracts(`can’t be judged: ${type.replace(/Stmt$/, '')}`)];
+  }
+}
+
+function judgeAlteration({ subtype, def }: Node): Judgement[] {
+  const constraint = def?.Constraint;
+  switch (subtype) {
+    case 'AT_AddColumn': {
+      const kinds: string[] = (def.ColumnDef.constraints ?? []).map(
+        ({ Constraint }: Node) => Constraint.contype,
+      );
+      const filled = ['CONSTR_DEFAULT', 'CONSTR_IDENTITY', 'CONSTR_GENERATED'].some(kind =>
+        kinds.includes(kind),
+      );
+      const needed = kinds.includes('CONSTR_NOTNULL') || kinds.includes('CONSTR_PRIMARY');
+      const serial = /serial/.test(JSON.stringify(def.ColumnDef.typeName?.names ?? ''));
+      return needed && !filled && !serial ? [contracts('adds a column that must be given a value')] : [];
+    }
+    case 'AT_DropColumn':
+      return [contracts('drops a column')];
+    case 'AT_SetNotNull':
+      return [contracts('forbids NULL in a column'), blocks('reads the whole table for NULLs')];
+    case 'AT_AlterColumnType':
+      return [contracts('changes a column’s type'), blocks('may rewrite the table')];
+    case 'AT_ColumnDefault':
+      return def ? [] : [contracts('drops a default')];
+    case 'AT_AddConstraint':
+      return [
+        contracts('adds a constraint'),
+        ...(constraint?.skip_validation ? [] : [blocks('checks every row for a constraint')]),
+      ];
+    case 'AT_DropNotNull':
+    case 'AT_DropConstraint':
+    case 'AT_ValidateConstraint':
+    case 'AT_SetStatistics':
+    case 'AT_SetStorage':
+    case 'AT_SetRelOptions':
+    case 'AT_ResetRelOptions':
+    case 'AT_AddIdentity':
+    case 'AT_ReplicaIdentity':
+      return [];
+    default:
+      return [contracts(`changes a table by ${words(subtype)}, which can’t be judged`)];
+  }
+}
+
+/** `OBJECT_MATVIEW`, `AT_DropInherit` as words. */
+function words(name: string): string {
+  return name
+    .replace(/^(OBJECT|AT)_/, '')
+    .replace(/(?<=[a-z])(?=[A-Z])/g, ' ')
+    .replaceAll('_', ' ')
+    .toLowerCase();
+}

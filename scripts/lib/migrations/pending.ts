@@ -1,0 +1,73 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, posix } from 'node:path';
+import type { Config } from '../config/config.ts';
+import { CommandError, run } from '../core/shell.ts';
+import { query } from '../postgres/client.ts';
+import { type Finding, judge } from './lint.ts';
+
+/** A migration that the new image brings and the database has not had. */
+export interface Pending {
+  name: string;
+  findings: Finding[];
+}
+
+/** @returns the names of those that take something away which the release before may need */
+export function contracting(migrations: Pending[]): string[] {
+  return migrations
+    .filter(({ findings }) => findings.some(({ kind }) => kind === 'contracts'))
+    .map(({ name }) => name);
+}
+
+/**
+ * Compares the migrations in an image with those that the database has had. The image is not run: its files are copied
+ * out of a container that is never started.
+ *
+ * @returns the pending ones in their order, or undefined where the image has no such directory
+ */
+export async function pendingMigrations(config: Config, image: string): Promise<Pending[] | undefined> {
+  const files = await migrationsOf(config, image);
+  if (files === undefined) return undefined;
+  const applied = await appliedMigrations(config);
+  const pending = [...files].filter(([name]) => !applied.has(name));
+  return Promise.all(pending.map(async ([name, sql]) => ({ name, findings: await judge(sql) })));
+}
+
+async function migrationsOf(config: Config, image: string): Promise<Map<string, string> | undefined> {
+  const format = ['docker', 'image', 'inspect', '--format', '{{.Config.WorkingDir}}', image];
+  const workdir = (await run(format, { purpose: `inspect ${image}` })).trim() || '/';
+  const directory = await mkdtemp(join(tmpdir(), 'migrations-'));
+  const purpose = `read the migrations of ${image}`;
+  const id = (await run(['docker', 'create', '--network', 'none', image], { purpose })).trim();
+  try {
+    const source = `${id}:${posix.resolve(workdir, config.deploy.migrationsDir)}/.`;
+    await run(['docker', 'cp', '--quiet', source, directory], { purpose });
+    const entries = await readdir(directory, { withFileTypes: true });
+    const names = entries.filter(entry => entry.isDirectory()).map(({ name }) => name);
+    const read = (name: string) => readFile(join(directory, name, 'migration.sql'), 'utf8');
+    return new Map(await Promise.all(names.sort().map(async name => [name, await read(name)] as const)));
+  } catch (error) {
+    if (error instanceof CommandError && /could not find the file|no such file/i.test(error.stderr))
+      return undefined;
+    throw error;
+  } finally {
+    await run(['docker', 'rm', '--force', id], { purpose, evenInterrupted: true });
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Names in Prisma's table; empty in a database that never had a migration. */
+async function appliedMigrations({ postgres }: Config): Promise<Set<string>> {
+  const [{ known }] = (await query<{ known: boolean }>(
+    postgres,
+    postgres.database,
+    `SELECT to_regclass('_prisma_migrations') IS NOT NULL AS known`,
+  )) as [{ known: boolean }];
+  if (!known) return new Set();
+  const rows = await query<{ name: string }>(
+    postgres,
+    postgres.database,
+    'SELECT migration_name AS name FROM _prisma_migrations WHERE rolled_back_at IS NULL AND finished_at IS NOT NULL',
+  );
+  return new Set(rows.map(({ name }) => name));
+}

@@ -1,0 +1,78 @@
+import { count } from '../core/format.ts';
+import type { Query } from './client.ts';
+import { identifier, literal } from './client.ts';
+
+export interface TableCount {
+  schema: string;
+  name: string;
+  rows: number;
+}
+
+/*
+ * Ordinary tables, partitions and unlogged ones included. Not: partitioned parents (their rows are the
+ * partitions'), tables of extensions (pg_dump leaves their rows to the extension), foreign tables.
+ */
+const TABLES = `
+  SELECT n.nspname AS schema, c.relname AS name
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+    AND NOT EXISTS (SELECT FROM pg_depend d
+      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+  ORDER BY n.nspname, c.relname`;
+
+const TABLES_PER_STATEMENT = 100;
+
+/** @returns one row a table: its name, and what `expressions` select from it */
+async function fromEachTable<Row extends { schema: string; name: string }>(
+  query: Query,
+  expressions: string,
+): Promise<Row[]> {
+  const tables = await query<{ schema: string; name: string }>(TABLES);
+  const rows: Row[] = [];
+  for (let first = 0; first < tables.length; first += TABLES_PER_STATEMENT) {
+    const selects = tables.slice(first, first + TABLES_PER_STATEMENT).map(
+      ({ schema, name }) =>
+        `SELECT ${literal(schema)} AS schema, ${literal(name)} AS name, ${expressions}
+           FROM ONLY ${identifier(schema)}.${identifier(name)} AS t`,
+    );
+    rows.push(...(await query<Row>(selects.join(' UNION ALL '))));
+  }
+  return rows;
+}
+
+/** Counts the rows of every table exactly; minutes on a large database. */
+export function countRows(query: Query): Promise<TableCount[]> {
+  return fromEachTable<TableCount>(query, 'count(*) AS rows');
+}
+
+/** Counts the rows of every table and hashes their content, whatever their order. */
+export function fingerprint(query: Query): Promise<(TableCount & { hash: string })[]> {
+  return fromEachTable(
+    query,
+    'count(*) AS rows, coalesce(sum(hashtextextended(ROW(t.*)::text, 0)::numeric), 0)::text AS hash',
+  );
+}
+
+/** @returns one sentence for each table that is missing, unexpected or has another number of rows */
+export function compareRows(expected: TableCount[], actual: TableCount[]): string[] {
+  const key = ({ schema, name }: TableCount) => `${schema}.${name}`;
+  const found = new Map(actual.map(table => [key(table), table.rows]));
+  const known = new Set(expected.map(key));
+  return [
+    ...expected.flatMap(table => {
+      const rows = found.get(key(table));
+      if (rows === undefined) return [`table ${key(table)} is missing`];
+      return rows === table.rows
+        ? []
+        : [`table ${key(table)} has ${count(rows)} rows, not ${count(table.rows)}`];
+    }),
+    ...actual
+      .filter(table => !known.has(key(table)))
+      .map(table => `table ${key(table)} is not in the backup`),
+  ];
+}
+
+/** @returns the number of rows in all tables */
+export function totalRows(tables: TableCount[]): number {
+  return tables.reduce((sum, { rows }) => sum + rows, 0);
+}

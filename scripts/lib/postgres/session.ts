@@ -1,0 +1,59 @@
+import type { Postgres } from '../config/config.ts';
+import { CommandError, startDialogue } from '../core/shell.ts';
+import { interrupt } from '../core/signals.ts';
+import { asJson, client, PSQL, type Query, TEXT, toDatabase } from './client.ts';
+
+/** A session that stays open, for what must be seen from one snapshot. */
+export interface Session {
+  query: Query;
+  /** Runs a statement that returns nothing. */
+  execute: (sql: string) => Promise<void>;
+  close: () => Promise<void>;
+}
+
+/** Opens a session of psql that reads statements from a pipe. It ends with this process. */
+export function openSession(postgres: Postgres, database: string): Session {
+  const { argv, env } = client(postgres, [...PSQL, `--dbname=${toDatabase(database)}`], TEXT);
+  const { child, ended: psql } = startDialogue(argv, env);
+  const input = child.stdin!;
+  input.on('error', () => {}); // psql is gone: its exit says why
+  const end = () => input.destroy();
+  interrupt.addEventListener('abort', end, { once: true });
+  let printed = '';
+  let arrived = () => {};
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+    printed += text;
+    arrived();
+  });
+  const ended = (async (): Promise<never> => {
+    const { exitCode, stderr } = await psql;
+    interrupt.throwIfAborted();
+    throw new CommandError(`keep a session with ${database}`, argv[0]!, exitCode, stderr);
+  })();
+  ended.catch(() => {}); // seen by whoever waits in send()
+  let statements = 0;
+
+  async function send(sql: string): Promise<string> {
+    const mark = `\n-- end of statement ${++statements} --\n`;
+    printed = '\n';
+    input.write(`${sql};\n\\echo '${mark.trim()}'\n`);
+    const complete = new Promise<string>(resolve => {
+      arrived = () => {
+        if (printed.endsWith(mark)) resolve(printed.slice(0, -mark.length));
+      };
+    });
+    return Promise.race([complete, ended]);
+  }
+
+  return {
+    query: async <Row>(sql: string) => JSON.parse(await send(asJson(sql))) as Row[],
+    execute: async sql => {
+      await send(sql);
+    },
+    close: async () => {
+      interrupt.removeEventListener('abort', end);
+      input.end();
+      await ended.catch(() => {});
+    },
+  };
+}

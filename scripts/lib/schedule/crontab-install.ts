@@ -1,0 +1,105 @@
+import { mkdirSync } from 'node:fs';
+import { open, readFile, rm } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import type { Config } from '../config/config.ts';
+import { Exit, OperationalError } from '../core/errors.ts';
+import { PARTIAL, publish, writeWhole } from '../core/files.ts';
+import { withLock } from '../core/lock.ts';
+import { log } from '../core/log.ts';
+import { CommandError, hasProgram, run } from '../core/shell.ts';
+import { block, withoutBlock } from './crontab-lines.ts';
+import { jobsOf } from './jobs.ts';
+import { judge, readState } from './state.ts';
+
+/* Crontabs are of any encoding: as latin1 each byte is a character, and goes back as it came. */
+const bytesOf = (text: string) => Buffer.from(text).toString('latin1');
+const textOf = (bytes: string) => Buffer.from(bytes, 'latin1').toString();
+
+/** @returns the environment's lines, below `above` */
+export function ownBlock(config: Config, above = ''): string {
+  const { mailTo, logDir } = config;
+  return block(
+    config,
+    { ...jobsOf(config), mailTo, log: join(logDir, 'cron.log') },
+    above,
+    userInfo().username,
+  );
+}
+
+/** Puts the environment's lines at the end of this user's crontab, in the place of those that are there. */
+export function installBlock(config: Config): Promise<boolean> {
+  refuseTwice(config);
+  mkdirSync(config.logDir, { recursive: true, mode: 0o700 }); // a line whose log can't be opened does not run
+  return change(config, others => {
+    const above = others === '' || others.endsWith('\n') ? others : `${others}\n`;
+    return above + bytesOf(ownBlock(config, textOf(above)));
+  });
+}
+
+/** @throws when a scheduler that is alive does the same jobs, the backup service's most likely */
+function refuseTwice(config: Config): void {
+  const state = readState(config);
+  if (!judge(state, new Date()).json.alive) return;
+  const twice = jobsOf(config).jobs.filter(({ name }) => name in state!.jobs);
+  if (twice.length === 0) return;
+  const off = twice.map(({ name }) => `SCHEDULE_${name.toUpperCase().replace('-', '_')}=off`).join(' ');
+  throw new OperationalError(
+    `schedule.ts run does this already: ${twice.map(({ name }) => name).join(', ')}`,
+    `stop it (docker compose … stop backup), or install what it leaves: ${off} schedule.ts install.`,
+    Exit.locked,
+  );
+}
+
+/** Takes the environment's lines out of this user's crontab. */
+export function removeBlock(config: Config): Promise<boolean> {
+  return change(config, others => others);
+}
+
+/** @returns whether anything changed */
+async function change(config: Config, to: (others: string) => string): Promise<boolean> {
+  if (!hasProgram('crontab'))
+    throw new OperationalError(
+      'there is no crontab program here',
+      'install cron (apt-get install cron), or let the backup service run the schedule: docs/RUNBOOK.md.',
+    );
+  const { stateDir } = config;
+  // Of both environments: a user has one crontab.
+  return withLock(stateDir, 'crontab', 'schedule.ts', async () => {
+    const kept = join(stateDir, 'crontab.before');
+    const before = await readInto(kept + PARTIAL);
+    const after = to(withoutBlock(before, config));
+    if (after === before) {
+      await rm(kept + PARTIAL);
+      return false;
+    }
+    await publish(kept);
+    log.changesBegin();
+    const wanted = join(stateDir, 'crontab.new');
+    await writeWhole(wanted, Buffer.from(after, 'latin1'));
+    try {
+      await run(['crontab', wanted], { purpose: 'install the crontab' });
+      if ((await readInto(wanted)) !== after)
+        throw new OperationalError(
+          'the crontab is not what was installed',
+          `somebody else changed it at the same moment: see crontab -l; before it was ${kept}.`,
+        );
+    } finally {
+      await rm(wanted);
+    }
+    return true;
+  });
+}
+
+/** Writes this user's crontab to a file. @returns its bytes as latin1; none at all is an empty one */
+async function readInto(path: string): Promise<string> {
+  const file = await open(path, 'w', 0o600);
+  try {
+    await run(['crontab', '-l'], { purpose: 'read the crontab', stdout: file.fd, env: { LC_ALL: 'C' } });
+  } catch (error) {
+    if (!(error instanceof CommandError && /^no crontab for /m.test(error.stderr))) throw error;
+  } finally {
+    await file.close();
+  }
+  return (await readFile(path)).toString('latin1');
+}

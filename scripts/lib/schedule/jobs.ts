@@ -1,0 +1,72 @@
+import { join } from 'node:path';
+import { type Config, type Job, ROOT } from '../config/config.ts';
+import { nextTime } from '../core/cron.ts';
+import { duration, table } from '../core/format.ts';
+
+interface Recurring {
+  script: string;
+  arguments: string[];
+  /** Its exit code is a result, 0 to 3 as Nagios has them, and it tells of it itself. */
+  nagios?: true;
+}
+
+/** What recurs. Another one is a line here, a SCHEDULE_ variable and its place in Config. */
+const JOBS: Record<Job, Recurring> = {
+  backup: { script: 'backup.ts', arguments: [] },
+  'health-check': { script: 'health-check.ts', arguments: ['--notify', '--nagios'], nagios: true },
+  drill: { script: 'drill.ts', arguments: [] },
+};
+
+/** A job that is not off. */
+export interface Scheduled extends Recurring {
+  name: Job;
+  /** Five fields of cron, in UTC. */
+  expression: string;
+  /** The script by its path, with its arguments. */
+  argv: string[];
+}
+
+/** @returns the jobs of an environment, and the names of those that are off */
+export function jobsOf({ environment, schedule }: Config): { jobs: Scheduled[]; off: Job[] } {
+  const names = Object.keys(JOBS) as Job[];
+  const jobs = names.map(name => {
+    const job = JOBS[name];
+    const argv = [join(ROOT, 'scripts', job.script), '--env', environment, ...job.arguments];
+    return { ...job, name, expression: schedule[name], argv };
+  });
+  const isOff = ({ expression }: Scheduled) => expression === 'off';
+  return { jobs: jobs.filter(job => !isOff(job)), off: jobs.filter(isOff).map(({ name }) => name) };
+}
+
+/** @returns whether a job's script has told by itself how it ended: it can't when it was killed, or did not start */
+export function toldByItself({ nagios }: Recurring, exitCode: number): boolean {
+  return (nagios ? [0, 1, 2, 3] : [0, 1, 3, 4]).concat(130, 143).includes(exitCode);
+}
+
+/** @returns the zone that this machine's clock on the wall goes by */
+export const localZone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+const minute = (instant: Date, timeZone: string) =>
+  new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' }).format(instant);
+
+/** @returns the coming run of each job, in UTC and in local time */
+export function comingRuns(config: Config, now: Date, zone = localZone()) {
+  const { jobs, off } = jobsOf(config);
+  const runs = jobs
+    .map(({ name, expression }) => ({ job: name, expression, next: nextTime(expression, now) }))
+    .sort((a, b) => a.next.getTime() - b.next.getTime());
+  const rows = runs.map(({ job, expression, next }) => [
+    job,
+    expression,
+    minute(next, 'UTC'),
+    minute(next, zone),
+    duration((next.getTime() - now.getTime()) / 1000),
+  ]);
+  return {
+    text: table(
+      ['job', 'schedule (UTC)', 'next (UTC)', `next (${zone})`, '>in'],
+      [...rows, ...off.map(name => [name, 'off'])],
+    ),
+    json: { runs, off },
+  };
+}
