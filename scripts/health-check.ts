@@ -3,18 +3,8 @@ import { command, execute } from './lib/cli/command.ts';
 import type { Config } from './lib/config/config.ts';
 import { usageError } from './lib/core/errors.ts';
 import { logTo } from './lib/core/log.ts';
+import { allChecks } from './lib/health/all-checks.ts';
 import type { Check, Result } from './lib/health/check.ts';
-import { backends } from './lib/health/checks/backends.ts';
-import { backupHere, backupInS3 } from './lib/health/checks/backup.ts';
-import { certificate } from './lib/health/checks/certificate.ts';
-import { clock } from './lib/health/checks/clock.ts';
-import { containers } from './lib/health/checks/containers.ts';
-import { disk } from './lib/health/checks/disk.ts';
-import { memory } from './lib/health/checks/memory.ts';
-import { postgres } from './lib/health/checks/postgres.ts';
-import { api, frontend } from './lib/health/checks/public.ts';
-import { redis } from './lib/health/checks/redis.ts';
-import { listContainers } from './lib/health/docker.ts';
 import {
   drawNagios,
   drawTable,
@@ -24,28 +14,9 @@ import {
   overallOf,
   reportOf,
 } from './lib/health/report.ts';
-import { once, runChecks } from './lib/health/runner.ts';
+import { runChecks } from './lib/health/runner.ts';
 import { WATCH_SECONDS, watch } from './lib/health/watch.ts';
 import { tellChange } from './lib/notify/on-change.ts';
-
-/** The report's lines, in this order. */
-export function checksOf(config: Config): Check[] {
-  const list = once(() => listContainers(config));
-  return [
-    api(config),
-    frontend(config),
-    ...backends(config, list),
-    postgres(config),
-    redis(config),
-    containers(config, list),
-    certificate(config),
-    backupHere(config),
-    backupInS3(config),
-    disk(config),
-    memory(),
-    clock(config),
-  ];
-}
 
 export const healthCheck = command({
   summary: 'Say how everything is: stack, database, certificate, backups, disk, clock.',
@@ -84,7 +55,7 @@ export const healthCheck = command({
     if (options.notify && options.only)
       throw usageError('--notify tells of the whole, not of some lines', 'leave --only out.');
     if (options.notify) logTo(`${config.logDir}/health-check.log`);
-    const look = () => runChecks(choose(checksOf(config), options.only));
+    const look = () => runChecks(choose(allChecks(config), options.only));
     const { environment } = config;
     const draw = (results: Result[], seconds: number) =>
       drawTable(results, { environment, verbose: options.verbose, columns: process.stdout.columns, seconds });

@@ -18,7 +18,7 @@ import {
 import { conclusion } from './lib/deploy/report.ts';
 import { carryOut } from './lib/deploy/run-deploy.ts';
 import { shortName } from './lib/docker/images.ts';
-import { criticalLines } from './lib/health/critical.ts';
+import { criticalChecks } from './lib/health/all-checks.ts';
 import { withMaintenance } from './lib/nginx/maintenance.ts';
 import { nginxTimes, testNginx } from './lib/nginx/reload.ts';
 import { wantedBackends } from './lib/nginx/upstreams.ts';
@@ -71,7 +71,7 @@ export const rollback = command({
       const [previous, servers, unwell] = await preflight(
         () => runningImages(config),
         () => wantedBackends(),
-        () => criticalLines(config),
+        () => criticalChecks(config),
         () => testNginx(config),
         async () => nginxTimes(),
       );

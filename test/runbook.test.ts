@@ -3,9 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { checksOf } from '../scripts/health-check.ts';
 import { help } from '../scripts/lib/cli/command.ts';
 import { loadConfig, ROOT } from '../scripts/lib/config/config.ts';
+import { allChecks } from '../scripts/lib/health/all-checks.ts';
 import { commandOf } from './support/commands.ts';
 
 const text = readFileSync(join(ROOT, 'docs/RUNBOOK.md'), 'utf8');
@@ -25,7 +25,7 @@ function section(title: string): string | undefined {
 }
 
 test('every line of the health check has its page, in four parts with commands', () => {
-  const checks = checksOf(loadConfig('production', {}));
+  const checks = allChecks(loadConfig('production', {}));
   assert.ok(checks.length > 10);
   for (const { name, page = name } of checks) {
     const found = section(page);
@@ -59,7 +59,7 @@ test('every script in it exists, and takes the flags it is given', async () => {
       assert.match(helps.get(script!)!, new RegExp(`^  ${flag}\\b`, 'm'), call);
   }
   const only = [...code.matchAll(/--only (\S+)/g)].flatMap(([, names]) => names!.split(','));
-  const names = checksOf(loadConfig('production', {})).flatMap(({ name, page }) => [name, page]);
+  const names = allChecks(loadConfig('production', {})).flatMap(({ name, page }) => [name, page]);
   assert.equal(
     only.filter(name => !names.includes(name)),
     [],

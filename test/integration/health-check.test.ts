@@ -19,9 +19,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { quote } from 'zx/core';
 import { backUp } from '../../scripts/backup.ts';
-import { checksOf } from '../../scripts/health-check.ts';
 import { ROOT } from '../../scripts/lib/config/config.ts';
 import { stamp } from '../../scripts/lib/core/format.ts';
+import { allChecks } from '../../scripts/lib/health/all-checks.ts';
 import { drawNagios, reportOf as drawReport, OVERALL, overallOf } from '../../scripts/lib/health/report.ts';
 import { runChecks } from '../../scripts/lib/health/runner.ts';
 import { fill, withDisk } from '../support/disk.ts';
@@ -51,7 +51,7 @@ async function look(env: Record<string, string> = {}): Promise<Report> {
   process.env.PATH = env.PATH ?? programs;
   try {
     const config = configOf(world, env);
-    const results = await runChecks(checksOf(config));
+    const results = await runChecks(allChecks(config));
     const overall = overallOf(results);
     const stdout = JSON.stringify(drawReport(config.environment, overall, results));
     return reportOf({ code: OVERALL[overall].code, signal: null, stdout, stderr: '' });
@@ -428,7 +428,7 @@ test('Nagios and programs get an answer in their form, whatever happens', async 
     /^CRITICAL - api: 127\.0\.0\.1:\d+ does not answer: [^|\n]*\|'postgres'=\d+%;80;95 'disk'=\d+%;80;90 'memory'=\d+%;20:;10:\n$/,
   );
   const fine = drawNagios(
-    await runChecks(checksOf(configOf(world, {})).filter(({ name }) => name === 'postgres')),
+    await runChecks(allChecks(configOf(world, {})).filter(({ name }) => name === 'postgres')),
   );
   assert.match(fine, /^OK - 1 check, nothing wrong\|'postgres'=\d+%;80;95$/);
   const bad = { PGPORT: 'many', S3_PREFIX: '/' };

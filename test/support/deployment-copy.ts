@@ -17,7 +17,7 @@ const REPLACED: Record<string, { names: string[]; rest: boolean }> = {
   'lib/core/log.ts': { names: ['log'], rest: true },
   'lib/core/files.ts': { names: ['writeWhole', 'sync'], rest: true },
   'lib/deploy/canary.ts': { names: ['startCanary'], rest: false },
-  'lib/health/critical.ts': { names: ['criticalLines'], rest: false },
+  'lib/health/all-checks.ts': { names: ['criticalChecks'], rest: false },
   'lib/migrations/pending.ts': { names: ['pendingMigrations'], rest: false },
   'lib/migrations/run.ts': { names: ['migrate'], rest: false },
   'lib/nginx/access-log.ts': { names: ['traffic', 'worse'], rest: false },

@@ -215,7 +215,7 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
     standIns['lib/deploy/canary.ts'] = {
       startCanary: () => ({ count: () => canary, stop: async () => canary }),
     };
-    standIns['lib/health/critical.ts'] = { criticalLines: async () => [] };
+    standIns['lib/health/all-checks.ts'] = { criticalChecks: async () => [] };
     standIns['lib/nginx/access-log.ts'] = { traffic: async () => ({}), worse: () => undefined };
     standIns['lib/migrations/pending.ts'] = {
       pendingMigrations: async () => pending.map(name => ({ name, findings: [] })),

@@ -4,7 +4,7 @@ import { Exit, OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { sleep, throwIfSignalled } from '../core/signals.ts';
 import { pull, shortName } from '../docker/images.ts';
-import { criticalLines } from '../health/critical.ts';
+import { criticalChecks } from '../health/all-checks.ts';
 import { migrate } from '../migrations/run.ts';
 import { traffic, worse } from '../nginx/access-log.ts';
 import { testNginx } from '../nginx/reload.ts';
@@ -86,7 +86,7 @@ async function verify(config: Config, backends: string[], images: Images): Promi
 async function refuseNewlyCritical(config: Config, unwell: string[]): Promise<void> {
   const nameOf = (line: string) => line.split(' ')[0];
   const before = new Set(unwell.map(nameOf));
-  const found = (await criticalLines(config)).filter(line => !before.has(nameOf(line)));
+  const found = (await criticalChecks(config)).filter(line => !before.has(nameOf(line)));
   if (found.length === 0) return;
   throw new OperationalError(
     `not well: ${found.join('; ')}`,

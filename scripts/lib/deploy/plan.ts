@@ -6,7 +6,7 @@ import { enoughSpace, preflight } from '../core/preflight.ts';
 import { run } from '../core/shell.ts';
 import { containerOf, imageId, inspect, projectOf } from '../docker/containers.ts';
 import { findRemote, pull, type Remote, shortName, TAG } from '../docker/images.ts';
-import { criticalLines } from '../health/critical.ts';
+import { criticalChecks } from '../health/all-checks.ts';
 import { type Pending, pendingMigrations } from '../migrations/pending.ts';
 import { changedSinceLoad, nginxTimes, testNginx } from '../nginx/reload.ts';
 import { type ServerLine, serviceOf, servingLine, wantedBackends } from '../nginx/upstreams.ts';
@@ -48,7 +48,7 @@ export async function planDeployment(
     () => findRemote(wanted.frontend),
     () => runningImages(config),
     () => fitServers(config, notes),
-    () => criticalLines(config),
+    () => criticalChecks(config),
     () => changedSinceLoad(config),
     () => testNginx(config),
     async () => nginxTimes(),

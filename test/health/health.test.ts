@@ -3,12 +3,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT } from '../scripts/lib/config/config.ts';
-import { grade, type Result, type Status, sum } from '../scripts/lib/health/check.ts';
-import { limits } from '../scripts/lib/health/checks/backup.ts';
-import { judge as judgeRedis, parseInfo } from '../scripts/lib/health/checks/redis.ts';
-import { drawNagios, drawTable, overallOf, wrap } from '../scripts/lib/health/report.ts';
-import { parseInstances, parseSite } from '../scripts/lib/nginx/server-names.ts';
+import { ROOT } from '../../scripts/lib/config/config.ts';
+import { grade, type Result, type Status, sum } from '../../scripts/lib/health/check.ts';
+import { limits } from '../../scripts/lib/health/checks/backup.ts';
+import { judge as judgeRedis, parseInfo } from '../../scripts/lib/health/checks/redis.ts';
+import { drawNagios, drawTable, overallOf, wrap } from '../../scripts/lib/health/report.ts';
+import { parseInstances, parseSite } from '../../scripts/lib/nginx/server-names.ts';
 
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const line = (name: string, status: Status, more: Partial<Result> = {}): Result => ({

@@ -1,0 +1,46 @@
+import type { Config } from '../config/config.ts';
+import type { Check } from './check.ts';
+import { backends } from './checks/backends.ts';
+import { backupHere, backupInS3 } from './checks/backup.ts';
+import { certificate } from './checks/certificate.ts';
+import { clock } from './checks/clock.ts';
+import { containers } from './checks/containers.ts';
+import { disk } from './checks/disk.ts';
+import { memory } from './checks/memory.ts';
+import { postgres } from './checks/postgres.ts';
+import { api, frontend } from './checks/public.ts';
+import { redis } from './checks/redis.ts';
+import { listContainers } from './docker.ts';
+import { once, runChecks } from './runner.ts';
+
+/** @returns the checks in the order of the report's lines */
+export function allChecks(config: Config): Check[] {
+  const list = once(() => listContainers(config));
+  return [
+    api(config),
+    frontend(config),
+    ...backends(config, list),
+    postgres(config),
+    redis(config),
+    containers(config, list),
+    certificate(config),
+    backupHere(config),
+    backupInS3(config),
+    disk(config),
+    memory(),
+    clock(config),
+  ];
+}
+
+/** The pages of what a release can break. Backups, disks and clocks are not among them, and are slow to check. */
+const RELEASE_PAGES = new Set(
+  'api frontend backend versions postgres redis containers certificate'.split(' '),
+);
+
+/** @returns the checks of the stack that are critical now, each as `name (message)` */
+export async function criticalChecks(config: Config): Promise<string[]> {
+  const checks = allChecks(config).filter(({ name, page = name }) => RELEASE_PAGES.has(page));
+  return (await runChecks(checks))
+    .filter(({ status }) => status === 'critical')
+    .map(({ name, message }) => `${name} (${message})`);
+}
