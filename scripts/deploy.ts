@@ -5,49 +5,48 @@ import { Exit, usageError } from './lib/core/errors.ts';
 import { plural } from './lib/core/format.ts';
 import { withLock } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
+import { type Journal, newJournal, readJournal, refuseUnfinished } from './lib/deploy/journal.ts';
 import { describePlan, type Plan, planDeployment } from './lib/deploy/plan.ts';
-import { type Journal, newJournal, readJournal, refuseUnfinished } from './lib/deploy/releases.ts';
-import { conclusion } from './lib/deploy/report.ts';
-import { carryOut, goBack, goOn } from './lib/deploy/run-deploy.ts';
+import { reportDeploy } from './lib/deploy/report.ts';
+import { resumeDeploy, revertDeploy, runDeploy } from './lib/deploy/run-deploy.ts';
 import { namedImages } from './lib/docker/images.ts';
 import { contracting } from './lib/migrations/pending.ts';
 
 export const deploy = command({
-  summary:
-    'Deploy a release without losing a request, and go back by itself if it is worse than the one before.',
+  summary: 'Deploy a release without losing a request, and roll back if it is worse than the one before.',
   usage: [
     'TAG [--env production|staging] [--plan] [--surge] [--yes] [--skip-backup --reason TEXT] [--json]',
     'BACKEND [FRONTEND] …',
     '--resume | --revert',
   ],
   details:
-    'One tag means both images; a digest (sha256:…) names one, and what is not named stays as it is. Backs up, migrates\n' +
-    'once, then replaces one instance after the other, each out of Nginx’s list until its requests are answered.',
+    'One tag means both images; a digest (sha256:…) names one, and the other stays. Backs up, migrates once, then drains\n' +
+    'and replaces one instance after the other.',
   options: {
     plan: {
       type: 'boolean',
-      help: 'look at everything, say what would be done; the backend’s image is pulled',
+      help: 'check everything and show what would be done; pulls the backend’s image',
     },
-    surge: { type: 'boolean', help: 'one instance more meanwhile, so that capacity never drops' },
+    surge: { type: 'boolean', help: 'run one more instance during the deployment, to keep the capacity' },
     yes: { type: 'boolean', help: 'don’t ask' },
-    'skip-backup': { type: 'boolean', help: 'no backup before; needs --reason' },
-    reason: { type: 'string', value: 'TEXT', help: 'why there is no backup, for the record' },
-    resume: { type: 'boolean', help: 'finish what a killed deployment began' },
-    revert: { type: 'boolean', help: 'take back what a killed deployment began' },
+    'skip-backup': { type: 'boolean', help: 'make no backup; needs --reason' },
+    reason: { type: 'string', value: 'TEXT', help: 'why there is no backup; stored with the release' },
+    resume: { type: 'boolean', help: 'finish a killed deployment' },
+    revert: { type: 'boolean', help: 'roll back a killed deployment' },
   },
   examples: [
-    ['deploy.ts v2.4.0 --plan', 'what would happen, migrations judged'],
-    ['deploy.ts v2.4.0', 'both images of that tag'],
-    ['deploy.ts sha256:… sha256:… --env staging --yes', 'as the workflow does'],
-    ['deploy.ts --resume', 'after a lost server or a kill -9'],
+    ['deploy.ts v2.4.0 --plan', 'show what would be done, with the risks of its migrations'],
+    ['deploy.ts v2.4.0', 'deploy both images of that tag'],
+    ['deploy.ts sha256:… sha256:… --env staging --yes', 'deploy by digest, as the workflow does'],
+    ['deploy.ts --resume', 'finish after a power loss or kill -9'],
   ],
   exitCodes: [
-    [Exit.done, 'deployed, verified, watched'],
-    [Exit.failed, 'failed; what serves now is said'],
+    [Exit.done, 'deployed, verified and watched'],
+    [Exit.failed, 'failed; the report says what serves now'],
     [Exit.usage, 'wrong flags, arguments or configuration, or not confirmed'],
-    [Exit.verification, 'an instance does not run what it should; taken back'],
+    [Exit.verification, 'an instance does not run its image; rolled back'],
     [Exit.locked, 'another run holds the lock'],
-    [Exit.sigint, 'interrupted, and taken back'],
+    [Exit.sigint, 'interrupted, and rolled back'],
   ],
   positionals: 2,
   changesState: true,
@@ -55,12 +54,12 @@ export const deploy = command({
     const config = load();
     logTo(`${config.logDir}/deploy.log`);
     if (options['skip-backup'] && !options.reason)
-      throw usageError('--skip-backup needs a reason', 'add --reason TEXT; it is kept with the release.');
+      throw usageError('--skip-backup needs a reason', 'add --reason TEXT; it is stored with the release.');
     if (!options.plan) refuseUnanswerable(options.yes);
     return withLock(config.stateDir, config.environment, 'deploy.ts', async () => {
       if (options.resume || options.revert) return finish(config, options.resume === true, options.yes);
       const wanted = wantedImages(config, positionals);
-      await refuseUnfinished(config);
+      refuseUnfinished(config);
       const plan = await planDeployment(config, wanted, {
         surge: options.surge === true,
         backup: !options['skip-backup'],
@@ -70,7 +69,7 @@ export const deploy = command({
       await confirm(question(config, plan), config.environment, options.yes);
       log.changesBegin();
       const journal = journalOf(config, plan, options['skip-backup'] ? options.reason : undefined);
-      return conclusion(config, await carryOut(config, journal));
+      return reportDeploy(config, await runDeploy(config, journal));
     });
   },
 });
@@ -78,39 +77,46 @@ export const deploy = command({
 function wantedImages(config: Config, [backend, frontend]: string[]): Images {
   if (!config.images)
     throw usageError('BACKEND_IMAGE and FRONTEND_IMAGE are not set', 'set both in the env file.');
-  if (!backend) throw usageError('what shall be deployed?', 'give a tag, or --help.');
+  if (!backend) throw usageError('the tag or digest to deploy is missing', 'give one, or see --help.');
   return namedImages(config.images, backend, frontend);
 }
 
 function question(config: Config, { release, migrations }: Plan): string {
-  const hard = contracting(migrations);
+  const count = contracting(migrations).length;
   const warning =
-    hard.length > 0
-      ? ` After ${plural(hard.length, 'migration')} that takes something away there is no way back without the backup’s data.`
+    count > 0
+      ? ` After ${plural(count, 'contracting migration')} a rollback needs the data of the backup.`
       : '';
   return `This deploys ${release} to ${config.environment}.${warning}`;
 }
 
-function journalOf(config: Config, { notes: _, ...plan }: Plan, skipped: string | undefined): Journal {
-  return newJournal(config, {
-    ...plan,
-    kind: 'deploy',
-    migrations: plan.migrations.map(({ name }) => name),
-    contracting: contracting(plan.migrations),
-    backup: skipped ? `skipped: ${skipped}` : null,
-  });
+function journalOf(config: Config, plan: Plan, skipped: string | undefined): Journal {
+  const { release, images, previous, migrations, servers, criticalBefore, surge } = plan;
+  return newJournal(
+    config,
+    {
+      kind: 'deploy',
+      release,
+      images,
+      previous,
+      migrations: migrations.map(({ name }) => name),
+      contracting: contracting(migrations),
+      backup: skipped ? `skipped: ${skipped}` : null,
+    },
+    { servers, criticalBefore, surge },
+  );
 }
 
-/** What a killed run has left, to its end or back. */
-async function finish(config: Config, forward: boolean, yes: boolean | undefined) {
-  const journal = await readJournal(config);
-  if (!journal) throw usageError('no deployment was interrupted', 'give a tag to begin one.');
-  const direction = forward
-    ? `finishes ${journal.release}`
-    : `goes back to the release before ${journal.release}`;
-  await confirm(`This ${direction}.`, config.environment, yes);
+/** Finishes or reverts a killed deployment. */
+async function finish(config: Config, resume: boolean, yes: boolean | undefined) {
+  const journal = readJournal(config);
+  if (!journal) throw usageError('no deployment was interrupted', 'give a tag to start one.');
+  const { release } = journal.release;
+  const what = resume ? `finishes ${release}` : `goes back to the release before ${release}`;
+  await confirm(`This ${what}.`, config.environment, yes);
   log.changesBegin();
-  return conclusion(config, await (forward ? goOn(config, journal) : goBack(config, journal)));
+  const end = resume ? resumeDeploy : revertDeploy;
+  return reportDeploy(config, await end(config, journal));
 }
 
 if (import.meta.main) await execute(deploy);

@@ -6,17 +6,11 @@ import { table } from './lib/core/format.ts';
 import { withLock } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
 import { preflight } from './lib/core/preflight.ts';
+import { newJournal, refuseUnfinished } from './lib/deploy/journal.ts';
 import { runningImages } from './lib/deploy/plan.ts';
-import {
-  chooseRelease,
-  newJournal,
-  reachable,
-  readReleases,
-  refuseUnfinished,
-  type Target,
-} from './lib/deploy/releases.ts';
-import { conclusion } from './lib/deploy/report.ts';
-import { carryOut } from './lib/deploy/run-deploy.ts';
+import { chooseRelease, reachable, readReleases, type Target } from './lib/deploy/releases.ts';
+import { reportDeploy } from './lib/deploy/report.ts';
+import { runDeploy } from './lib/deploy/run-deploy.ts';
 import { shortName } from './lib/docker/images.ts';
 import { criticalChecks } from './lib/health/all-checks.ts';
 import { withMaintenance } from './lib/nginx/maintenance.ts';
@@ -29,30 +23,30 @@ export const rollback = command({
   summary: 'Go back to a release that served before, without losing a request.',
   usage: ['[RELEASE] [--env production|staging] [--with-database BACKUP] [--yes] [--json]', '--list'],
   details:
-    'Without RELEASE: the one before. A migration since that took something away stands in the way; then the database\n' +
-    'goes back too, with --with-database: visitors see the maintenance page meanwhile, and what was written since is in\n' +
-    'the kept database.',
+    'Without RELEASE: the one before. After a contracting migration the older release needs the database of its time:\n' +
+    '--with-database restores it. Visitors see the maintenance page meanwhile, and what was written since stays in the\n' +
+    'kept database.',
   options: {
-    list: { type: 'boolean', help: 'what there is to go back to' },
+    list: { type: 'boolean', help: 'list the releases to go back to' },
     'with-database': {
       type: 'string',
       value: 'BACKUP',
-      help: 'restore this backup as well; its id, or latest',
+      help: 'restore this backup as well: its id, or latest',
     },
     yes: { type: 'boolean', help: 'don’t ask' },
   },
   examples: [
-    ['rollback.ts --list', 'the releases, the one that serves first'],
-    ['rollback.ts', 'to the one before'],
+    ['rollback.ts --list', 'list the releases, the newest first'],
+    ['rollback.ts', 'go back to the release before'],
     [
       'rollback.ts v2.3.0 --with-database neurmatic_production_20260131_020007',
-      'past a migration that drops something',
+      'go back past a contracting migration',
     ],
   ],
   exitCodes: [
     [Exit.done, 'the older release serves'],
-    [Exit.failed, 'failed; what serves now is said'],
-    [Exit.usage, 'no such release, a migration in the way, or not confirmed'],
+    [Exit.failed, 'failed; the report says what serves now'],
+    [Exit.usage, 'no such release, a contracting migration since, or not confirmed'],
     [Exit.locked, 'another run holds the lock'],
   ],
   positionals: 1,
@@ -60,17 +54,17 @@ export const rollback = command({
   async run({ options, positionals, config: load }) {
     const config = load();
     logTo(`${config.logDir}/deploy.log`);
-    const targets = reachable(await readReleases(config));
-    if (options.list) return { text: draw(targets), json: targets };
+    const targets = reachable(readReleases(config));
+    if (options.list) return { text: listReleases(targets), json: targets };
     refuseUnanswerable(options.yes);
     const backup = options['with-database'];
     return withLock(config.stateDir, config.environment, 'rollback.ts', async () => {
-      await refuseUnfinished(config);
+      refuseUnfinished(config);
       const target = chooseRelease(targets, positionals[0]);
       refuseContracted(target, backup);
-      const [previous, servers, unwell] = await preflight(
+      const [previous, servers, criticalBefore] = await preflight(
         () => runningImages(config),
-        () => wantedBackends(),
+        async () => wantedBackends(),
         () => criticalChecks(config),
         () => testNginx(config),
         async () => nginxTimes(),
@@ -83,25 +77,25 @@ export const rollback = command({
       );
       log.changesBegin();
       const { release, images } = target;
-      const journal = newJournal(config, {
-        kind: 'rollback',
-        release,
-        images,
-        previous,
-        servers,
-        unwell,
-        surge: null,
-        migrations: [],
-        contracting: [],
-        backup: backup ?? null,
-      });
-      const roll = () => carryOut(config, journal);
+      const journal = newJournal(
+        config,
+        {
+          kind: 'rollback',
+          release,
+          images,
+          previous,
+          migrations: [],
+          contracting: [],
+          backup: backup ?? null,
+        },
+        { servers, criticalBefore, surge: null },
+      );
+      const roll = () => runDeploy(config, journal);
       const both = async () => {
         await restore(config, backup!);
         return roll();
       };
-      const report = await (backup ? withMaintenance(both) : roll());
-      return conclusion(config, report);
+      return reportDeploy(config, await (backup ? withMaintenance(both) : roll()));
     });
   },
 });
@@ -109,8 +103,8 @@ export const rollback = command({
 function refuseContracted({ release, since }: Target, backup: string | undefined): void {
   if (since.length === 0 || backup) return;
   throw usageError(
-    `${release} can't live with what ${since.join(', ')} changed in the database since`,
-    'deploy a corrected version, or add --with-database BACKUP: list-backups.ts shows those made before each release.',
+    `${release} may fail after ${since.join(', ')}, which changed the schema since`,
+    'deploy a corrected version, or add --with-database BACKUP: list-backups.ts shows the backup made before each release.',
   );
 }
 
@@ -120,16 +114,16 @@ async function restore(config: Config, backup: string): Promise<void> {
   log.info(text!);
 }
 
-function draw(targets: Target[]): string {
+function listReleases(targets: Target[]): string {
   if (targets.length === 0) return 'nothing was deployed yet';
   const rows = targets.map(({ release, images, since }, index) => [
     index === 0 ? '→' : '',
     release,
     shortName(images.backend),
     shortName(images.frontend),
-    index === 0 ? 'serves' : since.length === 0 ? 'yes' : `with the database only: ${since.join(', ')}`,
+    index === 0 ? 'serves' : since.length === 0 ? 'yes' : `only with the database: ${since.join(', ')}`,
   ]);
-  return table(['', 'release', 'backend', 'frontend', 'can be gone back to'], rows);
+  return table(['', 'release', 'backend', 'frontend', 'rollback'], rows);
 }
 
 if (import.meta.main) await execute(rollback);

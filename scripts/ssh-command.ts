@@ -5,8 +5,8 @@ import { detachedRuns, follow, forgetOldRuns, isRunning, startDetached } from '.
 import { Exit, OperationalError, usageError } from './lib/core/errors.ts';
 import { log, logTo } from './lib/core/log.ts';
 import { CommandError, run } from './lib/core/shell.ts';
+import { TAG } from './lib/docker/images.ts';
 
-const TAG = '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}';
 const IMAGE = `(?:${TAG}|sha256:[0-9a-f]{64})`;
 const RELEASE = `(?:${TAG}|sha256:[0-9a-f]{12,64})`; // as rollback.ts --list calls it
 const RUN = '[A-Za-z0-9-]{1,64}';

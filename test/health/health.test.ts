@@ -1,16 +1,11 @@
 /* The parts of the health check that need nothing but their arguments. test/integration and test/stack break the rest. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT } from '../../scripts/lib/config/config.ts';
 import { grade, type Result, type Status, sum } from '../../scripts/lib/health/check.ts';
 import { limits } from '../../scripts/lib/health/checks/backup.ts';
 import { judge as judgeRedis, parseInfo } from '../../scripts/lib/health/checks/redis.ts';
 import { drawNagios, drawTable, overallOf, wrap } from '../../scripts/lib/health/report.ts';
-import { parseInstances, parseSite } from '../../scripts/lib/nginx/server-names.ts';
 
-const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const line = (name: string, status: Status, more: Partial<Result> = {}): Result => ({
   name,
   page: name,
@@ -18,36 +13,6 @@ const line = (name: string, status: Status, more: Partial<Result> = {}): Result 
   message: `${name} is ${status}`,
   ms: 1,
   ...more,
-});
-
-test('names come from the server_name lines of the configuration', () => {
-  assert.equal(parseSite(read('nginx/production.conf')), {
-    api: 'api.neurmatic.com',
-    frontend: 'neurmatic.com',
-    names: ['www.neurmatic.com', 'neurmatic.com', 'api.neurmatic.com'],
-  });
-  assert.is(parseSite(read('nginx/staging.conf')).api, 'api.staging.neurmatic.com');
-  const api = `server {
-    listen 443 ssl; # server_name wrong.example;
-    server_name
-      api.example  other.example;
-    include site/snippets/api.conf;
-  }`;
-  assert.throws(() => parseSite(api), /frontend\.conf/);
-  const both = `${api} server { listen 443 ssl; server_name example; include site/snippets/frontend.conf; }`;
-  assert.equal(parseSite(both).names, ['api.example', 'other.example', 'example']);
-});
-
-test('instances in service: those of the list, without comments and what is marked down', () => {
-  assert.equal(parseInstances(read('nginx/upstreams/backend.conf')), {
-    serving: ['backend-1', 'backend-2'],
-    down: [],
-  });
-  const text = `# server backend-9:3000;
-    server backend-1:3000 weight=1 route=backend-1 resolve;
-    server backend-2:3000 down; server backend-3:3000;`;
-  assert.equal(parseInstances(text), { serving: ['backend-1', 'backend-3'], down: ['backend-2'] });
-  assert.equal(parseInstances(''), { serving: [], down: [] });
 });
 
 test('overall: critical, warning, unknown, ok; what is not configured is no trouble', () => {

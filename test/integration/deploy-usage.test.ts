@@ -33,7 +33,7 @@ test('arguments that mean nothing are usage errors, and leave nothing behind', a
   await Promise.all(
     (
       [
-        ['deploy', ['--yes'], /what shall be deployed/],
+        ['deploy', ['--yes'], /the tag or digest to deploy is missing/],
         ['deploy', ['a b', '--yes'], /neither a tag nor a digest/],
         ['deploy', ['2.0.0'], /no terminal to confirm/],
         ['deploy', ['2.0.0', '--skip-backup', '--yes'], /--skip-backup needs a reason/],

@@ -42,7 +42,7 @@ test('a plan says what would be done, judges the migrations, and changes nothing
     assert.is(expanding.code, 0, expanding.stderr);
     assert.match(expanding.stdout, /^backend +backend@sha256:\w{12} → backend@sha256:\w{12}$/m);
     assert.match(expanding.stdout, /^instances backend-1, backend-2$/m);
-    assert.match(expanding.stdout, /^migration 20250201000000_order_note: expands only$/m);
+    assert.match(expanding.stdout, /^migration 20250201000000_order_note: only adds$/m);
     assert.not.match(expanding.stderr, /changes begin/i);
 
     const contracting = await d.run('deploy', ['3.0.0', '--plan', '--json', '--surge']);
@@ -84,7 +84,7 @@ test('all that is wrong is said at once', async () => {
         /the registry has no such image/,
         /no backend is ready now/,
         /Nginx refuses its configuration: unknown directive "no_such_directive"/,
-        new RegExp(`open to the world: ${stray} .*0\\.0\\.0\\.0:\\d+->9/tcp`),
+        new RegExp(`ports open to the world: ${stray} .*0\\.0\\.0\\.0:\\d+->9/tcp`),
         new RegExp(`${stack.container('postgres')}\\) .*is not running`),
       ])
         assert.ok(finding.test(said), `${finding} is not in:\n${said}`);

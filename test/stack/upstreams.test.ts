@@ -42,12 +42,12 @@ async function slowDns(): Promise<void> {
 
 /** In a process of the stack's own copy, as the scripts do it. */
 const SWITCH = `
-  import { loadConfig } from './scripts/lib/config.ts';
-  import { readUpstream, serviceOf, setUpstream } from './scripts/lib/upstreams.ts';
+  import { loadConfig } from './scripts/lib/config/config.ts';
+  import { readUpstream, serviceOf, setUpstream } from './scripts/lib/nginx/upstreams.ts';
   const config = loadConfig('production');
   for (const turn of process.argv.slice(1)) {
     const [upstream, service] = turn.split('=');
-    const [line] = await readUpstream(upstream);
+    const [line] = readUpstream(upstream);
     await setUpstream(config, upstream, [line.replaceAll(serviceOf(line), service)]);
   }
 `;

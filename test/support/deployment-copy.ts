@@ -20,7 +20,7 @@ const REPLACED: Record<string, { names: string[]; rest: boolean }> = {
   'lib/health/all-checks.ts': { names: ['criticalChecks'], rest: false },
   'lib/migrations/pending.ts': { names: ['pendingMigrations'], rest: false },
   'lib/migrations/run.ts': { names: ['migrate'], rest: false },
-  'lib/nginx/access-log.ts': { names: ['traffic', 'worse'], rest: false },
+  'lib/nginx/access-log.ts': { names: ['readTraffic', 'regression'], rest: false },
   'backup.ts': { names: ['backUp'], rest: false },
 };
 
@@ -50,6 +50,14 @@ registerHooks({
   },
 });
 
+const { now } = performance;
+let slept = 0;
+/** The product's own clock: what it sleeps goes by on it at once. */
+performance.now = () => now.call(performance) + slept * 1000;
+export const pass = (seconds: number): void => {
+  slept += seconds;
+};
+
 /** What was logged. */
 export const lines: string[] = [];
 const note = (text: string) => lines.push(text);
@@ -75,9 +83,9 @@ export const interrupt = (await load(
 export const { loadConfig } = (await load(
   'lib/config/config.ts',
 )) as typeof import('../../scripts/lib/config/config.ts');
-export const releases = (await load(
-  'lib/deploy/releases.ts',
-)) as typeof import('../../scripts/lib/deploy/releases.ts');
+export const journals = (await load(
+  'lib/deploy/journal.ts',
+)) as typeof import('../../scripts/lib/deploy/journal.ts');
 export const deployment = (await load(
   'lib/deploy/run-deploy.ts',
 )) as typeof import('../../scripts/lib/deploy/run-deploy.ts');

@@ -29,7 +29,7 @@ const killed: Cut = async (name, situation, isTried = () => true) => {
         const where = `${name}, ${trouble} change ${at} (${change}), ${direction}`;
         const c = await newCase(situation);
         assert.is((await c.deploy({ at, trouble })).ended, 'killed', where);
-        assert.is.not(await c.journal(), undefined, where);
+        assert.is.not(c.journal(), undefined, where);
         const run = await c.finish(direction);
         if (direction === 'revert') await assertBack(c, situation, run, where);
         else {
@@ -97,7 +97,7 @@ const lastingly =
       if (run.ended !== 'unfinished') continue;
       unfinished++;
       assert.match(run.said, /going back to the release before failed as well: /, where);
-      assert.is.not(await c.journal(), undefined, where);
+      assert.is.not(c.journal(), undefined, where);
       // What is refused is taken back, so that any later reload loads what serves.
       if (c.docker.refused && !run.met.includes('nginx -s reload'))
         assert.equal(listedOnDisk(c), c.docker.listed('backend'), where);

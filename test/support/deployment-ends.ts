@@ -40,7 +40,7 @@ export async function assertEnd(
     },
     where,
   );
-  assert.is(await c.journal(), undefined, where);
+  assert.is(c.journal(), undefined, where);
   assert.equal(c.docker.losses, [], where);
 }
 
@@ -56,7 +56,7 @@ export async function assertBack(c: Case, situation: Situation, run: Run, where:
     assert.match(run.said, /rollback\.ts --with-database \w+$/m, where);
     const serving = c.docker.listed('backend').map(name => c.docker.containers.get(name)?.ready);
     assert.ok(serving.length > 0 && serving.every(Boolean), where);
-    assert.is(await c.journal(), undefined, where);
+    assert.is(c.journal(), undefined, where);
     return;
   }
   assert.is(run.ended, 'rolled back', `${where}\n${run.said}`);

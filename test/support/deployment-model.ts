@@ -6,14 +6,16 @@
 import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import type { Journal, Release } from '../../scripts/lib/deploy/releases.ts';
+import type { Journal } from '../../scripts/lib/deploy/journal.ts';
+import type { Release } from '../../scripts/lib/deploy/releases.ts';
 import {
   CommandError,
   deployment,
   interrupt,
+  journals,
   lines,
   loadConfig,
-  releases,
+  pass,
   root,
   standIns,
 } from './deployment-copy.ts';
@@ -69,7 +71,6 @@ const config = loadConfig('production', {
   DEPLOY_READY_TIMEOUT: '1s',
   DEPLOY_BAKE_SECONDS: '0',
 });
-config.deploy.readyTimeout = 0; // one look: the clock of untilReady() is the machine's
 
 const LISTS = ['backend', 'frontend'].map(list => join(root, `nginx/upstreams/${list}.conf`));
 
@@ -91,7 +92,7 @@ export interface Case {
   deploy(point?: Point): Promise<Run>;
   /** What `deploy.ts --resume` or `--revert` does, the process before having ended. */
   finish(direction: 'resume' | 'revert', point?: Point): Promise<Run>;
-  journal(): Promise<Journal | undefined>;
+  journal(): Journal | undefined;
   /** Where things stand. */
   state(): { lists: string[]; loaded: string[][]; services: Record<string, string>; env: string };
   read(path: string): string;
@@ -207,6 +208,7 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
     };
     standIns['lib/core/signals.ts'] = {
       sleep: async (seconds: number) => {
+        pass(seconds);
         docker.sleep(seconds);
         for (const list of LISTS) grow(list, seconds);
       },
@@ -216,7 +218,7 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
       startCanary: () => ({ count: () => canary, stop: async () => canary }),
     };
     standIns['lib/health/all-checks.ts'] = { criticalChecks: async () => [] };
-    standIns['lib/nginx/access-log.ts'] = { traffic: async () => ({}), worse: () => undefined };
+    standIns['lib/nginx/access-log.ts'] = { readTraffic: async () => ({}), regression: () => undefined };
     standIns['lib/migrations/pending.ts'] = {
       pendingMigrations: async () => pending.map(name => ({ name, findings: [] })),
     };
@@ -243,32 +245,35 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
   }
 
   const begin = () =>
-    releases.newJournal(config, {
-      kind: 'deploy',
-      release: '2',
-      images,
-      previous: OLD,
-      servers: servers.map(lineOf),
-      surge,
-      unwell: [],
-      migrations: [...migrations],
-      contracting: [...contracting],
-      backup: null,
-    });
+    journals.newJournal(
+      config,
+      {
+        kind: 'deploy',
+        release: '2',
+        images,
+        previous: OLD,
+        migrations: [...migrations],
+        contracting: [...contracting],
+        backup: null,
+      },
+      { servers: servers.map(lineOf), surge, criticalBefore: [] },
+    );
   const read = (path: string) => readFileSync(join(root, path), 'utf8');
   return {
     docker,
     read,
     write,
     lists: [read('nginx/upstreams/backend.conf'), FRONTEND],
-    deploy: point => process_(() => deployment.carryOut(config, begin()), point),
+    deploy: point => process_(() => deployment.runDeploy(config, begin()), point),
     finish: (direction, point) =>
       process_(async () => {
-        const journal = await releases.readJournal(config);
+        const journal = journals.readJournal(config);
         if (!journal) throw new Error('no deployment was interrupted');
-        return direction === 'resume' ? deployment.goOn(config, journal) : deployment.goBack(config, journal);
+        return direction === 'resume'
+          ? deployment.resumeDeploy(config, journal)
+          : deployment.revertDeploy(config, journal);
       }, point),
-    journal: () => releases.readJournal(config),
+    journal: () => journals.readJournal(config),
     state: () => ({
       lists: [read('nginx/upstreams/backend.conf'), read('nginx/upstreams/frontend.conf')],
       loaded: [docker.listed('backend'), docker.listed('frontend')],

@@ -1,7 +1,7 @@
 /**
  * What a deployment sees of Docker and of Nginx, as values in this process: containers that start, become ready and go,
  * the lists that Nginx has loaded, and whom it sends requests to. Whatever would cost a visitor's request is written down
- * as a loss at the moment that it happens. It answers the commands of scripts/lib/{instance,roll,nginx,stack,images}.ts
+ * as a loss at the moment that it happens. It answers the commands that a deployment runs
  * and no others; that these commands do the same in a real engine is what test/stack/ is for.
  */
 import { readFileSync } from 'node:fs';
@@ -47,7 +47,7 @@ export interface DockerModel {
   fates: Map<string, Fate>;
   /** Whether Nginx refuses its configuration. */
   refused: boolean;
-  /** Seconds of sleeps, none of which was slept. */
+  /** Seconds of all sleeps, none of which was slept. */
   clock: number;
   /** What visitors have lost. */
   losses: string[];
@@ -117,9 +117,9 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
     },
   };
 
-  /** Seconds since the beginning, as if the sleeps had been slept. */
+  /** Seconds since the beginning, by the product's own clock, on which what it sleeps goes by. */
   const began = performance.now();
-  const now = () => model.clock + (performance.now() - began) / 1000;
+  const now = () => (performance.now() - began) / 1000;
 
   /** Whether a request that Nginx takes now gets an answer. */
   function lookAround(when: string): void {
@@ -168,12 +168,19 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
 
   function respond(argv: string[], env: Record<string, string | undefined>, timeout: number): Answer {
     const line = argv.join(' ');
-    const service = /-((?:backend|frontend)(?:-\d)?)-production\b/.exec(argv.at(-1)!)?.[1] ?? '';
+    if (line.startsWith('docker container ls ')) {
+      const service = /name=\^\w+-((?:backend|frontend)(?:-\d)?)-production\$/.exec(line)?.[1] ?? '';
+      return said(model.containers.has(service) ? `${service}\n` : '');
+    }
     if (line.startsWith('docker container inspect ')) {
-      const found = model.containers.get(service);
-      if (!found) return failed(`Error response from daemon: No such container: ${service}`);
-      const { image, state, restarts } = found;
-      return said(JSON.stringify({ imageId: `sha256:${image}`, image, state, restarts, memory: 0 }));
+      const name = argv.at(-1)!;
+      const { image, state, restarts } = model.containers.get(name)!;
+      return said(
+        JSON.stringify({
+          ...{ name, image, imageId: `sha256:${image}`, labels: {}, networks: {}, memory: 0, restarts },
+          state: { Status: state },
+        }),
+      );
     }
     if (line.startsWith('docker image inspect ')) {
       const image = argv.at(-1)!;
@@ -199,7 +206,7 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
       return said();
     }
     if (line.startsWith('docker exec ')) return model.shell?.(argv.at(-1)!, timeout) ?? inNginx(argv.at(-1)!);
-    if (line.includes('docker logs')) return said('the last words');
+    if (line.includes('docker logs')) return said('the last line');
     throw new Error(`the model knows no answer to: ${line}`);
   }
 
@@ -208,7 +215,7 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
       return model.refused ? failed('nginx: [emerg] unknown directive "nonsense"') : said();
     }
     if (script.includes('nginx -s reload')) {
-      if (model.refused) return failed('the old workers go on');
+      if (model.refused) return failed('the old workers still accept connections');
       load();
       return said();
     }

@@ -1,26 +1,33 @@
-/** How many instances there may be. */
+/** Whether the machine has room for more instances and images. */
 import type { Config } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
+import { freeSpace } from '../core/files.ts';
 import { bytes } from '../core/format.ts';
 import { readMemory } from '../core/machine.ts';
+import { enoughSpace } from '../core/preflight.ts';
+import { sh } from '../core/shell.ts';
 import { inspect } from '../docker/containers.ts';
+import { imageId, type Remote } from '../docker/images.ts';
 import { serviceOf, servingLine, upstreamOf } from '../nginx/upstreams.ts';
 
-/** @returns the first free instances of backend-1 … 8 */
+/** @returns the first `count` of backend-1 … 8 that are not used. @throws OperationalError when there are not so many */
 export function nextBackends(used: string[], count: number): string[] {
   const free = Array.from({ length: 8 }, (_, i) => `backend-${i + 1}`).filter(name => !used.includes(name));
   if (free.length < count) {
-    throw new OperationalError('there are eight instances at most', 'the Compose file defines no more.');
+    throw new OperationalError('eight instances are the maximum', 'the Compose file defines no more.');
   }
   return free.slice(0, count);
 }
 
-/** @throws when this machine can't hold these instances as well; each may take as much as its like that serves */
+/**
+ * @param more services that are to run as well, each with the memory limit of the one that serves now
+ * @throws OperationalError when this machine has too little memory
+ */
 export async function roomInMemory(config: Config, more: string[]): Promise<void> {
   let needed = 0;
   for (const service of more) {
-    const like = await servingLine(upstreamOf(service));
-    needed += (await inspect(config, serviceOf(like)))?.memory ?? 0;
+    const like = serviceOf(servingLine(upstreamOf(service)));
+    needed += (await inspect(config, like))?.memory ?? 0;
   }
   const { available } = await readMemory();
   if (available >= needed) return;
@@ -28,4 +35,15 @@ export async function roomInMemory(config: Config, more: string[]): Promise<void
     `${bytes(available)} of memory are available, and ${more.join(', ')} may take ${bytes(needed)}`,
     'run fewer instances, or give the server more memory.',
   );
+}
+
+/** An unpacked layer takes about three times its compressed size. */
+const UNPACKED = 3;
+
+/** @throws OperationalError when Docker's disk has too little space for the images that are not here yet */
+export async function roomForImages(remotes: Remote[]): Promise<void> {
+  let needed = 0;
+  for (const { pinned, bytes } of remotes) if (!(await imageId(pinned))) needed += bytes * UNPACKED;
+  const root = await sh('find Docker’s disk')`docker info --format ${'{{.DockerRootDir}}'}`;
+  enoughSpace(`Docker’s disk (${root})`, await freeSpace(root), needed);
 }

@@ -1,143 +1,156 @@
-/** One container behind Nginx, `backend-3` or `frontend`: whether it serves, and how it comes and goes. */
+/** One container behind Nginx, `backend-3` or `frontend`: whether it is ready, how it starts, drains and stops. */
 import type { Config, Images } from '../config/config.ts';
 import { messageOf, OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { CommandError, run } from '../core/shell.ts';
 import { sleep, throwIfSignalled } from '../core/signals.ts';
-import { compose, containerOf, imageId, inspect } from '../docker/containers.ts';
+import { removeServices, startService } from '../docker/compose.ts';
+import { containerOf, inspect } from '../docker/containers.ts';
+import { imageId } from '../docker/images.ts';
 import { inNginx, nginxTimes } from '../nginx/reload.ts';
 import { upstreamOf } from '../nginx/upstreams.ts';
 
-/** What the application contract promises to answer with 200 as soon as the instance can take requests. */
-const readyUrl = (service: string) =>
+/** @returns the address that answers 200 when the instance can take requests, as the application contract has it */
+export const readyUrl = (service: string): string =>
   upstreamOf(service) === 'backend' ? `http://${service}:3000/api/v1/health/ready` : `http://${service}:80/`;
 
-/** @returns of a pair of images, the one that a service runs */
-export const imageOf = (images: Images, service: string) => images[upstreamOf(service)];
+/** @returns the image of a pair that a service runs */
+export const imageOf = (images: Images, service: string): string => images[upstreamOf(service)];
 
-/** @returns whether the service's container runs, and runs what its image's name means on this machine now */
+/** @returns whether the service's container is running, from what its image's name means on this machine now */
 export async function runs(config: Config, service: string, images: Images): Promise<boolean> {
   const container = await inspect(config, service);
   return container?.state === 'running' && container.imageId === (await imageId(imageOf(images, service)));
 }
 
-/** @returns whether an instance runs and is ready at this moment, as Nginx sees it */
-export async function isFit(config: Config, service: string): Promise<boolean> {
-  if ((await inspect(config, service))?.state !== 'running') return false;
+/**
+ * @returns whether an instance is running and ready now, as Nginx sees it
+ * @throws CommandError when Docker or Nginx's container can't tell
+ */
+export async function isReady(config: Config, service: string): Promise<boolean> {
+  return (await inspect(config, service))?.state === 'running' && (await answers(config, service, 5));
+}
+
+/** Could not resolve, could not connect, 4xx or 5xx, timeout, empty reply, reset: https://curl.se/docs/manpage.html#EXIT */
+const CURL_HAS_NO_ANSWER = [6, 7, 22, 28, 52, 56];
+
+async function answers(config: Config, service: string, seconds: number): Promise<boolean> {
+  const ask = `curl -fsS -m ${seconds.toFixed(1)} -o /dev/null ${readyUrl(service)}`;
   try {
-    await inNginx(config, `curl -fsS -m 5 -o /dev/null ${readyUrl(service)}`, `ask ${service}`);
+    await inNginx(config, ask, `ask ${service}`);
     return true;
   } catch (error) {
     if (error instanceof CommandError && CURL_HAS_NO_ANSWER.includes(error.status ?? 0)) return false;
-    throw error; // whether it is ready, nobody has said
+    throw error;
   }
 }
 
-/** No name, no connection, 4xx and 5xx, too late, nothing, cut off: as curl's manual numbers them. */
-const CURL_HAS_NO_ANSWER = [6, 7, 22, 28, 52, 56];
+/** One good answer may come before the instance fails under requests. */
+const GOOD_ANSWERS = 3;
+/** Seconds. */
+const ANSWER_TIMEOUT = 3;
+const PAUSE = 0.3;
 
-/** Waits until an instance is ready in three looks in a row; gives up at once on one that ends. */
+/**
+ * Waits until an instance has been ready three times in a row.
+ *
+ * @throws OperationalError with its last log lines when it is not by DEPLOY_READY_TIMEOUT, or at once when it has ended
+ */
 export async function untilReady(config: Config, service: string): Promise<void> {
-  const deadline = Date.now() + config.deploy.readyTimeout * 1000;
-  const look = `n=0; for i in 1 2 3 4 5 6; do
-    if curl -fsS -m 3 -o /dev/null ${readyUrl(service)}; then n=$((n+1)); [ $n = 3 ] && exit 0; else n=0; fi
-    sleep 0.3
-  done; exit 1`;
-  for (;;) {
+  const { readyTimeout } = config.deploy;
+  const began = performance.now();
+  for (let good = 0; ; ) {
     throwIfSignalled();
     const container = await inspect(config, service);
-    const ended = container?.state !== 'running' || container.restarts > 0;
+    if (container?.state !== 'running' || container.restarts > 0)
+      throw await notReady(config, service, 'ended soon after its start');
+    const left = readyTimeout - (performance.now() - began) / 1000;
+    if (left <= 0) throw await notReady(config, service, `is not ready after ${readyTimeout} s`);
     try {
-      if (!ended) return await inNginx(config, look, `ask ${service}`).then(() => undefined);
+      good = (await answers(config, service, Math.min(ANSWER_TIMEOUT, Math.max(left, 0.1)))) ? good + 1 : 0;
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
+      good = 0;
     }
-    if (ended || Date.now() > deadline) {
-      const how = ended ? 'ended soon after its start' : `is not ready after ${config.deploy.readyTimeout} s`;
-      throw new OperationalError(
-        `${service} ${how}${await lastWords(config, service)}`,
-        `docker logs ${containerOf(config, service)} says more, as long as it is there.`,
-      );
-    }
+    if (good === GOOD_ANSWERS) return;
+    await sleep(Math.min(PAUSE, Math.max(left, 0)));
   }
 }
 
-async function lastWords(config: Config, service: string): Promise<string> {
+async function notReady(config: Config, service: string, how: string): Promise<OperationalError> {
+  return new OperationalError(
+    `${service} ${how}${await lastLogLines(config, service)}`,
+    `docker logs ${containerOf(config, service)} shows more, until the container is removed.`,
+  );
+}
+
+async function lastLogLines(config: Config, service: string): Promise<string> {
   try {
     const logs = ['bash', '-c', 'docker logs --tail 3 "$1" 2>&1', 'bash', containerOf(config, service)];
     const text = (await run(logs, { purpose: 'read the log' })).trim();
-    return text ? `; its last words:\n  ${text.replaceAll('\n', '\n  ')}` : '';
+    return text ? `; last log lines:\n  ${text.replaceAll('\n', '\n  ')}` : '';
   } catch (error) {
     return `; its log can't be read: ${messageOf(error)}`;
   }
 }
 
-const UP = ['up', '--detach', '--no-deps', '--no-build', '--pull', 'never', '--no-recreate'];
-
-/** Starts one more instance and waits until it is ready. Nginx does not know of it yet. */
+/** Starts one more instance and waits until it is ready. It is not in Nginx's list yet. @throws like {@link untilReady} */
 export async function addInstance(config: Config, service: string, images?: Images): Promise<void> {
   const wanted = images ?? config.images;
   if (wanted && (await inspect(config, service)) && !(await runs(config, service, wanted)))
-    await remove(config, service); // of a run that was killed
-  await compose(config, [...UP, service], { purpose: `start ${service}`, ...(images ? { images } : {}) });
+    await removeServices(config, service); // of a run that was killed
+  await startService(config, service, images);
   await untilReady(config, service);
   log.done(`${service} is ready`);
 }
 
-/** Stops an instance and starts it with other images; whether it is ready is {@link untilReady}'s business. */
+/** Stops an instance and starts it with other images. It may not be ready yet: see {@link untilReady}. */
 export async function replace(config: Config, service: string, images: Images): Promise<void> {
-  await remove(config, service);
-  await compose(config, [...UP, service], { purpose: `start ${service}`, images });
-}
-
-/** Their stop signal, their grace period, all at once, then they are gone. */
-export async function remove(config: Config, ...services: string[]): Promise<void> {
-  await compose(config, ['rm', '--stop', '--force', ...services], { purpose: `stop ${services.join(', ')}` });
+  await removeServices(config, service);
+  await startService(config, service, images);
 }
 
 /**
- * Waits until instances that are out of the list answer nothing any more: no old worker of Nginx begins a request, and
- * their own count of requests is 0 three times in a row. One that has not come to that when every request of its must
- * have ended is a warning: it may be that it does not count them.
+ * Waits until instances that are out of the list have finished their requests: Nginx's old workers send none any more, and
+ * the instance's own count is 0 three times in a row. One whose count does not get there in time is a warning: it may
+ * not count them.
  */
 export async function drain(config: Config, ...services: string[]): Promise<void> {
   await untilOldWorkersAreDone();
   await Promise.all(services.map(service => untilIdle(config, service)));
 }
 
-/** Seconds that requests have to end in, beyond the longest that Nginx waits for an answer. */
+/** Seconds for requests to end, beyond the longest that Nginx waits for an answer. */
 const SPARE_SECONDS = 5;
-/** Seconds of one look at the count, and of the way into Nginx's container and back. */
-const LOOK_SECONDS = 3;
+/** Seconds for one count, and for `docker exec` itself. */
+const COUNT_SECONDS = 3;
 const EXEC_SECONDS = 30;
 
 async function untilIdle(config: Config, service: string): Promise<void> {
   const seconds = nginxTimes().answer + SPARE_SECONDS;
-  const count = `curl -fsS -m ${LOOK_SECONDS} http://${service}:3000/api/v1/metrics |
+  const count = `curl -fsS -m ${COUNT_SECONDS} http://${service}:3000/api/v1/metrics |
     awk '/^http_requests_in_flight[ {]/ { all += $NF; found = 1 } END { if (found) print all }'`;
-  // By the clock, not by turns: a count that nobody answers takes as long as curl waits for it.
+  // By the clock, not by turns: a count that is not answered takes as long as curl waits for it.
   const look = `n=0; end=$(($(date +%s) + ${Math.ceil(seconds)})); while [ "$(date +%s)" -lt "$end" ]; do
     c=$(${count}); [ "$c" = 0 ] && n=$((n+1)) || n=0
     [ $n = 3 ] && exit 0; sleep 0.5
   done; exit 1`;
   try {
-    await inNginx(config, look, `drain ${service}`, undefined, seconds + LOOK_SECONDS + EXEC_SECONDS);
+    await inNginx(config, look, `drain ${service}`, undefined, seconds + COUNT_SECONDS + EXEC_SECONDS);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    log.warn(
-      `${service} still answers requests after ${seconds} s, or does not count them; it is stopped now`,
-    );
+    log.warn(`${service} still answers requests after ${seconds} s, or does not count them; stopping it`);
   }
 }
 
 /**
- * Waits until Nginx sends nothing any more by the list before this one.
+ * Waits until Nginx's old workers send no requests by the list before the present one.
  *
- * @param since when this one was loaded, by `performance.now()`
+ * @param since when the present one was loaded, by `performance.now()`
  */
 export async function untilOldWorkersAreDone(since = performance.now()): Promise<void> {
   const { oldWorkers } = nginxTimes();
-  // A fifth more, for requests on their way at the last moment.
+  // A fifth more, for requests that arrive at the last moment.
   const left = oldWorkers * 1.2 - (performance.now() - since) / 1000;
   if (left > 0) await sleep(left);
   throwIfSignalled();

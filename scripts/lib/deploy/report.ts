@@ -9,11 +9,15 @@ import { reachable, readReleases } from './releases.ts';
 import type { Report } from './run-deploy.ts';
 import { tellSentry } from './sentry.ts';
 
-/** Releases whose images stay on this machine: the one that serves, and two to go back to. */
+/** Releases whose images stay on this machine: the one that serves, and two for rollback.ts. */
 const KEPT = 3;
 
-/** Tells people, removes old images, and says how it went. Nothing of it can fail what is done. */
-export async function conclusion(config: Config, { release, exitCode, failure }: Report): Promise<Result> {
+/**
+ * Notifies of a deployment that has ended, tells Sentry, and removes old images. None of these can fail it.
+ *
+ * @returns what the script prints, and its exit code
+ */
+export async function reportDeploy(config: Config, { release, exitCode, failure }: Report): Promise<Result> {
   const { kind, outcome, images, migrations, backup, canary, seconds } = release;
   const what = `${kind === 'deploy' ? 'deployment of' : 'rollback to'} ${release.release}`;
   const headline =
@@ -31,7 +35,7 @@ export async function conclusion(config: Config, { release, exitCode, failure }:
     ...(backup ? [`  backup      ${backup}`] : []),
     ...(canary
       ? [
-          `  canary      ${canary.sent} requests, ${canary.failed} failed, slowest ${duration(canary.slowest)}; WebSocket opened again ${canary.reopened} times`,
+          `  canary      ${canary.sent} requests, ${canary.failed} failed, slowest ${duration(canary.slowest)}; WebSocket reopened ${canary.reopened} times`,
           ...canary.failures.map(each => `              ${each}`),
         ]
       : []),
@@ -40,13 +44,13 @@ export async function conclusion(config: Config, { release, exitCode, failure }:
   if (outcome === 'done') {
     await tellSentry(config, release);
     try {
-      const targets = reachable(await readReleases(config));
+      const kept = reachable(readReleases(config)).slice(0, KEPT);
       await pruneImages(
         config,
-        targets.slice(0, KEPT).map(target => target.images),
+        kept.map(target => target.images),
       );
     } catch (error) {
-      log.warn(`old images are still there: ${messageOf(error)}`);
+      log.warn(`could not remove old images: ${messageOf(error)}`);
     }
   }
   return { text, json: { ...release, ...(failure ? { error: failure.message } : {}) }, exitCode };

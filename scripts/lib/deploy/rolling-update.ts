@@ -2,52 +2,54 @@ import type { Config, Images } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { throwIfSignalled } from '../core/signals.ts';
+import { removeServices } from '../docker/compose.ts';
 import { containerOf, inspect } from '../docker/containers.ts';
 import { shortName } from '../docker/images.ts';
 import { lineFor, type ServerLine, serviceOf, servingLine, setUpstream } from '../nginx/upstreams.ts';
-import { drain, isFit, remove, replace, runs, untilOldWorkersAreDone, untilReady } from './instance.ts';
+import { drain, isReady, replace, runs, untilOldWorkersAreDone, untilReady } from './instance.ts';
 
 /**
- * Makes every instance of `wanted` run the backend's image, one after the other, without losing a request: each is
- * out of Nginx's list, and has answered what it was asked, before it is replaced, and is back in it when it is ready.
- * It compares and converges, so it can be begun again after it was killed at any point, and towards either release.
+ * Makes every instance of `wanted` run the backend's image, one after the other, without losing a request: each leaves
+ * Nginx's list and finishes its requests before it is replaced, and comes back when it is ready. It compares what runs with
+ * what should, so it can be repeated after a kill at any point, and towards either release.
  *
  * @param wanted the list in the end
- * @throws when an instance does not become ready; it is then out of the list, and those in it serve
+ * @throws OperationalError when an instance does not become ready (it is then out of the list), when one fails that was
+ *   replaced already, or when the only one that serves would have to be replaced
  */
 export async function rollBackends(config: Config, images: Images, wanted: ServerLine[]): Promise<void> {
-  const fit = new Set<ServerLine>();
+  const ready = new Set<ServerLine>();
   const todo: ServerLine[] = [];
   for (const line of wanted) {
     const service = serviceOf(line);
-    if (await isFit(config, service)) fit.add(line);
-    if (!fit.has(line) || !(await runs(config, service, images))) todo.push(line);
+    if (await isReady(config, service)) ready.add(line);
+    if (!ready.has(line) || !(await runs(config, service, images))) todo.push(line);
   }
   for (const count = todo.length; todo.length > 0; ) {
     throwIfSignalled();
-    // Those that don't serve anyway come first: every one replaced is then one more to rely on.
-    todo.sort((a, b) => Number(fit.has(a)) - Number(fit.has(b)));
+    // Instances that are not ready come first: each that is replaced is one more that serves.
+    todo.sort((a, b) => Number(ready.has(a)) - Number(ready.has(b)));
     const line = todo[0]!;
     const service = serviceOf(line);
-    const others = wanted.filter(other => other !== line && fit.has(other));
-    if (others.length === 0 && fit.has(line)) {
+    const others = wanted.filter(other => other !== line && ready.has(other));
+    if (others.length === 0 && ready.has(line)) {
       throw new OperationalError(
         `${service} is the only instance that serves`,
         'start another one first: scale.ts 2, or deploy with --surge.',
       );
     }
     log.info(`${service} (${count - todo.length + 1} of ${count})`);
-    if (fit.has(line)) {
+    if (ready.has(line)) {
       const failed = await drainOnto(config, others, line);
-      for (const each of failed) fit.delete(each);
+      for (const each of failed) ready.delete(each);
       refuseFailed(config, failed, todo, service);
       if (failed.length > 0) continue; // they are replaced first
     } else if (others.length > 0) await setUpstream(config, 'backend', others);
     todo.shift();
-    fit.delete(line);
+    ready.delete(line);
     await replace(config, service, images);
     await untilReady(config, service);
-    fit.add(line);
+    ready.add(line);
     log.done(`${service} serves ${shortName(images.backend)}`);
   }
   throwIfSignalled();
@@ -55,30 +57,30 @@ export async function rollBackends(config: Config, images: Images, wanted: Serve
 }
 
 /**
- * Gives all requests to `others` until `spare` has answered its own.
+ * Sends all requests to `others` until `drained` has finished its own.
  *
- * @returns those of `others` that failed meanwhile; the list is then of the rest, and of `spare`
+ * @returns those of `others` that failed meanwhile; the list then has the rest, and `drained`
  */
-async function drainOnto(config: Config, others: ServerLine[], spare: ServerLine): Promise<ServerLine[]> {
+async function drainOnto(config: Config, others: ServerLine[], drained: ServerLine): Promise<ServerLine[]> {
   const restarts = async (line: ServerLine) => (await inspect(config, serviceOf(line)))?.restarts;
-  // Before they have its requests: one may fail at the first of them.
+  // Counted before they get its requests: one may fail at the first.
   const before = new Map<ServerLine, number | undefined>();
   for (const line of others) before.set(line, await restarts(line));
   await setUpstream(config, 'backend', others);
-  await drain(config, serviceOf(spare));
+  await drain(config, serviceOf(drained));
   const failed: ServerLine[] = [];
   for (const line of others) {
-    const ended = (await restarts(line)) !== before.get(line);
-    if (ended || !(await isFit(config, serviceOf(line)))) failed.push(line);
+    const restarted = (await restarts(line)) !== before.get(line);
+    if (restarted || !(await isReady(config, serviceOf(line)))) failed.push(line);
   }
   if (failed.length > 0)
-    await setUpstream(config, 'backend', [...others.filter(line => !failed.includes(line)), spare]);
+    await setUpstream(config, 'backend', [...others.filter(line => !failed.includes(line)), drained]);
   return failed;
 }
 
 /**
- * @param todo those that are still to be replaced: when one of them fails, that is what it is replaced for
- * @throws when one has failed that was replaced already
+ * @param todo the instances that still run the other image: one that fails is replaced anyway
+ * @throws OperationalError when one has failed that was replaced already
  */
 function refuseFailed(config: Config, failed: ServerLine[], todo: ServerLine[], drained: string): void {
   const names = (lines: ServerLine[]) => lines.map(serviceOf).join(', ');
@@ -86,27 +88,28 @@ function refuseFailed(config: Config, failed: ServerLine[], todo: ServerLine[], 
   if (replaced.length > 0) {
     throw new OperationalError(
       `${names(replaced)} failed while ${drained} was drained; ${drained} was not replaced`,
-      `docker logs ${containerOf(config, serviceOf(replaced[0]!))} says why, as long as it is there.`,
+      `docker logs ${containerOf(config, serviceOf(replaced[0]!))} shows why, until the container is removed.`,
     );
   }
   if (failed.length > 0) log.warn(`${names(failed)} failed while ${drained} was drained: replaced first`);
 }
 
 /**
- * The same for the frontend, which has one instance: a second one takes over while the first is replaced. It still runs
- * in the end, for requests on their way; {@link removeStandIn} takes it away.
+ * Makes the frontend run its image. It has one instance: a second one, the stand-in, serves while it is replaced, and keeps
+ * running for requests on their way; {@link removeStandIn} stops it.
  *
- * @returns when Nginx had loaded the last list, by `performance.now()`
+ * @returns when Nginx loaded the last list, by `performance.now()`
+ * @throws OperationalError when an instance does not become ready
  */
 export async function rollFrontend(config: Config, images: Images): Promise<number> {
-  const serving = await servingLine('frontend');
+  const serving = servingLine('frontend');
   const only = (service: string) => [lineFor(service, serving)];
   if (!(await runs(config, 'frontend', images))) {
     throwIfSignalled();
     log.info('frontend');
-    // One that a killed run has left is what visitors see, of whichever release: it stays until the other one is ready.
-    const standsIn = serviceOf(serving) === 'frontend-2' && (await isFit(config, 'frontend-2'));
-    if (!standsIn) {
+    // A stand-in that a killed run has left is what visitors see, of either release: it stays until the other is ready.
+    const serves = serviceOf(serving) === 'frontend-2' && (await isReady(config, 'frontend-2'));
+    if (!serves) {
       await replace(config, 'frontend-2', images);
       await untilReady(config, 'frontend-2');
     }
@@ -120,20 +123,24 @@ export async function rollFrontend(config: Config, images: Images): Promise<numb
   return performance.now();
 }
 
-/** Stops the frontend's stand-in, which is in the list no more `since` then, when Nginx sends it nothing any more. */
+/**
+ * Stops the frontend's stand-in when Nginx's old workers send it no requests any more.
+ *
+ * @param since when Nginx loaded the list without it, by `performance.now()`
+ */
 export async function removeStandIn(config: Config, since: number): Promise<void> {
   if (!(await inspect(config, 'frontend-2'))) return;
   await untilOldWorkersAreDone(since);
-  await remove(config, 'frontend-2');
+  await removeServices(config, 'frontend-2');
 }
 
-/** Gives requests to the backends of `wanted`, and stops these others for good when theirs have ended. */
+/** Sends requests to the backends of `wanted`, then drains and stops the other services. */
 export async function retire(config: Config, wanted: ServerLine[], services: string[]): Promise<void> {
   await setUpstream(config, 'backend', wanted);
   if (services.length === 0) return;
-  const fit: string[] = [];
-  for (const service of services) if (await isFit(config, service)) fit.push(service);
-  if (fit.length > 0) await drain(config, ...fit);
-  await remove(config, ...services);
+  const ready: string[] = [];
+  for (const service of services) if (await isReady(config, service)) ready.push(service);
+  if (ready.length > 0) await drain(config, ...ready);
+  await removeServices(config, ...services);
   for (const service of services) log.done(`${service} is stopped`);
 }

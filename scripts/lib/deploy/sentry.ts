@@ -4,10 +4,7 @@ import { log } from '../core/log.ts';
 import { post } from '../notify/http-post.ts';
 import type { Release } from './releases.ts';
 
-/**
- * Tells Sentry which release serves where, as https://docs.sentry.io/api/releases/ takes it. What can't be told is a
- * warning.
- */
+/** Tells Sentry which release serves where: https://docs.sentry.io/api/releases/. A failure is a warning. */
 export async function tellSentry({ sentry, environment }: Config, { release, time }: Release): Promise<void> {
   if (!sentry) {
     log.info('Sentry: not configured (SENTRY_ORG, SENTRY_PROJECT, SENTRY_AUTH_TOKEN)');
@@ -17,10 +14,10 @@ export async function tellSentry({ sentry, environment }: Config, { release, tim
   const releases = `${url.replace(/\/$/, '')}/api/0/organizations/${organization}/releases/`;
   const headers = { Authorization: `Bearer ${token}` };
   try {
-    await post(releases, { version: release, projects: [project], dateReleased: time }, headers); // 208: it knows it already
+    await post(releases, { version: release, projects: [project], dateReleased: time }, headers); // 208: it exists already
     const deploys = `${releases}${encodeURIComponent(release)}/deploys/`;
     await post(deploys, { environment, dateStarted: time }, headers);
-    log.done(`Sentry knows of ${release} in ${environment}`);
+    log.done(`told Sentry of ${release} in ${environment}`);
   } catch (error) {
     log.warn(`could not tell Sentry: ${messageOf(error)}`);
   }

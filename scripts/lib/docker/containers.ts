@@ -1,6 +1,6 @@
-import { join } from 'node:path';
-import { type Config, type Images, ROOT } from '../config/config.ts';
-import { CommandError, run } from '../core/shell.ts';
+import type { Config } from '../config/config.ts';
+import { run, sh } from '../core/shell.ts';
+import { inspectContainers } from './commands.ts';
 
 /** @returns the name of the Compose project */
 export function projectOf({ app, environment }: Config): string {
@@ -12,69 +12,68 @@ export function containerOf({ app, environment }: Config, service: string): stri
   return `${app}-${service}-${environment}`;
 }
 
-interface ComposeOptions {
-  purpose: string;
-  /** In the place of those that .env.<environment> names. */
-  images?: Images;
-  hint?: string;
-}
-
-/** Runs Compose on the environment's own file. */
-export function compose(
-  { environment }: Config,
-  args: string[],
-  { images, ...options }: ComposeOptions,
-): Promise<string> {
-  const file = join(ROOT, `docker-compose.${environment}.yml`);
-  const argv = [
-    'docker',
-    'compose',
-    '--file',
-    file,
-    '--env-file',
-    join(ROOT, `.env.${environment}`),
-    ...args,
-  ];
-  const env = images ? { BACKEND_IMAGE: images.backend, FRONTEND_IMAGE: images.frontend } : {};
-  return run(argv, { env, cwd: ROOT, timeout: 300, ...options });
-}
-
-/** What is known of a container of the stack. */
 export interface Container {
-  /** Of the image that it runs: `sha256:…`. */
-  imageId: string;
-  /** What it was started as: a name with a tag or digest. */
+  name: string;
+  /** Its service in the Compose file. */
+  service: string;
+  /** What it was started from: a name with a tag or digest. */
   image: string;
-  state: string;
+  /** The id of that image: `sha256:…`. */
+  imageId: string;
+  state: 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
+  /** Undefined: it has no health check. */
+  health?: 'starting' | 'healthy' | 'unhealthy';
+  exitCode: number;
+  outOfMemory: boolean;
   restarts: number;
-  /** Bytes; 0: no limit. */
+  startedAt: Date;
+  /** The limit in bytes; 0: none. */
   memory: number;
+  /** By network. */
+  addresses: Record<string, string>;
+}
+
+/** A line of {@link inspectContainers}. */
+interface Inspected extends Pick<Container, 'name' | 'image' | 'imageId' | 'restarts' | 'memory'> {
+  labels: Record<string, string>;
+  state: {
+    Status: Container['state'];
+    Health?: { Status: NonNullable<Container['health']> | 'none' };
+    ExitCode: number;
+    OOMKilled: boolean;
+    StartedAt: string;
+  };
+  networks: Record<string, { IPAddress: string }>;
+}
+
+/** @param text the output of {@link inspectContainers} */
+export function parseContainers(text: string): Container[] {
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map(line => {
+      const { labels, state, networks, ...rest } = JSON.parse(line) as Inspected;
+      const health = state.Health?.Status;
+      return {
+        ...rest,
+        name: rest.name.replace(/^\//, ''),
+        service: labels['com.docker.compose.service'] ?? rest.name,
+        state: state.Status,
+        health: health === 'none' ? undefined : health,
+        exitCode: state.ExitCode,
+        outOfMemory: state.OOMKilled,
+        startedAt: new Date(state.StartedAt),
+        addresses: Object.fromEntries(
+          Object.entries(networks).map(([network, { IPAddress }]) => [network, IPAddress]),
+        ),
+      };
+    });
 }
 
 /** @returns the container of a service, or undefined if there is none */
 export async function inspect(config: Config, service: string): Promise<Container | undefined> {
   const name = containerOf(config, service);
-  const format =
-    '{"imageId":{{json .Image}},"image":{{json .Config.Image}},"state":{{json .State.Status}},' +
-    '"restarts":{{.RestartCount}},"memory":{{.HostConfig.Memory}}}';
-  const text = await unlessMissing(
-    ['docker', 'container', 'inspect', '--format', format, name],
-    `inspect ${name}`,
-  );
-  return text === undefined ? undefined : (JSON.parse(text) as Container);
-}
-
-/** @returns the id of a local image, `sha256:…`, or undefined if there is none of this name */
-export async function imageId(reference: string): Promise<string | undefined> {
-  const argv = ['docker', 'image', 'inspect', '--format', '{{.Id}}', reference];
-  return (await unlessMissing(argv, `look for the image ${reference}`))?.trim();
-}
-
-async function unlessMissing(argv: string[], purpose: string): Promise<string | undefined> {
-  try {
-    return await run(argv, { purpose });
-  } catch (error) {
-    if (error instanceof CommandError && /no such (container|image)/i.test(error.stderr)) return undefined;
-    throw error;
-  }
+  const id = await sh(`look for ${name}`)`docker container ls --all --filter ${`name=^${name}$`} --quiet`;
+  if (!id) return undefined;
+  return parseContainers(await run(inspectContainers(id), { purpose: `inspect ${name}` }))[0];
 }

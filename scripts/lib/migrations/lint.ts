@@ -1,9 +1,11 @@
 import { messageOf } from '../core/errors.ts';
 
 /**
- * Why a statement of a migration is no mere expansion.
- * - contracts: the release before may fail on the schema after it, so there is no way back without the database
+ * What is wrong with a statement of a migration.
+ * - contracts: the release before may fail with the new schema, so a rollback needs the database of before, too
  * - blocks: writers of an existing table wait while it runs
+ *
+ * Which locks a statement takes: https://www.postgresql.org/docs/15/sql-altertable.html
  */
 export interface Finding {
   kind: 'contracts' | 'blocks';
@@ -13,14 +15,15 @@ export interface Finding {
   sql: string;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: PostgreSQL's parse tree, of which a few fields are looked at
+// biome-ignore lint/suspicious/noExplicitAny: PostgreSQL's parse tree, of which a few fields are read
 type Node = any;
 
 /**
- * Reads a migration with PostgreSQL's own parser. What is not known to expand counts as contracting: a release that
- * can't be rolled back is worse than a question too many.
+ * Reads a migration with PostgreSQL's own parser. A statement that is not known to be safe counts as contracting.
+ *
+ * @returns what is wrong, in the order of its statements; one finding for a file that the parser refuses
  */
-export async function judge(sql: string): Promise<Finding[]> {
+export async function lintMigration(sql: string): Promise<Finding[]> {
   const { parse } = await import('libpg-query'); // a parser in WebAssembly, compiled as it is loaded
   let statements: Node[];
   try {
@@ -33,7 +36,7 @@ export async function judge(sql: string): Promise<Finding[]> {
   return statements.flatMap(({ stmt, stmt_location: start = 0, stmt_len: length }) => {
     const [[type, node]] = Object.entries<Node>(stmt) as [[string, Node]];
     const text = oneLine(source.subarray(start, length ? start + length : undefined).toString());
-    const found = judgeStatement(type, node, created);
+    const found = lintStatement(type, node, created);
     const table =
       type === 'CreateStmt' ? node.relation : type === 'CreateTableAsStmt' ? node.into?.rel : undefined;
     if (table) created.add(table.relname);
@@ -49,11 +52,11 @@ function oneLine(sql: string): string {
   return line.length > 100 ? `${line.slice(0, 99)}…` : line;
 }
 
-type Judgement = Omit<Finding, 'sql'>;
-const contracts = (what: string): Judgement => ({ kind: 'contracts', what });
-const blocks = (what: string): Judgement => ({ kind: 'blocks', what });
+type Fault = Omit<Finding, 'sql'>;
+const contracts = (what: string): Fault => ({ kind: 'contracts', what });
+const blocks = (what: string): Fault => ({ kind: 'blocks', what });
 
-/** Statements that add and take nothing away. */
+/** Statements that only add. */
 const EXPANDING = new Set([
   'AlterSeqStmt',
   'CommentStmt',
@@ -76,15 +79,15 @@ const EXPANDING = new Set([
   'ViewStmt',
 ]);
 
-/** Objects that no query names: without them the release before works as it did. */
+/** Objects that no query names: the release before works without them. */
 const UNNAMED = new Set(['OBJECT_INDEX', 'OBJECT_TABCONSTRAINT', 'OBJECT_STATISTIC_EXT', 'OBJECT_POLICY']);
 
-function judgeStatement(type: string, node: Node, created: Set<string>): Judgement[] {
+function lintStatement(type: string, node: Node, created: Set<string>): Fault[] {
   if (EXPANDING.has(type)) return [];
   const own = created.has(node.relation?.relname);
   switch (type) {
     case 'AlterTableStmt':
-      return own ? [] : node.cmds.flatMap(({ AlterTableCmd }: Node) => judgeAlteration(AlterTableCmd));
+      return own ? [] : node.cmds.flatMap(({ AlterTableCmd }: Node) => lintAlteration(AlterTableCmd));
     case 'IndexStmt':
       return [
         ...(own || node.concurrent ? [] : [blocks('builds an index without CONCURRENTLY')]),
@@ -97,7 +100,7 @@ function judgeStatement(type: string, node: Node, created: Set<string>): Judgeme
     case 'AlterEnumStmt':
       return node.oldVal ? [contracts('renames a value of a type')] : [];
     case 'GrantStmt':
-      return node.is_grant ? [] : [contracts('takes privileges away')];
+      return node.is_grant ? [] : [contracts('revokes privileges')];
     case 'DeleteStmt':
       return [contracts('deletes rows')];
     case 'TruncateStmt':
@@ -105,11 +108,11 @@ function judgeStatement(type: string, node: Node, created: Set<string>): Judgeme
     case 'LockStmt':
       return [blocks('locks a table')];
     default:
-      return [contracts(`can’t be judged: ${type.replace(/Stmt$/, '')}`)];
+      return [contracts(`is not known to be safe: ${type.replace(/Stmt$/, '')}`)];
   }
 }
 
-function judgeAlteration({ subtype, def }: Node): Judgement[] {
+function lintAlteration({ subtype, def }: Node): Fault[] {
   const constraint = def?.Constraint;
   switch (subtype) {
     case 'AT_AddColumn': {
@@ -147,7 +150,7 @@ function judgeAlteration({ subtype, def }: Node): Judgement[] {
     case 'AT_ReplicaIdentity':
       return [];
     default:
-      return [contracts(`changes a table by ${words(subtype)}, which can’t be judged`)];
+      return [contracts(`changes a table by ${words(subtype)}, which is not known to be safe`)];
   }
 }
 

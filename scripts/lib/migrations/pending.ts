@@ -2,17 +2,17 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { CommandError, run } from '../core/shell.ts';
+import { CommandError, sh } from '../core/shell.ts';
 import { query } from '../postgres/client.ts';
-import { type Finding, judge } from './lint.ts';
+import { type Finding, lintMigration } from './lint.ts';
 
-/** A migration that the new image brings and the database has not had. */
+/** A migration of the new image that is not applied to the database yet. */
 export interface Pending {
   name: string;
   findings: Finding[];
 }
 
-/** @returns the names of those that take something away which the release before may need */
+/** @returns the names of the migrations after which the release before may fail */
 export function contracting(migrations: Pending[]): string[] {
   return migrations
     .filter(({ findings }) => findings.some(({ kind }) => kind === 'contracts'))
@@ -20,28 +20,29 @@ export function contracting(migrations: Pending[]): string[] {
 }
 
 /**
- * Compares the migrations in an image with those that the database has had. The image is not run: its files are copied
- * out of a container that is never started.
+ * Compares the migrations in an image with those that are applied to the database. The image is not run: its files are
+ * copied out of a container that is never started.
  *
- * @returns the pending ones in their order, or undefined where the image has no such directory
+ * @returns the pending ones in their order, or undefined where the image has no directory of migrations
+ * @throws CommandError when Docker can't read the image; OperationalError when PostgreSQL can't be reached
  */
 export async function pendingMigrations(config: Config, image: string): Promise<Pending[] | undefined> {
   const files = await migrationsOf(config, image);
   if (files === undefined) return undefined;
   const applied = await appliedMigrations(config);
   const pending = [...files].filter(([name]) => !applied.has(name));
-  return Promise.all(pending.map(async ([name, sql]) => ({ name, findings: await judge(sql) })));
+  return Promise.all(pending.map(async ([name, sql]) => ({ name, findings: await lintMigration(sql) })));
 }
 
 async function migrationsOf(config: Config, image: string): Promise<Map<string, string> | undefined> {
-  const format = ['docker', 'image', 'inspect', '--format', '{{.Config.WorkingDir}}', image];
-  const workdir = (await run(format, { purpose: `inspect ${image}` })).trim() || '/';
+  const inspect = sh(`inspect ${image}`);
+  const workdir = (await inspect`docker image inspect --format ${'{{.Config.WorkingDir}}'} ${image}`) || '/';
   const directory = await mkdtemp(join(tmpdir(), 'migrations-'));
   const purpose = `read the migrations of ${image}`;
-  const id = (await run(['docker', 'create', '--network', 'none', image], { purpose })).trim();
+  const id = await sh(purpose)`docker create --network none ${image}`;
   try {
     const source = `${id}:${posix.resolve(workdir, config.deploy.migrationsDir)}/.`;
-    await run(['docker', 'cp', '--quiet', source, directory], { purpose });
+    await sh(purpose)`docker cp --quiet ${source} ${directory}`;
     const entries = await readdir(directory, { withFileTypes: true });
     const names = entries.filter(entry => entry.isDirectory()).map(({ name }) => name);
     const read = (name: string) => readFile(join(directory, name, 'migration.sql'), 'utf8');
@@ -51,12 +52,12 @@ async function migrationsOf(config: Config, image: string): Promise<Map<string, 
       return undefined;
     throw error;
   } finally {
-    await run(['docker', 'rm', '--force', id], { purpose, evenInterrupted: true });
+    await sh(purpose, { evenInterrupted: true })`docker rm --force ${id}`;
     await rm(directory, { recursive: true, force: true });
   }
 }
 
-/** Names in Prisma's table; empty in a database that never had a migration. */
+/** The names in Prisma's table, which a database without migrations does not have. */
 async function appliedMigrations({ postgres }: Config): Promise<Set<string>> {
   const [{ known }] = (await query<{ known: boolean }>(
     postgres,

@@ -2,27 +2,20 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { messageOf, OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
-import { run } from '../core/shell.ts';
-import { sleep } from '../core/signals.ts';
-import { databaseUrl, execute, literal, query } from '../postgres/client.ts';
+import { run, sh } from '../core/shell.ts';
+import { runOnce } from '../docker/commands.ts';
+import { endSessions, endWhenBlocking, migrationUrl } from './session.ts';
 
 type Migrations = NonNullable<Config['migrate']>;
 
-/** What a session of migrations is called in pg_stat_activity. */
-const APPLICATION = 'neurmatic-migrate';
-/** Seconds that a migration waits for a lock, since everybody else then waits behind it, and that others wait for it. */
-const PATIENCE = 5;
-/*
- * The second: a server that is busy with a statement does not notice that its client is gone unless it looks, and
- * nobody is left to end the session where this process was killed.
- */
-const SETTINGS = `-c lock_timeout=${PATIENCE}s -c client_connection_check_interval=2s`;
+/** Seconds. */
+const TIMEOUT = 3600;
 
 /**
- * Runs the product's migrations against one database, in a one-off container of the backend's image or here.
- * A failure leaves the live database untouched.
+ * Migrates a database that is being restored, if that is configured and wanted.
+ *
+ * @throws like {@link migrate}; the live database is then as it was
  */
 export async function runMigrations(config: Config, database: string, wanted: boolean): Promise<void> {
   if (!config.migrate) log.info('migrations: not configured (BACKEND_IMAGE and MIGRATE_COMMAND are empty)');
@@ -36,13 +29,15 @@ export async function runMigrations(config: Config, database: string, wanted: bo
 
 interface Options {
   hint: string;
-  /** The database serves meanwhile: a migration that others wait for is ended. */
+  /** The database is in use: a migration that blocks other sessions is ended. */
   live?: boolean;
 }
 
 /**
- * Runs migrations once and leaves nothing behind: neither the container nor its session, which would hold its locks,
- * outlives a failure.
+ * Runs the product's migrations once, in a one-off container of the backend's image or on this host. Leaves nothing
+ * behind: neither the container nor its session, which would hold its locks, outlives a failure.
+ *
+ * @throws CommandError when they fail, OperationalError when they take longer than an hour or block other sessions
  */
 export async function migrate(
   config: Config,
@@ -50,119 +45,52 @@ export async function migrate(
   database: string,
   { hint, live = false }: Options,
 ): Promise<void> {
-  const purpose = `run the migrations (${command})`;
-  const url = databaseUrl(config.postgres, database);
-  const parameters = `application_name=${APPLICATION}&options=${encodeURIComponent(SETTINGS)}`;
-  const env = { DATABASE_URL: url + (url.includes('?') ? '&' : '?') + parameters };
-  const guard = live ? watchForBlocked(config, database) : undefined;
+  const said = { purpose: `run the migrations (${command})`, hint, timeout: TIMEOUT };
+  const url = migrationUrl(config, database);
+  const guard = live ? endWhenBlocking(config, database) : undefined;
   try {
-    const migrating = image
-      ? inContainer(config, image, command, env.DATABASE_URL, { purpose, hint })
-      : run(['bash', '-c', command], { purpose, hint, timeout: 3600, env });
-    await migrating.catch(error => {
-      throw guard?.blocked ?? error;
-    });
+    if (image) await inContainer(config, image, command, url, said);
+    else await run(['bash', '-c', command], { ...said, env: { DATABASE_URL: url } });
+  } catch (error) {
+    throw guard?.blocked ?? error;
   } finally {
     guard?.stop();
     await endSessions(config, database);
   }
 }
 
-/**
- * The address goes in by standard input: as an environment variable it would stand in `docker inspect` for as long as
- * the container does.
- */
+/** Passes the address by standard input: `docker inspect` would show an environment variable. */
 async function inContainer(
   { app, environment, postgres }: Config,
   image: string,
   command: string,
   url: string,
-  said: { purpose: string; hint: string },
+  said: { purpose: string; hint: string; timeout: number },
 ): Promise<void> {
   const name = `${app}-migrate-${environment}`;
-  const remove = () =>
-    run(['docker', 'rm', '--force', name], { purpose: `remove container ${name}`, evenInterrupted: true });
+  const remove = () => sh(`remove container ${name}`, { evenInterrupted: true })`docker rm --force ${name}`;
   await remove(); // of a run that was killed
-  // In the database container's network, where it is 127.0.0.1 whatever the networks are called.
+  // In the database container's network, where PostgreSQL is 127.0.0.1 whatever the networks are called.
   const network = postgres.container ? `container:${postgres.container}` : 'host';
-  const rights = ['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--pids-limit', '256'];
-  const argv = [
-    'docker',
-    'run',
-    '--rm',
-    '--interactive',
-    '--init', // a program that is process 1 does not hear SIGTERM, which a killed run's `docker run` passes on
-    '--name',
-    name,
-    '--network',
-    network,
-    ...rights,
-    image,
-  ];
-  // What it logs on its output is what a failure is explained by.
+  // Its stdout goes to stderr, from which a failure is explained.
   const script = 'IFS= read -r DATABASE_URL; export DATABASE_URL; exec sh -c "$1" </dev/null >&2';
   const stdin = secretInput(`${url}\n`);
   try {
-    await run([...argv, 'sh', '-c', script, 'sh', command], { ...said, stdin, timeout: 3600 });
+    await run(runOnce(name, network, image, 'sh', '-c', script, 'sh', command), { ...said, stdin });
   } finally {
     closeSync(stdin);
     await remove();
   }
 }
 
-/** @returns a descriptor to read `text` from; the file has no name any more */
+/** @returns a descriptor to read `text` from, of a file that has no name any more */
 function secretInput(text: string): number {
   const directory = mkdtempSync(join(tmpdir(), 'input-'));
   try {
     const descriptor = openSync(join(directory, 'input'), 'wx+', 0o600);
-    writeSync(descriptor, text, 0); // at a position of its own: the reader begins at the first byte
+    writeSync(descriptor, text, 0); // at a position, so that the reader begins at the first byte
     return descriptor;
   } finally {
     rmSync(directory, { recursive: true });
-  }
-}
-
-/** Ends a migration's session when others have waited for its locks for longer than they should. */
-function watchForBlocked({ postgres }: Config, database: string) {
-  let over = false;
-  const state: { blocked?: OperationalError; stop: () => void } = {
-    stop: () => {
-      over = true;
-    },
-  };
-  const look = async () => {
-    while (!over) {
-      const [row] = await query<{ count: number }>(
-        postgres,
-        database,
-        `SELECT count(*)::int AS count FROM pg_stat_activity AS waiting
-         WHERE wait_event_type = 'Lock' AND state_change < now() - interval '${PATIENCE} seconds'
-         AND pg_blocking_pids(pid) && ARRAY(SELECT pid FROM pg_stat_activity WHERE application_name = ${literal(APPLICATION)})`,
-      );
-      if (row && row.count > 0 && !over) {
-        state.blocked = new OperationalError(
-          `the migration was ended: ${row.count} session(s) of the application waited for its locks for ${PATIENCE} s`,
-          'write it so that it holds locks for a moment only: batches, CONCURRENTLY, NOT VALID and VALIDATE.',
-        );
-        await endSessions({ postgres }, database);
-      }
-      await sleep(1);
-    }
-  };
-  look().catch(error => log.warn(`no longer watching whom the migration blocks: ${messageOf(error)}`));
-  return state;
-}
-
-async function endSessions({ postgres }: Pick<Config, 'postgres'>, database: string): Promise<void> {
-  const sql = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE application_name = ${literal(APPLICATION)} AND datname = ${literal(database)}`;
-  try {
-    await execute(postgres, database, sql, {
-      purpose: 'end the migration’s session',
-      timeout: 10,
-      evenInterrupted: true,
-    });
-  } catch (error) {
-    log.warn(messageOf(error)); // the migration's own failure matters more
   }
 }

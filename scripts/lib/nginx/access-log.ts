@@ -11,7 +11,7 @@ export interface Traffic {
   requests: number;
   /** Answers with a status of 500 and more. */
   errors: number;
-  /** Seconds until the upstream had answered, of 95 in 100; 0 without requests. */
+  /** The 95th percentile of the upstream's response time in seconds; 0 without requests. */
   p95: number;
 }
 
@@ -22,25 +22,29 @@ interface Line {
   upstream_seconds?: string;
 }
 
-/** Reads Nginx's access log, which Nginx writes with up to 5 s of delay. */
-export async function traffic(config: Config, since: Date): Promise<Traffic> {
+/**
+ * Reads Nginx's access log, which Nginx writes with up to 5 s of delay.
+ *
+ * @throws CommandError when Nginx has no container
+ */
+export async function readTraffic(config: Config, since: Date): Promise<Traffic> {
   const seconds: number[] = [];
   let errors = 0;
   for await (const line of logLines(config, since)) {
-    const { time = '', path = '', status = 0, upstream_seconds = '' } = parse(line);
+    const { time = '', path = '', status = 0, upstream_seconds = '' } = parseLine(line);
     const when = Date.parse(time);
-    // A socket's request lasts as long as the socket does. In whole seconds, as the log's time is.
+    // A WebSocket's request lasts as long as the WebSocket. The log's times are whole seconds.
     if (path.startsWith('/socket.io/') || !(when >= since.getTime() - 999)) continue;
     if (status >= 500) errors++;
-    // One number a try: `0.003`, or `2.001, 0.004`.
+    // A number for each server that was tried: `0.003`, or `2.001, 0.004`.
     seconds.push(upstream_seconds.split(/[,:]/).reduce((sum, each) => sum + (Number(each) || 0), 0));
   }
   seconds.sort((a, b) => a - b);
   return { requests: seconds.length, errors, p95: seconds[Math.floor(seconds.length * 0.95)] ?? 0 };
 }
 
-/** What is no line of the access log, such as one of the error log, is one of no time. */
-function parse(line: string): Line {
+/** Lines of the error log are in it, too: they have no time. */
+function parseLine(line: string): Line {
   try {
     return JSON.parse(line) as Line;
   } catch {
@@ -48,7 +52,7 @@ function parse(line: string): Line {
   }
 }
 
-/** By way of a file without a name: the log of some minutes may be large. */
+/** Through a file, since the log of some minutes may be larger than memory allows. */
 async function* logLines(config: Config, since: Date): AsyncGenerator<string> {
   const directory = mkdtempSync(join(tmpdir(), 'access-log-'));
   const path = join(directory, 'log');
@@ -64,8 +68,11 @@ async function* logLines(config: Config, since: Date): AsyncGenerator<string> {
   }
 }
 
-/** @returns why the traffic of a new release is worse than that before it, or undefined */
-export function worse(before: Traffic, now: Traffic): string | undefined {
+/**
+ * @returns why the traffic of a release is worse than that before it, or undefined: 5xx are five at least and their share
+ *   one in a hundred higher; or p95 is more than twice and 250 ms higher, with 100 requests in each
+ */
+export function regression(before: Traffic, now: Traffic): string | undefined {
   const share = ({ requests, errors }: Traffic) => (requests === 0 ? 0 : errors / requests);
   const percent = (value: number) => `${(value * 100).toFixed(1)} %`;
   if (now.errors >= 5 && share(now) > share(before) + 0.01) {

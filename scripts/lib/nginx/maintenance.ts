@@ -5,7 +5,7 @@ import { log } from '../core/log.ts';
 
 const SWITCH = join(ROOT, 'nginx/maintenance/on');
 
-/** Shows visitors the maintenance page while `work` runs; an operator's own maintenance is left on. */
+/** Shows visitors the maintenance page while `work` runs. If an operator has switched it on before, it stays on. */
 export async function withMaintenance<T>(work: () => Promise<T>): Promise<T> {
   const before = await writeFile(SWITCH, '', { flag: 'wx', mode: 0o644 }).then(
     () => false,
@@ -19,6 +19,8 @@ export async function withMaintenance<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } finally {
     if (!before) await rm(SWITCH, { force: true });
-    log.info(`maintenance page: ${before ? 'still on; remove nginx/maintenance/on to end it' : 'off'}`);
+    log.info(
+      `maintenance page: ${before ? 'still on; remove nginx/maintenance/on to switch it off' : 'off'}`,
+    );
   }
 }

@@ -2,10 +2,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, ROOT } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
-import { CommandError, run } from '../core/shell.ts';
+import { CommandError, sh } from '../core/shell.ts';
 import { containerOf } from '../docker/containers.ts';
 
-/** Runs a shell line in the Nginx container: what it reaches is what Nginx reaches. */
+/**
+ * Runs a shell script in Nginx's container: what it reaches is what Nginx reaches.
+ *
+ * @param timeout seconds
+ * @throws CommandError when it does not exit with 0; OperationalError when it takes longer
+ */
 export function inNginx(
   config: Config,
   script: string,
@@ -13,11 +18,11 @@ export function inNginx(
   hint?: string,
   timeout = 60,
 ): Promise<string> {
-  const argv = ['docker', 'exec', containerOf(config, 'nginx'), 'sh', '-c', script];
-  return run(argv, { purpose, timeout, ...(hint ? { hint } : {}) });
+  const container = containerOf(config, 'nginx');
+  return sh(purpose, { timeout, ...(hint ? { hint } : {}) })`docker exec ${container} sh -c ${script}`;
 }
 
-/** @throws when Nginx refuses its configuration as it lies on disk */
+/** Has Nginx test its configuration as it is on disk. @throws OperationalError with Nginx's reason when it refuses it */
 export async function testNginx(config: Config): Promise<void> {
   try {
     await inNginx(config, 'nginx -t -q', 'test Nginx’s configuration');
@@ -29,20 +34,23 @@ export async function testNginx(config: Config): Promise<void> {
   }
 }
 
-/** What nginx/snippets/ says of how long Nginx itself waits; in seconds. */
+/** Seconds that Nginx itself waits, from nginx/snippets/. */
 export interface NginxTimes {
-  /** `keepalive_min_timeout`: for so long after a reload an old worker may still begin a request by the old list. */
+  /**
+   * How long after a reload an old worker may still accept a request, by the old list:
+   * https://nginx.org/en/docs/http/ngx_http_core_module.html#keepalive_min_timeout
+   */
   oldWorkers: number;
   /**
-   * `resolver_timeout` and the second after which Nginx asks again where it got no answer: the address of a name that is
-   * new in a list is known by then, or the name has none.
+   * How long Nginx looks for the address of a name that is new in a list: `resolver_timeout`, and the second after which
+   * it asks again. https://nginx.org/en/docs/http/ngx_http_core_module.html#resolver_timeout
    */
   resolve: number;
   /** The longest `proxy_read_timeout`: no request waits longer for its instance's answer. */
   answer: number;
 }
 
-/** @throws when a file does not say one of them as a number of ms, s, m or h */
+/** @throws OperationalError when a snippet lacks one of them, or gives it in another unit than ms, s, m or h */
 export function nginxTimes(): NginxTimes {
   return {
     oldWorkers: longest('keepalive_min_timeout', 'http'),
@@ -65,7 +73,7 @@ function longest(directive: string, snippet: string): number {
   return Math.max(...found.map(([, number, unit]) => Number(number) * UNITS[unit!]!));
 }
 
-/** Lists the workers that take connections; those that only end what they have are called `… is shutting down`. */
+/** Lists the workers that accept connections; those that only finish their requests are called `… is shutting down`. */
 const WORKERS = `
   workers() {
     for p in /proc/[0-9]*; do
@@ -77,8 +85,8 @@ const WORKERS = `
   }`;
 
 /*
- * A reload that Nginx gives up on is only in its log: the old workers go on. So it counts when none of the
- * processes that took connections before still does.
+ * `nginx -s reload` exits with 0 even when the reload fails: only Nginx's log says so, and the old workers keep running.
+ * So a reload has succeeded when no worker that accepted connections before still does.
  */
 const RELOAD = `${WORKERS}
   old=$(workers)
@@ -89,18 +97,22 @@ const RELOAD = `${WORKERS}
     [ -n "$now" ] && [ "$now" != "  " ] && exit 0
     sleep 0.1
   done
-  echo 'the old workers go on' >&2
+  echo 'the old workers still accept connections' >&2
   exit 1`;
 
-/** Loads Nginx's configuration and waits until the old workers take no more connections. */
+/**
+ * Loads Nginx's configuration and waits until the old workers accept no more connections.
+ *
+ * @throws CommandError when they still do after 10 s
+ */
 export async function reloadNginx(config: Config): Promise<void> {
   const hint = `docker logs --tail 20 ${containerOf(config, 'nginx')} says why.`;
   await inNginx(config, RELOAD, 'reload Nginx', hint);
 }
 
 /*
- * When the newest worker began is when the configuration was last loaded: field 22 of its stat, in hundredths of a
- * second since the boot.
+ * The configuration was last loaded when the newest worker started: field 22 of its stat, in hundredths of a second since
+ * the boot (proc_pid_stat(5)).
  */
 const CHANGED = `${WORKERS}
   boot=$(sed -n 's/^btime //p' /proc/stat)
@@ -110,7 +122,7 @@ const CHANGED = `${WORKERS}
   done
   cd /etc/nginx/site && find . -name '*.conf' -not -path './upstreams/*' -newermt "@$((boot + newest / 100 + 1))"`;
 
-/** @returns the files of nginx/ that were changed after Nginx last loaded them: the next reload will */
+/** @returns the files of nginx/ that have changed since Nginx last loaded its configuration: the next reload loads them */
 export async function changedSinceLoad(config: Config): Promise<string[]> {
   const found = await inNginx(config, CHANGED, 'look for changes of Nginx’s files');
   return found

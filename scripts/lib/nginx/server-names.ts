@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, ROOT } from '../config/config.ts';
 
-/** The names under which the stack is visited, in the one place where they stand: the `server_name` lines. */
+/** The public names of the stack, from the `server_name` lines of nginx/<environment>.conf. */
 export interface Site {
-  /** Of the server that includes api.conf. */
+  /** The first name of the server that includes api.conf. */
   api: string;
-  /** Of the server that includes frontend.conf. */
+  /** The first name of the server that includes frontend.conf. */
   frontend: string;
   /** All names that are served over TLS. */
   names: string[];
@@ -31,27 +31,7 @@ export function parseSite(text: string): Site {
   return { api: nameOf('api'), frontend: nameOf('frontend'), names: servers.flatMap(({ names }) => names) };
 }
 
+/** @throws where nginx/<environment>.conf is missing, or lacks a server for the API or the frontend */
 export function siteOf({ environment }: Config): Site {
   return parseSite(readFileSync(join(ROOT, `nginx/${environment}.conf`), 'utf8'));
-}
-
-/** The backends of nginx/upstreams/backend.conf. */
-export interface Instances {
-  /** Those that get requests. */
-  serving: string[];
-  /** Those marked down. */
-  down: string[];
-}
-
-export function parseInstances(text: string): Instances {
-  const found: Instances = { serving: [], down: [] };
-  for (const line of text.replace(/#.*/g, '').split(';')) {
-    const name = /\bserver\s+([\w.-]+):\d+/.exec(line)?.[1];
-    if (name) found[/\sdown\b/.test(line) ? 'down' : 'serving'].push(name);
-  }
-  return found;
-}
-
-export function instances(): Instances {
-  return parseInstances(readFileSync(join(ROOT, 'nginx/upstreams/backend.conf'), 'utf8'));
 }

@@ -1,4 +1,5 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Config, ROOT } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
@@ -14,11 +15,9 @@ export type ServerLine = string;
 const pathOf = (upstream: Upstream) => join(ROOT, 'nginx/upstreams', `${upstream}.conf`);
 
 /** @returns the service that a line names: `backend-1` */
-export function serviceOf(line: ServerLine): string {
-  return /^server ([\w-]+):/.exec(line)?.[1] ?? '';
-}
+export const serviceOf = (line: ServerLine): string => /^server ([\w.-]+):/.exec(line)?.[1] ?? '';
 
-/** @returns the list that a service belongs into */
+/** @returns the list that a service belongs to */
 export const upstreamOf = (service: string): Upstream =>
   service.startsWith('backend') ? 'backend' : 'frontend';
 
@@ -39,42 +38,56 @@ const up = (line: ServerLine): ServerLine => line.replace(DOWN, '');
 /** @returns the line with Nginx's mark that this server gets no requests */
 export const down = (line: ServerLine): ServerLine => up(line).replace(/;$/, ' down;');
 
-/** @returns the servers of a list, as Nginx will next read it */
-export async function readUpstream(upstream: Upstream): Promise<ServerLine[]> {
-  const text = await readFile(pathOf(upstream), 'utf8');
-  return text
-    .split('\n')
-    .map(line => line.trim())
-    .filter(line => line.startsWith('server '));
+/** @returns the lines of a list's file, without comments, each with single spaces */
+export function parseUpstream(text: string): ServerLine[] {
+  const lines = text.replace(/#.*/g, '').match(/\bserver\s[^;]*;/g) ?? [];
+  return lines.map(line => line.replace(/\s+/g, ' '));
 }
 
-/** @returns the backends' lines as they are when all is well: without the mark that a stopped deployment has left */
-export async function wantedBackends(): Promise<ServerLine[]> {
-  return (await readUpstream('backend')).map(up);
+/** @returns the servers of a list, as Nginx will next read it; throws an error of the file system without the file */
+export const readUpstream = (upstream: Upstream): ServerLine[] =>
+  parseUpstream(readFileSync(pathOf(upstream), 'utf8'));
+
+/** The backends by name. */
+export interface Instances {
+  /** Those that get requests. */
+  serving: string[];
+  /** Those marked down. */
+  down: string[];
 }
 
-/** @returns the first server that gets requests; throws when there is none */
-export async function servingLine(upstream: Upstream): Promise<ServerLine> {
-  const line = (await readUpstream(upstream)).find(each => !isDown(each));
+/** @returns the backends that a list names */
+export function instances(lines: ServerLine[] = readUpstream('backend')): Instances {
+  const names = (marked: boolean) => lines.filter(line => isDown(line) === marked).map(serviceOf);
+  return { serving: names(false), down: names(true) };
+}
+
+/** @returns the backends' lines without the mark that a stopped deployment has left */
+export const wantedBackends = (): ServerLine[] => readUpstream('backend').map(up);
+
+/** @returns the first server that gets requests. @throws OperationalError when there is none */
+export function servingLine(upstream: Upstream): ServerLine {
+  const line = readUpstream(upstream).find(each => !isDown(each));
   if (line) return line;
   throw new OperationalError(
-    `nginx/upstreams/${upstream}.conf names nobody to send requests to`,
-    `\`git checkout nginx/upstreams/${upstream}.conf\` brings back the list as it came.`,
+    `nginx/upstreams/${upstream}.conf has no active server`,
+    `\`git checkout nginx/upstreams/${upstream}.conf\` restores the list.`,
   );
 }
 
 /**
- * Gives requests to these servers and no others: writes the list, has Nginx test it with all the rest of its
- * configuration, and reload. What Nginx refuses is taken back. Resolves when the workers that take new connections know
- * the list.
+ * Sends requests to these servers and no others: writes the list, has Nginx test it with the rest of its configuration,
+ * and reloads. Resolves when the workers that accept connections use the list.
+ *
+ * @throws OperationalError when Nginx refuses its configuration (the list on disk is then as it was) or does not reload
  */
 export async function setUpstream(config: Config, upstream: Upstream, servers: ServerLine[]): Promise<void> {
-  const before = await readUpstream(upstream);
+  const before = readUpstream(upstream);
   await untilResolved(upstream);
   const known = new Set(before.map(serviceOf));
   if (!servers.some(line => !isDown(line) && known.has(serviceOf(line)))) {
-    // Of the old list Nginx keeps the addresses; it asks for those of new names after it has loaded them, and until it
-    // has an answer there would be nobody to send requests to. A frontend waits: its pages name files that only it has.
+    // Nginx keeps the addresses of the old list and looks up new names after the reload; until it has an answer there
+    // would be no server. A frontend joins marked down: its pages name files that only it has.
     const joining = servers.filter(line => !known.has(serviceOf(line)));
     await load(config, upstream, [...before, ...(upstream === 'frontend' ? joining.map(down) : joining)]);
     await untilResolved(upstream);
@@ -83,8 +96,10 @@ export async function setUpstream(config: Config, upstream: Upstream, servers: S
 }
 
 /**
- * Has Nginx load its lists as they lie on disk, and get to know all that they name. What has ended a deployment may have
- * come between writing a list and loading it; and whoever was added last may be the only one left in the next list.
+ * Has Nginx load its lists as they are on disk, and waits until it knows the address of each server. A run that was
+ * killed may have written a list that Nginx has not loaded, and its last server may be the only one of the next list.
+ *
+ * @throws OperationalError when Nginx refuses its configuration or does not reload
  */
 export async function loadWritten(config: Config): Promise<void> {
   await testNginx(config);
@@ -92,10 +107,7 @@ export async function loadWritten(config: Config): Promise<void> {
   await sleep(nginxTimes().resolve);
 }
 
-/**
- * Waits until Nginx has found the addresses of the servers that are new in a list: whoever joined it last may be the only
- * one in the next.
- */
+/** Waits until Nginx has looked up the names of a list: the newest may be the only server of the next list. */
 async function untilResolved(upstream: Upstream): Promise<void> {
   const { mtimeMs } = await stat(pathOf(upstream));
   const age = Math.max(0, Date.now() - mtimeMs) / 1000;
@@ -104,7 +116,7 @@ async function untilResolved(upstream: Upstream): Promise<void> {
 }
 
 async function load(config: Config, upstream: Upstream, servers: ServerLine[]): Promise<void> {
-  const before = await readFile(pathOf(upstream), 'utf8');
+  const before = readFileSync(pathOf(upstream), 'utf8');
   await writeWhole(pathOf(upstream), `${servers.join('\n')}\n`, 0o644);
   try {
     await testNginx(config);

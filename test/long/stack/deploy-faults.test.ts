@@ -20,7 +20,7 @@ test('a release that is never ready is taken back, and nobody has noticed', asyn
   // As long as the release before takes at most, on the way back.
   const patience = { DEPLOY_READY_TIMEOUT: '20s' };
   const ended = await whileVisited(stack, () => d.run('deploy', backendOf('2.1.0'), patience));
-  assertEnded(stack, ended, 1, 'rolled back', /backend-1 is not ready after 20 s; its last words:/);
+  assertEnded(stack, ended, 1, 'rolled back', /backend-1 is not ready after 20 s; last log lines:/);
   assert.match(ended.stdout, /deployment of 2\.1\.0 FAILED, rolled back: /);
   assert.match(ended.stdout, /canary +\d+ requests, 0 failed/);
   await assertAs(d, v1);

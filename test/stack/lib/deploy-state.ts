@@ -2,7 +2,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import type { Journal, Release } from '../../../scripts/lib/deploy/releases.ts';
+import type { Release } from '../../../scripts/lib/deploy/releases.ts';
 import type { Ended } from '../../support/world.ts';
 import type { Deployable } from './deployable.ts';
 import type { Stack } from './stack.ts';
@@ -55,7 +55,8 @@ export async function serving(stack: Stack) {
   };
 }
 
-export function journal(stack: Stack): Journal | undefined {
+/** @returns the file that a deployment keeps while it runs */
+export function journal(stack: Stack): { step: string; release: string } | undefined {
   const path = join(stack.directory, `state/${stack.environment}.deploy.json`);
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
 }

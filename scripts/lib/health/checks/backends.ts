@@ -1,7 +1,7 @@
 import type { Config } from '../../config/config.ts';
 import { OperationalError } from '../../core/errors.ts';
 import { containerOf, projectOf } from '../../docker/containers.ts';
-import { type Instances, instances } from '../../nginx/server-names.ts';
+import { type Instances, instances } from '../../nginx/upstreams.ts';
 import { type Check, type Finding, NotConfigured } from '../check.ts';
 import { type Containers, stateOf } from '../docker.ts';
 import { type Answer, ask, jsonOf } from '../http.ts';

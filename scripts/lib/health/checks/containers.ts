@@ -1,7 +1,7 @@
 import type { Config } from '../../config/config.ts';
 import { duration, plural } from '../../core/format.ts';
 import { containerOf } from '../../docker/containers.ts';
-import { instances } from '../../nginx/server-names.ts';
+import { instances } from '../../nginx/upstreams.ts';
 import { type Check, type Remark, type Status, sum } from '../check.ts';
 import { type Container, type Containers, stateOf } from '../docker.ts';
 

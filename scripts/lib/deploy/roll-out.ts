@@ -1,0 +1,36 @@
+import type { Config, Images } from '../config/config.ts';
+import { Exit, OperationalError } from '../core/errors.ts';
+import { shortName } from '../docker/images.ts';
+import { testNginx } from '../nginx/reload.ts';
+import { lineFor, serviceOf } from '../nginx/upstreams.ts';
+import { addInstance, imageOf, runs } from './instance.ts';
+import type { Progress } from './journal.ts';
+import { retire, rollBackends, rollFrontend } from './rolling-update.ts';
+
+/**
+ * Makes every backend, then the frontend, run one pair of images.
+ *
+ * @returns when Nginx loaded the last list, by `performance.now()`: see {@link removeStandIn}
+ * @throws OperationalError when an instance does not become ready or, with exit code 3, does not run its image
+ */
+export async function rollAll(
+  config: Config,
+  { servers, surge }: Pick<Progress, 'servers' | 'surge'>,
+  images: Images,
+): Promise<number> {
+  await testNginx(config);
+  const extra = surge ? [lineFor(surge, servers[0]!)] : [];
+  if (surge) await addInstance(config, surge, images);
+  await rollBackends(config, images, [...extra, ...servers]);
+  const since = await rollFrontend(config, images);
+  if (surge) await retire(config, servers, [surge]);
+  for (const service of [...servers.map(serviceOf), 'frontend']) {
+    if (await runs(config, service, images)) continue;
+    throw new OperationalError(
+      `${service} does not run ${shortName(imageOf(images, service))}`,
+      'something else has changed it: `docker ps -a` shows its container.',
+      Exit.verification,
+    );
+  }
+  return since;
+}

@@ -1,0 +1,24 @@
+import { type Config, type Images, ROOT } from '../config/config.ts';
+import { run } from '../core/shell.ts';
+import { compose, remove, up } from './commands.ts';
+
+/** Seconds: a grace period of 40 s for each instance, and a busy engine. */
+const TIMEOUT = 300;
+
+/**
+ * Starts a service from an image that is already here; one that runs is left alone.
+ *
+ * @param images in the place of those that .env.<environment> names
+ * @throws CommandError when Compose refuses it
+ */
+export async function startService({ environment }: Config, service: string, images?: Images): Promise<void> {
+  const env = images ? { BACKEND_IMAGE: images.backend, FRONTEND_IMAGE: images.frontend } : {};
+  const purpose = `start ${service}`;
+  await run(compose(environment, ...up(service)), { purpose, env, cwd: ROOT, timeout: TIMEOUT });
+}
+
+/** Stops services and removes their containers. @throws CommandError when Compose can't */
+export async function removeServices({ environment }: Config, ...services: string[]): Promise<void> {
+  const purpose = `stop ${services.join(', ')}`;
+  await run(compose(environment, ...remove(...services)), { purpose, cwd: ROOT, timeout: TIMEOUT });
+}

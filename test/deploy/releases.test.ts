@@ -1,0 +1,84 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { chooseRelease, type Release, reachable } from '../../scripts/lib/deploy/releases.ts';
+
+const images = (version: string) => ({ backend: `b:${version}`, frontend: `f:${version}` });
+
+function entry(release: string, previous: string, more: Partial<Release> = {}): Release {
+  return {
+    time: '2026-01-31T02:00:07.000Z',
+    environment: 'production',
+    kind: 'deploy',
+    outcome: 'done',
+    release,
+    images: images(release),
+    previous: images(previous),
+    migrations: [],
+    contracting: [],
+    backup: null,
+    by: 'operator',
+    seconds: 1,
+    canary: null,
+    ...more,
+  };
+}
+
+const names = (releases: Release[]) => reachable(releases).map(({ release }) => release);
+
+test('before the first deployment there is nothing to go back to', () => {
+  assert.equal(reachable([]), []);
+  assert.throws(() => chooseRelease([], undefined), /there is no release before this one/);
+});
+
+test('each deployment can be gone back from, the first one too', () => {
+  assert.equal(names([entry('2', '1')]), ['2', 'the one before']);
+  assert.equal(names([entry('2', '1'), entry('3', '2')]), ['3', '2', 'the one before']);
+});
+
+test('a rollback leaves what it went back from; the next one goes further back', () => {
+  const history = [entry('2', '1'), entry('3', '2'), entry('2', '3', { kind: 'rollback' })];
+  assert.equal(names(history), ['2', 'the one before']);
+  assert.is(chooseRelease(reachable(history), undefined).release, 'the one before');
+  assert.equal(names([...history, entry('4', '2')]), ['4', '2', 'the one before']);
+});
+
+test('a deployment that was taken back is none', () => {
+  assert.equal(names([entry('2', '1'), entry('3', '2', { outcome: 'rolled back' })]), [
+    '2',
+    'the one before',
+  ]);
+});
+
+test('a migration that takes something away stands before every older release, whatever became of its own', () => {
+  for (const outcome of ['done', 'rolled back', 'stopped'] as const) {
+    const history = [
+      entry('2', '1'),
+      entry('3', '2', { outcome, migrations: ['drop'], contracting: ['drop'] }),
+      entry('4', '3'),
+    ];
+    const found = reachable(history).find(({ release }) => release === '2');
+    assert.equal(found?.since, ['drop'], outcome);
+    assert.equal(reachable(history)[0]?.since, [], outcome);
+  }
+});
+
+test('a rollback with the database takes its migrations out of the way', () => {
+  const history = [
+    entry('2', '1'),
+    entry('3', '2', { contracting: ['drop'] }),
+    entry('2', '3', { kind: 'rollback', backup: 'neurmatic_production_20260131_020007' }),
+  ];
+  assert.equal(
+    reachable(history).map(({ release, since }) => [release, since]),
+    [
+      ['2', []],
+      ['the one before', []],
+    ],
+  );
+});
+
+test('the same images again are no other release', () => {
+  assert.equal(names([entry('2', '1'), entry('2', '2')]), ['2', 'the one before']);
+});
+
+test.run();
