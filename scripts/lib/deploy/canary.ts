@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { request } from 'node:https';
-import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WebSocket } from 'ws';
 import type { Config } from '../config/config.ts';
 import { messageOf } from '../core/errors.ts';
 import { siteOf } from '../nginx/server-names.ts';
@@ -10,145 +10,121 @@ export interface CanaryCount {
   failed: number;
   /** Seconds. */
   slowest: number;
-  /** What went wrong last, at most ten. */
+  /** The last ten failures, each with its time. */
   failures: string[];
-  /** Times that the WebSocket had to be opened again; each release of an instance ends those that it holds. */
+  /** How often the WebSocket was opened again: an instance closes its WebSockets when it is stopped. */
   reopened: number;
 }
 
 export interface Canary {
   count: () => CanaryCount;
-  stop: () => Promise<CanaryCount>;
+  stop: () => Promise<void>;
 }
 
-/** Seconds between requests: far below the limit of one client. */
+/** Seconds between requests: far below the rate limit of one client. */
 const PAUSE = 0.5;
+/** Seconds. */
 const TIMEOUT = 10;
 
-/** Sends requests through Nginx, as a visitor would, until it is stopped: readiness, what is configured, and a WebSocket. */
+/**
+ * Sends requests through Nginx, as a visitor would, until it is stopped: readiness, the paths of CANARY_REQUESTS, and one
+ * WebSocket. It never throws: failures are counted.
+ */
 export function startCanary(config: Config): Canary {
   const { api } = siteOf(config);
   const count: CanaryCount = { sent: 0, failed: 0, slowest: 0, failures: [], reopened: 0 };
-  let stopping = false;
-  let stop = () => {};
-  const stopped = new Promise<void>(resolve => {
-    stop = resolve;
-  });
-  const fail = (what: string, why: string) => {
-    count.failed++;
-    count.failures = [...count.failures.slice(-9), `${new Date().toISOString()} ${what}: ${why}`];
-  };
-  const pause = () => Promise.race([stopped, new Promise(resolve => setTimeout(resolve, PAUSE * 1000))]);
-
-  const ask = async (path: string) => {
-    const started = performance.now();
-    count.sent++;
-    try {
-      const status = await get(config, api, path);
-      if (status !== 200) fail(`GET ${path}`, `HTTP ${status}`);
-    } catch (error) {
-      fail(`GET ${path}`, messageOf(error));
-    }
-    count.slowest = Math.max(count.slowest, (performance.now() - started) / 1000);
-  };
+  const stopping = new AbortController();
   const paths = ['/api/v1/health/ready', ...config.deploy.canaryPaths];
-  const asking = (async () => {
-    for (let turn = 0; !stopping; turn++) {
-      await ask(paths[turn % paths.length]!);
-      await pause();
-    }
-  })();
-  const holding = (async () => {
-    for (let turn = 0; !stopping; turn++) {
+
+  const repeat = async (attempt: (turn: number) => Promise<void>, nameOf: (turn: number) => string) => {
+    for (let turn = 0; !stopping.signal.aborted; turn++) {
       count.sent++;
-      if (turn > 0) count.reopened++;
       try {
-        const socket = await openSocket(config, api);
-        await Promise.race([stopped, socket.closed]);
-        socket.close();
+        await attempt(turn);
       } catch (error) {
-        fail('WebSocket', messageOf(error));
+        count.failed++;
+        const failure = `${new Date().toISOString()} ${nameOf(turn)}: ${messageOf(error)}`;
+        count.failures = [...count.failures.slice(-9), failure];
       }
-      await pause();
+      await sleep(PAUSE * 1000, undefined, { signal: stopping.signal }).catch(() => {});
     }
-  })();
+  };
+  const pathOf = (turn: number) => paths[turn % paths.length]!;
+  const asking = repeat(
+    async turn => {
+      const started = performance.now();
+      try {
+        await get(config, api, pathOf(turn));
+      } finally {
+        count.slowest = Math.max(count.slowest, (performance.now() - started) / 1000);
+      }
+    },
+    turn => `GET ${pathOf(turn)}`,
+  );
+  const holding = repeat(
+    async turn => {
+      if (turn > 0) count.reopened++;
+      await holdSocket(`wss://127.0.0.1:${config.httpsPort}`, api, stopping.signal);
+    },
+    () => 'WebSocket',
+  );
   return {
     count: () => structuredClone(count),
     stop: async () => {
-      stopping = true;
-      stop();
+      stopping.abort();
       await Promise.all([asking, holding]);
-      return count;
     },
   };
 }
 
-const to = (config: Config, host: string) => ({
-  host: '127.0.0.1',
-  port: config.httpsPort,
-  servername: host,
-  // What the certificate is worth is health-check.ts's business; this is about answers.
-  rejectUnauthorized: false,
-  agent: false as const,
-  headers: { Host: host, 'User-Agent': 'canary' },
-});
+// Certificates are a check of health-check.ts; the canary counts answers.
+const UNVERIFIED = { rejectUnauthorized: false };
 
-function get(config: Config, host: string, path: string): Promise<number> {
+/** @throws Error for any status but 200, and for no answer */
+function get({ httpsPort: port }: Config, host: string, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const asked = request({ ...to(config, host), path }, response => {
-      response
-        .resume()
-        .once('end', () => resolve(response.statusCode!))
-        .once('error', reject);
+    const headers = { Host: host, 'User-Agent': 'canary' };
+    const to = { host: '127.0.0.1', port, servername: host, agent: false, headers, path, ...UNVERIFIED };
+    const asked = request(to, response => {
+      const { statusCode } = response;
+      const end = () => (statusCode === 200 ? resolve() : reject(new Error(`HTTP ${statusCode}`)));
+      response.resume().once('end', end).once('error', reject);
     });
     asked.setTimeout(TIMEOUT * 1000, () => asked.destroy(new Error(`no answer in ${TIMEOUT} s`)));
     asked.once('error', reject).end();
   });
 }
 
-/** Opens Socket.IO's transport by hand: what is watched is the way through Nginx, not the protocol above it. */
-function openSocket(config: Config, host: string): Promise<{ closed: Promise<void>; close: () => void }> {
+/**
+ * Opens a WebSocket and keeps it until either side closes it. It speaks Engine.IO as far as the server needs it: a pong for
+ * each ping, https://socket.io/docs/v4/engine-io-protocol/#heartbeat. What is tested is the way through Nginx.
+ *
+ * @throws Error when it can't be opened
+ */
+export function holdSocket(origin: string, host: string, stop: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const { headers, ...options } = to(config, host);
-    const asked = request({
-      ...options,
-      path: '/socket.io/?EIO=4&transport=websocket',
-      headers: {
-        ...headers,
-        Connection: 'Upgrade',
-        Upgrade: 'websocket',
-        'Sec-WebSocket-Version': '13',
-        'Sec-WebSocket-Key': randomBytes(16).toString('base64'),
-      },
+    const options = {
+      servername: host, // what ws passes on to TLS is not in its types
+      headers: { Host: host, 'User-Agent': 'canary' },
+      handshakeTimeout: TIMEOUT * 1000,
+      ...UNVERIFIED,
+    };
+    const socket = new WebSocket(`${origin}/socket.io/?EIO=4&transport=websocket`, options);
+    let isOpen = false;
+    const close = () => socket.terminate();
+    stop.addEventListener('abort', close, { once: true });
+    socket.once('open', () => {
+      isOpen = true;
     });
-    asked.setTimeout(TIMEOUT * 1000, () => asked.destroy(new Error(`no answer in ${TIMEOUT} s`)));
-    asked.once('error', reject);
-    asked.once('response', response => {
-      response.destroy();
-      reject(new Error(`HTTP ${response.statusCode} in the place of 101`));
+    socket.on('message', data => {
+      if (data.toString() === '2') socket.send('3');
     });
-    asked.once('upgrade', (_response, socket: Socket) => {
-      socket.setTimeout(0);
-      socket.on('error', () => {}); // as good as closed
-      const closed = new Promise<void>(over => socket.once('close', () => over()));
-      socket.on('data', chunk => answer(socket, chunk));
-      resolve({ closed, close: () => socket.destroy() });
+    socket.on('error', error => {
+      if (!isOpen && !stop.aborted) reject(error); // when it was open: as good as closed
     });
-    asked.end();
+    socket.once('close', () => {
+      stop.removeEventListener('abort', close);
+      resolve();
+    });
   });
-}
-
-const PONG = Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0x33]); // a text frame with the mask 0: "3"
-
-/** What a client owes: a pong for Socket.IO's ping, and an end for the server's farewell, which it would wait for. */
-function answer(socket: Socket, chunk: Buffer): void {
-  for (let at = 0; at + 1 < chunk.length; ) {
-    const [first = 0, second = 0] = chunk.subarray(at, at + 2);
-    const long = (second & 0x7f) === 126;
-    const start = at + (long ? 4 : 2);
-    const length = long && chunk.length >= at + 4 ? chunk.readUInt16BE(at + 2) : second & 0x7f;
-    if ((first & 0x0f) === 0x8) return void socket.destroy();
-    if ((first & 0x0f) === 0x1 && chunk[start] === 0x32) socket.write(PONG);
-    at = start + length;
-  }
 }
