@@ -1,28 +1,13 @@
 import type { Config } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { CommandError, hasProgram, run } from '../core/shell.ts';
-import { projectOf } from '../docker/containers.ts';
+import { inspectContainers } from '../docker/commands.ts';
+import { type Container, parseContainers, projectOf } from '../docker/containers.ts';
 import { NotConfigured } from './check.ts';
 import { within } from './runner.ts';
 
 /** Seconds; less than a check has, so that its line can say who did not answer. */
 export const COMMAND_SECONDS = 4;
-
-/** What of a container the checks look at. */
-export interface Container {
-  name: string;
-  /** Its service in the Compose file. */
-  service: string;
-  state: 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
-  /** Undefined: it has no health check. */
-  health?: 'starting' | 'healthy' | 'unhealthy';
-  exitCode: number;
-  outOfMemory: boolean;
-  restarts: number;
-  startedAt: Date;
-  /** By network. */
-  addresses: Record<string, string>;
-}
 
 /** Gives the containers of this environment's stack; all checks share one answer. */
 export type Containers = () => Promise<Container[]>;
@@ -42,25 +27,6 @@ export async function docker(config: Config, args: string[], env: Record<string,
   return within(COMMAND_SECONDS, ask, purpose); // a command that is told to end may take its time
 }
 
-const FORMAT = [
-  '{"name":{{json .Name}},"labels":{{json .Config.Labels}},"state":{{json .State}}',
-  '"restarts":{{.RestartCount}},"networks":{{json .NetworkSettings.Networks}}}',
-].join();
-
-interface Inspected {
-  name: string;
-  labels: Record<string, string>;
-  state: {
-    Status: Container['state'];
-    Health?: { Status: NonNullable<Container['health']> | 'none' };
-    ExitCode: number;
-    OOMKilled: boolean;
-    StartedAt: string;
-  };
-  restarts: number;
-  networks: Record<string, { IPAddress: string }>;
-}
-
 /** @returns all containers of the Compose project, those that are stopped too, without `compose run`'s */
 export async function listContainers(config: Config): Promise<Container[]> {
   const labels = [`com.docker.compose.project=${projectOf(config)}`, 'com.docker.compose.oneoff=False'];
@@ -69,32 +35,13 @@ export async function listContainers(config: Config): Promise<Container[]> {
     const ids = (await docker(config, list)).split('\n').filter(Boolean);
     if (ids.length === 0) return [];
     try {
-      const lines = await docker(config, ['inspect', '--format', FORMAT, ...ids]);
-      return lines.trim().split('\n').map(parse);
+      return parseContainers(await docker(config, inspectContainers(...ids).slice(1)));
     } catch (error) {
       // A deploy may remove one in between.
-      const gone = error instanceof CommandError && /no such (object|container)/i.test(error.stderr);
+      const gone = error instanceof CommandError && /no such container/i.test(error.stderr);
       if (!gone || attempt === 3) throw error;
     }
   }
-}
-
-function parse(line: string): Container {
-  const { name, labels, state, restarts, networks } = JSON.parse(line) as Inspected;
-  const health = state.Health?.Status;
-  return {
-    name: name.replace(/^\//, ''),
-    service: labels['com.docker.compose.service'] ?? name,
-    state: state.Status,
-    health: health === 'none' ? undefined : health,
-    exitCode: state.ExitCode,
-    outOfMemory: state.OOMKilled,
-    restarts,
-    startedAt: new Date(state.StartedAt),
-    addresses: Object.fromEntries(
-      Object.entries(networks).map(([network, { IPAddress }]) => [network, IPAddress]),
-    ),
-  };
 }
 
 /** @returns what a container does that does not run: `exited (137, out of memory)` */

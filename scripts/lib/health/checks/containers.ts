@@ -1,9 +1,9 @@
 import type { Config } from '../../config/config.ts';
 import { duration, plural } from '../../core/format.ts';
-import { containerOf } from '../../docker/containers.ts';
+import { type Container, containerOf } from '../../docker/containers.ts';
 import { instances } from '../../nginx/upstreams.ts';
 import { type Check, type Remark, type Status, sum } from '../check.ts';
-import { type Container, type Containers, stateOf } from '../docker.ts';
+import { type Containers, stateOf } from '../docker.ts';
 
 /** Seconds for which a container that has restarted by itself is told. */
 const RECENT = 3600;
