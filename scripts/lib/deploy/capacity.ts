@@ -7,7 +7,8 @@ import { readMemory } from '../core/machine.ts';
 import { enoughSpace } from '../core/preflight.ts';
 import { sh } from '../core/shell.ts';
 import { inspect } from '../docker/containers.ts';
-import { imageId, type Remote } from '../docker/images.ts';
+import { imageId } from '../docker/images.ts';
+import type { Remote } from '../docker/registry.ts';
 import { serviceOf, servingLine, upstreamOf } from '../nginx/upstreams.ts';
 
 /** @returns the first `count` of backend-1 … 8 that are not used. @throws OperationalError when there are not so many */

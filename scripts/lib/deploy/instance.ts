@@ -1,4 +1,4 @@
-/** One container behind Nginx, `backend-3` or `frontend`: whether it is ready, how it starts, drains and stops. */
+/** One container behind Nginx, `backend-3` or `frontend`: whether it is ready, and how it is started and replaced. */
 import type { Config, Images } from '../config/config.ts';
 import { messageOf, OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
@@ -7,7 +7,7 @@ import { sleep, throwIfSignalled } from '../core/signals.ts';
 import { removeServices, startService } from '../docker/compose.ts';
 import { containerOf, inspect } from '../docker/containers.ts';
 import { imageId } from '../docker/images.ts';
-import { inNginx, nginxTimes } from '../nginx/reload.ts';
+import { inNginx } from '../nginx/reload.ts';
 import { upstreamOf } from '../nginx/upstreams.ts';
 
 /** @returns the address that answers 200 when the instance can take requests, as the application contract has it */
@@ -108,50 +108,4 @@ export async function addInstance(config: Config, service: string, images?: Imag
 export async function replace(config: Config, service: string, images: Images): Promise<void> {
   await removeServices(config, service);
   await startService(config, service, images);
-}
-
-/**
- * Waits until instances that are out of the list have finished their requests: Nginx's old workers send none any more, and
- * the instance's own count is 0 three times in a row. One whose count does not get there in time is a warning: it may
- * not count them.
- */
-export async function drain(config: Config, ...services: string[]): Promise<void> {
-  await untilOldWorkersAreDone();
-  await Promise.all(services.map(service => untilIdle(config, service)));
-}
-
-/** Seconds for requests to end, beyond the longest that Nginx waits for an answer. */
-const SPARE_SECONDS = 5;
-/** Seconds for one count, and for `docker exec` itself. */
-const COUNT_SECONDS = 3;
-const EXEC_SECONDS = 30;
-
-async function untilIdle(config: Config, service: string): Promise<void> {
-  const seconds = nginxTimes().answer + SPARE_SECONDS;
-  const count = `curl -fsS -m ${COUNT_SECONDS} http://${service}:3000/api/v1/metrics |
-    awk '/^http_requests_in_flight[ {]/ { all += $NF; found = 1 } END { if (found) print all }'`;
-  // By the clock, not by turns: a count that is not answered takes as long as curl waits for it.
-  const look = `n=0; end=$(($(date +%s) + ${Math.ceil(seconds)})); while [ "$(date +%s)" -lt "$end" ]; do
-    c=$(${count}); [ "$c" = 0 ] && n=$((n+1)) || n=0
-    [ $n = 3 ] && exit 0; sleep 0.5
-  done; exit 1`;
-  try {
-    await inNginx(config, look, `drain ${service}`, undefined, seconds + COUNT_SECONDS + EXEC_SECONDS);
-  } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
-    log.warn(`${service} still answers requests after ${seconds} s, or does not count them; stopping it`);
-  }
-}
-
-/**
- * Waits until Nginx's old workers send no requests by the list before the present one.
- *
- * @param since when the present one was loaded, by `performance.now()`
- */
-export async function untilOldWorkersAreDone(since = performance.now()): Promise<void> {
-  const { oldWorkers } = nginxTimes();
-  // A fifth more, for requests that arrive at the last moment.
-  const left = oldWorkers * 1.2 - (performance.now() - since) / 1000;
-  if (left > 0) await sleep(left);
-  throwIfSignalled();
 }

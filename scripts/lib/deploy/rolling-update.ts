@@ -6,7 +6,8 @@ import { removeServices } from '../docker/compose.ts';
 import { containerOf, inspect } from '../docker/containers.ts';
 import { shortName } from '../docker/images.ts';
 import { lineFor, type ServerLine, serviceOf, servingLine, setUpstream } from '../nginx/upstreams.ts';
-import { drain, isReady, replace, runs, untilOldWorkersAreDone, untilReady } from './instance.ts';
+import { drain, untilOldWorkersAreDone } from './drain.ts';
+import { isReady, replace, runs, untilReady } from './instance.ts';
 
 /**
  * Makes every instance of `wanted` run the backend's image, one after the other, without losing a request: each leaves
