@@ -25,31 +25,31 @@ function entry(release: string, previous: string, more: Partial<Release> = {}): 
 
 const names = (releases: Release[]) => reachable(releases).map(({ release }) => release);
 
-test('before the first deployment there is nothing to go back to', () => {
+test('before the first deployment there is no release to go back to', () => {
   assert.equal(reachable([]), []);
   assert.throws(() => chooseRelease([], undefined), /there is no release before this one/);
 });
 
-test('each deployment can be gone back from, the first one too', () => {
+test('a rollback is possible after each deployment, including the first', () => {
   assert.equal(names([entry('2', '1')]), ['2', 'the one before']);
   assert.equal(names([entry('2', '1'), entry('3', '2')]), ['3', '2', 'the one before']);
 });
 
-test('a rollback leaves what it went back from; the next one goes further back', () => {
+test('a rollback removes the releases after its target; the next one goes further back', () => {
   const history = [entry('2', '1'), entry('3', '2'), entry('2', '3', { kind: 'rollback' })];
   assert.equal(names(history), ['2', 'the one before']);
   assert.is(chooseRelease(reachable(history), undefined).release, 'the one before');
   assert.equal(names([...history, entry('4', '2')]), ['4', '2', 'the one before']);
 });
 
-test('a deployment that was taken back is none', () => {
+test('a deployment that was rolled back does not count', () => {
   assert.equal(names([entry('2', '1'), entry('3', '2', { outcome: 'rolled back' })]), [
     '2',
     'the one before',
   ]);
 });
 
-test('a migration that takes something away stands before every older release, whatever became of its own', () => {
+test('a contracting migration bars every older release, even if its own was rolled back', () => {
   for (const outcome of ['done', 'rolled back', 'stopped'] as const) {
     const history = [
       entry('2', '1'),
@@ -62,7 +62,7 @@ test('a migration that takes something away stands before every older release, w
   }
 });
 
-test('a rollback with the database takes its migrations out of the way', () => {
+test('a rollback with the database undoes its migrations', () => {
   const history = [
     entry('2', '1'),
     entry('3', '2', { contracting: ['drop'] }),
@@ -77,7 +77,7 @@ test('a rollback with the database takes its migrations out of the way', () => {
   );
 });
 
-test('the same images again are no other release', () => {
+test('the same images again are not another release', () => {
   assert.equal(names([entry('2', '1'), entry('2', '2')]), ['2', 'the one before']);
 });
 

@@ -14,7 +14,7 @@ test('repositories, with and without tags, digests and ports', () => {
     assert.is(repositoryOf(reference), expected);
 });
 
-test('one tag means both images; a digest means one; nothing else is taken', () => {
+test('one tag means both images; a digest means one; anything else is an error', () => {
   const [a, b] = [`sha256:${'a'.repeat(64)}`, `sha256:${'b'.repeat(64)}`];
   const configured = { backend: 'host:5000/backend:1', frontend: `host:5000/frontend@${b}` };
   assert.equal(namedImages(configured, '2'), {

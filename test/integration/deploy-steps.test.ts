@@ -1,8 +1,7 @@
 /**
- * The order of a deployment's steps, and every way in which it can be cut off: ended by kill -9 before and after a
- * change, interrupted at a command, with one of them failing. Nobody who uses the site loses a request, and
- * `--resume` and `--revert` get to an end from everywhere. Docker and Nginx are a model of them
- * (test/support/docker-model.ts); the same with a real engine, at some of the points, is in test/stack/.
+ * The order of a deployment's steps, and every way in which it can be cut off: kill -9 before and after a change, a signal
+ * at a command, a command that fails. No visitor loses a request, and `--resume` and `--revert` finish from every point.
+ * Docker and Nginx are a model (test/support/docker-model.ts); test/stack/ has some of the points with a real engine.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -17,7 +16,7 @@ test('a deployment, step by step', async () => {
   assert.equal(run.changes, [
     ...[`pull ${NEW.backend}`, `pull ${NEW.frontend}`, 'back up', 'migrate'],
     ...['reload', 'stop backend-1', 'start backend-1'],
-    // The new one is the only one that is to serve: Nginx gets to know its address first.
+    // Only the new instance is to serve: Nginx looks up its address first.
     ...['reload', 'reload', 'stop backend-2', 'start backend-2', 'reload'],
     ...['stop frontend-2', 'start frontend-2', 'reload', 'reload', 'stop frontend', 'start frontend'],
     ...['reload', 'reload', 'stop frontend-2'],
@@ -25,12 +24,12 @@ test('a deployment, step by step', async () => {
   await assertEnd(c, {}, NEW, 'done');
 });
 
-// At each of them: test/long/integration/deploy-steps.test.ts.
+// At every one: test/long/integration/deploy-steps.test.ts.
 for (const [index, [name, situation]] of Object.entries(SITUATIONS).entries())
   for (const [what, cut] of Object.entries(CUTS))
     test(`${name}: ${what} (every third)`, () => cut(name, situation, at => at % 3 === index % 3));
 
-test('ended twice: whoever joined the list a moment ago is not left alone in it before Nginx knows its address', async () => {
+test('killed twice: a new server is not the only one in the list before Nginx knows its address', async () => {
   const situation = { surge: 'backend-3' };
   const c = await newCase(situation);
   const first = await c.deploy({ at: 5, trouble: 'killed after' });
@@ -42,7 +41,7 @@ test('ended twice: whoever joined the list a moment ago is not left alone in it 
   await assertEnd(c, situation, NEW, run.said);
 });
 
-test('an instance that falls while it has all requests: the one that was to be replaced gets them, and stays', async () => {
+test('when an instance fails with all requests, the drained one gets them and is not replaced', async () => {
   const c = await newCase();
   const { shell, answer } = c.docker;
   assert.is(shell, undefined);
@@ -64,12 +63,12 @@ test('an instance that falls while it has all requests: the one that was to be r
   assert.match(run.said, /backend-1 failed while backend-2 was drained; backend-2 was not replaced/);
   assert.not(run.changes.includes('stop backend-2'));
   assert.equal(lists.slice(0, 2), [['backend-1', 'backend-2'], ['backend-2']]);
-  assert.equal(new Set(c.docker.losses), new Set(['nobody serves the backend, after: reload']));
-  c.docker.losses.length = 0; // until it was seen, nobody could help it
+  assert.equal(new Set(c.docker.losses), new Set(['the backend has no server that answers, after: reload']));
+  c.docker.losses.length = 0; // requests until the failure was noticed
   await assertEnd(c, {}, OLD, run.said);
 });
 
-test('an instance that crashes at the first request and is back at once has failed as well', async () => {
+test('an instance that crashes at its first request and restarts at once has failed', async () => {
   const c = await newCase();
   const { answer } = c.docker;
   let crashed = false;
@@ -88,7 +87,7 @@ test('an instance that crashes at the first request and is back at once has fail
   await assertEnd(c, {}, OLD, run.said);
 });
 
-test('instances that crash whenever they have all requests are taken back, whichever of them that is', async () => {
+test('instances that crash whenever they have all requests are rolled back, whichever of them does', async () => {
   const c = await newCase();
   const first = await c.deploy({ at: 9, trouble: 'killed after' });
   assert.is(first.changes.at(-1), 'start backend-2');
@@ -97,14 +96,14 @@ test('instances that crash whenever they have all requests are taken back, which
     const answered = answer(...call);
     const [name, ...others] = c.docker.listed('backend');
     const alone = others.length === 0 ? c.docker.containers.get(name!) : undefined;
-    // Docker starts it again, and it is ready until the next request.
+    // Docker restarts it, and it is ready until the next request.
     if (alone?.image === NEW.backend) alone.restarts++;
     return answered;
   };
   const run = await c.finish('revert');
   assert.is(run.ended, 'rolled back', run.said);
   assert.match(run.said, /backend-2 failed while backend-1 was drained: replaced first/);
-  // One that crashes at its next request is not waited for.
+  // The deployment does not wait for one that crashes at its next request.
   for (const loss of c.docker.losses.splice(0)) assert.match(loss, /^backend-2 is stopped /);
   await assertEnd(c, {}, OLD, run.said);
 });
@@ -112,7 +111,7 @@ test('instances that crash whenever they have all requests are taken back, which
 for (const fate of ['never ready', 'ends at once'] as const) {
   for (const image of [NEW.backend, NEW.frontend]) {
     for (const surge of [undefined, 'backend-3']) {
-      test(`${image} ${fate}${surge ? ', with one instance more' : ''}: it is taken back`, async () => {
+      test(`${image} ${fate}${surge ? ', with --surge' : ''}: it is rolled back`, async () => {
         const c = await newCase({ surge });
         c.docker.fates.set(image, fate);
         const run = await c.deploy();
@@ -125,7 +124,7 @@ for (const fate of ['never ready', 'ends at once'] as const) {
     }
   }
 
-  test(`past a migration that takes something away, an instance that ${fate} is marked down`, async () => {
+  test(`after a contracting migration, an instance that ${fate} is marked down`, async () => {
     const situation = { migrations: ['drop'], contracting: ['drop'] };
     const c = await newCase(situation);
     c.docker.fates.set(NEW.backend, fate);

@@ -1,4 +1,4 @@
-/** What deploy.ts, rollback.ts and scale.ts refuse before they look at anything but their arguments and their state. */
+/** What deploy.ts, rollback.ts and scale.ts refuse by their arguments and their state alone. */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Ended, startScript } from '../support/world.ts';
 
-/** Runs a script where nothing was ever deployed, and where there is no docker: whoever calls it fails. */
+/** Runs a script where nothing was deployed yet, and where every call of docker fails. */
 async function run(script: string, args: string[]): Promise<Ended & { state: string[] }> {
   const directory = mkdtempSync(join(tmpdir(), 'never-deployed-'));
   try {
@@ -29,7 +29,7 @@ async function run(script: string, args: string[]): Promise<Ended & { state: str
   }
 }
 
-test('arguments that mean nothing are usage errors, and leave nothing behind', async () => {
+test('wrong arguments are usage errors and change nothing', async () => {
   await Promise.all(
     (
       [
@@ -52,7 +52,7 @@ test('arguments that mean nothing are usage errors, and leave nothing behind', a
   );
 });
 
-test('rollback.ts --list where nothing was deployed says so', async () => {
+test('rollback.ts --list says that nothing was deployed yet', async () => {
   const { code, stdout, stderr } = await run('rollback', ['--list']);
   assert.is(code, 0, stderr);
   assert.match(stdout, /nothing was deployed yet/);

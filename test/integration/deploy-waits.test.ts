@@ -1,4 +1,4 @@
-/** How long a deployment waits, and for what: as long as Nginx's own settings say, and for an instance's last requests. */
+/** How long a deployment waits: as long as Nginx's settings say, and until an instance has finished its requests. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import type { DockerModel } from '../support/docker-model.ts';
 
 const HTTP = 'nginx/snippets/http.conf';
 
-/** A wait may have begun before the commands between, which take next to no time. */
+/** Without the extra fifth; the commands between the waits take almost no time. */
 const about = (seconds: number) => Math.round(seconds / 1.2);
 
 /** @returns the seconds of all pauses of a deployment where a line of http.conf is another one, and what it lost */
@@ -28,7 +28,7 @@ async function pausesWith(from: RegExp, to: string, times: Partial<DockerModel['
   }
 }
 
-test('old workers are waited for as long as keepalive_min_timeout says, once for each that goes', async () => {
+test('it waits keepalive_min_timeout for old workers, once for each instance that leaves', async () => {
   const long = await pausesWith(/^keepalive_min_timeout .*/m, 'keepalive_min_timeout 100s;');
   const short = await pausesWith(/^keepalive_min_timeout .*/m, 'keepalive_min_timeout 3s;');
   assert.is(long.run.ended, 'done', long.run.said);
@@ -38,7 +38,7 @@ test('old workers are waited for as long as keepalive_min_timeout says, once for
   assert.ok(short.losses.length > 0, 'the model’s Nginx has 5 s');
 });
 
-test('new names are waited for as long as resolver_timeout says, and a second more', async () => {
+test('it waits resolver_timeout and a second for the address of a new name', async () => {
   const waits = (seconds: number, resolve: number) =>
     pausesWith(/^resolver_timeout .*/m, `resolver_timeout ${seconds}s;`, { resolve });
   // Far from each other, and far more than the commands between take on a slow machine.
@@ -49,7 +49,7 @@ test('new names are waited for as long as resolver_timeout says, and a second mo
   assert.ok(short.losses.length > 0, 'the model’s Nginx has 120 s');
 });
 
-test('a setting that is not there is no reason to wait for nothing', async () => {
+test('a missing setting is an error, not a wait of zero seconds', async () => {
   const { run } = await pausesWith(/^keepalive_min_timeout .*/m, '');
   assert.is(run.ended, 'unfinished');
   assert.match(run.said, /nginx\/snippets\/http\.conf has no line such as `keepalive_min_timeout 5s;`/);
@@ -106,21 +106,18 @@ test('an instance is stopped when its requests are 0 three times in a row', asyn
   assert.not.match(run.said, /still answers requests/);
 });
 
-test('an instance that says nothing of its requests is stopped after as long as one may take, with a warning', async () => {
+test('an instance that does not count its requests is stopped after the longest request, with a warning', async () => {
   const { run, seen } = await drainedWith('hangs');
   assert.is(run.ended, 'done', run.said);
   assert.match(run.said, /backend-1 still answers requests after 125 s, or does not count them; stopping it/);
   assert.is(seen.length, 2);
   for (const { seconds, timeout } of seen) {
     assert.ok(seconds >= 125, `${seconds} s`);
-    assert.ok(
-      seconds + 10 < timeout,
-      `it ends by itself, after ${seconds} s; it would be ended after ${timeout} s`,
-    );
+    assert.ok(seconds + 10 < timeout, `it ends by itself after ${seconds} s; the timeout is ${timeout} s`);
   }
 });
 
-test('an instance that is never done is given up on as well', async () => {
+test('an instance that never finishes its requests is stopped with a warning', async () => {
   const { run, seen } = await drainedWith(1);
   assert.is(run.ended, 'done', run.said);
   assert.match(run.said, /backend-2 still answers requests after 125 s/);

@@ -64,7 +64,7 @@ for (const [sql, expected] of Object.entries(CASES)) {
   });
 }
 
-test('each statement of a file is judged by itself, and shown without its comments', async () => {
+test('each statement of a file is checked by itself, and shown without its comments', async () => {
   const found = await lintMigration(`
     -- Ümläute before, so that bytes are not characters
     ALTER TABLE a ADD COLUMN b text;
@@ -78,7 +78,7 @@ test('each statement of a file is judged by itself, and shown without its commen
   );
 });
 
-test('what is no SQL is no expansion', async () => {
+test('a file that is not SQL is contracting', async () => {
   const [finding] = await lintMigration('ALTER TABEL t ADD c int');
   assert.is(finding?.kind, 'contracts');
   assert.match(finding!.what, /^can't be read: syntax error/);

@@ -11,7 +11,7 @@ const listedOnDisk = (c: Case) =>
     ([, name]) => name,
   );
 
-/** The numbers of the commands that are tried, and which part of all commands they are. */
+/** The numbers of the commands that are tried, and their share of all commands. */
 async function commandsOf(situation: Situation, isTried: (at: number) => boolean) {
   const { commands } = await (await newCase(situation)).deploy();
   const tried = Array.from({ length: commands }, (_, at) => at).filter(isTried);
@@ -56,7 +56,7 @@ const interrupted: Cut = async (name, situation, isTried = () => true) => {
     assert.is(run.exitCode, 130, where);
     await assertBack(c, situation, run, where);
   }
-  const what = `${taken} of ${tried.length}: all but the last look at what is done`;
+  const what = `${taken} of ${tried.length}: all but the last checks of what is done`;
   assert.ok(taken >= tried.length - Math.ceil(15 * part), what);
 };
 
@@ -67,12 +67,9 @@ const failing: Cut = async (name, situation, isTried = () => true) => {
     const where = `${name}, command ${at} fails`;
     const c = await newCase(situation);
     const run = await c.deploy({ at, trouble: 'fails' });
-    // The look at its count of requests has failed, and it is stopped all the same.
+    // Its count of requests could not be read, and it is stopped all the same.
     if (/still answers requests after 125 s, or does not count them/.test(run.said))
-      assert.match(
-        c.docker.losses.pop()!,
-        /^backend-\d is stopped and nobody has looked whether it still answers$/,
-      );
+      assert.match(c.docker.losses.pop()!, /^backend-\d is stopped before its requests are counted$/);
     if (run.ended === 'done') {
       await assertEnd(c, situation, NEW, where);
       continue;
@@ -98,7 +95,7 @@ const lastingly =
       unfinished++;
       assert.match(run.said, /going back to the release before failed as well: /, where);
       assert.is.not(c.journal(), undefined, where);
-      // What is refused is taken back, so that any later reload loads what serves.
+      // A refused list is undone, so that a later reload loads the list that serves.
       if (c.docker.refused && !run.met.includes('nginx -s reload'))
         assert.equal(listedOnDisk(c), c.docker.listed('backend'), where);
       c.docker.refused = false;
@@ -107,14 +104,14 @@ const lastingly =
     assert.ok(unfinished > 10 * part, `${unfinished} of ${tried.length}`);
   };
 
-/** By what they are called in the titles of tests. */
+/** By their names in the titles of tests. */
 export const CUTS: Record<string, Cut> = {
-  'ended by kill -9 before and after each change, then --resume or --revert': killed,
-  'a signal at any command takes it back': interrupted,
-  'any command that fails takes it back, or is none that matters': failing,
+  'kill -9 before and after each change, then --resume or --revert': killed,
+  'a signal at any command rolls it back': interrupted,
+  'any command that fails rolls it back, or does not matter': failing,
   ...Object.fromEntries(
     (['fails from then on', 'Nginx refuses its files'] as const).map(trouble => [
-      `${trouble}: those serve that did, and --revert finishes when it is mended`,
+      `${trouble}: the same instances serve, and --revert finishes when the cause is gone`,
       lastingly(trouble),
     ]),
   ),

@@ -5,20 +5,20 @@ import { type Case, OLD, type Run, type Situation } from './deployment-model.ts'
 /** Deployments that differ in what they have to do. */
 export const SITUATIONS: Record<string, Situation> = {
   'two instances and a migration': { migrations: ['expand'] },
-  'one instance more meanwhile': { surge: 'backend-3' },
+  'with --surge': { surge: 'backend-3' },
   'three instances, of which one is not ready': {
     servers: ['backend-1', 'backend-2', 'backend-3'],
     unready: ['backend-2'],
   },
   'the frontend stays': { frontend: false },
-  'a migration that takes something away, and one instance more': {
+  'a contracting migration, and --surge': {
     migrations: ['drop'],
     contracting: ['drop'],
     surge: 'backend-3',
   },
 };
 
-/** Asserts that all of it runs these images and serves, that the lists are as before, and that nothing is left. */
+/** Asserts that all services run these images and serve, that the lists are as before, and that nothing is left. */
 export async function assertEnd(
   c: Case,
   situation: Situation,
@@ -44,7 +44,7 @@ export async function assertEnd(
   assert.equal(c.docker.losses, [], where);
 }
 
-/** The same for one that goes back, or stops past a migration with which it can't. */
+/** The same for a deployment that goes back, or stops after a contracting migration. */
 export async function assertBack(c: Case, situation: Situation, run: Run, where: string): Promise<void> {
   assert.equal(c.docker.losses, [], where);
   const migrated = c.docker.changes.includes('migrate');
@@ -60,7 +60,7 @@ export async function assertBack(c: Case, situation: Situation, run: Run, where:
     return;
   }
   assert.is(run.ended, 'rolled back', `${where}\n${run.said}`);
-  // Whoever was not ready before, and was not come to, is not ready after.
+  // An instance that was not ready before and was not replaced is not ready after.
   const replaced = run.changes.some(change => change.startsWith('stop backend'));
   for (const [name, each] of c.docker.containers)
     assert.ok(each.ready || (situation.unready?.includes(name) && !replaced), where);

@@ -128,7 +128,7 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
       const serving = open.filter(
         ({ name, resolved }) => resolved <= now() + CLOCKS_DIFFER && model.containers.get(name)?.ready,
       );
-      if (serving.length === 0) model.losses.push(`nobody serves the ${list}, ${when}`);
+      if (serving.length === 0) model.losses.push(`the ${list} has no server that answers, ${when}`);
     }
   }
 
@@ -162,7 +162,7 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
       if (now() - gone.unlisted < model.times.oldWorkers)
         model.losses.push(`${service} is stopped while old workers may send it requests`);
       if (list === 'backend' && !gone.drained)
-        model.losses.push(`${service} is stopped and nobody has looked whether it still answers`);
+        model.losses.push(`${service} is stopped before its requests are counted`);
     }
   }
 

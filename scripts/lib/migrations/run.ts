@@ -45,12 +45,12 @@ export async function migrate(
   database: string,
   { hint, live = false }: Options,
 ): Promise<void> {
-  const said = { purpose: `run the migrations (${command})`, hint, timeout: TIMEOUT };
+  const options = { purpose: `run the migrations (${command})`, hint, timeout: TIMEOUT };
   const url = migrationUrl(config, database);
   const guard = live ? endWhenBlocking(config, database) : undefined;
   try {
-    if (image) await inContainer(config, image, command, url, said);
-    else await run(['bash', '-c', command], { ...said, env: { DATABASE_URL: url } });
+    if (image) await inContainer(config, image, command, url, options);
+    else await run(['bash', '-c', command], { ...options, env: { DATABASE_URL: url } });
   } catch (error) {
     throw guard?.blocked ?? error;
   } finally {
@@ -65,7 +65,7 @@ async function inContainer(
   image: string,
   command: string,
   url: string,
-  said: { purpose: string; hint: string; timeout: number },
+  options: { purpose: string; hint: string; timeout: number },
 ): Promise<void> {
   const name = `${app}-migrate-${environment}`;
   const remove = () => sh(`remove container ${name}`, { evenInterrupted: true })`docker rm --force ${name}`;
@@ -76,7 +76,7 @@ async function inContainer(
   const script = 'IFS= read -r DATABASE_URL; export DATABASE_URL; exec sh -c "$1" </dev/null >&2';
   const stdin = secretInput(`${url}\n`);
   try {
-    await run(runOnce(name, network, image, 'sh', '-c', script, 'sh', command), { ...said, stdin });
+    await run(runOnce(name, network, image, 'sh', '-c', script, 'sh', command), { ...options, stdin });
   } finally {
     closeSync(stdin);
     await remove();

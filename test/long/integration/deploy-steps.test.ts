@@ -1,7 +1,6 @@
 /**
- * A deployment that is cut off in every way at each change or command, and one that is ended by kill -9, and its --resume
- * or --revert as well, each after every change that it makes: then either gets to an end. Some of the points, cut off
- * once, are in test/integration/deploy-steps.test.ts.
+ * A deployment that is cut off in every way at each change or command; and one that is killed, and whose --resume or
+ * --revert is killed as well, each after every change. test/integration/deploy-steps.test.ts has some of the points.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -14,7 +13,7 @@ const DIRECTIONS = ['resume', 'revert'] as const;
 for (const [name, situation] of Object.entries(SITUATIONS)) {
   for (const [what, cut] of Object.entries(CUTS)) test(`${name}: ${what}`, () => cut(name, situation));
 
-  test(`${name}: ended twice by kill -9, then --resume or --revert`, async () => {
+  test(`${name}: killed twice, then --resume or --revert`, async () => {
     const { changes } = await (await newCase(situation)).deploy();
     let twice = 0;
     for (const [at, change] of changes.entries()) {
