@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { pass } from '../support/deployment-copy.ts';
 import { newCase } from '../support/deployment-model.ts';
 import type { DockerModel } from '../support/docker-model.ts';
 
@@ -122,6 +123,38 @@ test('an instance that never finishes its requests is stopped with a warning', a
   assert.is(run.ended, 'done', run.said);
   assert.match(run.said, /backend-2 still answers requests after 125 s/);
   for (const { seconds } of seen) assert.ok(seconds >= 125 && seconds < 130, `${seconds} s`);
+});
+
+/** A deployment in which the new backend-1 answers its first looks like this. @returns curl's timeout of each look */
+async function readyWith(...looks: ('ready' | 'refuses' | 'hangs')[]) {
+  const c = await newCase({ frontend: false });
+  const seconds: number[] = [];
+  c.docker.shell = script => {
+    const replaced =
+      c.docker.changes.includes('start backend-1') && !c.docker.changes.includes('stop backend-2');
+    const [, limit] = /^curl .*-m (\S+) .*backend-1:3000.*ready$/.exec(script) ?? [];
+    const look = limit && replaced ? looks[seconds.length] : undefined;
+    if (!look) return undefined;
+    seconds.push(Number(limit));
+    if (look === 'hangs') pass(Number(limit));
+    return { code: { ready: 0, refuses: 7, hangs: 28 }[look], stdout: '', stderr: '' };
+  };
+  return { run: await c.deploy(), seconds };
+}
+
+test('an instance is back in the list when it is ready three times in a row', async () => {
+  const { run, seconds } = await readyWith('ready', 'ready', 'refuses', 'ready', 'ready', 'ready');
+  assert.is(run.ended, 'done', run.said);
+  assert.is(seconds.length, 6);
+});
+
+test('an instance that does not answer is given up after DEPLOY_READY_TIMEOUT, not later', async () => {
+  const { run, seconds } = await readyWith('ready', 'ready', 'hangs');
+  assert.is(run.ended, 'rolled back', run.said);
+  assert.match(run.said, /backend-1 is not ready after 3 s/);
+  assert.is(seconds.length, 3);
+  // After two pauses of 0.3 s, the rest of the time for the last look.
+  assert.ok(seconds[2]! <= 2.4, `${seconds[2]} s`);
 });
 
 test.run();

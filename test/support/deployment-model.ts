@@ -68,7 +68,7 @@ interrupt.listenForSignals();
 const config = loadConfig('production', {
   BACKEND_IMAGE: OLD.backend,
   FRONTEND_IMAGE: OLD.frontend,
-  DEPLOY_READY_TIMEOUT: '1s',
+  DEPLOY_READY_TIMEOUT: '3s',
   DEPLOY_BAKE_SECONDS: '0',
 });
 
