@@ -30,7 +30,7 @@ async function untilIdle(config: Config, service: string): Promise<void> {
     [ $n = 3 ] && exit 0; sleep 0.5
   done; exit 1`;
   try {
-    await inNginx(config, look, `drain ${service}`, undefined, seconds + COUNT_SECONDS + EXEC_SECONDS);
+    await inNginx(config, look, `drain ${service}`, { timeout: seconds + COUNT_SECONDS + EXEC_SECONDS });
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     log.warn(`${service} still answers requests after ${seconds} s, or does not count them; stopping it`);

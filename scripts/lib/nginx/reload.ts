@@ -2,24 +2,21 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, ROOT } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
-import { CommandError, sh } from '../core/shell.ts';
+import { CommandError, type RunOptions, sh } from '../core/shell.ts';
 import { containerOf } from '../docker/containers.ts';
 
 /**
  * Runs a shell script in Nginx's container: what it reaches is what Nginx reaches.
  *
- * @param timeout seconds
- * @throws CommandError when it does not exit with 0; OperationalError when it takes longer
+ * @throws CommandError when it does not exit with 0; OperationalError when it takes longer than `timeout` seconds
  */
 export function inNginx(
   config: Config,
   script: string,
   purpose: string,
-  hint?: string,
-  timeout = 60,
+  options: Pick<RunOptions, 'hint' | 'timeout'> = {},
 ): Promise<string> {
-  const container = containerOf(config, 'nginx');
-  return sh(purpose, { timeout, ...(hint ? { hint } : {}) })`docker exec ${container} sh -c ${script}`;
+  return sh(purpose, options)`docker exec ${containerOf(config, 'nginx')} sh -c ${script}`;
 }
 
 /** Has Nginx test its configuration as it is on disk. @throws OperationalError with Nginx's reason when it refuses it */
@@ -107,7 +104,7 @@ const RELOAD = `${WORKERS}
  */
 export async function reloadNginx(config: Config): Promise<void> {
   const hint = `docker logs --tail 20 ${containerOf(config, 'nginx')} says why.`;
-  await inNginx(config, RELOAD, 'reload Nginx', hint);
+  await inNginx(config, RELOAD, 'reload Nginx', { hint });
 }
 
 /*
