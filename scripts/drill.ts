@@ -14,10 +14,11 @@ import { embeddedDrill } from './lib/drill/embedded.ts';
 import { type DrillReport, draw, keepReport, missed } from './lib/drill/report.ts';
 import { notify } from './lib/notify/notify.ts';
 import { serverFacts } from './lib/postgres/client.ts';
-import { besideName, drop } from './lib/postgres/databases.ts';
+import { drop, siblingName } from './lib/postgres/databases.ts';
 import { totalRows } from './lib/postgres/row-counts.ts';
 import { loadInto } from './lib/restore/load-dump.ts';
-import { dropLeftovers, refuseImpossible } from './lib/restore/swap.ts';
+import { refuseImpossible } from './lib/restore/preflight.ts';
+import { dropLeftovers } from './lib/restore/swap.ts';
 
 export const drill = command({
   summary: 'Prove that the newest off-site backup restores, and measure how long that takes.',
@@ -70,7 +71,7 @@ async function drillOn(config: Config): Promise<DrillReport> {
     () => privateDirectory(config.backupDir, 'BACKUP_DIR'),
   );
   await dropLeftovers(postgres, postgres.database, 'drill');
-  const scratch = await besideName(postgres, postgres.database, 'drill');
+  const scratch = await siblingName(postgres, postgres.database, 'drill');
   const clock = stopwatch();
   try {
     const found = await findSource(config, 'latest', 's3');

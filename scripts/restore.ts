@@ -1,79 +1,71 @@
 #!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
-import { checkSource, fetchSource, findSource, removeWork, restoreDirectory } from './lib/backup/source.ts';
-import { command, confirm, execute, type Result, refuseUnanswerable } from './lib/cli/command.ts';
-import type { Config } from './lib/config/config.ts';
+import { command, execute } from './lib/cli/command.ts';
 import { Exit, exitCodeOf, messageOf } from './lib/core/errors.ts';
-import { privateDirectory } from './lib/core/files.ts';
 import { withLock } from './lib/core/lock.ts';
-import { log, logTo } from './lib/core/log.ts';
-import { preflight } from './lib/core/preflight.ts';
-import { stopwatch } from './lib/core/step-timer.ts';
-import { runMigrations } from './lib/migrations/run.ts';
+import { logTo } from './lib/core/log.ts';
 import { notify } from './lib/notify/notify.ts';
-import { serverFacts } from './lib/postgres/client.ts';
-import { besideName, drop } from './lib/postgres/databases.ts';
-import { loadInto } from './lib/restore/load-dump.ts';
-import { createMissingRoles } from './lib/restore/missing-roles.ts';
-import { choose, questionFor, type Restore, report } from './lib/restore/options.ts';
-import { dropLeftovers, keepProperties, refuseImpossible, safetyBackup, swapIn } from './lib/restore/swap.ts';
+import { parseAction } from './lib/restore/options.ts';
+import { runRestore } from './lib/restore/run-restore.ts';
 import { finish, undo } from './lib/restore/undo.ts';
 
 export const restore = command({
   summary:
-    'Restore the database from a backup. The live database serves until the new one is whole and compared.',
+    'Restore the database from a backup. The live database serves until the new one is loaded and compared.',
   usage: [
     '<latest | backup id | file | s3://bucket/key> [--from local|s3] [--database NAME] [--no-migrate] [--yes]',
-    '--undo [--yes]      swap back to the database as it was before the last restore',
-    '--finish [--yes]    drop the databases that restores have kept',
+    '--undo [--yes]      swap back the database that the last restore replaced',
+    '--finish [--yes]    drop the databases that restores replaced',
   ],
   details:
-    'Loads into a new database, compares every table’s rows, then swaps the two by name within seconds; the\n' +
-    'database as it was is kept as <database>_before_<time>.',
+    'Loads into a new database, compares every table’s rows, then renames the two within seconds. The replaced\n' +
+    'database is kept as <database>_before_<time>.',
   options: {
-    from: { type: 'string', value: 'local|s3', help: 'where to look for the backup; default: here, then S3' },
+    from: {
+      type: 'string',
+      value: 'local|s3',
+      help: 'where to look for the backup; default: BACKUP_DIR, then S3',
+    },
     database: {
       type: 'string',
       value: 'NAME',
-      help: 'restore into a new database of this name; nothing is swapped',
+      help: 'restore into a new database of this name; the live one stays as it is',
     },
-    'no-migrate': { type: 'boolean', help: 'do not run the migrations' },
-    yes: { type: 'boolean', help: 'do not ask' },
-    undo: { type: 'boolean', help: 'swap back' },
-    finish: { type: 'boolean', help: 'drop what was kept' },
+    'no-migrate': { type: 'boolean', help: 'skip the migrations' },
+    yes: { type: 'boolean', help: 'do not ask for confirmation' },
+    undo: { type: 'boolean', help: 'swap back the database that the last restore replaced' },
+    finish: { type: 'boolean', help: 'drop the databases that restores replaced' },
     'dry-run': { type: 'boolean', help: 'find, fetch and check; change nothing' },
   },
   examples: [
-    ['restore.ts latest', 'the newest backup, after typing the database’s name'],
+    ['restore.ts latest', 'the newest backup; asks for the name of the database'],
     ['restore.ts latest --from s3 --yes', 'unattended, on a new server'],
     [
       'restore.ts neurmatic_production_20260131_020007 --database fished',
-      'beside the live one, to look for a row',
+      'into another database, to copy single rows back',
     ],
-    ['restore.ts old/neurmatic_20250106.sql.gz', 'a plain dump of any pg_dump'],
+    ['restore.ts old/neurmatic_20250106.sql.gz', 'a plain dump by any pg_dump'],
   ],
   exitCodes: [
     [Exit.done, 'restored, compared and swapped in'],
-    [Exit.failed, 'failed; the live database is as it was'],
+    [Exit.failed, 'failed; the live database is unchanged'],
     [Exit.usage, 'wrong flags or configuration, or not confirmed'],
-    [
-      Exit.verification,
-      'the backup is missing, cut, damaged, or loads as something else; nothing was changed',
-    ],
+    [Exit.verification, 'the backup is missing, damaged, or differs after loading; nothing was changed'],
     [Exit.offsite, 'S3 can’t be read; nothing was changed'],
     [Exit.locked, 'another run holds the lock'],
   ],
   positionals: 1,
   changesState: true,
   async run({ options, positionals: [wanted], config: load }) {
-    const choice = choose(wanted, options);
+    const action = parseAction(wanted, options);
     const config = load();
     logTo(`${config.logDir}/restore.log`);
     return withLock(config.stateDir, config.environment, 'restore.ts', async () => {
-      if (choice === 'undo') return undo(config, options);
-      if (choice === 'finish') return finish(config, options);
+      const confirmation = { yes: options.yes, dryRun: options['dry-run'] };
+      if (action === 'undo') return undo(config, confirmation);
+      if (action === 'finish') return finish(config, confirmation);
       try {
-        const result = await restoreFrom(config, choice);
-        if (!choice.dryRun) await notify(config, result.text!, result.exitCode ?? Exit.done);
+        const result = await runRestore(config, action);
+        if (!action.dryRun) await notify(config, result.text!, result.exitCode ?? Exit.done);
         return result;
       } catch (error) {
         await notify(config, `restore of ${wanted} FAILED: ${messageOf(error)}`, exitCodeOf(error));
@@ -82,62 +74,5 @@ export const restore = command({
     });
   },
 });
-
-/** Restores, under the environment's lock, which the caller holds. */
-export async function restoreFrom(
-  config: Config,
-  { wanted, from, target, migrate, yes, dryRun }: Restore,
-): Promise<Result> {
-  const { postgres } = config;
-  const live = postgres.database;
-  const fetched = restoreDirectory(config);
-  const clock = stopwatch();
-  try {
-    const [server] = await preflight(
-      () => serverFacts(postgres),
-      () => privateDirectory(config.backupDir, 'BACKUP_DIR'),
-      async () => refuseUnanswerable(yes || dryRun),
-    );
-    const source = await fetchSource(await findSource(config, wanted, from), fetched);
-    clock.lap('fetch');
-    await checkSource(postgres, source);
-    clock.lap('check');
-    const { bare } = await refuseImpossible(config, source, server, target ?? live, target === undefined);
-    const question = questionFor(config, source, target ?? live, bare);
-    if (dryRun)
-      return {
-        text: `would go on: ${question}`,
-        json: { dryRun, source: source.name, target: target ?? live },
-      };
-    await confirm(question, target ?? live, yes);
-
-    log.changesBegin();
-    const replaced = target === undefined && !bare ? live : undefined;
-    const safety = replaced && (await safetyBackup(config, source.name, server));
-    clock.lap('safety backup');
-    await createMissingRoles(postgres, source);
-    await dropLeftovers(postgres, live, 'new');
-    const next = await besideName(postgres, live, 'new');
-    const kept = replaced && (await besideName(postgres, live, 'before'));
-    try {
-      await loadInto(config, source, next, live);
-      clock.lap('load and compare');
-      if (target === undefined) {
-        await keepProperties(postgres, source, replaced, next);
-        await runMigrations(config, next, migrate);
-      }
-      await swapIn(postgres, target ?? live, next, kept);
-      clock.lap('migrate and swap');
-    } catch (error) {
-      await drop(postgres, next).catch(() =>
-        log.warn(`database ${next} is left over; the next restore drops it`),
-      );
-      throw error;
-    }
-    return report(source, { target: target ?? live, kept, safety, clock });
-  } finally {
-    await removeWork(fetched);
-  }
-}
 
 if (import.meta.main) await execute(restore);

@@ -16,8 +16,7 @@ import { criticalChecks } from './lib/health/all-checks.ts';
 import { withMaintenance } from './lib/nginx/maintenance.ts';
 import { nginxTimes, testNginx } from './lib/nginx/reload.ts';
 import { wantedBackends } from './lib/nginx/upstreams.ts';
-import { choose, type Restore } from './lib/restore/options.ts';
-import { restoreFrom } from './restore.ts';
+import { runRestore } from './lib/restore/run-restore.ts';
 
 export const rollback = command({
   summary: 'Go back to a release that served before, without losing a request.',
@@ -108,9 +107,9 @@ function refuseContracted({ release, since }: Target, backup: string | undefined
   );
 }
 
-/** The backup is of the release's own time, so nothing is migrated. */
+/** Without migrations: the backup is from the time of the release. */
 async function restore(config: Config, backup: string): Promise<void> {
-  const { text } = await restoreFrom(config, choose(backup, { 'no-migrate': true, yes: true }) as Restore);
+  const { text } = await runRestore(config, { wanted: backup, migrate: false, yes: true });
   log.info(text!);
 }
 

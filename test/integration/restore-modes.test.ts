@@ -25,7 +25,7 @@ test('--database restores beside the live one, under a name that is free', () =>
       await refused(
         () => restoreHere(world, 'latest', { database: taken }),
         2,
-        new RegExp(`there is a database ${taken} already`),
+        new RegExp(`database ${taken} already exists`),
       );
     }
     for (const database of ['', 'ü'.repeat(32), 'two\nlines'])
@@ -57,7 +57,7 @@ test('a plain dump without a manifest, as pg_dump | gzip makes it', () =>
 
     const restored = await succeed(world, 'restore', join(directory, 'clean.sql.gz'), '--yes');
     assert.match(restored.stderr, /no manifest/);
-    assert.match(restored.stderr, /nothing to compare them with/);
+    assert.match(restored.stderr, /not compared, because there is no manifest/);
     assert.is(restored.dataAgeSeconds, null);
     assert.is(await stateOf(world), 'backed up');
     assert.is(await stateOf(world, restored.kept), 'changed');
@@ -101,8 +101,8 @@ test('--undo, undo of undo, --finish, and nothing but words from --dry-run', () 
     await begin(world, 'one');
     await refused(() => restoreHere(world, 'latest'), 3, /there is no verified backup of app/);
     for (const flags of [{ undo: true }, { finish: true }])
-      await refused(() => restoreHere(world, undefined, flags), 1, /no database is kept beside app/);
-    failed(await world.run('restore', ['--undo', '--yes']), 1, /no database is kept beside app/);
+      await refused(() => restoreHere(world, undefined, flags), 1, /there is no kept database of app/);
+    failed(await world.run('restore', ['--undo', '--yes']), 1, /there is no kept database of app/);
     const one = await makeBackup(world);
     await change(world, 'two');
     const two = await makeBackup(world);
@@ -132,11 +132,11 @@ test('--undo, undo of undo, --finish, and nothing but words from --dry-run', () 
       await refused(
         () => restoreHere(world, undefined, { undo: true, ...flags }),
         2,
-        /--undo and --finish take neither/,
+        /--undo and --finish can't be combined/,
       );
     }
     const both = { undo: true, finish: true };
-    await refused(() => restoreHere(world, undefined, both), 2, /say what to restore/);
+    await refused(() => restoreHere(world, undefined, both), 2, /give either a backup, --undo or --finish/);
     failed(await world.run('restore', ['--undo']), 2, /no terminal to confirm this on/, /--yes/);
 
     const undone = await succeed(world, 'restore', '--undo', '--yes');

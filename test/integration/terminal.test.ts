@@ -59,7 +59,7 @@ test('the database’s name, typed, confirms', async () => {
   undo.type(`app${ENTER}`);
   assert.is(await undo.ended, 0, undo.shown());
   const finish = startOnTerminal(world, 'restore', ['--finish']);
-  await finish.shows(/This drops app_before_.*, for good\.[\s\S]*Type .*app.* to go on: /);
+  await finish.shows(/This permanently drops app_before_.*\.[\s\S]*Type .*app.* to go on: /);
   finish.type(`app${ENTER}`);
   assert.is(await finish.ended, 0, finish.shown());
   await assertUntouched();

@@ -8,9 +8,9 @@ import { backUp } from '../../scripts/backup.ts';
 import type { Format, Manifest } from '../../scripts/lib/backup/manifest.ts';
 import { checkSource, fetchSource, findSource, restoreDirectory } from '../../scripts/lib/backup/source.ts';
 import { OperationalError } from '../../scripts/lib/core/errors.ts';
-import { choose, type Restore } from '../../scripts/lib/restore/options.ts';
+import { parseAction } from '../../scripts/lib/restore/options.ts';
+import { runRestore } from '../../scripts/lib/restore/run-restore.ts';
 import { finish, undo } from '../../scripts/lib/restore/undo.ts';
-import { restoreFrom } from '../../scripts/restore.ts';
 import { configOf } from './old-backups.ts';
 import type { World } from './world.ts';
 
@@ -43,7 +43,7 @@ export interface Restored {
   dropped?: string[];
 }
 
-type Flags = Parameters<typeof choose>[1];
+type Flags = Parameters<typeof parseAction>[1];
 
 /** What `restore.ts <wanted> --yes` and these flags does, from its arguments on. @returns its JSON */
 export async function restoreHere(
@@ -53,14 +53,15 @@ export async function restoreHere(
   env: Env = {},
 ): Promise<Restored> {
   const options = { yes: true, ...flags };
-  const choice = choose(wanted, options);
+  const action = parseAction(wanted, options);
   const config = enter(world, env);
+  const confirmation = { yes: options.yes, dryRun: options['dry-run'] };
   const { json } =
-    choice === 'undo'
-      ? await undo(config, options)
-      : choice === 'finish'
-        ? await finish(config, options)
-        : await restoreFrom(config, choice satisfies Restore);
+    action === 'undo'
+      ? await undo(config, confirmation)
+      : action === 'finish'
+        ? await finish(config, confirmation)
+        : await runRestore(config, action);
   return json as Restored;
 }
 

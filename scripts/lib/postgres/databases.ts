@@ -29,29 +29,33 @@ interface Place extends Encoding {
 export const ICU_LOCALE = `CASE to_jsonb(d) ->> 'datlocprovider'
   WHEN 'i' THEN coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale') END AS "icuLocale"`;
 
-/** The suffixes of databases that a restore makes beside `<database>`. */
-type Role = 'new' | 'before' | 'drill';
+/** What a restore or drill makes a sibling of `<database>` for: a part of its name. */
+type SiblingKind = 'new' | 'before' | 'drill';
 
-/** @returns a free name for a database beside the live one: `app_before_20260131_020007` */
-export async function besideName(postgres: Postgres, database: string, role: Role): Promise<string> {
-  const taken = new Set(await besides(postgres, database, role));
+/** @returns a free name for a sibling of the database: `app_before_20260131_020007` */
+export async function siblingName(postgres: Postgres, database: string, kind: SiblingKind): Promise<string> {
+  const taken = new Set(await siblingDatabases(postgres, database, kind));
   for (let time = Date.now(); ; time += 1000) {
-    const name = `${database}_${role}_${stamp(new Date(time))}`;
+    const name = `${database}_${kind}_${stamp(new Date(time))}`;
     if (!taken.has(name)) return name;
   }
 }
 
-/** @returns the databases of that role beside this one, newest first */
-export async function besides(postgres: Postgres, database: string, role: Role): Promise<string[]> {
-  const rows = await query<{ name: string }>(postgres, MAINTENANCE, besidesSql(database, role));
+/** @returns the siblings of that kind, newest first */
+export async function siblingDatabases(
+  postgres: Postgres,
+  database: string,
+  kind: SiblingKind,
+): Promise<string[]> {
+  const rows = await query<{ name: string }>(postgres, MAINTENANCE, siblingsSql(database, kind));
   return rows.map(({ name }) => name);
 }
 
-/** @returns the query behind {@link besides}, for one that asks more */
-export function besidesSql(database: string, role: Role): string {
+/** @returns the query behind {@link siblingDatabases}, to be part of a larger one */
+export function siblingsSql(database: string, kind: SiblingKind): string {
   return `SELECT datname AS name FROM pg_database
-     WHERE starts_with(datname, ${literal(`${database}_${role}_`)})
-       AND substr(datname, ${[...database].length + role.length + 3}) ~ '^\\d{8}_\\d{6}$'
+     WHERE starts_with(datname, ${literal(`${database}_${kind}_`)})
+       AND substr(datname, ${[...database].length + kind.length + 3}) ~ '^\\d{8}_\\d{6}$'
      ORDER BY datname DESC`;
 }
 

@@ -19,10 +19,11 @@ import { openSession } from '../postgres/session.ts';
 const LOAD_MEMORY = 1024;
 
 /**
- * Loads a checked source into a new database and compares it with its manifest. The live database is not
- * touched; a failure leaves the new one to the caller to drop.
+ * Loads a checked source into a new database and compares it with its manifest. The caller drops the new database after
+ * a failure.
  *
  * @param like the database whose encoding, locale and owner the new one gets, if it exists
+ * @throws CommandError where loading fails; exit code 3 where the rows are not those of the manifest
  */
 export async function loadInto(
   config: Config,
@@ -48,7 +49,7 @@ async function load({ postgres }: Config, source: LocalSource, name: string): Pr
       await loadInParallel(postgres, source, name, jobs, { purpose, settings });
     else await readingFile(postgres, streamRestore(name, source.format), path, { purpose, settings });
   });
-  // Without statistics the first queries after a swap would be planned blindly.
+  // Without statistics the planner guesses, and the first queries after the swap are slow.
   const analyze = client(postgres, [
     'vacuumdb',
     '--analyze-only',
@@ -64,12 +65,12 @@ async function load({ postgres }: Config, source: LocalSource, name: string): Pr
   });
 }
 
-/** Where a decompressed dump is put, on the side of PostgreSQL's programs. */
+/** Where pg_restore finds the decompressed dump: in the container, if PostgreSQL's programs run there. */
 function scratchOf(postgres: Postgres, { work }: LocalSource): string {
   return join(postgres.container ? '/tmp' : work, `${basename(work)}.dump`);
 }
 
-/** pg_restore can use several connections only on a file that it can seek in, which takes disk space. */
+/** pg_restore uses several connections only with a seekable file, so the dump is decompressed to disk first. */
 async function scratchFits(postgres: Postgres, source: LocalSource): Promise<boolean> {
   const where = dirname(scratchOf(postgres, source));
   const needed = 1.2 * (source.manifest?.databaseBytes ?? 0);
@@ -100,7 +101,7 @@ async function loadInParallel(
   }
 }
 
-/** Counts what a database holds, in one session, which is over before the database is renamed. */
+/** Counts in one session, which is closed before the database is renamed. */
 async function countContent(postgres: Postgres, name: string) {
   const session = openSession(postgres, name);
   try {
@@ -116,7 +117,7 @@ async function compare(postgres: Postgres, manifest: Manifest | null, name: stri
   const { tables, objects } = await countContent(postgres, name);
   const summary = `${count(totalRows(tables))} rows in ${plural(tables.length, 'table')}`;
   if (!manifest) {
-    log.warn(`${summary}; with no manifest there is nothing to compare them with`);
+    log.warn(`loaded ${summary}; not compared, because there is no manifest`);
     return;
   }
   const differences = compareRows(manifest.tables, tables);
@@ -126,9 +127,9 @@ async function compare(postgres: Postgres, manifest: Manifest | null, name: stri
   if (differences.length > 0) {
     const shown = differences.slice(0, 10).map(difference => `\n  ${difference}`);
     throw verificationError(
-      `what was loaded is not what was backed up (${plural(differences.length, 'difference')}):${shown.join('')}`,
-      'the live database was not touched; use another backup: list-backups.ts shows them.',
+      `the loaded data is not the data of the backup (${plural(differences.length, 'difference')}):${shown.join('')}`,
+      'the live database is unchanged. Restore another backup: list-backups.ts shows them.',
     );
   }
-  log.done(`compared: ${summary}, as in the backup`);
+  log.done(`compared with the backup: ${summary}`);
 }

@@ -2,20 +2,22 @@ import { join } from 'node:path';
 import type { LocalSource } from '../backup/source.ts';
 import type { Postgres } from '../config/config.ts';
 import { log } from '../core/log.ts';
-import { run } from '../core/shell.ts';
+import { sh } from '../core/shell.ts';
 import { execute, query } from '../postgres/client.ts';
 
-/** One statement of pg_dumpall about a role: words, and quoted names and strings that may hold anything. */
+/** One statement of pg_dumpall about a role: words, quoted names, and quoted strings. */
 const ROLE_STATEMENT = /^(?:CREATE ROLE|ALTER ROLE|GRANT) (?:"(?:[^"]|"")*"|'(?:[^']|'')*'|[^"';])*;/gm;
 
 /**
- * Creates the roles that the source's server had and this one lacks, with their settings and memberships, but
- * without passwords: a dump holds none. Row security policies refer to roles, and can't be loaded without.
+ * Creates the roles of the source's server that this server lacks, with their settings and memberships. They have no
+ * passwords, because a backup has none. Row security policies refer to roles and can't be loaded without them.
+ *
+ * @throws CommandError where POSTGRES_USER may not create them
  */
 export async function createMissingRoles(postgres: Postgres, source: LocalSource): Promise<void> {
   if (!source.manifest) return;
   const path = join(source.directory, source.manifest.globals.name);
-  const script = await run(['gzip', '-dc', path], { purpose: `read ${path}` });
+  const script = await sh(`read ${path}`)`gzip -dc ${path}`;
   const roles = await query<{ name: string }>(
     postgres,
     'postgres',
@@ -27,7 +29,7 @@ export async function createMissingRoles(postgres: Postgres, source: LocalSource
     .flatMap(statement => /^CREATE ROLE (.+);$/s.exec(statement)?.[1] ?? [])
     .filter(role => !existing.has(role));
   if (missing.length === 0) return;
-  const concerns = (statement: string) =>
+  const isMissing = (statement: string) =>
     missing.some(
       role =>
         statement === `CREATE ROLE ${role};` ||
@@ -35,14 +37,14 @@ export async function createMissingRoles(postgres: Postgres, source: LocalSource
         statement.startsWith(`GRANT ${role} TO `) ||
         (statement.startsWith('GRANT ') && new RegExp(` TO ${RegExp.escape(role)}[ ;]`).test(statement)),
     );
-  // Who granted a membership may not exist here, and only a superuser may name what a new role lacks anyway.
+  // The grantor may not exist here, and only a superuser may write NOSUPERUSER and the like, which are defaults.
   const portable = (statement: string) =>
     statement.startsWith('GRANT ')
       ? statement.replace(/ GRANTED BY .*;$/s, ';')
       : statement.replaceAll(/ NO(SUPERUSER|REPLICATION|BYPASSRLS)(?=[ ;])/g, '');
-  await execute(postgres, 'postgres', statements.filter(concerns).map(portable).join('\n'), {
+  await execute(postgres, 'postgres', statements.filter(isMissing).map(portable).join('\n'), {
     purpose: 'create the missing roles',
-    hint: `create them by hand, as a superuser: ${missing.join(', ')}. ${path} says how.`,
+    hint: `create them by hand, as a superuser: ${missing.join(', ')}. The statements are in ${path}.`,
   });
-  log.warn(`created ${missing.join(', ')}: without passwords, which no backup holds; set them`);
+  log.warn(`created ${missing.join(', ')} without passwords, because a backup has none: set them`);
 }

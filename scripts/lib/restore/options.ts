@@ -1,20 +1,25 @@
-import { describeSource, parsePlace, type Source } from '../backup/source.ts';
-import type { Result } from '../cli/command.ts';
-import type { Config } from '../config/config.ts';
+import { parsePlace } from '../backup/source.ts';
+import { confirm, type Result } from '../cli/command.ts';
 import { isDatabaseName } from '../config/variables.ts';
 import { usageError } from '../core/errors.ts';
-import { duration } from '../core/format.ts';
-import type { Stopwatch } from '../core/step-timer.ts';
+import { log } from '../core/log.ts';
 
-/** What an operator asks of restore.ts. */
-export interface Restore {
+/** How a change is confirmed. */
+export interface Confirmation {
+  /** Do not ask. */
+  yes?: boolean;
+  /** Describe the change and do not make it. */
+  dryRun?: boolean;
+}
+
+/** What to restore, and how. */
+export interface RestoreRequest extends Confirmation {
+  /** `latest`, a backup's id, a file, or `s3://bucket/key`. */
   wanted: string;
   from?: 'local' | 's3';
-  /** A new database beside the live one; undefined: the live one is replaced. */
+  /** The name of a new database; undefined: the live one is replaced. */
   target?: string;
   migrate: boolean;
-  yes?: boolean;
-  dryRun: boolean;
 }
 
 interface Flags {
@@ -28,67 +33,43 @@ interface Flags {
 }
 
 /**
- * Finds out which of restore.ts's three things is wanted.
- * @throws a usage error where it is none, more than one, or has flags that it does not take
+ * Reads from the command line which of its three actions restore.ts takes.
+ * @throws a usage error (exit code 2) for none, for more than one, and for flags that the action does not take
  */
-export function choose(wanted: string | undefined, flags: Flags): Restore | 'undo' | 'finish' {
+export function parseAction(wanted: string | undefined, flags: Flags): RestoreRequest | 'undo' | 'finish' {
   const { from, database, undo, finish } = flags;
   if ([wanted !== undefined, undo, finish].filter(Boolean).length !== 1)
     throw usageError(
-      'say what to restore, or --undo, or --finish',
+      'give either a backup, --undo or --finish',
       'see --help; list-backups.ts shows the ids.',
     );
   if (database !== undefined && !isDatabaseName(database))
-    throw usageError('--database takes a name of 1 to 63 bytes, without line breaks', 'give another name.');
+    throw usageError('--database takes a name of 1 to 63 bytes, without line breaks', 'choose another name.');
   const place = parsePlace(from);
-  if (wanted !== undefined)
-    return {
-      wanted,
-      from: place,
-      target: database,
-      migrate: !flags['no-migrate'],
-      yes: flags.yes,
-      dryRun: flags['dry-run'] === true,
-    };
+  if (wanted !== undefined) {
+    const { yes, 'dry-run': dryRun, 'no-migrate': noMigrate } = flags;
+    return { wanted, from: place, target: database, migrate: !noMigrate, yes, dryRun };
+  }
   if (place || database !== undefined || flags['no-migrate'])
-    throw usageError('--undo and --finish take neither --from, --database nor --no-migrate', 'see --help.');
+    throw usageError(
+      "--undo and --finish can't be combined with --from, --database or --no-migrate",
+      'see --help.',
+    );
   return undo ? 'undo' : 'finish';
 }
 
-/** @returns what the operator is asked to confirm */
-export function questionFor(config: Config, source: Source, target: string, bare: boolean): string {
-  const what = `${describeSource(source)} → database ${target} of ${config.environment}`;
-  if (bare) return `${what}, which does not exist yet.`;
-  return `${what}. The database as it is now is backed up and kept beside it.`;
-}
-
-/** @returns what was restored, how long it took, how old the data is, and what to do next */
-export function report(
-  source: Source,
-  { target, kept, safety, clock }: { target: string; kept?: string; safety?: string; clock: Stopwatch },
-): Result {
-  const dataAge = source.manifest ? (Date.now() - Date.parse(source.manifest.snapshotAt)) / 1000 : null;
-  const steps = Object.entries(clock.laps()).map(([step, seconds]) => `${step} ${duration(seconds)}`);
-  const text = [
-    `restored ${source.name} into ${target} in ${duration(clock.total())} (${steps.join(', ')})`,
-    dataAge === null ? 'the age of its data is not known' : `its data is ${duration(dataAge)} old`,
-    ...(kept
-      ? [
-          `the database as it was is ${kept}, and backup ${safety}`,
-          'next: look whether the service is well; then `restore.ts --finish` drops what was kept, or `restore.ts --undo` swaps back',
-        ]
-      : []),
-  ].join('\n');
-  return {
-    text,
-    json: {
-      restored: source.name,
-      database: target,
-      kept: kept ?? null,
-      safetyBackup: safety ?? null,
-      seconds: clock.laps(),
-      totalSeconds: clock.total(),
-      dataAgeSeconds: dataAge,
-    },
-  };
+/**
+ * Asks the operator to confirm a change, then makes it; with --dry-run only describes it.
+ * @param plan the question, the database whose name is typed, and what --json prints of a dry run
+ * @throws a usage error (exit code 2) when the operator does not confirm
+ */
+export async function confirmed(
+  { question, database, json }: { question: string; database: string; json: object },
+  { yes, dryRun }: Confirmation,
+  change: () => Promise<Result>,
+): Promise<Result> {
+  if (dryRun) return { text: `dry run, nothing was changed. ${question}`, json: { dryRun, ...json } };
+  await confirm(question, database, yes);
+  log.changesBegin();
+  return change();
 }

@@ -1,23 +1,21 @@
-import { createBackup, planBackup } from '../backup/create.ts';
-import type { LocalSource, Source } from '../backup/source.ts';
-import type { Config, Postgres } from '../config/config.ts';
-import { usageError, verificationError } from '../core/errors.ts';
+import type { Source } from '../backup/source.ts';
+import type { Postgres } from '../config/config.ts';
+import { verificationError } from '../core/errors.ts';
 import { duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
-import { enoughSpace, preflight } from '../core/preflight.ts';
 import { CommandError } from '../core/shell.ts';
 import { uninterrupted } from '../core/signals.ts';
-import { queryOf, type ServerFacts } from '../postgres/client.ts';
+import { queryOf } from '../postgres/client.ts';
 import { applyProperties, readProperties } from '../postgres/database-properties.ts';
-import { besides, drop, oidOf, refusePreparedTransactions, swap } from '../postgres/databases.ts';
-import { databaseDiskFree } from '../postgres/disk-space.ts';
-import { refuseOlderServer } from './version-check.ts';
+import { drop, oidOf, siblingDatabases, swap } from '../postgres/databases.ts';
 
 /**
- * Gives the new database the owner, settings, privileges and comment of the live one; on a server without it,
- * those that the manifest tells of.
+ * Gives the new database the owner, settings, privileges and comment of the live one. Without a live one it gets those
+ * of the manifest, as far as this server allows.
+ *
+ * @throws CommandError where the live one's can't be applied
  */
-export async function keepProperties(
+export async function copyProperties(
   postgres: Postgres,
   source: Source,
   live: string | undefined,
@@ -29,76 +27,35 @@ export async function keepProperties(
     await applyProperties(postgres, next, source.manifest.properties);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    // A server that gives this user less than the old one did is no reason to go without the data.
+    // A managed server may allow less than the old server did; the data is restored all the same.
     log.warn(`the database has the server’s default owner, settings and privileges: ${error.message}`);
   }
 }
 
-/** Drops databases that killed restores or drills left. Only under the lock. */
+/** Drops the databases that killed restores or drills left. Call it under the lock only. */
 export async function dropLeftovers(
   postgres: Postgres,
   database: string,
-  role: 'new' | 'drill',
+  kind: 'new' | 'drill',
 ): Promise<void> {
-  for (const name of await besides(postgres, database, role)) {
-    log.warn(`an earlier run did not finish with database ${name}; dropping it`);
+  for (const name of await siblingDatabases(postgres, database, kind)) {
+    log.warn(`dropping database ${name}, left by a run that did not finish`);
     await drop(postgres, name);
   }
 }
 
 /**
- * Looks whether a checked source can be restored into `target`: versions, name, disk, prepared transactions.
+ * Swaps the new database in and checks that the name `target` now means it. A signal that arrives meanwhile takes
+ * effect afterwards.
  *
- * @param replaces whether there may be such a database, to be replaced
- * @returns whether there is no such database yet
- */
-export async function refuseImpossible(
-  config: Config,
-  source: LocalSource,
-  server: ServerFacts,
-  target: string,
-  replaces = false,
-): Promise<{ bare: boolean }> {
-  const { postgres } = config;
-  const exists = (await oidOf(postgres, target)) !== undefined;
-  await preflight(
-    () => refuseOlderServer(postgres, server, source),
-    () => refusePreparedTransactions(postgres, target),
-    async () => {
-      if (!exists || replaces) return;
-      throw usageError(`there is a database ${target} already`, 'give --database a name that is free.');
-    },
-    async () => {
-      const free = await databaseDiskFree(postgres, server.dataDirectory);
-      if (free === undefined)
-        log.info('free space of the database’s disk: can’t be seen from here, not checked');
-      else enoughSpace('the database’s disk', free, Math.ceil((source.manifest?.databaseBytes ?? 0) * 1.2));
-    },
-  );
-  return { bare: !exists };
-}
-
-/** Backs up the live database before it is replaced. A failure stops the restore. */
-export async function safetyBackup(config: Config, restored: string, server: ServerFacts): Promise<string> {
-  log.info('backing up the live database first');
-  const plan = await planBackup(config, config.format, server);
-  const manifest = await createBackup(config, plan, {
-    format: config.format,
-    label: `before restoring ${restored}`,
-    safety: true,
-  });
-  return manifest.id;
-}
-
-/**
- * Swaps the new database in and looks that the name now means it. A signal that arrives meanwhile comes too
- * late: the restore is done, and says so.
+ * @param kept the new name of the database that is replaced; undefined: there is none
+ * @throws the error of the swap; exit code 3 where `target` is another database afterwards
  */
 export function swapIn(postgres: Postgres, target: string, next: string, kept?: string): Promise<void> {
   return uninterrupted(async () => {
     const oid = await oidOf(postgres, next);
     const started = performance.now();
-    // A connection lost at the commit says nothing of its outcome: the server does.
+    // When the connection is lost during the commit, only the server knows whether it succeeded.
     const failure: unknown = await swap(postgres, target, next, kept).then(
       () => undefined,
       error => error,
@@ -109,7 +66,7 @@ export function swapIn(postgres: Postgres, target: string, next: string, kept?: 
         failure ??
         verificationError(
           `${target} is not the database that was swapped in`,
-          'somebody else renames databases: see `psql -l`.',
+          'something else renames databases: see `psql -l`.',
         )
       );
     }

@@ -1,52 +1,59 @@
-import { confirm, type Result } from '../cli/command.ts';
+import type { Result } from '../cli/command.ts';
 import type { Config } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
-import { log } from '../core/log.ts';
-import { besideName, besides, drop, oidOf } from '../postgres/databases.ts';
+import { drop, oidOf, siblingDatabases, siblingName } from '../postgres/databases.ts';
+import { type Confirmation, confirmed } from './options.ts';
 import { swapIn } from './swap.ts';
 
-/** @returns the databases that restores have kept, newest first */
-export async function keptDatabases({ postgres }: Config): Promise<string[]> {
-  const kept = await besides(postgres, postgres.database, 'before');
-  if (kept.length > 0) return kept;
+/** @returns the databases that restores have replaced and kept, newest first; at least one */
+async function keptDatabases({ postgres }: Config): Promise<[string, ...string[]]> {
+  const [newest, ...others] = await siblingDatabases(postgres, postgres.database, 'before');
+  if (newest !== undefined) return [newest, ...others];
   throw new OperationalError(
-    `no database is kept beside ${postgres.database}`,
-    'only a restore keeps one, and --finish drops it. list-backups.ts shows the backup made before it.',
+    `there is no kept database of ${postgres.database}`,
+    'a restore keeps the database that it replaces until --finish. list-backups.ts shows the backup made before it.',
   );
 }
 
-interface Options {
-  yes?: boolean;
-  'dry-run'?: boolean;
-}
-
-/** Swaps the newest kept database back in. What it replaces is kept in turn, so that this can be undone too. */
-export async function undo(config: Config, options: Options): Promise<Result> {
+/**
+ * Swaps the newest kept database back in. The database that it replaces is kept in turn, so an undo can be undone.
+ * @throws OperationalError where no database is kept, or the swap fails
+ */
+export async function undo(config: Config, confirmation: Confirmation): Promise<Result> {
   const { postgres } = config;
   const live = postgres.database;
   const [newest] = await keptDatabases(config);
-  const question = `This puts ${newest} back in the place of ${live}.`;
-  if (options['dry-run'])
-    return { text: `would go on: ${question}`, json: { dryRun: true, database: live, restored: newest } };
-  await confirm(question, live, options.yes);
-  log.changesBegin();
-  const bare = (await oidOf(postgres, live)) === undefined;
-  const kept = bare ? undefined : await besideName(postgres, live, 'before');
-  await swapIn(postgres, live, newest!, kept);
-  return {
-    text: `${live} is again what it was before the restore${kept ? `; what it replaced is ${kept}` : ''}`,
-    json: { database: live, restored: newest, kept: kept ?? null },
+  const plan = {
+    question: `This replaces ${live} with ${newest}.`,
+    database: live,
+    json: { database: live, restored: newest },
   };
+  return confirmed(plan, confirmation, async () => {
+    const databaseMissing = (await oidOf(postgres, live)) === undefined;
+    const kept = databaseMissing ? undefined : await siblingName(postgres, live, 'before');
+    await swapIn(postgres, live, newest, kept);
+    return {
+      text: `${newest} is ${live} again${kept ? `; the database that it replaced is ${kept}` : ''}`,
+      json: { ...plan.json, kept: kept ?? null },
+    };
+  });
 }
 
-/** Drops all kept databases. */
-export async function finish(config: Config, options: Options): Promise<Result> {
+/**
+ * Drops all kept databases.
+ * @throws OperationalError where none is kept
+ */
+export async function finish(config: Config, confirmation: Confirmation): Promise<Result> {
   const { postgres } = config;
-  const kept = await keptDatabases(config);
-  const question = `This drops ${kept.join(', ')}, for good.`;
-  if (options['dry-run']) return { text: `would go on: ${question}`, json: { dryRun: true, dropped: kept } };
-  await confirm(question, postgres.database, options.yes);
-  log.changesBegin();
-  for (const name of kept) await drop(postgres, name);
-  return { text: `dropped ${kept.join(', ')}`, json: { dropped: kept } };
+  const dropped = await keptDatabases(config);
+  const names = dropped.join(', ');
+  const plan = {
+    question: `This permanently drops ${names}.`,
+    database: postgres.database,
+    json: { dropped },
+  };
+  return confirmed(plan, confirmation, async () => {
+    for (const name of dropped) await drop(postgres, name);
+    return { text: `dropped ${names}`, json: { dropped } };
+  });
 }

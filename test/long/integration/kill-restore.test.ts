@@ -112,7 +112,7 @@ for (const [program, words, when, signal, swapped, code] of [
     assert.is(ended.code, code, ended.stderr);
     await untilNoProcess(world);
     assert.is(await oldOrNew(), swapped ? 'new' : 'old');
-    if (code === 0) assert.match(ended.stdout, /the database as it was is app_before_/);
+    if (code === 0) assert.match(ended.stdout, /the replaced database is kept as app_before_/);
     if (code === 143) {
       assert.match(ended.stderr, /interrupted by SIGTERM/);
       await assertClean();

@@ -1,7 +1,7 @@
 import type { Config } from '../../config/config.ts';
 import { duration, parseStamp } from '../../core/format.ts';
 import { asJson, execute } from '../../postgres/client.ts';
-import { besidesSql } from '../../postgres/databases.ts';
+import { siblingsSql } from '../../postgres/databases.ts';
 import { type Check, type Finding, grade, type Remark, sum } from '../check.ts';
 import { COMMAND_SECONDS } from '../docker.ts';
 
@@ -29,7 +29,7 @@ const sqlFor = (database: string) => `SELECT pg_is_in_recovery() AS recovery,
   (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,
   current_setting('max_connections')::int AS limit,
   split_part(current_setting('server_version'), ' ', 1) AS version,
-  (SELECT coalesce(json_agg(name), '[]') FROM (${besidesSql(database, 'before')}) AS kept) AS kept`;
+  (SELECT coalesce(json_agg(name), '[]') FROM (${siblingsSql(database, 'before')}) AS kept) AS kept`;
 
 /** Connects to the live database and commits a change of nothing. */
 export const postgres = ({ postgres: server }: Config): Check => ({

@@ -1,0 +1,80 @@
+import type { Source } from '../backup/source.ts';
+import type { Config, Postgres } from '../config/config.ts';
+import { OperationalError, usageError } from '../core/errors.ts';
+import { log } from '../core/log.ts';
+import { enoughSpace, preflight } from '../core/preflight.ts';
+import { programVersion, type ServerFacts } from '../postgres/client.ts';
+import { oidOf, refusePreparedTransactions } from '../postgres/databases.ts';
+import { databaseDiskFree } from '../postgres/disk-space.ts';
+
+/*
+ * Since these minor versions plain dumps contain \restrict, which an older psql refuses:
+ * https://www.postgresql.org/support/security/CVE-2025-8714/
+ */
+const RESTRICT_SINCE: Record<number, number> = { 13: 22, 14: 19, 15: 14, 16: 10, 17: 6 };
+
+/** @returns whether psql of this version knows \restrict, and pg_dump of this version writes it */
+export function knowsRestrict(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major >= 18 || minor >= (RESTRICT_SINCE[major] ?? Number.POSITIVE_INFINITY);
+}
+
+/**
+ * Checks whether a source can be restored into database `target`: versions, name, disk space, prepared transactions.
+ * Changes nothing.
+ *
+ * @param replace whether `target` may exist
+ * @returns whether `target` does not exist yet
+ * @throws one OperationalError that lists all problems
+ */
+export async function refuseImpossible(
+  { postgres }: Config,
+  source: Source,
+  server: ServerFacts,
+  target: string,
+  replace = false,
+): Promise<{ databaseMissing: boolean }> {
+  const databaseMissing = (await oidOf(postgres, target)) === undefined;
+  await preflight(
+    () => refuseOlderServer(postgres, server, source),
+    () => refusePreparedTransactions(postgres, target),
+    async () => {
+      if (databaseMissing || replace) return;
+      throw usageError(`database ${target} already exists`, 'give --database another name.');
+    },
+    async () => {
+      const free = await databaseDiskFree(postgres, server.dataDirectory);
+      if (free === undefined)
+        log.info('disk space is not checked: the disk of PostgreSQL is not visible from here');
+      else enoughSpace('the database’s disk', free, Math.ceil((source.manifest?.databaseBytes ?? 0) * 1.2));
+    },
+  );
+  return { databaseMissing };
+}
+
+async function refuseOlderServer(
+  postgres: Postgres,
+  server: ServerFacts,
+  { manifest, format }: Source,
+): Promise<void> {
+  if (!manifest) return;
+  const major = Number.parseInt(manifest.server.version, 10);
+  if (major > server.major) {
+    throw new OperationalError(
+      `${manifest.id} is a backup of PostgreSQL ${manifest.server.version}; this server is ${server.version}`,
+      `restore into a server of version ${major} or later.`,
+    );
+  }
+  const program = format === 'plain' ? 'psql' : 'pg_restore';
+  const version = await programVersion(postgres, program);
+  const tooOld =
+    format === 'plain'
+      ? knowsRestrict(manifest.tools.pgDump) && !knowsRestrict(version)
+      : Number.parseInt(version, 10) < Number.parseInt(manifest.tools.pgDump, 10);
+  if (tooOld) {
+    throw new OperationalError(
+      `${program} ${version} can't read a dump of pg_dump ${manifest.tools.pgDump}`,
+      `update PostgreSQL’s client programs to ${manifest.tools.pgDump} or later.`,
+    );
+  }
+}

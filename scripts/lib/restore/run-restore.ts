@@ -1,0 +1,144 @@
+import { createBackup, planBackup } from '../backup/create.ts';
+import {
+  checkSource,
+  describeSource,
+  fetchSource,
+  findSource,
+  type LocalSource,
+  removeWork,
+  restoreDirectory,
+  type Source,
+} from '../backup/source.ts';
+import { type Result, refuseUnanswerable } from '../cli/command.ts';
+import type { Config } from '../config/config.ts';
+import { privateDirectory } from '../core/files.ts';
+import { duration } from '../core/format.ts';
+import { log } from '../core/log.ts';
+import { preflight } from '../core/preflight.ts';
+import { type Stopwatch, stopwatch } from '../core/step-timer.ts';
+import { runMigrations } from '../migrations/run.ts';
+import { type ServerFacts, serverFacts } from '../postgres/client.ts';
+import { drop, siblingName } from '../postgres/databases.ts';
+import { loadInto } from './load-dump.ts';
+import { createMissingRoles } from './missing-roles.ts';
+import { confirmed, type RestoreRequest } from './options.ts';
+import { refuseImpossible } from './preflight.ts';
+import { copyProperties, dropLeftovers, swapIn } from './swap.ts';
+
+/**
+ * Finds, fetches and checks a backup, asks for confirmation, loads it into a new database, and swaps that in. The caller
+ * holds the environment's lock.
+ *
+ * @throws exit code 2 for a wrong request, 3 for a missing or damaged backup; the live database is then as it was
+ */
+export async function runRestore(config: Config, request: RestoreRequest): Promise<Result> {
+  const { postgres, environment } = config;
+  const { wanted, from, target = postgres.database, yes, dryRun } = request;
+  const work = restoreDirectory(config);
+  const clock = stopwatch();
+  try {
+    const [server] = await preflight(
+      () => serverFacts(postgres),
+      () => privateDirectory(config.backupDir, 'BACKUP_DIR'),
+      async () => refuseUnanswerable(yes || dryRun),
+    );
+    const source = await fetchSource(await findSource(config, wanted, from), work);
+    clock.lap('fetch');
+    await checkSource(postgres, source);
+    clock.lap('check');
+    const replace = request.target === undefined;
+    const { databaseMissing } = await refuseImpossible(config, source, server, target, replace);
+    const effect = databaseMissing
+      ? ', which does not exist yet.'
+      : '. The current database is backed up and kept under another name.';
+    const plan = {
+      question: `${describeSource(source)} → database ${target} of ${environment}${effect}`,
+      database: target,
+      json: { source: source.name, target },
+    };
+    return await confirmed(plan, request, async () => {
+      const replaced = databaseMissing ? undefined : postgres.database;
+      const safety = replaced && (await safetyBackup(config, source.name, server));
+      clock.lap('safety backup');
+      const kept = await loadAndSwap(config, source, request, replaced, clock);
+      return report(source, { target, kept, safety, clock });
+    });
+  } finally {
+    await removeWork(work);
+  }
+}
+
+/** Backs up the live database before it is replaced. */
+async function safetyBackup(config: Config, restored: string, server: ServerFacts): Promise<string> {
+  log.info('backing up the live database first');
+  const plan = await planBackup(config, config.format, server);
+  const { id } = await createBackup(config, plan, {
+    format: config.format,
+    label: `before restoring ${restored}`,
+    safety: true,
+  });
+  return id;
+}
+
+/** @returns the new name of the database that was replaced, if there was one */
+async function loadAndSwap(
+  config: Config,
+  source: LocalSource,
+  { target, migrate }: RestoreRequest,
+  replaced: string | undefined,
+  clock: Stopwatch,
+): Promise<string | undefined> {
+  const { postgres } = config;
+  const live = postgres.database;
+  await createMissingRoles(postgres, source);
+  await dropLeftovers(postgres, live, 'new');
+  const next = await siblingName(postgres, live, 'new');
+  const kept = replaced && (await siblingName(postgres, live, 'before'));
+  try {
+    await loadInto(config, source, next, live);
+    clock.lap('load and compare');
+    if (target === undefined) {
+      await copyProperties(postgres, source, replaced, next);
+      await runMigrations(config, next, migrate);
+    }
+    await swapIn(postgres, target ?? live, next, kept);
+    clock.lap('migrate and swap');
+  } catch (error) {
+    await drop(postgres, next).catch(() =>
+      log.warn(`database ${next} is left over; the next restore drops it`),
+    );
+    throw error;
+  }
+  return kept;
+}
+
+/** What was restored, how long it took, how old the data is, and what to do next. */
+function report(
+  source: Source,
+  { target, kept, safety, clock }: { target: string; kept?: string; safety?: string; clock: Stopwatch },
+): Result {
+  const dataAge = source.manifest ? (Date.now() - Date.parse(source.manifest.snapshotAt)) / 1000 : null;
+  const steps = Object.entries(clock.laps()).map(([step, seconds]) => `${step} ${duration(seconds)}`);
+  const text = [
+    `restored ${source.name} into ${target} in ${duration(clock.total())} (${steps.join(', ')})`,
+    dataAge === null ? 'the age of its data is unknown' : `its data is ${duration(dataAge)} old`,
+    ...(kept
+      ? [
+          `the replaced database is kept as ${kept} and backed up as ${safety}`,
+          'next: run health-check.ts; then `restore.ts --finish` drops the kept database, or `restore.ts --undo` swaps it back',
+        ]
+      : []),
+  ].join('\n');
+  return {
+    text,
+    json: {
+      restored: source.name,
+      database: target,
+      kept: kept ?? null,
+      safetyBackup: safety ?? null,
+      seconds: clock.laps(),
+      totalSeconds: clock.total(),
+      dataAgeSeconds: dataAge,
+    },
+  };
+}
