@@ -2,8 +2,8 @@
 import { createHmac, hash, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { serverPrograms } from '../../scripts/lib/drill/postgres-process.ts';
 import {
-  serverPrograms,
   startThrowawayPostgres,
   type ThrowawayPostgres,
 } from '../../scripts/lib/drill/throwaway-postgres.ts';

@@ -12,7 +12,7 @@ import { stopwatch } from '../core/step-timer.ts';
 import { execute, queryOf } from '../postgres/client.ts';
 import { drop, oidOf } from '../postgres/databases.ts';
 import { fingerprint, totalRows } from '../postgres/row-counts.ts';
-import type { DrillReport } from './report.ts';
+import { type DrillReport, drillReport } from './report.ts';
 import { sampleData } from './sample-data.ts';
 import { startThrowawayPostgres } from './throwaway-postgres.ts';
 import { startThrowawayS3 } from './throwaway-s3.ts';
@@ -20,28 +20,30 @@ import { startThrowawayS3 } from './throwaway-s3.ts';
 const DATABASE = 'drill';
 
 /**
- * The main job from end to end with nothing configured: servers of its own, sample data, backup.ts and
- * restore.ts as an operator runs them. Nothing of it is left when it returns or is interrupted.
+ * Backs up, destroys and restores a sample database on temporary servers, with backup.ts and restore.ts as an operator
+ * runs them. Nothing is left when it returns or is interrupted.
  *
  * @param scale how much data: see {@link sampleData}
- * @throws exit code 3 when what came back is not what was there
+ * @throws exit code 3 where the restored data differs; OperationalError where a server can't be started
  */
 export async function embeddedDrill(scale = 1): Promise<DrillReport> {
   const started = new Date();
   const clock = stopwatch();
-  const undo: (() => Promise<unknown>)[] = [];
+  const cleanUp: (() => Promise<unknown>)[] = [];
   try {
-    const directory = await mkdtemp(join(tmpdir(), 'drill-'));
-    undo.push(() => rm(directory, { recursive: true, force: true }));
+    const store = await startThrowawayS3(); // first: it is what an image without development dependencies lacks
+    cleanUp.push(store.stop);
     const server = await startThrowawayPostgres();
-    undo.push(server.stop);
-    const store = await startThrowawayS3();
-    undo.push(store.stop);
+    cleanUp.push(server.stop);
+    const directory = await mkdtemp(join(tmpdir(), 'drill-'));
+    cleanUp.push(() => rm(directory, { recursive: true, force: true }));
     const env = {
-      ...unset(VARIABLES),
+      ...Object.fromEntries(VARIABLES.map(name => [name, ''])), // overrides the .env.production of a real server
       ...server.env,
       ...store.env,
-      ...directories(directory),
+      BACKUP_DIR: join(directory, 'backups'),
+      LOG_DIR: join(directory, 'logs'),
+      STATE_DIR: join(directory, 'state'),
       POSTGRES_DB: DATABASE,
     };
     const config = loadConfig('production', { ...process.env, ...env });
@@ -65,38 +67,16 @@ export async function embeddedDrill(scale = 1): Promise<DrillReport> {
     const rpo = (Date.now() - Date.parse(backup.snapshotAt)) / 1000;
 
     refuseDifferences(before, await fingerprint(queryOf(config.postgres, DATABASE)));
-    log.done('every table is back: the same rows, the same content');
+    log.done('every table is back, with the same rows and content');
     clock.lap('compare');
-    const { restore, compare } = clock.laps();
-    return {
-      time: started.toISOString(),
-      environment: 'embedded',
-      backup: backup.id,
-      format: backup.format,
-      artifactBytes: backup.artifact.bytes,
-      databaseBytes: backup.databaseBytes,
-      tables: before.length,
-      rows: totalRows(before),
-      seconds: clock.laps(),
-      rto: restore! + compare!,
-      rtoObjective: config.rto,
-      rpo,
-      rpoObjective: config.rpo,
-    };
+    const seconds = clock.laps();
+    const rto = seconds.restore! + seconds.compare!;
+    return drillReport({ ...config, environment: 'embedded' }, backup, { started, seconds, rto, rpo });
   } finally {
-    for (const step of undo.reverse())
-      await step().catch((error: Error) => log.warn(`left over: ${error.message}`));
+    for (const step of cleanUp.reverse())
+      await step().catch((error: Error) => log.warn(`could not clean up: ${error.message}`));
   }
 }
-
-/** A file `.env.production` of a real server must not reach into the drill; an empty variable overrides it. */
-const unset = (names: string[]) => Object.fromEntries(names.map(name => [name, '']));
-
-const directories = (root: string) => ({
-  BACKUP_DIR: join(root, 'backups'),
-  LOG_DIR: join(root, 'logs'),
-  STATE_DIR: join(root, 'state'),
-});
 
 async function fill({ postgres }: Config, scale: number): Promise<void> {
   await execute(postgres, 'postgres', `CREATE DATABASE ${DATABASE}`, {
@@ -105,7 +85,7 @@ async function fill({ postgres }: Config, scale: number): Promise<void> {
   await execute(postgres, DATABASE, sampleData(scale), { purpose: 'fill the drill’s database' });
 }
 
-/** Runs one of the scripts as an operator does, its messages shown as they come. @returns its JSON */
+/** Runs a script as an operator does and shows its messages. @returns its JSON */
 async function script<T>(name: string, args: string[], env: Record<string, string>): Promise<T> {
   log.info(`\n$ ./scripts/${name} ${args.join(' ')}`);
   const argv = [join(ROOT, 'scripts', name), ...args, '--env', 'production', '--json'];
@@ -120,8 +100,8 @@ function refuseDifferences(before: Fingerprints, after: Fingerprints): void {
   const lost = text(before).filter(line => !found.has(line));
   if (lost.length === 0 && after.length === before.length) return;
   throw verificationError(
-    `what came back is not what was there: ${lost.join(', ')}`,
-    'this is a bug worth reporting.',
+    `the restored data is not the data that was backed up: ${lost.join(', ')}`,
+    'this is a bug: please report it.',
   );
 }
 

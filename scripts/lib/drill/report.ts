@@ -1,15 +1,19 @@
 import { existsSync } from 'node:fs';
 import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Manifest } from '../backup/manifest.ts';
 import type { Config } from '../config/config.ts';
+import { Exit } from '../core/errors.ts';
 import { writeWhole } from '../core/files.ts';
 import { bytes, count, duration, stamp, table, utc } from '../core/format.ts';
+import { totalRows } from '../postgres/row-counts.ts';
 
-/** What a drill has measured. */
+/** The result of a drill. */
 export interface DrillReport {
-  /** When it began. */
+  /** Start, ISO 8601 in UTC. */
   time: string;
   environment: string;
+  /** The backup's id. */
   backup: string;
   format: string;
   artifactBytes: number;
@@ -18,16 +22,44 @@ export interface DrillReport {
   rows: number;
   /** Seconds of each step. */
   seconds: Record<string, number>;
-  /** Seconds from nothing to a database that is proven to be the one backed up. */
+  /** Recovery time in seconds: until the database is restored and compared. */
   rto: number;
   rtoObjective: number;
-  /** Seconds between the data and the drill: what would have been lost. */
+  /** The age of the restored data in seconds: what a loss of the server now would cost. */
   rpo: number;
   rpoObjective: number;
 }
 
-/** @returns which objectives a drill has missed, as sentences */
-export function missed({ rto, rtoObjective, rpo, rpoObjective }: DrillReport): string[] {
+/** @returns the report of a drill, from the backup's manifest and what was measured */
+export function drillReport(
+  {
+    environment,
+    rto: rtoObjective,
+    rpo: rpoObjective,
+  }: { environment: string } & Pick<Config, 'rto' | 'rpo'>,
+  { id, format, artifact, databaseBytes, tables }: Manifest,
+  measured: Pick<DrillReport, 'seconds' | 'rto' | 'rpo'> & { started: Date },
+): DrillReport {
+  const { started, seconds, rto, rpo } = measured;
+  return {
+    time: started.toISOString(),
+    environment,
+    backup: id,
+    format,
+    artifactBytes: artifact.bytes,
+    databaseBytes,
+    tables: tables.length,
+    rows: totalRows(tables),
+    seconds,
+    rto,
+    rtoObjective,
+    rpo,
+    rpoObjective,
+  };
+}
+
+/** The objectives that the drill missed, each as a sentence. */
+function missed({ rto, rtoObjective, rpo, rpoObjective }: DrillReport): string[] {
   return [
     ...(rto > rtoObjective
       ? [`recovery took ${duration(rto)}; the objective (RTO_OBJECTIVE) is ${duration(rtoObjective)}`]
@@ -38,8 +70,7 @@ export function missed({ rto, rtoObjective, rpo, rpoObjective }: DrillReport): s
   ];
 }
 
-/** @returns the report as a person reads it */
-export function draw(report: DrillReport): string {
+function formatReport(report: DrillReport): string {
   const verdict = (value: number, objective: number) =>
     `${duration(value)}  (objective ${duration(objective)}: ${value <= objective ? 'met' : 'MISSED'})`;
   return [
@@ -64,12 +95,30 @@ export function draw(report: DrillReport): string {
   ].join('\n');
 }
 
+/** @returns what drill.ts prints and exits with: 3 where an objective is missed */
+export function conclude(report: DrillReport) {
+  const problems = missed(report);
+  const verdict =
+    problems.length === 0
+      ? 'drill passed: the backup restores within the objectives'
+      : `drill FAILED: ${problems.join('; ')}`;
+  return {
+    exitCode: problems.length === 0 ? Exit.done : Exit.verification,
+    text: `${formatReport(report)}\n\n${verdict}`,
+    json: { ...report, missed: problems },
+    verdict,
+  };
+}
+
 const HEADER = `| Drill | Environment | Backup | Data | RTO | RPO | Result |
 |---|---|---|---|---|---|---|
 `;
 
-/** Keeps a drill's result: `<stateDir>/drills/<time>.json`, and a line of the table that a quarterly report copies. */
-export async function keepReport(config: Config, report: DrillReport): Promise<string> {
+/**
+ * Writes `<stateDir>/drills/<time>.json` and appends a row to the table in `report.md`, for a quarterly report.
+ * @returns the path of the JSON file
+ */
+export async function writeReport(config: Config, report: DrillReport): Promise<string> {
   const directory = join(config.stateDir, 'drills');
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const path = join(directory, `${stamp(new Date(report.time))}.json`);

@@ -1,4 +1,4 @@
-/** s3rver has no types of its own: what is used of it. */
+/** The part of s3rver that is used; the package has no types. */
 declare module 's3rver' {
   export default class S3rver {
     constructor(options: {

@@ -1,21 +1,18 @@
 /*
- * A community's database: members, topics, replies, votes, files, settings. Text repeats as people's text
- * does, so that compression does about what it does in life.
+ * The database of a community: members, topics, replies, votes, files, settings. Words repeat as in real text, so the
+ * data compresses like real data.
  */
 const WORDS = `ARRAY['neural','model','training','data','prompt','token','context','layer','weights','the','a','and',
   'of','in','with','does','not','when','how','deploy','server','question','answer','thanks','error','version']`;
 
-/** A stretch of one of the pool's texts; cheap to make, and compressible about as text is. */
+/** A part of one of the pool's texts, which is cheap to generate. */
 const text = (characters: string) => `substr(pool.text, 1 + i % 97, ${characters}) || md5(i::text)`;
 
-/** Rows numbered by `i`, each with a text of the pool. */
+/** Rows numbered `i`, each with a text of the pool. */
 const rows = (count: number) =>
   `generate_series(1, ${count}) AS s (i) JOIN pool ON pool.n = (i::bigint * 7919 % 1000)::int`;
 
-/**
- * Statements that make and fill the sample tables.
- * @param scale 1: about 140 MB, 660,000 rows
- */
+/** @returns SQL that creates and fills the sample tables; at scale 1 about 140 MB, 660,000 rows */
 export function sampleData(scale: number): string {
   const some = (count: number) => Math.max(1, Math.round(count * scale));
   const [members, topics, replies, votes, files] = [

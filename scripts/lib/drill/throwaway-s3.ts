@@ -3,24 +3,29 @@ import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { OperationalError } from '../core/errors.ts';
 
+/** An S3 server for one drill or test. */
 export interface ThrowawayS3 {
   endpoint: string;
   port: number;
-  /** Where the objects lie as files. */
+  /** Holds each object as a file. */
   directory: string;
   bucket: string;
-  /** What a script needs in its environment to use this store. */
+  /** The variables that make a script use this server. */
   env: Record<string, string>;
   stop: () => Promise<void>;
 }
 
-/** The only key pair that the embedded server knows. */
+/** The only key pair that s3rver accepts. */
 const KEY = 'S3RVER';
 
-/** Starts an S3 server in this process, on the loopback interface unless told, for drills and tests. */
+/**
+ * Starts an S3 server in this process.
+ * @throws OperationalError without the development dependencies, as in the backup service's image
+ */
 export async function startThrowawayS3(bucket = 'drill', address = '127.0.0.1'): Promise<ThrowawayS3> {
-  const { default: S3rver } = await import('s3rver');
+  const S3rver = await loadS3rver();
   const directory = mkdtempSync(join(tmpdir(), `throwaway-s3-${randomBytes(2).toString('hex')}-`));
   const server = new S3rver({
     address,
@@ -42,4 +47,16 @@ export async function startThrowawayS3(bucket = 'drill', address = '127.0.0.1'):
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+async function loadS3rver() {
+  try {
+    return (await import('s3rver')).default;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    throw new OperationalError(
+      'the package s3rver is not installed; it is a development dependency',
+      'run `npm ci`, without --omit=dev, in a clone of this repository and start the drill there.',
+    );
+  }
 }

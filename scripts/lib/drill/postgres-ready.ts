@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs';
+import type { Postgres } from '../config/config.ts';
+import { OperationalError } from '../core/errors.ts';
+import { type Service, sh } from '../core/shell.ts';
+import { sleep, throwIfInterrupted } from '../core/signals.ts';
+import { serverFacts } from '../postgres/client.ts';
+
+const READY_SECONDS = 60;
+
+/**
+ * Waits until a server that was just started answers, at most 60 s.
+ *
+ * @param started the process, if it is one of this host, and the file of its log
+ * @throws OperationalError with the last line of the log when the process has ended or the time is over
+ */
+export async function untilReady(
+  postgres: Postgres,
+  started?: { service: Service; logFile: string },
+): Promise<void> {
+  const deadline = Date.now() + READY_SECONDS * 1000;
+  let ended = false;
+  void started?.service.ended.then(() => {
+    ended = true;
+  });
+  for (;;) {
+    try {
+      // Over TCP: a first server, which the image starts only to make the cluster, listens on the socket alone.
+      if (postgres.container)
+        await sh('reach PostgreSQL')`docker exec ${postgres.container} pg_isready --quiet --host=127.0.0.1`;
+      await serverFacts(postgres);
+      return;
+    } catch (error) {
+      throwIfInterrupted();
+      if (ended || Date.now() > deadline) {
+        const last = started && readFileSync(started.logFile, 'utf8').trim().split('\n').at(-1);
+        throw new OperationalError(
+          'the temporary PostgreSQL server did not start',
+          last || 'see the message before.',
+          undefined,
+          { cause: error },
+        );
+      }
+      await sleep(0.1);
+    }
+  }
+}

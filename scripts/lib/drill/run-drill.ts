@@ -1,0 +1,50 @@
+import { join } from 'node:path';
+import { checkSource, describeSource, fetchSource, findSource, removeWork } from '../backup/source.ts';
+import type { Config } from '../config/config.ts';
+import { privateDirectory } from '../core/files.ts';
+import { log } from '../core/log.ts';
+import { preflight } from '../core/preflight.ts';
+import { stopwatch } from '../core/step-timer.ts';
+import { serverFacts } from '../postgres/client.ts';
+import { drop, siblingName } from '../postgres/databases.ts';
+import { loadInto } from '../restore/load-dump.ts';
+import { refuseImpossible } from '../restore/preflight.ts';
+import { dropLeftovers } from '../restore/swap.ts';
+import { type DrillReport, drillReport } from './report.ts';
+
+/**
+ * Restores the newest off-site backup into a scratch database on the live server, compares it and drops it. The caller
+ * holds the lock of drills.
+ *
+ * @throws exit code 3 where there is no backup or it is damaged, 4 where S3 can't be read
+ */
+export async function runDrill(config: Config): Promise<DrillReport> {
+  const { postgres } = config;
+  const started = new Date();
+  const work = join(config.backupDir, `.drill-${config.environment}`);
+  const [server] = await preflight(
+    () => serverFacts(postgres),
+    () => privateDirectory(config.backupDir, 'BACKUP_DIR'),
+  );
+  await dropLeftovers(postgres, postgres.database, 'drill');
+  const scratch = await siblingName(postgres, postgres.database, 'drill');
+  const clock = stopwatch();
+  try {
+    const found = await findSource(config, 'latest', 's3');
+    const manifest = found.manifest!; // `latest` always has one
+    log.info(`drill with ${describeSource(found)}`);
+    const source = await fetchSource(found, work);
+    clock.lap('fetch');
+    await checkSource(postgres, source);
+    clock.lap('verify');
+    await refuseImpossible(config, source, server, scratch);
+    log.changesBegin();
+    await loadInto(config, source, scratch, postgres.database);
+    clock.lap('restore and compare');
+    const rpo = (started.getTime() - Date.parse(manifest.snapshotAt)) / 1000;
+    return drillReport(config, manifest, { started, seconds: clock.laps(), rto: clock.total(), rpo });
+  } finally {
+    await drop(postgres, scratch);
+    await removeWork(work);
+  }
+}

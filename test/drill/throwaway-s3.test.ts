@@ -1,0 +1,36 @@
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ROOT } from '../../scripts/lib/config/config.ts';
+import { startProgram } from '../support/world.ts';
+
+test('without the development dependencies the embedded drill says what is missing and what to do', async () => {
+  const copy = mkdtempSync(join(tmpdir(), 'no-s3rver-'));
+  try {
+    for (const name of ['scripts', 'package.json'])
+      cpSync(join(ROOT, name), join(copy, name), { recursive: true });
+    mkdirSync(join(copy, 'node_modules'));
+    for (const name of readdirSync(join(ROOT, 'node_modules')))
+      if (name !== 's3rver') symlinkSync(join(ROOT, 'node_modules', name), join(copy, 'node_modules', name));
+    const drill = startProgram(join(copy, 'scripts/drill.ts'), ['--embedded', '--json'], {
+      PATH: process.env.PATH!,
+      TMPDIR: copy,
+    });
+    const { code, stdout, stderr } = await drill.ended;
+    assert.is(code, 1, stderr);
+    assert.match(stderr, /s3rver is not installed/);
+    assert.match(stderr, /→ run `npm ci`, without --omit=dev/);
+    assert.not.match(stderr, /this is a bug/);
+    assert.match(JSON.parse(stdout).error.message, /s3rver/);
+    assert.equal(
+      readdirSync(copy).filter(name => name.includes('throwaway')),
+      [],
+    );
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+});
+
+test.run();
