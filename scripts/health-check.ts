@@ -4,76 +4,84 @@ import type { Config } from './lib/config/config.ts';
 import { usageError } from './lib/core/errors.ts';
 import { logTo } from './lib/core/log.ts';
 import { allChecks } from './lib/health/all-checks.ts';
-import type { Check, Result } from './lib/health/check.ts';
+import type { Check, CheckResult } from './lib/health/check.ts';
 import {
-  drawNagios,
-  drawTable,
+  formatNagios,
+  formatTable,
   isBad,
+  jsonReport,
   nagiosText,
   OVERALL,
   overallOf,
-  reportOf,
 } from './lib/health/report.ts';
 import { runChecks } from './lib/health/runner.ts';
 import { WATCH_SECONDS, watch } from './lib/health/watch.ts';
 import { tellChange } from './lib/notify/on-change.ts';
 
 export const healthCheck = command({
-  summary: 'Say how everything is: stack, database, certificate, backups, disk, clock.',
+  summary: 'Check the stack, database, certificate, backups, disk, memory and clock.',
   usage: [
     '[--env production|staging] [--only NAMES] [--verbose] [--json | --nagios] [--notify]',
     '[--env production|staging] [--only NAMES] [--verbose] --watch',
   ],
   details:
-    'Changes nothing. Each line has its page in docs/RUNBOOK.md; what is not configured is said and does no harm.',
+    'Changes nothing. Each line has its page in docs/RUNBOOK.md. A line that is not configured counts as OK.',
   options: {
-    only: { type: 'string', value: 'NAMES', help: 'some of the lines, separated by commas' },
+    only: { type: 'string', value: 'NAMES', help: 'only these lines, separated by commas' },
     verbose: { type: 'boolean', help: 'also values, thresholds, times and what to do' },
     nagios: { type: 'boolean', help: 'one line, as Nagios and Icinga read it' },
-    notify: { type: 'boolean', help: 'tell people when the state is another than last time' },
-    watch: { type: 'boolean', help: `draw it anew every ${WATCH_SECONDS} s, until Ctrl+C` },
+    notify: { type: 'boolean', help: 'send a message when the state has changed' },
+    watch: { type: 'boolean', help: `redraw every ${WATCH_SECONDS} s, until Ctrl+C` },
   },
   examples: [
-    ['health-check.ts', 'how is production?'],
-    ['health-check.ts --only postgres,backup --verbose', 'a closer look'],
+    ['health-check.ts', 'the state of production'],
+    ['health-check.ts --only postgres,backup --verbose', 'two lines, with values and thresholds'],
     ['health-check.ts --notify', 'as cron runs it'],
     ['health-check.ts --json | jq -r .overall_status', 'for another program'],
   ],
   exitCodes: [
-    [OVERALL.ok.code, 'all is well; what is not configured counts as well'],
-    [OVERALL.warning.code, 'something needs attention soon'],
-    [OVERALL.critical.code, 'something does not work'],
-    [OVERALL.unknown.code, 'something can’t be told; wrong flags or configuration'],
+    [OVERALL.ok.code, 'OK; includes lines that are not configured'],
+    [OVERALL.warning.code, 'warning'],
+    [OVERALL.critical.code, 'critical'],
+    [OVERALL.unknown.code, 'unknown; wrong flags or configuration'],
   ],
   failed: ({ message, hint }) => ({
     exitCode: OVERALL.unknown.code,
     text: process.argv.includes('--nagios') ? `UNKNOWN - ${nagiosText(message)}` : undefined,
-    json: { ...reportOf(undefined, 'unknown', []), error: { message, hint, exitCode: OVERALL.unknown.code } },
+    json: {
+      ...jsonReport(undefined, 'unknown', []),
+      error: { message, hint, exitCode: OVERALL.unknown.code },
+    },
   }),
   async run({ options, config: load }) {
     const config = load();
     if (options.notify && options.only)
-      throw usageError('--notify tells of the whole, not of some lines', 'leave --only out.');
+      throw usageError("--notify can't be combined with --only", 'leave --only out.');
     if (options.notify) logTo(`${config.logDir}/health-check.log`);
-    const look = () => runChecks(choose(allChecks(config), options.only));
+    const check = () => runChecks(select(allChecks(config), options.only));
     const { environment } = config;
-    const draw = (results: Result[], seconds: number) =>
-      drawTable(results, { environment, verbose: options.verbose, columns: process.stdout.columns, seconds });
-    if (options.watch) return watch(look, draw);
+    const format = (results: CheckResult[], seconds: number) =>
+      formatTable(results, {
+        environment,
+        verbose: options.verbose,
+        columns: process.stdout.columns,
+        seconds,
+      });
+    if (options.watch) return watch(check, format);
     const started = performance.now();
-    const results = await look();
+    const results = await check();
     const overall = overallOf(results);
-    if (options.notify) await tell(config, results);
+    if (options.notify) await notifyChange(config, results);
     return {
       exitCode: OVERALL[overall].code,
-      text: options.nagios ? drawNagios(results) : draw(results, (performance.now() - started) / 1000),
-      json: reportOf(environment, overall, results),
+      text: options.nagios ? formatNagios(results) : format(results, (performance.now() - started) / 1000),
+      json: jsonReport(environment, overall, results),
     };
   },
 });
 
-/** @param names of lines, or of the pages that several of them share */
-function choose(checks: Check[], names: string | undefined): Check[] {
+/** @param names of lines, or of pages that several lines share, separated by commas */
+function select(checks: Check[], names: string | undefined): Check[] {
   if (names === undefined) return checks;
   const wanted = names.split(',').map(name => name.trim());
   const matches = (check: Check, name: string) => check.name === name || check.page === name;
@@ -88,7 +96,7 @@ function choose(checks: Check[], names: string | undefined): Check[] {
   return checks.filter(check => wanted.some(name => matches(check, name)));
 }
 
-async function tell(config: Config, results: Result[]): Promise<void> {
+async function notifyChange(config: Config, results: CheckResult[]): Promise<void> {
   const critical = results.filter(({ status }) => status === 'critical').map(({ name }) => name);
   const details = results
     .filter(isBad)

@@ -1,12 +1,12 @@
-/* The parts of the health check that need nothing but their arguments. test/integration and test/stack break the rest. */
+/* The pure functions of the health check. test/integration and test/stack break what it checks. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { grade, type Result, type Status, sum } from '../../scripts/lib/health/check.ts';
+import { type CheckResult, grade, type Status, summarize } from '../../scripts/lib/health/check.ts';
 import { limits } from '../../scripts/lib/health/checks/backup.ts';
-import { judge as judgeRedis, parseInfo } from '../../scripts/lib/health/checks/redis.ts';
-import { drawNagios, drawTable, overallOf, wrap } from '../../scripts/lib/health/report.ts';
+import { assessRedis, parseInfo } from '../../scripts/lib/health/checks/redis.ts';
+import { formatNagios, formatTable, overallOf, wrap } from '../../scripts/lib/health/report.ts';
 
-const line = (name: string, status: Status, more: Partial<Result> = {}): Result => ({
+const line = (name: string, status: Status, more: Partial<CheckResult> = {}): CheckResult => ({
   name,
   page: name,
   status,
@@ -15,7 +15,7 @@ const line = (name: string, status: Status, more: Partial<Result> = {}): Result 
   ...more,
 });
 
-test('overall: critical, warning, unknown, ok; what is not configured is no trouble', () => {
+test('the overall status: critical, warning, unknown, ok; not configured counts as ok', () => {
   const overall = (...statuses: Status[]) => overallOf(statuses.map(status => line('x', status)));
   assert.is(overall('ok', 'unknown', 'warning', 'critical'), 'critical');
   assert.is(overall('ok', 'unknown', 'warning'), 'warning');
@@ -23,9 +23,9 @@ test('overall: critical, warning, unknown, ok; what is not configured is no trou
   assert.is(overall('ok', 'not configured'), 'ok');
 });
 
-test('of several remarks the worst decide, and come first', () => {
+test('of several remarks the worst decides the status and comes first', () => {
   assert.equal(
-    sum([
+    summarize([
       ['ok', 'a'],
       ['warning', 'b'],
       ['critical', 'c'],
@@ -33,7 +33,7 @@ test('of several remarks the worst decide, and come first', () => {
     { status: 'critical', message: 'c; b' },
   );
   assert.equal(
-    sum([
+    summarize([
       ['ok', 'a'],
       ['ok', 'b'],
     ]),
@@ -41,7 +41,7 @@ test('of several remarks the worst decide, and come first', () => {
   );
 });
 
-test('thresholds hold from their own value on; less is worse where the critical one is below', () => {
+test('a value that equals a threshold reaches it; less is worse where the critical one is lower', () => {
   const up = { warning: 80, critical: 90 };
   assert.equal(
     [79, 80, 89, 90].map(value => grade(value, up)),
@@ -54,7 +54,7 @@ test('thresholds hold from their own value on; less is worse where the critical 
   );
 });
 
-test('a backup is due by the schedule, an hour after it began at the latest', () => {
+test('a backup is missed an hour after its scheduled time', () => {
   const daily = { schedule: { backup: '0 2 * * *', drill: 'off', 'health-check': 'off' }, rpo: 86_400 };
   const hours = (now: string, config = daily) => {
     const { warning, critical } = limits(config, new Date(now));
@@ -71,7 +71,7 @@ test('a backup is due by the schedule, an hour after it began at the latest', ()
   );
 });
 
-test('Redis: what INFO says', () => {
+test('Redis: the fields of INFO', () => {
   const info = (changes: Record<string, string> = {}) => {
     const healthy = {
       redis_version: '7.2.11',
@@ -83,7 +83,7 @@ test('Redis: what INFO says', () => {
       aof_last_write_status: 'ok',
     };
     const text = Object.entries({ ...healthy, ...changes }).map(field => field.join(':'));
-    return judgeRedis(parseInfo(`# Server\r\n${text.join('\r\n')}\r\n`));
+    return assessRedis(parseInfo(`# Server\r\n${text.join('\r\n')}\r\n`));
   };
   assert.equal([info().status, info().value], ['ok', 10]);
   assert.is(info({ used_memory: '800' }).status, 'warning');
@@ -98,7 +98,7 @@ test('Redis: what INFO says', () => {
   assert.is(info({ aof_last_write_status: 'err' }).status, 'critical');
 });
 
-test('Nagios: one line, a text without what it takes for something else, values with thresholds', () => {
+test('Nagios: one line, no line breaks or bars in the text, values with thresholds', () => {
   const results = [
     line('postgres', 'critical', { message: 'a | b\n  c' }),
     line('disk', 'ok', { value: 45, unit: '%', thresholds: { warning: 80, critical: 90 } }),
@@ -106,16 +106,16 @@ test('Nagios: one line, a text without what it takes for something else, values 
     line('api', 'ok', { value: 12, unit: 'ms' }),
   ];
   assert.is(
-    drawNagios(results),
+    formatNagios(results),
     "CRITICAL - postgres: a / b c; memory: memory is warning|'disk'=45%;80;90 'memory'=15%;20:;10: 'api'=12ms",
   );
-  assert.is(drawNagios([line('x', 'ok')]), 'OK - 1 check, nothing wrong');
+  assert.is(formatNagios([line('x', 'ok')]), 'OK - 1 check, nothing wrong');
 });
 
-test('the table breaks long sentences under their own column, in the order given', () => {
+test('the table wraps long sentences in their column and keeps the order', () => {
   const message = 'one two three four five six seven eight nine ten eleven twelve thirteen fourteen';
   const results = [line('api', 'ok'), line('postgres', 'critical', { message })];
-  const text = drawTable(results, { environment: 'staging', columns: 80, seconds: 0.8 });
+  const text = formatTable(results, { environment: 'staging', columns: 80, seconds: 0.8 });
   const lines = text.split('\n');
   for (const each of lines) assert.ok(each.length <= 80, each);
   assert.match(lines[0]!, /^✓ ok {14}api {7}api is ok$/);

@@ -22,7 +22,7 @@ import { backUp } from '../../scripts/backup.ts';
 import { ROOT } from '../../scripts/lib/config/config.ts';
 import { stamp } from '../../scripts/lib/core/format.ts';
 import { allChecks } from '../../scripts/lib/health/all-checks.ts';
-import { drawNagios, reportOf as drawReport, OVERALL, overallOf } from '../../scripts/lib/health/report.ts';
+import { formatNagios, jsonReport, OVERALL, overallOf } from '../../scripts/lib/health/report.ts';
 import { runChecks } from '../../scripts/lib/health/runner.ts';
 import { fill, withDisk } from '../support/disk.ts';
 import { answers, hangs, passes, startFaultProxy } from '../support/fault-proxy.ts';
@@ -53,7 +53,7 @@ async function look(env: Record<string, string> = {}): Promise<Report> {
     const config = configOf(world, env);
     const results = await runChecks(allChecks(config));
     const overall = overallOf(results);
-    const stdout = JSON.stringify(drawReport(config.environment, overall, results));
+    const stdout = JSON.stringify(jsonReport(config.environment, overall, results));
     return reportOf({ code: OVERALL[overall].code, signal: null, stdout, stderr: '' });
   } finally {
     process.env.PATH = programs;
@@ -416,7 +416,7 @@ test('--only, with names of lines and of what several share; an unknown one list
   assert.match(wrong.stderr, /no check "nope"\n {2}→ use api, frontend, backend-1, .*clock\.$/m);
   const both = await world.run('health-check', ['--only', 'postgres', '--notify']);
   assert.is(both.code, 3);
-  assert.match(both.stderr, /--notify tells of the whole, not of some lines/);
+  assert.match(both.stderr, /--notify can't be combined with --only/);
 });
 
 test('Nagios and programs get an answer in their form, whatever happens', async () => {
@@ -427,7 +427,7 @@ test('Nagios and programs get an answer in their form, whatever happens', async 
     line.stdout,
     /^CRITICAL - api: 127\.0\.0\.1:\d+ does not answer: [^|\n]*\|'postgres'=\d+%;80;95 'disk'=\d+%;80;90 'memory'=\d+%;20:;10:\n$/,
   );
-  const fine = drawNagios(
+  const fine = formatNagios(
     await runChecks(allChecks(configOf(world, {})).filter(({ name }) => name === 'postgres')),
   );
   assert.match(fine, /^OK - 1 check, nothing wrong\|'postgres'=\d+%;80;95$/);
@@ -450,7 +450,7 @@ test('on a terminal: colours, and --watch until Ctrl+C; without one, --watch say
   assert.not.ok(piped.stdout.includes('\x1b'));
   const none = await world.run('health-check', ['--watch']);
   assert.is(none.code, 3);
-  assert.match(none.stderr, /--watch draws on a terminal, and there is none/);
+  assert.match(none.stderr, /--watch needs a terminal/);
 
   const terminal = startOnTerminal(world, 'health-check', ['--only', 'memory,api', '--watch']);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters

@@ -266,7 +266,10 @@ test('certificates: one that is self-signed, and one that Nginx has not loaded',
     await issue(-1, 89);
     appendFileSync(authority, shown);
     const now = await untilTurned({ certificate: 'warning' });
-    assert.match(now.services.certificate!.message, /^Nginx shows another than fullchain\.pem.*reload it$/);
+    assert.match(
+      now.services.certificate!.message,
+      /^Nginx shows another certificate than fullchain\.pem.*reload Nginx$/,
+    );
   }));
 
 test('an instance that crashes over and over, and one with another version that gets requests', () => {

@@ -11,11 +11,11 @@ import { postgres } from './checks/postgres.ts';
 import { api, frontend } from './checks/public.ts';
 import { redis } from './checks/redis.ts';
 import { listContainers } from './docker.ts';
-import { once, runChecks } from './runner.ts';
+import { memoize, runChecks } from './runner.ts';
 
 /** @returns the checks in the order of the report's lines */
 export function allChecks(config: Config): Check[] {
-  const list = once(() => listContainers(config));
+  const list = memoize(() => listContainers(config));
   return [
     api(config),
     frontend(config),

@@ -1,14 +1,14 @@
 export type Status = 'ok' | 'not configured' | 'unknown' | 'warning' | 'critical';
 
-/** From the best to the worst: of several findings the worst decides. */
+/** From best to worst. */
 const ORDER: Status[] = ['not configured', 'ok', 'unknown', 'warning', 'critical'];
 
-/** What a check has found out. */
+/** What a check has found. */
 export interface Finding {
   status: Status;
-  /** One sentence for a tired person. */
+  /** One sentence. */
   message: string;
-  /** What to do, where an error has said so. */
+  /** What to do. */
   hint?: string;
   value?: number;
   unit?: '%' | 's' | 'ms';
@@ -17,7 +17,7 @@ export interface Finding {
 }
 
 /** One line of the report. */
-export interface Result extends Finding {
+export interface CheckResult extends Finding {
   name: string;
   /** Its heading in docs/RUNBOOK.md. */
   page: string;
@@ -33,28 +33,23 @@ export interface Check {
   run: () => Promise<Finding>;
 }
 
-/** Thrown by a check that has nothing to look at. */
+/** Thrown by a check of something that is not configured. */
 export class NotConfigured extends Error {}
 
-/** @returns the worst of all; with none, `ok` */
-export function worst(statuses: Status[]): Status {
-  const found = statuses.map(status => ORDER.indexOf(status));
-  return ORDER[Math.max(ORDER.indexOf('ok'), ...found)]!;
-}
-
-/** One thing that a check says, and how bad it is. */
+/** One of several things that a check has found. */
 export type Remark = [status: Status, text: string];
 
-/** @returns the worst status, and the remarks that are not ok, worst first; where all is well, those that are */
-export function sum(remarks: Remark[]): Pick<Finding, 'status' | 'message'> {
-  const status = worst(remarks.map(([each]) => each));
-  const told = remarks
+/** @returns the worst status and the remarks that are not ok, worst first; without any, those that are ok */
+export function summarize(remarks: Remark[]): Pick<Finding, 'status' | 'message'> {
+  const rank = ([status]: Remark) => ORDER.indexOf(status);
+  const status = ORDER[Math.max(ORDER.indexOf('ok'), ...remarks.map(rank))]!;
+  const shown = remarks
     .filter(([each]) => (status === 'ok' ? each === 'ok' : each !== 'ok' && each !== 'not configured'))
-    .sort(([a], [b]) => ORDER.indexOf(b) - ORDER.indexOf(a));
-  return { status, message: told.map(([, text]) => text).join('; ') };
+    .sort((a, b) => rank(b) - rank(a));
+  return { status, message: shown.map(([, text]) => text).join('; ') };
 }
 
-/** @returns how bad a value is by its thresholds; one that reaches a threshold has crossed it */
+/** @returns the status of a value; one that equals a threshold has reached it, unless less is worse */
 export function grade(value: number, { warning, critical }: { warning: number; critical: number }): Status {
   const reaches = (limit: number) => (critical < warning ? value < limit : value >= limit);
   return reaches(critical) ? 'critical' : reaches(warning) ? 'warning' : 'ok';

@@ -4,17 +4,18 @@ import { CommandError, hasProgram, run } from '../core/shell.ts';
 import { inspectContainers } from '../docker/commands.ts';
 import { type Container, parseContainers, projectOf } from '../docker/containers.ts';
 import { NotConfigured } from './check.ts';
-import { within } from './runner.ts';
+import { withTimeout } from './runner.ts';
 
-/** Seconds; less than a check has, so that its line can say who did not answer. */
+/** Seconds. Less than a check may take, so that its message says which program did not answer. */
 export const COMMAND_SECONDS = 4;
 
-/** Gives the containers of this environment's stack; all checks share one answer. */
+/** The containers of this environment's stack; all checks share one answer. */
 export type Containers = () => Promise<Container[]>;
 
 /**
  * Runs `docker ARGS`.
- * @throws {NotConfigured} without docker where PostgreSQL is not reached through it either
+ * @throws NotConfigured without docker, if PostgreSQL is not reached through it either; OperationalError when docker fails
+ *   or does not answer within {@link COMMAND_SECONDS}
  */
 export async function docker(config: Config, args: string[], env: Record<string, string> = {}) {
   if (!hasProgram('docker')) {
@@ -24,10 +25,10 @@ export async function docker(config: Config, args: string[], env: Record<string,
   }
   const purpose = 'ask Docker';
   const ask = () => run(['docker', ...args], { purpose, env, timeout: COMMAND_SECONDS });
-  return within(COMMAND_SECONDS, ask, purpose); // a command that is told to end may take its time
+  return withTimeout(COMMAND_SECONDS, ask, purpose); // docker may ignore the SIGTERM that `run` sends
 }
 
-/** @returns all containers of the Compose project, those that are stopped too, without `compose run`'s */
+/** @returns all containers of the Compose project, also stopped ones, without those of `compose run` */
 export async function listContainers(config: Config): Promise<Container[]> {
   const labels = [`com.docker.compose.project=${projectOf(config)}`, 'com.docker.compose.oneoff=False'];
   const list = ['ps', '--all', '--quiet', '--no-trunc', ...labels.map(label => `--filter=label=${label}`)];
@@ -37,14 +38,14 @@ export async function listContainers(config: Config): Promise<Container[]> {
     try {
       return parseContainers(await docker(config, inspectContainers(...ids).slice(1)));
     } catch (error) {
-      // A deploy may remove one in between.
+      // A deployment may remove a container between the two commands.
       const gone = error instanceof CommandError && /no such container/i.test(error.stderr);
       if (!gone || attempt === 3) throw error;
     }
   }
 }
 
-/** @returns what a container does that does not run: `exited (137, out of memory)` */
+/** @returns the state of a container that is not running: `exited (137, out of memory)` */
 export function stateOf({ state, exitCode, outOfMemory }: Container): string {
   if (state !== 'exited' && state !== 'restarting') return state;
   return `${state} (${exitCode}${outOfMemory ? ', out of memory' : ''})`;

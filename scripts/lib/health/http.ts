@@ -1,78 +1,113 @@
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
-import { request as httpsRequest } from 'node:https';
-import { checkServerIdentity, type TLSSocket } from 'node:tls';
+/** Requests of checks: each on a connection of its own, with a time limit. Certificates are not verified here. */
+import type { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
+import { checkServerIdentity, connect, type TLSSocket } from 'node:tls';
 import { messageOf, OperationalError } from '../core/errors.ts';
 
+/** Characters after which the rest of a body is not read. */
 const BODY_LIMIT = 64 * 1024;
-/** Less than a check has, so that its line can say who did not answer. */
+/** Less than a check may take, so that its message says which server did not answer. */
 const SECONDS = 4;
 
 export interface Answer {
   status: number;
   headers: IncomingHttpHeaders;
   body: string;
-  /** Milliseconds until the body was there. */
+  /** Milliseconds until the body was read. */
   ms: number;
-  /** Over TLS: why the certificate is not one of the asked name's. Who has signed it is not looked at. */
+  /** Over TLS: why the certificate is not valid for the name. */
   wrongName?: string;
 }
 
-export interface Question {
+interface Server {
   address: string;
   port: number;
-  path: string;
-  method?: 'GET' | 'HEAD';
-  /** The name to ask for. */
+  /** The name to ask for. Default: the address. */
   host?: string;
-  tls?: boolean;
-  /** What to do when nothing answers. */
+  /** What to do when there is no answer. */
   hint: string;
 }
 
-/** One request on a connection of its own. @throws {OperationalError} when there is no answer */
-export function ask({ address, port, path, method = 'GET', host, tls, hint }: Question) {
+export interface Question extends Server {
+  path: string;
+  method?: 'GET' | 'HEAD';
+  tls?: boolean;
+}
+
+/** @throws OperationalError when there is no answer within 4 s */
+export function ask({ address, port, host = address, hint, path, method, tls }: Question): Promise<Answer> {
   const started = performance.now();
-  const name = host ?? address;
-  const signal = AbortSignal.timeout(SECONDS * 1000);
-  return new Promise<Answer>((resolve, reject) => {
-    const fail = (error: unknown) => {
-      const why = signal.aborted ? `no answer in ${SECONDS} s` : messageOf(error);
-      reject(new OperationalError(`${address}:${port} does not answer: ${why}`, hint));
+  return answered(`${address}:${port} does not answer`, hint, async signal => {
+    const socket = tls ? await connectTls(address, port, host, signal) : undefined;
+    const asked = request({
+      ...{ host: address, port, path, method, headers: { host }, signal },
+      ...(socket ? { createConnection: () => socket } : { agent: false }),
+    });
+    asked.on('error', () => {}); // rejects `once` before the response, and the reading of the body after it
+    const [response] = (await once(asked.end(), 'response')) as [IncomingMessage];
+    let body = '';
+    for await (const text of response.setEncoding('utf8')) {
+      body += text;
+      if (body.length > BODY_LIMIT) break;
+    }
+    return {
+      status: response.statusCode!,
+      headers: response.headers,
+      body,
+      ms: performance.now() - started,
+      wrongName: socket && checkServerIdentity(host, socket.getPeerCertificate())?.message,
     };
-    const request = (tls ? httpsRequest : httpRequest)({
-      host: address,
-      port,
-      path,
-      method,
-      agent: false,
-      signal,
-      headers: { host: name },
-      ...(tls ? { servername: name, rejectUnauthorized: false } : {}),
-    });
-    request.once('error', fail);
-    request.once('response', response => {
-      const wrongName = tls
-        ? checkServerIdentity(name, (response.socket as TLSSocket).getPeerCertificate())?.message
-        : undefined;
-      let body = '';
-      const done = () => {
-        const { statusCode = 0, headers } = response;
-        resolve({ status: statusCode, headers, body, ms: performance.now() - started, wrongName });
-        response.destroy();
-      };
-      response.setEncoding('utf8');
-      response.on('data', (text: string) => {
-        body += text;
-        if (body.length > BODY_LIMIT) done();
-      });
-      response.once('end', done);
-      response.once('error', fail);
-    });
-    request.end();
   });
 }
 
-/** @returns a body's JSON, or an empty object where it is none */
+/**
+ * @returns the certificate that a server shows for a name, and why the authorities that Node.js knows do not vouch for it
+ * @throws OperationalError when there is none within 4 s
+ */
+export function certificateOf({
+  address,
+  port,
+  host = address,
+  hint,
+}: Server): Promise<{ certificate: X509Certificate; distrust?: string }> {
+  return answered(`${address}:${port} shows no certificate for ${host}`, hint, async signal => {
+    const socket = await connectTls(address, port, host, signal);
+    const certificate = socket.getPeerX509Certificate()!;
+    const distrust = socket.authorized ? undefined : String(socket.authorizationError);
+    socket.destroy();
+    return { certificate, distrust };
+  });
+}
+
+async function answered<T>(
+  failure: string,
+  hint: string,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const signal = AbortSignal.timeout(SECONDS * 1000);
+  try {
+    return await work(signal);
+  } catch (error) {
+    const why = signal.aborted ? `no answer in ${SECONDS} s` : messageOf(error);
+    throw new OperationalError(`${failure}: ${why}`, hint);
+  }
+}
+
+async function connectTls(
+  host: string,
+  port: number,
+  servername: string,
+  signal: AbortSignal,
+): Promise<TLSSocket> {
+  const lax = { rejectUnauthorized: false, checkServerIdentity: () => undefined };
+  const socket = connect({ host, port, servername, ...lax });
+  signal.addEventListener('abort', () => socket.destroy(signal.reason), { once: true });
+  await once(socket, 'secureConnect');
+  return socket;
+}
+
+/** @returns a body's JSON object, or an empty one where the body is something else */
 export function jsonOf({ body }: Answer): Record<string, unknown> {
   try {
     const json = JSON.parse(body);

@@ -1,7 +1,7 @@
 import { duration, plural, styled } from '../core/format.ts';
-import type { Result, Status } from './check.ts';
+import type { CheckResult, Status } from './check.ts';
 
-/** Overall, with the exit code that Nagios gives it and the word of the JSON. */
+/** The overall status: exit code and word of Nagios, and word of the JSON. */
 export const OVERALL = {
   ok: { code: 0, word: 'OK', json: 'healthy' },
   warning: { code: 1, word: 'WARNING', json: 'warning' },
@@ -11,15 +11,16 @@ export const OVERALL = {
 
 export type Overall = keyof typeof OVERALL;
 
-/** @returns the worst of all lines; one that is not configured is none */
-export function overallOf(results: Result[]): Overall {
+/** @returns the worst status of all lines; `not configured` counts as ok */
+export function overallOf(results: CheckResult[]): Overall {
   const bad = (['critical', 'warning', 'unknown'] as const).find(status =>
     results.some(result => result.status === status),
   );
   return bad ?? 'ok';
 }
 
-export const isBad = ({ status }: Result) => status !== 'ok' && status !== 'not configured';
+/** @returns whether a line needs attention */
+export const isBad = ({ status }: CheckResult) => status !== 'ok' && status !== 'not configured';
 
 const LOOK = {
   ok: ['✓', 'green'],
@@ -31,16 +32,19 @@ const LOOK = {
 
 const STATUS_WIDTH = '– not configured'.length;
 
-interface Manner {
+interface Format {
   environment: string;
   verbose?: boolean;
-  /** Of the terminal; default: no line is broken. */
+  /** The width of the terminal; default: lines are not wrapped. */
   columns?: number;
   seconds: number;
 }
 
-/** @returns the report for people: always in the same order, so that eyes learn it */
-export function drawTable(results: Result[], { environment, verbose, columns, seconds }: Manner): string {
+/** @returns the report for people */
+export function formatTable(
+  results: CheckResult[],
+  { environment, verbose, columns, seconds }: Format,
+): string {
   const nameWidth = Math.max(...results.map(({ name }) => name.length));
   const indent = ' '.repeat(STATUS_WIDTH + nameWidth + 4);
   const width = (columns ?? Number.POSITIVE_INFINITY) - indent.length;
@@ -51,7 +55,7 @@ export function drawTable(results: Result[], { environment, verbose, columns, se
     const word = styled(style, `${symbol} ${status}`.padEnd(STATUS_WIDTH), process.stdout);
     const [first = '', ...rest] = wrap(message, width);
     const below = [
-      ...(verbose ? [measured(result)] : []),
+      ...(verbose ? [measurement(result)] : []),
       ...(verbose && hint ? [hint] : []),
       ...(isBad(result) ? [`→ docs/RUNBOOK.md#${page}`] : []),
     ];
@@ -61,10 +65,10 @@ export function drawTable(results: Result[], { environment, verbose, columns, se
       ...below.flatMap(text => wrap(text, width)).map(line => indent + dim(line)),
     ];
   });
-  return [...lines, '', lastLine(results, environment, seconds)].join('\n');
+  return [...lines, '', summaryLine(results, environment, seconds)].join('\n');
 }
 
-function lastLine(results: Result[], environment: string, seconds: number): string {
+function summaryLine(results: CheckResult[], environment: string, seconds: number): string {
   const overall = overallOf(results);
   const style = overall === 'ok' ? 'green' : overall === 'critical' ? 'red' : 'yellow';
   const counts = (['critical', 'warning', 'unknown', 'ok', 'not configured'] as const).flatMap(status => {
@@ -75,7 +79,7 @@ function lastLine(results: Result[], environment: string, seconds: number): stri
   return `${environment} is ${word}: ${counts.join(', ')}, in ${duration(seconds)}`;
 }
 
-function measured({ value, unit, thresholds, ms }: Result): string {
+function measurement({ value, unit, thresholds, ms }: CheckResult): string {
   const amount = (number: number) => (unit === 's' ? duration(number) : `${number} ${unit ?? ''}`.trim());
   const limits = thresholds
     ? `, warning at ${amount(thresholds.warning)}, critical at ${amount(thresholds.critical)}`
@@ -83,7 +87,7 @@ function measured({ value, unit, thresholds, ms }: Result): string {
   return `${value === undefined ? '' : `${amount(value)}${limits}; `}took ${ms} ms`;
 }
 
-/** @returns lines of at most `width`, broken at spaces; a word that is longer stays whole */
+/** @returns lines of at most `width` characters, 20 at least; a longer word stays whole */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   for (const word of text.split(/\s+/)) {
@@ -95,8 +99,11 @@ export function wrap(text: string, width: number): string[] {
   return lines;
 }
 
-/** @returns one line as Nagios reads it: the state, what is wrong, and the measured values */
-export function drawNagios(results: Result[]): string {
+/**
+ * @returns the line that Nagios reads: status, what is wrong, and the measured values
+ * @see https://nagios-plugins.org/doc/guidelines.html#AEN200
+ */
+export function formatNagios(results: CheckResult[]): string {
   const overall = overallOf(results);
   const bad = results.filter(isBad).map(({ name, message }) => `${name}: ${message}`);
   const values = results.flatMap(({ name, value, unit = '', thresholds }) => {
@@ -107,15 +114,16 @@ export function drawNagios(results: Result[]): string {
       : '';
     return [`'${name}'=${value}${unit}${limits}`];
   });
-  const text = bad.length > 0 ? bad.join('; ') : `${plural(results.length, 'check')}, nothing wrong`;
-  return `${OVERALL[overall].word} - ${[nagiosText(text), ...(values.length > 0 ? [values.join(' ')] : [])].join('|')}`;
+  const text = bad.join('; ') || `${plural(results.length, 'check')}, nothing wrong`;
+  const measured = values.length > 0 ? `|${values.join(' ')}` : '';
+  return `${OVERALL[overall].word} - ${nagiosText(text)}${measured}`;
 }
 
-/** @returns a text without what has a meaning to Nagios: line breaks, and the bar before the values */
+/** @returns the text without line breaks and bars, which Nagios would take for its own */
 export const nagiosText = (text: string) => text.replace(/\s+/g, ' ').replaceAll('|', '/');
 
-/** @returns the report for programs */
-export function reportOf(environment: string | undefined, overall: Overall, results: Result[]) {
+/** @returns what --json prints */
+export function jsonReport(environment: string | undefined, overall: Overall, results: CheckResult[]) {
   return {
     timestamp: new Date().toISOString(),
     environment,

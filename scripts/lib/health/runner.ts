@@ -1,40 +1,44 @@
 import { messageOf, OperationalError, operational } from '../core/errors.ts';
 import { interrupt, throwIfInterrupted } from '../core/signals.ts';
-import { type Check, type Finding, NotConfigured, type Result } from './check.ts';
+import { type Check, type CheckResult, type Finding, NotConfigured } from './check.ts';
 
+/** Seconds that a check may take by default. */
 const SECONDS = 5;
 
 /**
- * Runs all checks at once and waits for each no longer than its time. What one throws is its own line: it keeps
- * no other from being there.
+ * Runs all checks at once, each with its time limit. What one throws becomes its own line.
+ * @throws Interrupted when a signal arrives meanwhile
  */
-export async function runChecks(checks: Check[]): Promise<Result[]> {
+export async function runChecks(checks: Check[]): Promise<CheckResult[]> {
   const results = await Promise.all(checks.map(runCheck));
   throwIfInterrupted();
   return results;
 }
 
-async function runCheck({ name, page = name, timeout = SECONDS, run }: Check): Promise<Result> {
+async function runCheck({ name, page = name, timeout = SECONDS, run }: Check): Promise<CheckResult> {
   const started = performance.now();
-  const finding = await within(timeout, run).catch(findingOf);
+  const finding = await withTimeout(timeout, run).catch(findingOf);
   return { name, page, ...finding, ms: Math.round(performance.now() - started) };
 }
 
-/** Whatever hangs is left behind: the process ends with its report, and ends what it has started with it. */
-export function within<T>(seconds: number, run: () => Promise<T>, purpose?: string): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const message = `${purpose ? `could not ${purpose}: ` : ''}no answer in ${seconds} s`;
-    const late = new OperationalError(message, 'see whether the server hangs.');
-    const timer = setTimeout(() => reject(late), seconds * 1000);
-    const end = () => reject(interrupt.reason);
-    interrupt.addEventListener('abort', end, { once: true });
-    run()
-      .then(resolve, reject)
-      .finally(() => {
-        clearTimeout(timer);
-        interrupt.removeEventListener('abort', end);
-      });
+/**
+ * Waits for work at most so many seconds. Work that hangs is not ended: the process ends with its report, and what it
+ * has started ends with it.
+ *
+ * @param purpose the end of "could not …"
+ * @throws OperationalError when the time is over; Interrupted when a signal arrives
+ */
+export function withTimeout<T>(seconds: number, work: () => Promise<T>, purpose?: string): Promise<T> {
+  const timeout = AbortSignal.timeout(seconds * 1000);
+  const over = new Promise<never>((_, reject) => {
+    const fail = () => {
+      if (!timeout.aborted) return reject(interrupt.reason);
+      const message = `${purpose ? `could not ${purpose}: ` : ''}no answer in ${seconds} s`;
+      reject(new OperationalError(message, 'see whether the server hangs.'));
+    };
+    AbortSignal.any([interrupt, timeout]).addEventListener('abort', fail, { once: true });
   });
+  return Promise.race([work(), over]);
 }
 
 function findingOf(thrown: unknown): Finding {
@@ -46,8 +50,8 @@ function findingOf(thrown: unknown): Finding {
   return { status: 'unknown', message: `this is a bug: ${messageOf(error)}`, hint: where };
 }
 
-/** @returns a function that does `work` when it is first called, and gives every caller what came of it */
-export function once<T>(work: () => Promise<T>): () => Promise<T> {
+/** @returns a function that does the work when it is first called, and returns the same promise to every caller */
+export function memoize<T>(work: () => Promise<T>): () => Promise<T> {
   let promise: Promise<T> | undefined;
   return () => (promise ??= work());
 }

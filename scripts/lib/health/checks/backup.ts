@@ -5,15 +5,15 @@ import { cronTimes } from '../../core/cron.ts';
 import { bytes, duration, utc } from '../../core/format.ts';
 import { type Check, type Finding, grade, NotConfigured } from '../check.ts';
 
-/** Seconds that a backup may take after it was due. */
+/** Seconds after its scheduled time within which a backup must be there. */
 const GRACE = 3600;
 const TIMEOUT = 8;
-/** Of one request to the store: two must fit into the check's time. */
+/** Of one request to S3: two must fit into the check's time. */
 const REQUEST_SECONDS = 3;
 
 export const backupHere = (config: Config): Check => ({
   name: 'backup',
-  run: async () => judge(config, await newestOf(walkLocal(config)), config.backupDir),
+  run: async () => freshness(config, await newestOf(walkLocal(config)), config.backupDir),
 });
 
 export const backupInS3 = (config: Config): Check => ({
@@ -23,11 +23,11 @@ export const backupInS3 = (config: Config): Check => ({
     const { s3 } = config;
     if (!s3) throw new NotConfigured('S3_BUCKET is empty: there is no off-site copy');
     const store = await openStore({ ...s3, timeout: Math.min(s3.timeout, REQUEST_SECONDS) }, 2);
-    return judge(config, await newestOf(walkStored(config, store)), store.url(''));
+    return freshness(config, await newestOf(walkStored(config, store)), store.url(''));
   },
 });
 
-function judge(config: Config, newest: Backup | undefined, where: string): Finding {
+function freshness(config: Config, newest: Backup | undefined, where: string): Finding {
   const now = Date.now();
   const thresholds = limits(config, new Date(now));
   if (!newest)
@@ -48,8 +48,8 @@ function judge(config: Config, newest: Backup | undefined, where: string): Findi
 }
 
 /**
- * @returns the ages at which one backup is missed, and two. With no schedule here, somebody else's is held to the
- *   objective of how much data may be lost.
+ * @returns the ages in seconds at which one backup is missed, and two. Without a schedule, something else makes the
+ *   backups, and RPO_OBJECTIVE is the limit.
  */
 export function limits(
   { schedule, rpo }: Pick<Config, 'schedule' | 'rpo'>,

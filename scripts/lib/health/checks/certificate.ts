@@ -1,24 +1,23 @@
 import { X509Certificate } from 'node:crypto';
-import { connect } from 'node:tls';
 import type { Config } from '../../config/config.ts';
-import { messageOf, OperationalError } from '../../core/errors.ts';
+import { messageOf } from '../../core/errors.ts';
 import { duration } from '../../core/format.ts';
 import { containerOf } from '../../docker/containers.ts';
 import { siteOf } from '../../nginx/server-names.ts';
-import { type Check, grade, NotConfigured, type Remark, sum } from '../check.ts';
-import { COMMAND_SECONDS, docker } from '../docker.ts';
+import { type Check, grade, NotConfigured, type Remark, summarize } from '../check.ts';
+import { docker } from '../docker.ts';
+import { certificateOf } from '../http.ts';
 
-/** Percent of its lifetime, since lifetimes get shorter year by year. */
+/** Percent of the lifetime, because the lifetimes of certificates differ and get shorter. */
 const REMAINING = { warning: 25, critical: 10 };
 
 interface Served {
   name: string;
   certificate: X509Certificate;
-  /** Why the authorities that Node.js knows do not vouch for it. */
   distrust?: string;
 }
 
-/** What Nginx shows to visitors of each name, and whether it is what lies in the volume. */
+/** The certificate that Nginx shows for each name, and whether it is the one in the volume. */
 export const certificate = (config: Config): Check => ({
   name: 'certificate',
   run: async () => {
@@ -34,32 +33,26 @@ export const certificate = (config: Config): Check => ({
     const now = Date.now();
     const remarks = [
       ...served.flatMap(checkName),
-      ...distinct.flatMap(each => [...checkDates(each, now), ...checkTrust(each), ...compare(each, file)]),
+      ...distinct.flatMap(each => [
+        ...checkDates(each, now),
+        ...checkTrust(each),
+        ...compareWithFile(each, file),
+      ]),
     ];
     const left = Math.min(...distinct.map(each => remaining(each, now)));
-    return { ...sum(remarks), value: left, unit: '%', thresholds: REMAINING };
+    return { ...summarize(remarks), value: left, unit: '%', thresholds: REMAINING };
   },
 });
 
-function look(config: Config, name: string): Promise<Served> {
-  return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port: config.httpsPort, servername: name };
-    const socket = connect({ ...options, rejectUnauthorized: false, checkServerIdentity: () => undefined });
-    const late = new Error(`no answer in ${COMMAND_SECONDS} s`);
-    socket.setTimeout(COMMAND_SECONDS * 1000, () => socket.destroy(late));
-    socket.once('error', error => {
-      const message = `127.0.0.1:${config.httpsPort} shows no certificate for ${name}: ${messageOf(error)}`;
-      reject(new OperationalError(message, `docker logs --tail 50 ${containerOf(config, 'nginx')}`));
-    });
-    socket.once('secureConnect', () => {
-      const distrust = socket.authorized ? undefined : String(socket.authorizationError);
-      resolve({ name, certificate: socket.getPeerX509Certificate()!, distrust });
-      socket.destroy();
-    });
-  });
+async function look(config: Config, name: string): Promise<Served> {
+  const hint = `docker logs --tail 50 ${containerOf(config, 'nginx')}`;
+  return {
+    name,
+    ...(await certificateOf({ address: '127.0.0.1', port: config.httpsPort, host: name, hint })),
+  };
 }
 
-/** @returns the fingerprint of the certificate in the volume, or why it can't be had */
+/** @returns the fingerprint of the certificate in the volume, or why it can't be read; neither without Docker */
 async function fileOf(config: Config): Promise<{ fingerprint?: string; problem?: string }> {
   const path = '/etc/nginx/certificates/fullchain.pem';
   try {
@@ -75,7 +68,7 @@ function checkName({ name, certificate: served }: Served): Remark[] {
   return served.checkHost(name) ? [] : [['critical', `it is not for ${name}`]];
 }
 
-/** @returns percent of the lifetime that is left; negative: it is over */
+/** @returns percent of the lifetime that is left; negative after its end */
 function remaining({ certificate: { validFrom, validTo } }: Served, now: number): number {
   const [from, to] = [Date.parse(validFrom), Date.parse(validTo)];
   return Math.floor(((to - now) / (to - from)) * 100);
@@ -95,15 +88,20 @@ function checkTrust({ distrust, certificate: { issuer } }: Served): Remark[] {
   if (distrust === undefined || distrust === 'CERT_HAS_EXPIRED' || distrust === 'CERT_NOT_YET_VALID')
     return [['ok', `issued by ${/^O=(.*)$/m.exec(issuer)?.[1] ?? issuer.replaceAll('\n', ', ')}`]];
   if (distrust === 'DEPTH_ZERO_SELF_SIGNED_CERT')
-    return [['warning', 'it is self-signed: the one that stands in until the first is issued']];
-  return [['warning', `no known authority vouches for it: ${distrust}`]];
+    return [['warning', 'it is self-signed: the temporary one, until the first is issued']];
+  return [['warning', `it is not signed by a trusted authority: ${distrust}`]];
 }
 
-function compare(
+function compareWithFile(
   { certificate: served }: Served,
   { fingerprint, problem }: Awaited<ReturnType<typeof fileOf>>,
 ) {
   if (problem) return [['warning', problem] satisfies Remark];
   if (fingerprint === undefined || fingerprint === served.fingerprint256) return [];
-  return [['warning', 'Nginx shows another than fullchain.pem in its volume: reload it'] satisfies Remark];
+  return [
+    [
+      'warning',
+      'Nginx shows another certificate than fullchain.pem in its volume: reload Nginx',
+    ] satisfies Remark,
+  ];
 }

@@ -1,15 +1,15 @@
 import type { Config, S3Settings } from '../../config/config.ts';
 import { messageOf } from '../../core/errors.ts';
 import { duration } from '../../core/format.ts';
-import { hasProgram, run } from '../../core/shell.ts';
-import { type Check, grade, NotConfigured, type Remark, sum } from '../check.ts';
+import { hasProgram, sh } from '../../core/shell.ts';
+import { type Check, grade, NotConfigured, type Remark, summarize } from '../check.ts';
 import { COMMAND_SECONDS } from '../docker.ts';
 import { ask } from '../http.ts';
 
-/** Seconds. A store refuses what is off by more than 900. */
+/** Seconds. S3 refuses requests whose time is off by more than 900. */
 const OFFSET = { warning: 30, critical: 300 };
 
-/** Whether this machine keeps time: by its own word, and beside the store's clock. */
+/** Whether this machine's clock is synchronised, and agrees with that of S3. */
 export const clock = (config: Config): Check => ({
   name: 'clock',
   run: async () => {
@@ -21,12 +21,11 @@ export const clock = (config: Config): Check => ({
       throw new NotConfigured('nothing to compare with: install systemd-timesyncd or chrony');
     const remarks: Remark[] = [];
     if (synchronised === true) remarks.push(['ok', 'synchronised']);
-    if (synchronised === false)
-      remarks.push(['warning', 'it is not synchronised: `timedatectl status` says more']);
+    if (synchronised === false) remarks.push(['warning', 'it is not synchronised: see `timedatectl status`']);
     if (typeof offset === 'number') remarks.push(remarkOn(offset));
-    else if (synchronised === undefined) remarks.push(['unknown', `S3 tells no time: ${offset}`]);
+    else if (synchronised === undefined) remarks.push(['unknown', `the time of S3 is unknown: ${offset}`]);
     const measured = typeof offset === 'number' ? Math.round(Math.abs(offset)) : undefined;
-    return { ...sum(remarks), value: measured, unit: 's', thresholds: OFFSET };
+    return { ...summarize(remarks), value: measured, unit: 's', thresholds: OFFSET };
   },
 });
 
@@ -39,15 +38,15 @@ function remarkOn(offset: number): Remark {
 /** @returns undefined where systemd does not run */
 async function isSynchronised(): Promise<boolean | undefined> {
   if (!hasProgram('timedatectl')) return undefined;
-  const show = ['timedatectl', 'show', '--property=NTPSynchronized', '--value'];
+  const look = sh('look at the clock', { timeout: COMMAND_SECONDS });
   try {
-    return (await run(show, { purpose: 'look at the clock', timeout: COMMAND_SECONDS })).trim() === 'yes';
+    return (await look`timedatectl show --property=NTPSynchronized --value`) === 'yes';
   } catch {
     return undefined;
   }
 }
 
-/** @returns seconds that this clock is behind the store's, whose word has no fractions; any answer has a date */
+/** @returns seconds that this clock is behind that of S3, from the Date header, which any answer has, in whole seconds */
 async function offsetTo({ endpoint, region }: S3Settings): Promise<number> {
   const { protocol, hostname, port } = new URL(endpoint ?? `https://s3.${region}.amazonaws.com`);
   const tls = protocol === 'https:';
@@ -61,6 +60,6 @@ async function offsetTo({ endpoint, region }: S3Settings): Promise<number> {
     hint: 'check S3_ENDPOINT and the network.',
   });
   const there = Date.parse(headers.date ?? '');
-  if (Number.isNaN(there)) throw new Error('its answer has no date');
+  if (Number.isNaN(there)) throw new Error('its answer has no Date header');
   return (there + 500 - (sent + Date.now()) / 2) / 1000;
 }

@@ -2,13 +2,13 @@ import type { Config } from '../../config/config.ts';
 import { duration, plural } from '../../core/format.ts';
 import { type Container, containerOf } from '../../docker/containers.ts';
 import { instances } from '../../nginx/upstreams.ts';
-import { type Check, type Remark, type Status, sum } from '../check.ts';
+import { type Check, type Remark, type Status, summarize } from '../check.ts';
 import { type Containers, stateOf } from '../docker.ts';
 
-/** Seconds for which a container that has restarted by itself is told. */
+/** Seconds for which a restart is reported. */
 const RECENT = 3600;
 
-/** Whether Docker has everything running that should, and what it says of it. */
+/** Whether the containers of the stack are there, running and healthy. */
 export const containers = (config: Config, list: Containers): Check => ({
   name: 'containers',
   run: async () => {
@@ -20,11 +20,11 @@ export const containers = (config: Config, list: Containers): Check => ({
       ...found.flatMap(each => remarksOn(each, required.includes(each.service))),
       ['ok', `${plural(found.length, 'container')}, all running and healthy`],
     ];
-    return sum(remarks);
+    return summarize(remarks);
   },
 });
 
-/** The services without which the stack is not whole. */
+/** The services that must run. */
 function requiredOf(config: Config): string[] {
   return [
     'nginx',

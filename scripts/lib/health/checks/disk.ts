@@ -2,23 +2,23 @@ import { access, constants, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Config, ROOT } from '../../config/config.ts';
 import { bytes, plural } from '../../core/format.ts';
-import { type Check, grade, type Remark, sum } from '../check.ts';
+import { type Check, grade, type Remark, summarize } from '../check.ts';
 import { docker } from '../docker.ts';
 
 const USED = { warning: 80, critical: 90 };
 
 interface FileSystem {
-  /** One of the paths that lie on it. */
+  /** One of the paths on it. */
   path: string;
-  /** Percent, as `df` counts: of what is not reserved for root. */
+  /** Percent of the space that is not reserved for root, as `df` prints it. */
   used: number;
   free: number;
-  /** Percent; 0 where the file system has no fixed number of them. */
+  /** Percent; 0 where the file system has no limit of them. */
   inodes: number;
   readOnly: boolean;
 }
 
-/** Every file system that the stack and its backups write to; the fullest one is the value. */
+/** All file systems that the stack and its backups write to; the value is that of the fullest. */
 export const disk = (config: Config): Check => ({
   name: 'disk',
   run: async () => {
@@ -35,7 +35,7 @@ export const disk = (config: Config): Check => ({
         `the fullest is ${fullest.path}: ${fullest.used} % used, ${bytes(fullest.free)} free; ${plural(systems.length, 'file system')}`,
       ],
     ];
-    return { ...sum(remarks), value: worstOf(fullest), unit: '%', thresholds: USED };
+    return { ...summarize(remarks), value: worstOf(fullest), unit: '%', thresholds: USED };
   },
 });
 
@@ -47,11 +47,11 @@ function remarksOn({ path, used, free, inodes, readOnly }: FileSystem): Remark[]
     remarks.push([grade(used, USED), `${path} is ${used} % full, ${bytes(free)} free`]);
   if (grade(inodes, USED) !== 'ok')
     remarks.push([grade(inodes, USED), `${path} has ${inodes} % of its inodes used: too many files`]);
-  if (readOnly) remarks.push(['critical', `${path} is mounted read-only: \`dmesg\` says why`]);
+  if (readOnly) remarks.push(['critical', `${path} is mounted read-only: see \`dmesg\``]);
   return remarks;
 }
 
-/** @returns the device and what is on it; of a path that is not there yet, that of the directory above */
+/** @returns the device and file system of a path, or of the nearest directory above that exists */
 async function look(path: string): Promise<[device: number, FileSystem]> {
   try {
     const [{ dev }, { bsize, blocks, bfree, bavail, files, ffree }] = await Promise.all([

@@ -2,11 +2,11 @@ import type { Config } from '../../config/config.ts';
 import { duration, parseStamp } from '../../core/format.ts';
 import { asJson, execute } from '../../postgres/client.ts';
 import { siblingsSql } from '../../postgres/databases.ts';
-import { type Check, type Finding, grade, type Remark, sum } from '../check.ts';
+import { type Check, type Finding, grade, type Remark, summarize } from '../check.ts';
 import { COMMAND_SECONDS } from '../docker.ts';
 
 const CONNECTIONS = { warning: 80, critical: 95 };
-/** Of a database that a restore has kept. */
+/** The age in seconds at which a kept database becomes a warning. */
 const KEPT_SECONDS = 7 * 86_400;
 
 interface Row {
@@ -19,8 +19,8 @@ interface Row {
 }
 
 /*
- * The message is written and committed like any change, so it proves that the log reaches the disk: a commit that
- * has only taken a number, as after txid_current(), is acknowledged before it is written.
+ * pg_logical_emit_message() is written to the WAL and flushed at the commit, which proves that the server can write. A
+ * transaction that only has an id, as after txid_current(), is acknowledged before its commit is written.
  */
 const sqlFor = (database: string) => `SELECT pg_is_in_recovery() AS recovery,
   current_setting('transaction_read_only')::bool AS "readOnly",
@@ -31,33 +31,33 @@ const sqlFor = (database: string) => `SELECT pg_is_in_recovery() AS recovery,
   split_part(current_setting('server_version'), ' ', 1) AS version,
   (SELECT coalesce(json_agg(name), '[]') FROM (${siblingsSql(database, 'before')}) AS kept) AS kept`;
 
-/** Connects to the live database and commits a change of nothing. */
+/** Connects to the live database and commits a write that changes nothing. */
 export const postgres = ({ postgres: server }: Config): Check => ({
   name: 'postgres',
   run: async () => {
     const text = await execute(server, server.database, asJson(sqlFor(server.database)), {
       purpose: `use ${server.database}`,
       timeout: COMMAND_SECONDS,
-      settings: `-c statement_timeout=${COMMAND_SECONDS}s`, // in a container psql outlives its end here
+      settings: `-c statement_timeout=${COMMAND_SECONDS}s`, // psql in a container outlives a killed `docker exec`
     });
-    return judge((JSON.parse(text) as [Row])[0]);
+    return assess((JSON.parse(text) as [Row])[0]);
   },
 });
 
-function judge({ readOnly, recovery, used, limit, version, kept }: Row): Finding {
+function assess({ readOnly, recovery, used, limit, version, kept }: Row): Finding {
   const percent = Math.round((used / limit) * 100);
   const connections = grade(percent, CONNECTIONS);
   const remarks: Remark[] = [
     recovery
-      ? ['critical', 'it is in recovery: a standby, which takes no writes']
+      ? ['critical', 'it is in recovery: a standby is read-only']
       : readOnly
-        ? ['critical', 'it takes no writes: default_transaction_read_only is on']
+        ? ['critical', 'it is read-only: default_transaction_read_only is on']
         : ['ok', 'accepts writes'],
     [connections, `${used} of ${limit} connections ${connections === 'ok' ? '' : 'are '}used`],
     ...kept.map(remarkOnKept),
     ['ok', `PostgreSQL ${version}`],
   ];
-  return { ...sum(remarks), value: percent, unit: '%', thresholds: CONNECTIONS };
+  return { ...summarize(remarks), value: percent, unit: '%', thresholds: CONNECTIONS };
 }
 
 function remarkOnKept(name: string): Remark {

@@ -7,14 +7,14 @@ import type { Check, Finding } from '../check.ts';
 import { type Answer, ask } from '../http.ts';
 import { notReady } from './backends.ts';
 
-/** The API as a visitor reaches it: by its name, over TLS, through Nginx. */
+/** The API as clients reach it: by its name, over TLS, through Nginx. */
 export const api = (config: Config): Check => visit(config, 'api', '/api/v1/health/ready', () => undefined);
 
 export const frontend = (config: Config): Check =>
   visit(config, 'frontend', '/', ({ headers, body }) =>
     /text\/html/.test(headers['content-type'] ?? '') && /<html/i.test(body)
       ? undefined
-      : `it answers 200 with ${headers['content-type'] ?? 'no type'}, which is no HTML page`,
+      : `it answers 200 with ${headers['content-type'] ?? 'no content type'} instead of an HTML page`,
   );
 
 /** @param problem what is wrong with an answer of 200 */
@@ -31,12 +31,12 @@ function visit(
       const hint = `docker logs --tail 50 ${containerOf(config, 'nginx')}`;
       const address = '127.0.0.1';
       const answer = await ask({ address, port: config.httpsPort, path, host, tls: true, hint });
-      return { ...judge(answer, host, problem(answer)), value: Math.round(answer.ms), unit: 'ms' };
+      return { ...assess(answer, host, problem(answer)), value: Math.round(answer.ms), unit: 'ms' };
     },
   };
 }
 
-function judge(answer: Answer, host: string, problem: string | undefined): Finding {
+function assess(answer: Answer, host: string, problem: string | undefined): Finding {
   if (answer.wrongName)
     return { status: 'critical', message: `the certificate is not for ${host}: ${answer.wrongName}` };
   if (answer.status === 503 && existsSync(join(ROOT, 'nginx/maintenance/on')))
