@@ -50,7 +50,7 @@ test('embedded: interrupted while the database is filled, it leaves nothing behi
     assert.equal(processesWith(directory), []);
   }));
 
-test('embedded: killed outright, it leaves no server running', () =>
+test('embedded: after SIGKILL no server is running', () =>
   inTemporary(async (env, directory) => {
     const drill = startScript('drill', ['--embedded'], env);
     await drill.shows(/started PostgreSQL/);
@@ -71,7 +71,7 @@ const databases = (world: World) =>
     'postgres',
   );
 
-test('on a server: restores the newest off-site backup beside the live database and keeps a report', () =>
+test('on a server: restores the newest off-site backup into a scratch database and writes a report', () =>
   inTurn(async world => {
     const id = await withBackup(world);
     const before = await databases(world);
@@ -94,7 +94,7 @@ test('on a server: restores the newest off-site backup beside the live database 
     assert.not.ok(existsSync(join(world.env.BACKUP_DIR!, '.drill-production')));
   }));
 
-test('on a server: a missed objective is exit 3, told and kept', () =>
+test('on a server: a missed objective is exit 3, and in the report', () =>
   inTurn(async world => {
     const old = await plant(world.env.BACKUP_DIR!, await withBackup(world), { days: 2 });
     await store(world, { S3_PREFIX: 'old' }, old);

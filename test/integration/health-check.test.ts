@@ -74,7 +74,7 @@ function withProgram(name: string, script: string): Record<string, string> {
   return { PATH: `${directory}:${programs}` };
 }
 
-test('without Docker and Nginx the report is complete, and says what is not configured', async () => {
+test('without Docker and Nginx the report is complete and shows what is not configured', async () => {
   assert.equal(turned(well, await lookOutside()), {}, 'as a process, too');
   assert.equal(well.statuses, {
     api: 'critical',
@@ -97,14 +97,14 @@ test('without Docker and Nginx the report is complete, and says what is not conf
   assert.match(well.services.clock!.message, /agrees with that of S3/);
 });
 
-test('without docker where PostgreSQL is reached through it: that is no configuration', async () => {
+test('without docker where PostgreSQL is reached through it: critical', async () => {
   const now = await look({ POSTGRES_CONTAINER: 'somewhere' });
   const broken = ['backend-1', 'backend-2', 'postgres', 'containers'].map(name => [name, 'critical']);
   assert.equal(turned(well, now), { ...Object.fromEntries(broken), versions: 'unknown' });
   assert.match(now.services.containers!.message, /^there is no docker on PATH$/);
 });
 
-test('PostgreSQL: a wrong password, a database that is not there, a server that is gone', async () => {
+test('PostgreSQL: a wrong password, a missing database, a stopped server', async () => {
   const wrong = await look({ POSTGRES_PASSWORD: 'wrong' });
   assert.equal(turned(well, wrong), { postgres: 'critical' });
   assert.match(wrong.services.postgres!.message, /password authentication failed/);
@@ -121,7 +121,7 @@ test('PostgreSQL: a wrong password, a database that is not there, a server that 
   }
 });
 
-test('PostgreSQL hangs: its line says so, and nothing of the run is left', async () => {
+test('PostgreSQL hangs: its line says so, and no process is left', async () => {
   const postmaster = Number(
     readFileSync(join(world.pg.directory!, 'data/postmaster.pid'), 'utf8').split('\n')[0],
   );
@@ -136,7 +136,7 @@ test('PostgreSQL hangs: its line says so, and nothing of the run is left', async
   }
 });
 
-test('PostgreSQL takes no writes: by a setting, and as a standby', async () => {
+test('PostgreSQL is read-only: by a setting, and as a standby', async () => {
   await world.sql('ALTER DATABASE app SET default_transaction_read_only = on');
   try {
     const now = await look();
@@ -163,7 +163,7 @@ test('PostgreSQL takes no writes: by a setting, and as a standby', async () => {
   assert.equal(turned(well, await look()), {});
 });
 
-test('a database that a restore has kept is told, and after a week a warning', async () => {
+test('a kept database is reported, after a week as a warning', async () => {
   const kept = (days: number) => `app_before_${stamp(new Date(Date.now() - days * 86_400_000))}`;
   const [fresh, old] = [kept(6.9), kept(7.1)];
   await world.sql(`CREATE DATABASE ${fresh}`, 'postgres');
@@ -220,7 +220,7 @@ test('the newest backup against the schedule, here and in S3: in time, one misse
   }
 });
 
-test('each place is judged by itself, and what does not count is passed over', async () => {
+test('each place has its own line; damaged and safety backups do not count', async () => {
   const env = await withBackups(4 * HOUR);
   await plant(world.env.BACKUP_DIR!, id, { days: 2 * HOUR }, env.BACKUP_DIR);
   assert.equal(turned(well, await look(env)), { 'backup-s3': 'warning' });
@@ -234,14 +234,14 @@ test('each place is judged by itself, and what does not count is passed over', a
   assert.match(now.services.backup!.message, / 2 h .*ago/);
 });
 
-test('without a schedule here, the objective of the data lost at most is what counts', async () => {
+test('without a schedule, RPO_OBJECTIVE is the limit', async () => {
   const env = { ...(await withBackups(10 * HOUR)), SCHEDULE_BACKUP: 'off' };
   assert.equal(turned(well, await look(env)), {});
   const now = await look({ ...env, RPO_OBJECTIVE: '9h' });
   assert.equal(turned(well, now), { backup: 'critical', 'backup-s3': 'critical' });
 });
 
-test('S3: not configured, refusing, ill, silent, gone; none of it passes for a backup', async () => {
+test('S3: not configured, access denied, server error, no answer, gone: never ok', async () => {
   const none = await look({ S3_BUCKET: '' });
   assert.equal(turned(well, none), { 'backup-s3': 'not configured', clock: 'not configured' });
   try {
@@ -271,7 +271,7 @@ test('S3: not configured, refusing, ill, silent, gone; none of it passes for a b
   assert.match(gone.services['backup-s3']!.message, /ECONNREFUSED/);
 });
 
-test('a clock that is off that of S3, either way, and one that says itself that it is not synchronised', async () => {
+test('a clock ahead of or behind that of S3, and one that is not synchronised', async () => {
   const shift = (seconds: number) => () =>
     passes(headers => {
       headers.date = new Date(Date.now() + seconds * 1000).toUTCString();
@@ -337,7 +337,7 @@ test('a disk fills up, runs out of inodes, or can’t be written', async () => {
   });
 });
 
-test('an alert that could not be sent is sent by the next look, with nothing new to tell', async () => {
+test('an alert that could not be sent is sent by the next run', async () => {
   const receiver = await startReceiver();
   const state = join(world.directory, 'state of an unheard alert');
   const env = { STATE_DIR: state, SLACK_WEBHOOK_URL: receiver.url, PGPORT: '1' };
@@ -356,7 +356,7 @@ test('an alert that could not be sent is sent by the next look, with nothing new
   }
 });
 
-test('memory gets short', async () => {
+test('memory runs low', async () => {
   const meminfo = join(world.directory, 'meminfo');
   const script = join(ROOT, 'scripts/health-check.ts');
   for (const [available, status] of [
@@ -373,7 +373,7 @@ test('memory gets short', async () => {
   }
 });
 
-test('Docker hangs, and does not even end when told to: the report is complete all the same', async () => {
+test('Docker hangs and ignores SIGTERM: the report is complete', async () => {
   const broken = {
     'backend-1': 'critical',
     'backend-2': 'critical',
@@ -393,7 +393,7 @@ test('Docker hangs, and does not even end when told to: the report is complete a
   assert.match(then.services.containers!.message, /no answer in 4 s$/);
 });
 
-test('whoever takes connections and never answers is not waited for', async () => {
+test('a server that accepts connections and never answers is not waited for', async () => {
   const server = createServer(() => {});
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   try {
@@ -408,7 +408,7 @@ test('whoever takes connections and never answers is not waited for', async () =
   }
 });
 
-test('--only, with names of lines and of what several share; an unknown one lists what there is', async () => {
+test('--only, with names of lines and of shared pages; an unknown name lists all', async () => {
   const some = await lookOutside({}, '--only', 'memory, postgres,backend');
   assert.equal(Object.keys(some.statuses), ['backend-1', 'backend-2', 'postgres', 'memory']);
   const wrong = await world.run('health-check', ['--only', 'postgres,nope']);
@@ -419,7 +419,7 @@ test('--only, with names of lines and of what several share; an unknown one list
   assert.match(both.stderr, /--notify can't be combined with --only/);
 });
 
-test('Nagios and programs get an answer in their form, whatever happens', async () => {
+test('--nagios and --json keep their format, also after a configuration error', async () => {
   const args = ['--only', 'postgres,disk,memory,api'];
   const line = await world.run('health-check', ['--nagios', ...args]);
   assert.is(line.code, 2);
@@ -444,7 +444,7 @@ test('Nagios and programs get an answer in their form, whatever happens', async 
   assert.equal([overall_status, services, error.exitCode], ['unknown', {}, 3]);
 });
 
-test('on a terminal: colours, and --watch until Ctrl+C; without one, --watch says so', async () => {
+test('on a terminal: colours, and --watch until Ctrl+C; without one, --watch is refused', async () => {
   const piped = await world.run('health-check', ['--only', 'memory']);
   assert.match(piped.stdout, /^✓ ok .*memory/);
   assert.not.ok(piped.stdout.includes('\x1b'));

@@ -9,7 +9,7 @@ import { createTurns } from '../support/turns.ts';
 
 const { inTurn, stop } = await createTurns();
 
-test('--database restores beside the live one, under a name that is free', () =>
+test('--database restores into a new database of that name', () =>
   inTurn(async world => {
     await begin(world);
     world.env.MIGRATE_COMMAND = 'psql "$DATABASE_URL" -qXc "CREATE TABLE migrated ()"';
@@ -96,7 +96,7 @@ test('migrations run against the new database, and a failing one stops the resto
     assert.is(await stateOf(world, migrated.kept!), 'backed up');
   }));
 
-test('--undo, undo of undo, --finish, and nothing but words from --dry-run', () =>
+test('--undo, undo of an undo, --finish; --dry-run changes nothing', () =>
   inTurn(async world => {
     await begin(world, 'one');
     await refused(() => restoreHere(world, 'latest'), 3, /there is no verified backup of app/);

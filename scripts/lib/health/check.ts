@@ -36,16 +36,21 @@ export interface Check {
 /** Thrown by a check of something that is not configured. */
 export class NotConfigured extends Error {}
 
+/** @returns the worst of all; `not configured` counts as ok */
+export function worst(statuses: Status[]): Exclude<Status, 'not configured'> {
+  const ranks = statuses.map(status => ORDER.indexOf(status));
+  return ORDER[Math.max(ORDER.indexOf('ok'), ...ranks)] as Exclude<Status, 'not configured'>;
+}
+
 /** One of several things that a check has found. */
 export type Remark = [status: Status, text: string];
 
 /** @returns the worst status and the remarks that are not ok, worst first; without any, those that are ok */
 export function summarize(remarks: Remark[]): Pick<Finding, 'status' | 'message'> {
-  const rank = ([status]: Remark) => ORDER.indexOf(status);
-  const status = ORDER[Math.max(ORDER.indexOf('ok'), ...remarks.map(rank))]!;
+  const status = worst(remarks.map(([each]) => each));
   const shown = remarks
     .filter(([each]) => (status === 'ok' ? each === 'ok' : each !== 'ok' && each !== 'not configured'))
-    .sort((a, b) => rank(b) - rank(a));
+    .sort(([a], [b]) => ORDER.indexOf(b) - ORDER.indexOf(a));
   return { status, message: shown.map(([, text]) => text).join('; ') };
 }
 

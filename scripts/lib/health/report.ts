@@ -1,5 +1,5 @@
 import { duration, plural, styled } from '../core/format.ts';
-import type { CheckResult, Status } from './check.ts';
+import { type CheckResult, type Status, worst } from './check.ts';
 
 /** The overall status: exit code and word of Nagios, and word of the JSON. */
 export const OVERALL = {
@@ -11,13 +11,8 @@ export const OVERALL = {
 
 export type Overall = keyof typeof OVERALL;
 
-/** @returns the worst status of all lines; `not configured` counts as ok */
-export function overallOf(results: CheckResult[]): Overall {
-  const bad = (['critical', 'warning', 'unknown'] as const).find(status =>
-    results.some(result => result.status === status),
-  );
-  return bad ?? 'ok';
-}
+/** @returns the worst status of all lines */
+export const overallOf = (results: CheckResult[]): Overall => worst(results.map(({ status }) => status));
 
 /** @returns whether a line needs attention */
 export const isBad = ({ status }: CheckResult) => status !== 'ok' && status !== 'not configured';
