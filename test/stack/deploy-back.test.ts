@@ -1,6 +1,6 @@
 /**
- * A release that comes by SSH over a connection that is lost, which images stay, and the way back past a migration that
- * takes something away, with the database.
+ * A release that comes by SSH over a connection that is lost, which images stay, and the rollback past a
+ * contracting migration, with the database.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -52,7 +52,7 @@ async function deployBySsh(tag: string): Promise<Ended> {
   }
 }
 
-test('by SSH, over a connection that is lost; an unreachable Sentry is a warning; the images of the releases before stay, and other people’s', async () => {
+test('a deployment by SSH survives a lost connection; an unreachable Sentry is a warning; images of earlier releases and of others stay', async () => {
   const foreign = `${registry.host}/shop/backend:somebody-elses`.replace('/shop/', '/other/');
   await stack.docker('tag', 'reference-backend:v1', foreign);
   stack.atExit(['image', 'rm', foreign]);
@@ -73,7 +73,7 @@ test('by SSH, over a connection that is lost; an unreachable Sentry is a warning
   await assertHealthy(d);
 });
 
-test('rollback.ts refuses to go back past a migration that takes something away, and goes with the database', async () => {
+test('rollback.ts refuses to go back past a contracting migration, and does so with the database', async () => {
   const { backup } = releases(stack).at(-1)!;
   const list = await d.run('rollback', ['--list']);
   assert.match(list.stdout, /^→ +3\.0\.0 .* serves/m);

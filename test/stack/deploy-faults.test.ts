@@ -1,6 +1,6 @@
 /**
- * Releases that fail after the first instance was replaced, and a deployment that is interrupted: they are taken back, and
- * who uses the site meanwhile sees nothing of it but what the new release itself got wrong. More of the kind is in
+ * Releases that fail after the first instance was replaced, and a deployment that is interrupted: they are rolled
+ * back, and visitors see no failures but those of the new release itself. More cases are in
  * test/long/stack/deploy-faults.test.ts.
  */
 import { test } from 'uvu';
@@ -18,7 +18,7 @@ await d.publish('crash-under-traffic');
 await d.publish('errors-after-a-minute');
 const v1 = await serving(stack);
 
-test('a release that answers 500 while it is watched is taken back', async () => {
+test('a release that answers 500 while it is watched is rolled back', async () => {
   const { result: length, failures } = await visited(stack, async visitor => {
     const run = await told(d, 'ERRORS_AFTER_SECONDS=86400\n', async () => {
       const started = d.start('deploy', backendOf('2.3.0'));
@@ -42,7 +42,7 @@ test('a release that answers 500 while it is watched is taken back', async () =>
   );
 });
 
-test('a release that crashes under traffic is taken back before the last old instance is touched', async () => {
+test('a release that crashes under traffic is rolled back before the last old instance is replaced', async () => {
   const of = async (name: string) => (await containers(stack)).find(line => line.includes(name));
   const old = await of('backend-2');
   const crashed = async () => !(await of('backend-1'))?.endsWith(' 0');
@@ -71,7 +71,7 @@ test('a release that crashes under traffic is taken back before the last old ins
   );
 });
 
-test('SIGINT in the middle takes it back', async () => {
+test('SIGINT in the middle rolls it back', async () => {
   const ended = await whileVisited(stack, async () => {
     const pause = d.pauseDocker('http_requests_in_flight', 'before');
     const run = d.start('deploy', backendOf('2.0.0'), pause.env);

@@ -1,6 +1,6 @@
 /**
- * deploy.ts ended by kill -9, as by a lost server, at some of its steps: what serves goes on, the next run says where it
- * stopped, and `--revert` and `--resume` get to an end from there, and from where they themselves were ended.
+ * deploy.ts ended by kill -9, as by a power loss, at some of its steps: the instances keep serving, the next run says where
+ * it stopped, and `--revert` and `--resume` finish from there, also when they are killed themselves.
  * The other steps are in test/long/stack/deploy-killed.test.ts, and each change, with a model in the place of the engine, in
  * test/integration/deploy-steps.test.ts.
  */
@@ -28,7 +28,7 @@ const v1 = await serving(stack);
 await d.publish('v2');
 const v3 = await d.publish('contracting-migration');
 
-test('killed while a migration waits, it takes the migration along', () =>
+test('killed while a migration waits: the migration ends, too', () =>
   whileVisited(stack, async () => {
     const letGo = await lockOrders(stack);
     try {

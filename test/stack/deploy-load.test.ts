@@ -1,6 +1,6 @@
 /**
- * Nothing of a visitor's is lost while a release is deployed, taken back, or while instances come and go. With more
- * requests, and with eight instances, in test/long/stack/deploy-load.test.ts.
+ * No request of a visitor is lost while a release is deployed or rolled back, or while instances are added and
+ * removed. With more requests, and with eight instances, in test/long/stack/deploy-load.test.ts.
  */
 import { test } from 'uvu';
 import { startVisited } from './lib/loses-nothing.ts';
@@ -8,7 +8,7 @@ import { startVisited } from './lib/loses-nothing.ts';
 const { publish, losesNothing } = await startVisited();
 await publish('v2');
 
-test('a deployment, a rollback, and instances that come and go lose nothing', () =>
+test('a deployment, a rollback and scaling lose no request', () =>
   losesNothing(
     5_000,
     [

@@ -1,7 +1,7 @@
 /**
  * What a deployment, a rollback and a change of scale refuse before they change anything, and the failures that come
- * before an instance is replaced: the release that serves goes on as if nothing had been tried. What needs no stack to be
- * refused is in test/integration/deploy-usage.test.ts.
+ * before an instance is replaced: the release before keeps serving. What needs no stack to be refused is
+ * in test/integration/deploy-usage.test.ts.
  */
 import { appendFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,7 +25,7 @@ await d.publish('bad-migration');
 await d.publish('locking-migration');
 const v3 = await d.publish('contracting-migration');
 
-/** Runs `body` for somebody who uses the site and notices nothing. @throws unless all is as it was, but for releases */
+/** Runs `body` while a visitor uses the site. @throws unless all is as it was, except the list of releases */
 async function unchanged<T>(body: () => Promise<T>): Promise<T> {
   const before = await everything(stack);
   const result = await whileVisited(stack, body);
@@ -36,7 +36,7 @@ async function unchanged<T>(body: () => Promise<T>): Promise<T> {
   return result;
 }
 
-test('a plan says what would be done, judges the migrations, and changes nothing', () =>
+test('--plan shows what would be done, with the risks of the migrations, and changes nothing', () =>
   unchanged(async () => {
     const expanding = await d.run('deploy', ['2.0.0', '--plan']);
     assert.is(expanding.code, 0, expanding.stderr);
@@ -61,7 +61,7 @@ test('a plan says what would be done, judges the migrations, and changes nothing
     assert.equal(releases(stack), []);
   }));
 
-test('all that is wrong is said at once', async () => {
+test('all problems are listed at once', async () => {
   const text = readFileSync(nginxFile, 'utf8');
   const stray = `${stack.app}-stray`;
   stack.atExit(['rm', '--force', stray]);
@@ -109,7 +109,7 @@ test('all that is wrong is said at once', async () => {
   );
 });
 
-test('more instances than memory holds are refused', () =>
+test('more instances than fit into memory are refused', () =>
   unchanged(async () => {
     const four = await withMemory(d, 1900, 'scale', '4');
     assert.is(four.code, 1, four.stderr);
@@ -125,7 +125,7 @@ test('more instances than memory holds are refused', () =>
     assert.match(surge.stderr, /backend-3, frontend-2 may take 1\.25 GiB/);
   }));
 
-test('while one deployment runs, no other begins, nor does anything else that changes the environment', () =>
+test('while a deployment runs, nothing else that changes the environment starts', () =>
   unchanged(async () => {
     const pause = d.pauseDocker(`pull --quiet ${registry.host}/shop/frontend`, 'before');
     const first = d.start('deploy', ['2.0.0', ...UNSAVED], pause.env);
@@ -150,11 +150,11 @@ test('while one deployment runs, no other begins, nor does anything else that ch
       130,
       'rolled back',
       /interrupted by SIGINT/,
-      /nothing was replaced/,
+      /no instance was replaced/,
     );
   }));
 
-test('a deployment waits for no backup: it says who is at work', async () => {
+test('a deployment does not wait for a backup: it says who holds the lock', async () => {
   await unchanged(async () => {
     const pause = d.pauseDocker(' pg_dump --format', 'before');
     const backup = d.start('backup', [], pause.env);
@@ -168,7 +168,7 @@ test('a deployment waits for no backup: it says who is at work', async () => {
   });
 });
 
-test('a migration that fails ends the release, and what it was about is said', async () => {
+test('a migration that fails ends the deployment with its error', async () => {
   const ended = await unchanged(() => d.run('deploy', ['2.4.0', ...UNSAVED]));
   const { migrations, contracting } = assertEnded(
     stack,
@@ -178,12 +178,12 @@ test('a migration that fails ends the release, and what it was about is said', a
     /function left_of.* does not exist/,
   );
   assert.equal([migrations, contracting], [[], []]);
-  assert.match(ended.stderr, /nothing was replaced/);
+  assert.match(ended.stderr, /no instance was replaced/);
   assert.match(ended.stderr, /resolve --rolled-back NAME/);
   await markRolledBack(stack);
 });
 
-test('a migration that keeps orders waiting is ended, and they are placed', async () => {
+test('a migration that blocks orders is ended, and the orders are placed', async () => {
   const ended = await unchanged(() => d.run('deploy', ['2.5.0', ...UNSAVED]));
   assertEnded(
     stack,
@@ -195,7 +195,7 @@ test('a migration that keeps orders waiting is ended, and they are placed', asyn
   await markRolledBack(stack);
 });
 
-test('a registry that goes away after the plan leaves nothing half-pulled', async () => {
+test('a registry that fails after the plan leaves no partial image', async () => {
   const ended = await unchanged(async () => {
     const pause = d.pauseDocker(`pull --quiet ${registry.host}/shop/frontend`, 'before');
     const run = d.start('deploy', ['3.0.0', ...UNSAVED], pause.env);
@@ -232,7 +232,7 @@ test('a full disk under state/ ends the release before anything is replaced', as
   });
 });
 
-test('after all that, the stack is well', async () => {
+test('the stack is healthy after all that', async () => {
   await reload(stack);
   await assertHealthy(d);
   assert.is(await sql(stack, 'SELECT count(*) FROM articles WHERE subtitle IS NOT NULL'), '20');

@@ -1,6 +1,6 @@
 /**
- * From two instances to three and back, and a release with an instance more meanwhile; who is told, and what is shown of
- * secrets.
+ * From two instances to three and back, and a release with --surge; which notifications are sent, and that no secret is
+ * shown.
  */
 import { globSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -101,7 +101,7 @@ async function watchingList<T>(body: () => Promise<T>): Promise<{ result: T; lis
   }
 }
 
-test('one more instance serves, weights stay, and what runs is there again after a restart', async () => {
+test('one more instance serves, weights stay, and all instances are back after a restart', async () => {
   const text = readFileSync(backendList, 'utf8');
   writeFileSync(backendList, text.replace('backend-1:3000 weight=1', 'backend-1:3000 weight=3'));
   await reload(stack);
@@ -139,7 +139,7 @@ test('one more instance serves, weights stay, and what runs is there again after
   });
 });
 
-test('a release with an instance more: never fewer serve, all three are replaced, and no secret is seen', async () => {
+test('a release with --surge: never fewer instances serve, all three are replaced, and no secret is shown', async () => {
   let leaks: string[] = [];
   let programs: string[] = [];
   let oneOffs = new Set<string>();
@@ -197,7 +197,7 @@ test('a release with an instance more: never fewer serve, all three are replaced
   for (const path of kept) assertNotShown(path, readFileSync(path, 'utf8'));
 });
 
-test('Slack and Sentry have heard of it', () => {
+test('Slack and Sentry are notified', () => {
   const told = slack.received.map(({ path, body }) => `${path} ${body}`);
   assert.ok(
     told.some(each => /-slack .*deployment of 2\.0\.0: done in/.test(each)),
@@ -215,7 +215,7 @@ test('Slack and Sentry have heard of it', () => {
   assert.is(JSON.parse(sentry.received[1]!.body).environment, 'production');
 });
 
-test('back to two, and while the third one is drained nobody else changes the scale', async () => {
+test('back to two; no other scaling starts while the third one is drained', async () => {
   const { lists } = await watchingList(() =>
     whileVisited(stack, async () => {
       const pause = d.pauseDocker('http_requests_in_flight', 'before');

@@ -1,6 +1,6 @@
 /**
- * Deployments that can't go back by themselves: Nginx refuses its files, or a migration has taken something away. Those
- * serve that did, and what is said leads out of it.
+ * Deployments that can't roll back by themselves: Nginx refuses its files, or a contracting migration is applied. The
+ * instances that are ready keep serving, and the messages name the way out.
  */
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ await d.publish('v2');
 await d.publish('contracting-migration');
 const v1 = await serving(stack);
 
-test('a configuration that stays refused leaves those serving that did, and --revert finishes when it is mended', async () => {
+test('with a configuration that stays refused the same instances serve, and --revert finishes when it is corrected', async () => {
   const snippet = join(stack.directory, 'nginx/snippets/http.conf');
   const text = readFileSync(snippet, 'utf8');
   await whileVisited(stack, async () => {
@@ -37,7 +37,7 @@ test('a configuration that stays refused leaves those serving that did, and --re
     const { code, stderr } = await run.ended;
     assert.is(code, 1, stderr);
     assert.match(stderr, /going back to the release before failed as well: Nginx refuses/);
-    assert.match(stderr, /Put it right, then deploy\.ts --revert/);
+    assert.match(stderr, /Correct the cause, then run deploy\.ts --revert/);
     assert.is(journal(stack)!.step, 'revert');
     writeFileSync(snippet, text);
     assert.is((await d.run('deploy', ['--revert', '--yes'])).code, 0);
@@ -45,7 +45,7 @@ test('a configuration that stays refused leaves those serving that did, and --re
   await assertAs(d, v1);
 });
 
-test('past a migration that takes something away it stops where most serve, and names the ways out', async () => {
+test('after a contracting migration it stops with the ready instances serving, and names the ways out', async () => {
   const ended = await whileVisited(stack, () =>
     told(d, 'APP_VARIANT=never-ready\n', () =>
       d.run('deploy', backendOf('3.0.0'), { DEPLOY_READY_TIMEOUT: '2s' }),
@@ -70,7 +70,7 @@ test('past a migration that takes something away it stops where most serve, and 
   assert.equal(listed(stack), ['backend-2'], 'a number is no reason to send it requests');
 });
 
-test('a corrected version ends that: the instance that was left out is replaced first', async () => {
+test('a corrected version replaces the instance that is marked down first', async () => {
   const ended = await whileVisited(stack, () => d.run('deploy', backendOf('3.0.0')));
   assertEnded(stack, ended, 0, 'done');
   assert.match(ended.stderr, /note: not ready now, replaced first: backend-1/);

@@ -73,7 +73,7 @@ async function restartNginx(): Promise<void> {
   await until('Nginx passes requests on', answers);
 }
 
-test('a disk without room leaves the list as it was, and Nginx with it', async () => {
+test('a full disk leaves the list, and what Nginx has loaded, as they were', async () => {
   const directory = join(stack.directory, 'nginx/upstreams');
   const before = upstreams(stack);
   await withDisk(directory, 64 * 1024, async () => {
@@ -96,7 +96,7 @@ test('a disk without room leaves the list as it was, and Nginx with it', async (
   await restartNginx();
 });
 
-test('a list that Nginx refuses is taken back', async () => {
+test('a list that Nginx refuses is undone', async () => {
   const file = join(stack.directory, 'nginx/snippets/http.conf');
   const [text, before] = [readFileSync(file, 'utf8'), upstreams(stack)];
   writeFileSync(file, `${text}nonsense on;\n`);
@@ -133,7 +133,7 @@ const BREAKER = `
   }).listen(3000, () => console.log('listening'));
 `;
 
-test('what reached no instance begins again, whatever its method; what was sent is not sent again', async () => {
+test('a request that reached no instance is tried again, whatever its method; one that was sent is not', async () => {
   await giveTo('backend=backend-2'); // so that Nginx knows the address
   // A request tries the two that refuse it, and they are left out from then on.
   const refusing = [3001, 3002].map(

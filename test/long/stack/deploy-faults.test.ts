@@ -1,4 +1,4 @@
-/** More releases that fail, and deployments that are cut off, than test/stack/deploy-faults.test.ts has time for. */
+/** More releases that fail, and deployments that are cut off: see test/stack/deploy-faults.test.ts. */
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -16,7 +16,7 @@ await d.publish('never-ready');
 await d.publish('contracting-migration');
 const v1 = await serving(stack);
 
-test('a release that is never ready is taken back, and nobody has noticed', async () => {
+test('a release that is never ready is rolled back, and no request fails', async () => {
   // As long as the release before takes at most, on the way back.
   const patience = { DEPLOY_READY_TIMEOUT: '20s' };
   const ended = await whileVisited(stack, () => d.run('deploy', backendOf('2.1.0'), patience));
@@ -46,7 +46,7 @@ for (const [signal, exitCode] of [
   });
 }
 
-test('a file that Nginx refuses in the middle is not loaded, and the release is taken back', async () => {
+test('a file that Nginx refuses in the middle is not loaded, and the release is rolled back', async () => {
   const snippet = join(stack.directory, 'nginx/snippets/http.conf');
   const text = readFileSync(snippet, 'utf8');
   const ended = await whileVisited(stack, async () => {
@@ -102,7 +102,7 @@ test('a disk that is full in the middle leaves the list whole, and --revert fini
   await assertAs(d, v1);
 });
 
-test('past a migration that takes something away, an instance more that is never ready leaves nothing behind', async () => {
+test('after a contracting migration, a surge instance that is never ready is removed', async () => {
   const ended = await whileVisited(stack, () =>
     told(d, 'APP_VARIANT=never-ready\n', () =>
       d.run('deploy', [...backendOf('3.0.0'), '--surge'], { DEPLOY_READY_TIMEOUT: '10s' }),

@@ -1,6 +1,6 @@
 /**
- * deploy.ts ended by kill -9, as by a lost server, at each of its steps: what serves goes on, the next run says where it
- * stopped, and `--revert` and `--resume` get to an end from there, and from where they themselves were ended.
+ * deploy.ts ended by kill -9, as by a power loss, at each of its steps: the instances keep serving, the next run says where
+ * it stopped, and `--revert` and `--resume` finish from there, also when they are killed themselves.
  * test/integration/deploy-steps.test.ts does it before and after each change, with a model in the place of the engine.
  */
 import { globSync } from 'node:fs';
@@ -29,7 +29,7 @@ const v1 = await serving(stack);
 await d.publish('v2');
 const v3 = await d.publish('contracting-migration');
 
-test('before anything is replaced, --revert leaves all as it was', () =>
+test('killed before an instance is replaced, --revert changes nothing', () =>
   whileVisited(stack, async () => {
     const before = await everything(stack);
     await killAt(d, `pull --quiet ${registry.host}/shop/frontend`, ['2.0.0', ...UNSAVED]);
@@ -44,7 +44,7 @@ test('before anything is replaced, --revert leaves all as it was', () =>
     assert.is(releases(stack).at(-1)!.backup, null);
   }));
 
-test('killed while a migration is busy, it takes its session along', () =>
+test('killed while a migration runs: its session ends, too', () =>
   whileVisited(stack, async () => {
     const sleep = `const { Client } = require('pg');
       const client = new Client(process.env.DATABASE_URL);

@@ -1,4 +1,4 @@
-/** Nothing of a visitor's is lost: more of them than test/stack/deploy-load.test.ts has time for, and eight instances. */
+/** No request of a visitor is lost: with more visitors than test/stack/deploy-load.test.ts, and with eight instances. */
 import { test } from 'uvu';
 import { startVisited } from '../../stack/lib/loses-nothing.ts';
 
@@ -6,13 +6,13 @@ const { publish, losesNothing } = await startVisited();
 await publish('v2');
 const LONG = 20_000;
 
-test('deployments and rollbacks lose nothing', () =>
+test('deployments and rollbacks lose no request', () =>
   losesNothing(LONG, [
     ['deploy', '2.0.0', '--yes'],
     ['rollback', '--yes'],
   ]));
 
-test('scaling from 2 to 8 and back loses nothing', () =>
+test('scaling from 2 to 8 and back loses no request', () =>
   losesNothing(LONG, [
     ['scale', '8'],
     ['scale', '2'],

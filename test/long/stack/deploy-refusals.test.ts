@@ -1,4 +1,4 @@
-/** More that a deployment refuses before it changes anything than test/stack/deploy-refusals.test.ts has time for. */
+/** More of what a deployment refuses before it changes anything: see test/stack/deploy-refusals.test.ts. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { assertNothingLeft, everything } from '../../stack/lib/deploy-state.ts';
@@ -16,7 +16,7 @@ test('a deployment that finds too little memory for the frontend’s stand-in is
   assert.equal(await everything(d.stack), before);
 });
 
-test('a deployment waits for no restore: it says who is at work', async () => {
+test('a deployment does not wait for a restore: it says who holds the lock', async () => {
   const made = await d.run('backup', ['--json']);
   assert.is(made.code, 0, made.stderr);
   const pause = d.pauseDocker(' psql ', 'before');
