@@ -79,7 +79,7 @@ export function command<O extends Options>(definition: Command<O>): Command<O> {
  */
 export async function execute<O extends Options>(definition: Command<O>): Promise<never> {
   process.umask(0o077);
-  // The first line set these for this process. A command that inherits them, such as MIGRATE_COMMAND, would fill this cache.
+  // The launcher set these for this process. A command that inherits them, such as MIGRATE_COMMAND, would fill this cache.
   delete process.env.NODE_COMPILE_CACHE;
   delete process.env.NODE_COMPILE_CACHE_PORTABLE;
   listenForSignals();
@@ -127,8 +127,6 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
   }
   if (json) process.stdout.write(redact(JSON.stringify(outcome.json ?? {}, null, 2)) + '\n');
   else if (outcome.text) process.stdout.write(redact(outcome.text) + '\n');
-  // Node waits here for threads that compile, and such a thread may wait for a garbage collection that will not come any
-  // more (https://github.com/nodejs/node/issues/54918). So the first line of each script has V8 compile in this one.
   process.exit(exitCode);
 }
 

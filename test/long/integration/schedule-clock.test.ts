@@ -1,6 +1,6 @@
 /*
  * A clock that is set while the scheduler sleeps: no timer hears of it, so the scheduler looks every half minute. The
- * short tests turn the clock before it sleeps (test/integration/schedule-run.test.ts), or time itself (scheduler.test.ts).
+ * short tests turn the clock before it sleeps (test/integration/schedule-run.test.ts), or time itself (test/schedule/scheduler.test.ts).
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,13 +1,13 @@
 /* The scheduler over days of a clock that the test turns. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadConfig } from '../scripts/lib/config/config.ts';
-import { lastTime, nextTime } from '../scripts/lib/core/cron.ts';
-import { comingRuns, jobsOf, type Scheduled } from '../scripts/lib/schedule/jobs.ts';
-import { runSchedule } from '../scripts/lib/schedule/scheduler.ts';
-import type { State } from '../scripts/lib/schedule/state.ts';
-import { judge } from '../scripts/lib/schedule/state.ts';
-import { startVirtualTime, type VirtualTime } from './support/virtual-time.ts';
+import { loadConfig } from '../../scripts/lib/config/config.ts';
+import { lastTime, nextTime } from '../../scripts/lib/core/cron.ts';
+import { comingRuns, jobsOf, type Scheduled } from '../../scripts/lib/schedule/jobs.ts';
+import { runSchedule } from '../../scripts/lib/schedule/scheduler.ts';
+import type { State } from '../../scripts/lib/schedule/state.ts';
+import { judge } from '../../scripts/lib/schedule/state.ts';
+import { startVirtualTime, type VirtualTime } from '../support/virtual-time.ts';
 
 process.stderr.write = () => true; // what the scheduler says; failures are printed on stdout
 

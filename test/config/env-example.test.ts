@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { parse } from 'dotenv';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadConfig, ROOT } from '../scripts/lib/config/config.ts';
-import { VARIABLES } from '../scripts/lib/config/variables.ts';
+import { loadConfig, ROOT } from '../../scripts/lib/config/config.ts';
+import { VARIABLES } from '../../scripts/lib/config/variables.ts';
 
 const text = readFileSync(join(ROOT, '.env.example'), 'utf8');
 const named = [...text.matchAll(/^(?:# )?([A-Z][A-Z0-9_]*)=/gm)].map(([, name]) => name!);

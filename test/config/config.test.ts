@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { environmentOf, loadConfig, ROOT, readEnvFile } from '../scripts/lib/config/config.ts';
-import { VARIABLES } from '../scripts/lib/config/variables.ts';
-import { OperationalError } from '../scripts/lib/core/errors.ts';
-import { redact } from '../scripts/lib/core/log.ts';
+import { environmentOf, loadConfig, ROOT, readEnvFile } from '../../scripts/lib/config/config.ts';
+import { VARIABLES } from '../../scripts/lib/config/variables.ts';
+import { OperationalError } from '../../scripts/lib/core/errors.ts';
+import { redact } from '../../scripts/lib/core/log.ts';
 
 const KEYS = { AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'a-secret-key' };
 
