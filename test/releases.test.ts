@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { chooseRelease, type Release, reachable, setVariable } from '../scripts/lib/deploy/releases.ts';
+import { chooseRelease, type Release, reachable } from '../scripts/lib/deploy/releases.ts';
 import { namedImages, repositoryOf } from '../scripts/lib/docker/images.ts';
 import { worse } from '../scripts/lib/nginx/access-log.ts';
 import { down, isDown, lineFor, serviceOf } from '../scripts/lib/nginx/upstreams.ts';
@@ -114,15 +114,6 @@ test('one tag means both images; a digest means one; nothing else is taken', () 
       /neither a tag nor a digest/,
       wrong,
     );
-});
-
-test('an env file keeps everything but the value', () => {
-  assert.is(setVariable('', 'A', '1'), 'A=1\n');
-  assert.is(setVariable('# A=0\nB=2', 'A', '1'), '# A=0\nB=2\nA=1\n');
-  assert.is(setVariable("A='x' # why\nB=2\n", 'A', '1'), 'A=1\nB=2\n');
-  assert.is(setVariable('A=1\nexport A = 2\nAA=3\n', 'A', '9'), 'A=1\nexport A =9\nAA=3\n');
-  assert.is(setVariable('A=1\n', 'A', '$&$1'), 'A=$&$1\n');
-  assert.is(setVariable("A='x'\nB=2\n", 'A', 'x'), "A='x'\nB=2\n");
 });
 
 test('lines of an upstream list', () => {

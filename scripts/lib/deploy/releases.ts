@@ -1,6 +1,7 @@
 import { appendFile, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Config, type Images, ROOT } from '../config/config.ts';
+import { setVariable } from '../config/env-file.ts';
 import { OperationalError, usageError } from '../core/errors.ts';
 import { sync, writeWhole } from '../core/files.ts';
 import { utc } from '../core/format.ts';
@@ -154,13 +155,4 @@ export async function pinImages({ environment }: Pick<Config, 'environment'>, im
     images.frontend,
   );
   if (text !== before) await writeWhole(path, text);
-}
-
-/** @returns the text of an env file in which the last line that sets the variable now sets it to this value */
-export function setVariable(text: string, name: string, value: string): string {
-  const line = new RegExp(`^(\\s*(?:export\\s+)?${name}\\s*=)(.*)$`, 'gm');
-  const last = [...text.matchAll(line)].at(-1);
-  if (!last) return `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${name}=${value}\n`;
-  if (last[2]!.trim().replace(/^(['"])(.*)\1$/, '$2') === value) return text;
-  return text.slice(0, last.index) + last[1] + value + text.slice(last.index + last[0].length);
 }

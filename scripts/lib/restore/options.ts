@@ -1,7 +1,7 @@
 import { describeSource, parsePlace, type Source } from '../backup/source.ts';
 import type { Result } from '../cli/command.ts';
 import type { Config } from '../config/config.ts';
-import { isDatabaseName } from '../config/variables.ts';
+import { isDatabaseName } from '../config/types.ts';
 import { usageError } from '../core/errors.ts';
 import { duration } from '../core/format.ts';
 import type { Stopwatch } from '../core/step-timer.ts';
