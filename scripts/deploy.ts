@@ -1,5 +1,6 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
-import { command, confirm, execute, refuseUnanswerable } from './lib/cli/command.ts';
+import { command, execute } from './lib/cli/command.ts';
+import { confirm, requireTerminal } from './lib/cli/confirm.ts';
 import type { Config, Images } from './lib/config/config.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
 import { plural } from './lib/core/format.ts';
@@ -56,7 +57,7 @@ export const deploy = command({
     logTo(`${config.logDir}/deploy.log`);
     if (options['skip-backup'] && !options.reason)
       throw usageError('--skip-backup needs a reason', 'add --reason TEXT; it is kept with the release.');
-    if (!options.plan) refuseUnanswerable(options.yes);
+    if (!options.plan) requireTerminal(options.yes);
     return withLock(config.stateDir, config.environment, 'deploy.ts', async () => {
       if (options.resume || options.revert) return finish(config, options.resume === true, options.yes);
       const wanted = wantedImages(config, positionals);

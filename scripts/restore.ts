@@ -1,6 +1,7 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { checkSource, fetchSource, findSource, removeWork, restoreDirectory } from './lib/backup/source.ts';
-import { command, confirm, execute, type Result, refuseUnanswerable } from './lib/cli/command.ts';
+import { command, execute, type Result } from './lib/cli/command.ts';
+import { confirm, requireTerminal } from './lib/cli/confirm.ts';
 import type { Config } from './lib/config/config.ts';
 import { Exit, exitCodeOf, messageOf } from './lib/core/errors.ts';
 import { privateDirectory } from './lib/core/files.ts';
@@ -96,7 +97,7 @@ export async function restoreFrom(
     const [server] = await preflight(
       () => serverFacts(postgres),
       () => privateDirectory(config.backupDir, 'BACKUP_DIR'),
-      async () => refuseUnanswerable(yes || dryRun),
+      async () => requireTerminal(yes || dryRun),
     );
     const source = await fetchSource(await findSource(config, wanted, from), fetched);
     clock.lap('fetch');

@@ -1,5 +1,6 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
-import { command, confirm, execute, refuseUnanswerable } from './lib/cli/command.ts';
+import { command, execute } from './lib/cli/command.ts';
+import { confirm, requireTerminal } from './lib/cli/confirm.ts';
 import type { Config } from './lib/config/config.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
 import { table } from './lib/core/format.ts';
@@ -62,7 +63,7 @@ export const rollback = command({
     logTo(`${config.logDir}/deploy.log`);
     const targets = reachable(await readReleases(config));
     if (options.list) return { text: draw(targets), json: targets };
-    refuseUnanswerable(options.yes);
+    requireTerminal(options.yes);
     const backup = options['with-database'];
     return withLock(config.stateDir, config.environment, 'rollback.ts', async () => {
       await refuseUnfinished(config);

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checksOf } from '../scripts/health-check.ts';
-import { help } from '../scripts/lib/cli/command.ts';
+import { help } from '../scripts/lib/cli/help.ts';
 import { loadConfig, ROOT } from '../scripts/lib/config/config.ts';
 import { commandOf } from './support/commands.ts';
 

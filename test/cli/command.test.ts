@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { help, type Invocation, parse } from '../../scripts/lib/cli/command.ts';
+import { type Invocation, parseArguments } from '../../scripts/lib/cli/command.ts';
+import { help } from '../../scripts/lib/cli/help.ts';
 import { environmentOf, loadConfig, ROOT } from '../../scripts/lib/config/config.ts';
 import { OperationalError } from '../../scripts/lib/core/errors.ts';
 import { commandOf as importCommand } from '../support/commands.ts';
@@ -105,7 +106,7 @@ for (const script of scripts) {
   test(`${name}: an unknown flag, a flag without its value and an argument too many are wrong usage`, async () => {
     const command = await commandOf(script);
     for (const args of [['--no-such-flag'], ['--env'], ['--yes=maybe'], ['a', 'b', 'c']]) {
-      const { message, hint, exitCode } = await refusal(() => parse(command, args));
+      const { message, hint, exitCode } = await refusal(() => parseArguments(command, args));
       assert.match(message, /^(Unknown option|Option '--|unexpected argument "c")/);
       assert.is(hint, 'see --help for what it takes.');
       assert.is(exitCode, 2);
@@ -114,7 +115,7 @@ for (const script of scripts) {
 
   test(`${name}: an environment that there is not is refused before anything else`, async () => {
     const command = await commandOf(script);
-    const given = parse(command, [...arguments_, '--env', 'nowhere']);
+    const given = parseArguments(command, [...arguments_, '--env', 'nowhere']);
     const config = () => loadConfig(environmentOf(given.options.env as string));
     const invocation = { ...given, config } as Invocation<Record<string, never>>;
     const { message, hint, exitCode } = await refusal(() => command.run(invocation as never));

@@ -1,4 +1,5 @@
-import { confirm, type Result } from '../cli/command.ts';
+import type { Result } from '../cli/command.ts';
+import { confirm } from '../cli/confirm.ts';
 import type { Config } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
