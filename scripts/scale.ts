@@ -5,7 +5,7 @@ import { Exit, usageError } from './lib/core/errors.ts';
 import { withLock } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
 import { preflight } from './lib/core/preflight.ts';
-import { uninterrupted } from './lib/core/signals.ts';
+import { deferSignals } from './lib/core/signals.ts';
 import { nextBackends, roomInMemory } from './lib/deploy/capacity.ts';
 import { addInstance } from './lib/deploy/instance.ts';
 import { refuseUnfinished } from './lib/deploy/releases.ts';
@@ -54,7 +54,7 @@ export const scale = command({
       if (options['dry-run'])
         return { text: `would run ${wanted}: ${said}`, json: { dryRun: true, added, removed } };
       log.changesBegin();
-      await uninterrupted(() => change(config, servers, added, removed));
+      await deferSignals(() => change(config, servers, added, removed));
       const idle = servers
         .filter(isDown)
         .map(serviceOf)

@@ -4,7 +4,7 @@ import type { Config } from './lib/config/config.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
 import { withLock } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
-import { startService } from './lib/core/shell.ts';
+import { startService } from './lib/core/service.ts';
 import { sleep } from './lib/core/signals.ts';
 import { notify, sayWhoIsTold } from './lib/notify/notify.ts';
 import { installBlock, ownBlock, removeBlock } from './lib/schedule/crontab-install.ts';

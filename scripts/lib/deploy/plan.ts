@@ -1,8 +1,8 @@
 import { planBackup } from '../backup/create.ts';
 import type { Config, Images } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
-import { freeSpace } from '../core/files.ts';
-import { enoughSpace, preflight } from '../core/preflight.ts';
+import { enoughSpace, freeSpace } from '../core/machine.ts';
+import { preflight } from '../core/preflight.ts';
 import { run } from '../core/shell.ts';
 import { containerOf, imageId, inspect, projectOf } from '../docker/containers.ts';
 import { findRemote, pull, type Remote, shortName, TAG } from '../docker/images.ts';

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { Exit, Interrupted, messageOf, OperationalError, operational } from '../core/errors.ts';
 import { log } from '../core/log.ts';
-import { acknowledgeSignal, uninterrupted } from '../core/signals.ts';
+import { acknowledgeSignal, deferSignals } from '../core/signals.ts';
 import { pendingMigrations } from '../migrations/pending.ts';
 import { down, lineFor, loadWritten, type ServerLine, serviceOf } from '../nginx/upstreams.ts';
 import { type Canary, startCanary } from './canary.ts';
@@ -57,7 +57,7 @@ function recorded(
   journal: Journal,
   work: (canary: Canary) => Promise<Ending>,
 ): Promise<Report> {
-  return uninterrupted(async () => {
+  return deferSignals(async () => {
     const started = performance.now();
     const canary = startCanary(config);
     let ending: Ending;

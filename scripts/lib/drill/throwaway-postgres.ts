@@ -8,7 +8,8 @@ import type { Postgres } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { canInstall, installPackages } from '../core/packages.ts';
-import { hasProgram, run, type Service, startService } from '../core/shell.ts';
+import { type Service, startService } from '../core/service.ts';
+import { hasProgram, run } from '../core/shell.ts';
 import { sleep, throwIfInterrupted } from '../core/signals.ts';
 import { serverFacts } from '../postgres/client.ts';
 

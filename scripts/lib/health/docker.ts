@@ -1,9 +1,9 @@
 import type { Config } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { CommandError, hasProgram, run } from '../core/shell.ts';
+import { withTimeout } from '../core/signals.ts';
 import { projectOf } from '../docker/containers.ts';
 import { NotConfigured } from './check.ts';
-import { within } from './runner.ts';
 
 /** Seconds; less than a check has, so that its line can say who did not answer. */
 export const COMMAND_SECONDS = 4;
@@ -39,7 +39,7 @@ export async function docker(config: Config, args: string[], env: Record<string,
   }
   const purpose = 'ask Docker';
   const ask = () => run(['docker', ...args], { purpose, env, timeout: COMMAND_SECONDS });
-  return within(COMMAND_SECONDS, ask, purpose); // a command that is told to end may take its time
+  return withTimeout(COMMAND_SECONDS, ask, purpose); // a command that is told to end may take its time
 }
 
 const FORMAT = [

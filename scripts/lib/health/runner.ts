@@ -1,5 +1,5 @@
 import { messageOf, OperationalError, operational } from '../core/errors.ts';
-import { interrupt, throwIfInterrupted } from '../core/signals.ts';
+import { throwIfInterrupted, withTimeout } from '../core/signals.ts';
 import { type Check, type Finding, NotConfigured, type Result } from './check.ts';
 
 const SECONDS = 5;
@@ -16,25 +16,8 @@ export async function runChecks(checks: Check[]): Promise<Result[]> {
 
 async function runCheck({ name, page = name, timeout = SECONDS, run }: Check): Promise<Result> {
   const started = performance.now();
-  const finding = await within(timeout, run).catch(findingOf);
+  const finding = await withTimeout(timeout, run).catch(findingOf);
   return { name, page, ...finding, ms: Math.round(performance.now() - started) };
-}
-
-/** Whatever hangs is left behind: the process ends with its report, and ends what it has started with it. */
-export function within<T>(seconds: number, run: () => Promise<T>, purpose?: string): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const message = `${purpose ? `could not ${purpose}: ` : ''}no answer in ${seconds} s`;
-    const late = new OperationalError(message, 'see whether the server hangs.');
-    const timer = setTimeout(() => reject(late), seconds * 1000);
-    const end = () => reject(interrupt.reason);
-    interrupt.addEventListener('abort', end, { once: true });
-    run()
-      .then(resolve, reject)
-      .finally(() => {
-        clearTimeout(timer);
-        interrupt.removeEventListener('abort', end);
-      });
-  });
 }
 
 function findingOf(thrown: unknown): Finding {

@@ -4,9 +4,10 @@ import type { Config, Postgres } from '../config/config.ts';
 import { usageError, verificationError } from '../core/errors.ts';
 import { duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
-import { enoughSpace, preflight } from '../core/preflight.ts';
+import { enoughSpace } from '../core/machine.ts';
+import { preflight } from '../core/preflight.ts';
 import { CommandError } from '../core/shell.ts';
-import { uninterrupted } from '../core/signals.ts';
+import { deferSignals } from '../core/signals.ts';
 import { queryOf, type ServerFacts } from '../postgres/client.ts';
 import { applyProperties, readProperties } from '../postgres/database-properties.ts';
 import { besides, drop, oidOf, refusePreparedTransactions, swap } from '../postgres/databases.ts';
@@ -95,7 +96,7 @@ export async function safetyBackup(config: Config, restored: string, server: Ser
  * late: the restore is done, and says so.
  */
 export function swapIn(postgres: Postgres, target: string, next: string, kept?: string): Promise<void> {
-  return uninterrupted(async () => {
+  return deferSignals(async () => {
     const oid = await oidOf(postgres, next);
     const started = performance.now();
     // A connection lost at the commit says nothing of its outcome: the server does.

@@ -2,7 +2,7 @@ import { lastTime, nextTime } from '../core/cron.ts';
 import { Exit } from '../core/errors.ts';
 import { duration, utc } from '../core/format.ts';
 import { log } from '../core/log.ts';
-import type { Service } from '../core/shell.ts';
+import type { Service } from '../core/service.ts';
 import { type Scheduled, toldByItself } from './jobs.ts';
 import type { JobState, State } from './state.ts';
 
