@@ -10,7 +10,8 @@ import { notify, sayWhoIsTold } from './lib/notify/notify.ts';
 import { installBlock, ownBlock, removeBlock } from './lib/schedule/crontab-install.ts';
 import { comingRuns, jobsOf } from './lib/schedule/jobs.ts';
 import { runSchedule } from './lib/schedule/scheduler.ts';
-import { judge, readState, stateWriter } from './lib/schedule/state.ts';
+import { readState, stateWriter } from './lib/schedule/state.ts';
+import { statusOf } from './lib/schedule/status.ts';
 
 export const schedule = command({
   summary: 'Have the recurring work done: by this user’s crontab, or by a scheduler in the foreground.',
@@ -90,13 +91,13 @@ const ACTIONS = {
         // In bash's place: bash would end at once when the group gets a signal, and the script later.
         start: ({ argv }) => startService(['exec', ...argv], { log: 2 }),
         save: stateWriter(config),
-        tell: (text, exitCode) => notify(config, text, exitCode),
+        notify: (text, exitCode) => notify(config, text, exitCode),
       });
     });
   },
 
   async status(config: Config) {
-    const { text, json } = judge(readState(config), new Date());
+    const { text, json } = statusOf(readState(config), new Date());
     return { text, json, exitCode: json.problems.length > 0 ? Exit.failed : Exit.done };
   },
 };
