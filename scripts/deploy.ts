@@ -1,5 +1,6 @@
-#!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
-import { command, confirm, execute, refuseUnanswerable } from './lib/cli/command.ts';
+#!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
+import { command, execute } from './lib/cli/command.ts';
+import { confirm, requireTerminal } from './lib/cli/confirm.ts';
 import type { Config, Images } from './lib/config/config.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
 import { plural } from './lib/core/format.ts';
@@ -55,7 +56,7 @@ export const deploy = command({
     logTo(`${config.logDir}/deploy.log`);
     if (options['skip-backup'] && !options.reason)
       throw usageError('--skip-backup needs a reason', 'add --reason TEXT; it is stored with the release.');
-    if (!options.plan) refuseUnanswerable(options.yes);
+    if (!options.plan) requireTerminal(options.yes);
     return withLock(config.stateDir, config.environment, 'deploy.ts', async () => {
       if (options.resume || options.revert) return finish(config, options.resume === true, options.yes);
       const wanted = wantedImages(config, positionals);

@@ -1,7 +1,8 @@
-#!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
+#!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { openStore } from './lib/backup/offsite-copy.ts';
 import { applyRetention, type PlacePlan, planRetention } from './lib/backup/prune.ts';
-import { command, confirm, execute } from './lib/cli/command.ts';
+import { command, execute } from './lib/cli/command.ts';
+import { confirm } from './lib/cli/confirm.ts';
 import { Exit } from './lib/core/errors.ts';
 import { plural, table } from './lib/core/format.ts';
 import { withLock } from './lib/core/lock.ts';

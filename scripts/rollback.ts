@@ -1,5 +1,6 @@
-#!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
-import { command, confirm, execute, refuseUnanswerable } from './lib/cli/command.ts';
+#!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
+import { command, execute } from './lib/cli/command.ts';
+import { confirm, requireTerminal } from './lib/cli/confirm.ts';
 import type { Config } from './lib/config/config.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
 import { table } from './lib/core/format.ts';
@@ -55,7 +56,7 @@ export const rollback = command({
     logTo(`${config.logDir}/deploy.log`);
     const targets = reachable(readReleases(config));
     if (options.list) return { text: listReleases(targets), json: targets };
-    refuseUnanswerable(options.yes);
+    requireTerminal(options.yes);
     const backup = options['with-database'];
     return withLock(config.stateDir, config.environment, 'rollback.ts', async () => {
       refuseUnfinished(config);

@@ -1,11 +1,11 @@
-#!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
+#!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { command, execute } from './lib/cli/command.ts';
 import type { Config } from './lib/config/config.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
 import { withLock } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
 import { preflight } from './lib/core/preflight.ts';
-import { uninterrupted } from './lib/core/signals.ts';
+import { deferSignals } from './lib/core/signals.ts';
 import { nextBackends, roomInMemory } from './lib/deploy/capacity.ts';
 import { addInstance } from './lib/deploy/instance.ts';
 import { refuseUnfinished } from './lib/deploy/journal.ts';
@@ -57,7 +57,7 @@ export const scale = command({
       if (options['dry-run'])
         return { text: `would run ${wanted}: ${changes}`, json: { dryRun: true, added, removed } };
       log.changesBegin();
-      await uninterrupted(() => change(config, servers, added, removed));
+      await deferSignals(() => change(config, servers, added, removed));
       const idle = servers
         .filter(isDown)
         .map(serviceOf)

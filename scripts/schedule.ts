@@ -1,16 +1,17 @@
-#!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
+#!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { command, execute } from './lib/cli/command.ts';
 import type { Config } from './lib/config/config.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
 import { withLock } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
-import { startService } from './lib/core/shell.ts';
+import { startService } from './lib/core/service.ts';
 import { sleep } from './lib/core/signals.ts';
 import { notify, sayWhoIsTold } from './lib/notify/notify.ts';
 import { installBlock, ownBlock, removeBlock } from './lib/schedule/crontab-install.ts';
 import { comingRuns, jobsOf } from './lib/schedule/jobs.ts';
 import { runSchedule } from './lib/schedule/scheduler.ts';
-import { judge, readState, stateWriter } from './lib/schedule/state.ts';
+import { readState, stateWriter } from './lib/schedule/state.ts';
+import { statusOf } from './lib/schedule/status.ts';
 
 export const schedule = command({
   summary: 'Have the recurring work done: by this user’s crontab, or by a scheduler in the foreground.',
@@ -90,13 +91,13 @@ const ACTIONS = {
         // In bash's place: bash would end at once when the group gets a signal, and the script later.
         start: ({ argv }) => startService(['exec', ...argv], { log: 2 }),
         save: stateWriter(config),
-        tell: (text, exitCode) => notify(config, text, exitCode),
+        notify: (text, exitCode) => notify(config, text, exitCode),
       });
     });
   },
 
   async status(config: Config) {
-    const { text, json } = judge(readState(config), new Date());
+    const { text, json } = statusOf(readState(config), new Date());
     return { text, json, exitCode: json.problems.length > 0 ? Exit.failed : Exit.done };
   },
 };

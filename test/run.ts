@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'exec "$(dirname "$(readlink -f "$0")")/../node_modules/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
+#!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 /*
  * Runs the test files, each as a process of its own, as many at once as the machine can take, and counts what really
  * ran. The last line is `N passed, N failed, N skipped`; a file that could not run counts as skipped, and fails the run.
@@ -24,6 +24,9 @@ import { ended, longest } from './runner/report.ts';
 import { type Outcome, runFile, running } from './runner/run-file.ts';
 import { expected, readTimes, writeTimes } from './runner/times.ts';
 import { endShared } from './stack/lib/shared.ts';
+
+// The launcher set these for this process; what it starts must not fill this cache.
+for (const name of ['NODE_COMPILE_CACHE', 'NODE_COMPILE_CACHE_PORTABLE']) delete process.env[name];
 
 const { values, positionals: words } = parseArgs({
   options: {

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { help } from '../scripts/lib/cli/command.ts';
+import { help } from '../scripts/lib/cli/help.ts';
 import { loadConfig, ROOT } from '../scripts/lib/config/config.ts';
 import { allChecks } from '../scripts/lib/health/all-checks.ts';
 import { commandOf } from './support/commands.ts';

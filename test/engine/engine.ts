@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'exec "$(dirname "$(readlink -f "$0")")/../../node_modules/.bin/node" "$0" "$@"'
+#!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*/*}"; . "$root/scripts/node"'
 /**
  * A Docker engine for the tests. One that answers on this machine is used as it is; on a Debian machine without
  * one, as root, this gets one: what the engine needs of the machine with apt-get, the engine itself from Debian

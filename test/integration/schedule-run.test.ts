@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { judge, readState } from '../../scripts/lib/schedule/state.ts';
+import { readState } from '../../scripts/lib/schedule/state.ts';
+import { statusOf } from '../../scripts/lib/schedule/status.ts';
 import { createClock, type Turn } from '../support/clock.ts';
 import { fill, withDisk } from '../support/disk.ts';
 import { gateAt, lockIsFree, processesOf, strayFiles, untilNoProcess } from '../support/faults.ts';
@@ -66,7 +67,7 @@ const duringDump = () => gateAt(world, { program: 'gzip', args: '^-5' });
 
 /** What `schedule.ts status` would say at that time. */
 const statusAt = (env: Record<string, string>, time: string) =>
-  judge(readState(configOf(world, env)), new Date(time)).json;
+  statusOf(readState(configOf(world, env)), new Date(time)).json;
 
 test('started just before two o’clock, with the clock past it when it looks: it does what it says', async () => {
   const { backups, state } = fresh('2027-03-01T01:59:59.900Z', {
@@ -120,7 +121,7 @@ test('SIGTERM during a backup: it cleans up, is no failure, and is made up for a
   const gate = duringDump();
   const first = await running(gate.env, () => gate.reached());
   assert.is(first.code, 143, first.stderr);
-  assert.match(first.stderr, /backup: is ended, and made up for at the next start/);
+  assert.match(first.stderr, /backup: is stopped; the next start repeats it/);
   assert.match(first.stderr, /error: interrupted by SIGTERM/, 'the backup’s own last words');
   assert.equal(strayFiles(world), []);
   assert.ok(lockIsFree(world));
@@ -139,7 +140,7 @@ test('kill -9 during a backup: what it started ends, and the next start makes up
   assert.is(backups(), 0);
   stand('2027-03-01T02:05:00Z');
   const second = await running({}, scheduler => scheduler.shows(/backup: ended with 0/));
-  assert.match(second.stderr, /^backup: starts, to make up for 2027-03-01 02:00:00 UTC$/m);
+  assert.match(second.stderr, /^backup: starts late, was due 2027-03-01 02:00:00 UTC$/m);
   stand('2027-03-01T02:10:00Z');
   const third = await running({}, () =>
     until('it has looked', () => state().heartbeat >= '2027-03-01T02:10'),
@@ -161,7 +162,7 @@ test('kill -9 a moment before it is due, and a start hours later: made up for, o
   assert.match(late.stdout, /^backup is overdue since 2027-03-01 02:00:00 UTC$/m);
   const { stderr } = await running({}, scheduler => scheduler.shows(/backup: ended with 0/));
   assert.equal(stderr.match(/^backup: starts.*$/gm), [
-    'backup: starts, to make up for 2027-03-01 02:00:00 UTC',
+    'backup: starts late, was due 2027-03-01 02:00:00 UTC',
   ]);
   assert.is(state().jobs.backup.due, '2027-03-01T02:00:00.000Z');
   assert.is(backups(), 1);
@@ -173,7 +174,7 @@ test('still going when it is due again: refused and told; killed: told; the next
     '2027-03-01T01:59:59.900Z',
     { shows: RUNS, stands: '2027-03-01T02:00:00Z' },
     { shows: '^backup: starts$', stands: '2027-03-01T02:59:59.900Z' },
-    { shows: 'still goes on$', stands: '2027-03-01T03:59:59.900Z' },
+    { shows: 'is still running$', stands: '2027-03-01T03:59:59.900Z' },
   );
   const gate = duringDump();
   const env = { ...gate.env, SCHEDULE_BACKUP: '0 * * * *' };
@@ -183,7 +184,7 @@ test('still going when it is due again: refused and told; killed: told; the next
     await until('the refusal is told', () => told().length === 1);
     assert.is(
       told()[0]!.text,
-      'backup was due 2027-03-01 03:00:00 UTC, but the run of 2027-03-01 02:00:00 UTC still goes on',
+      'backup was due 2027-03-01 03:00:00 UTC, but the run of 2027-03-01 02:00:00 UTC is still running',
     );
     assert.is(told()[0]!.script, 'schedule.ts');
     await until('it is kept', () => state().jobs.backup.refused !== undefined);
@@ -191,7 +192,7 @@ test('still going when it is due again: refused and told; killed: told; the next
     assert.is(status.code, 1, status.stdout);
     assert.match(
       status.stdout,
-      /^backup was due 2027-03-01 03:00:00 UTC, but still runs since 2027-03-01 02:00:00 UTC$/m,
+      /^backup was due 2027-03-01 03:00:00 UTC, but is still running since 2027-03-01 02:00:00 UTC$/m,
     );
 
     const script = processesOf(world).filter(({ cmdline }) =>
@@ -239,7 +240,7 @@ test('a full disk below its state is said, and the backup is made', async () => 
       scheduler.shows(/backup: ended with 0/),
     );
     assert.is(code, 143, stderr);
-    assert.match(stderr, /warning: the schedule's state can't be written: .*ENOSPC/);
+    assert.match(stderr, /warning: can't write the state of the schedule: .*ENOSPC/);
   });
   assert.is(backups(), 1);
   assert.match(told()[0]!.text, /^backup neurmatic_production_/, 'told, though nothing can be kept');

@@ -43,7 +43,7 @@ export function runFile(
   const started = performance.now();
   const records = mkdtempSync(join(tmpdir(), 'records-'));
   return new Promise(resolve => {
-    // What the first line of run.ts gives Node keeps a test file, too, from hanging at its exit.
+    // The flags of scripts/node keep a test file, too, from hanging at its exit.
     const node = [process.execPath, ...process.execArgv, '--import', RECORDER, join(directory, path)];
     const child = spawn('bash', ['-c', TIMED, 'bash', ...node], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
@@ -79,7 +79,7 @@ export function runFile(
 /** What makes a test file cheaper, and changes nothing else. */
 function surroundings(needsEngine: boolean): Record<string, string> {
   return {
-    // As in the first line of a script; the recorder takes it away before the test starts anything.
+    // As in scripts/node; the recorder removes it before the test starts anything.
     NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/tests'),
     // Thousands of files of servers that live for seconds: on a disk, a third of all processor time goes into them.
     ...(!needsEngine && memory ? { TMPDIR: memory } : {}),

@@ -3,19 +3,11 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
-import {
-  freeSpace,
-  PARTIAL,
-  privateDirectory,
-  publish,
-  sha256,
-  sizeOf,
-  sync,
-  writeWhole,
-} from '../core/files.ts';
+import { PARTIAL, privateDirectory, publish, sha256, sizeOf, sync, writeWhole } from '../core/files.ts';
 import { count, plural } from '../core/format.ts';
 import { log, redact } from '../core/log.ts';
-import { enoughSpace, preflight } from '../core/preflight.ts';
+import { enoughSpace, freeSpace } from '../core/machine.ts';
+import { preflight } from '../core/preflight.ts';
 import { withProgress } from '../core/progress.ts';
 import { interrupt } from '../core/signals.ts';
 import {

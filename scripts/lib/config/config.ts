@@ -1,10 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { parse } from 'dotenv';
-import { getDotPath, safeParse } from 'valibot';
-import { messageOf, usageError } from '../core/errors.ts';
+import { usageError } from '../core/errors.ts';
 import { hideSecrets } from '../core/log.ts';
-import { SECRET, schema, VARIABLES, type Variables } from './variables.ts';
+import { readEnvFile } from './env-file.ts';
+import { readVariables, SECRET, VARIABLES, type Variables } from './variables.ts';
 
 /** The repository's root: where .env files, backups/, logs/ and state/ are, whatever the working directory. */
 export const ROOT = resolve(import.meta.dirname, '../../..');
@@ -24,78 +22,17 @@ export interface Postgres {
   port?: number;
 }
 
-export interface S3Settings {
-  bucket: string;
-  prefix: string;
-  endpoint?: string;
-  pathStyle: boolean;
-  checksums: 'supported' | 'required';
-  storageClass: string;
-  sse?: 'AES256' | 'aws:kms';
-  kmsKeyId?: string;
-  /** Seconds without an answer until a request counts as failed. */
-  timeout: number;
-  region: string;
-  accessKeyId: string;
-  secretAccessKey: string;
-  retentionDays: number;
-}
+export type Config = ReturnType<typeof build>;
+export type S3Settings = NonNullable<Config['s3']>;
+/** Scripts that recur, each at the times of its SCHEDULE_ variable. */
+export type Job = keyof Config['schedule'];
+/** The two images of a release. */
+export type Images = NonNullable<Config['images']>;
 
-/** Scripts that recur, each when its SCHEDULE_ variable says: five fields of cron in UTC, or `off`. */
-export type Job = 'backup' | 'drill' | 'health-check';
-
-/** The two images that a release is made of. */
-export interface Images {
-  backend: string;
-  frontend: string;
-}
-
-export interface DeploySettings {
-  /** Seconds until a new instance must be ready. */
-  readyTimeout: number;
-  /** Seconds that a new release is watched. */
-  bakeSeconds: number;
-  /** Paths that the canary asks the API for. */
-  canaryPaths: string[];
-  /** Of the backend's image, relative to its working directory. */
-  migrationsDir: string;
-}
-
-export interface Config {
-  environment: Environment;
-  app: string;
-  postgres: Postgres;
-  backupDir: string;
-  format: 'plain' | 'custom';
-  retentionDays: number;
-  minKeep: number;
-  /** Undefined: no off-site copy is configured. */
-  s3?: S3Settings;
-  logDir: string;
-  stateDir: string;
-  /** With no container of its own: undefined, not configured. */
-  redisPassword?: string;
-  /** Where this server's Nginx is published. */
-  httpsPort: number;
-  schedule: Record<Job, string>;
-  /** Who gets the mails of cron. */
-  mailTo?: string;
-  slackWebhook?: string;
-  webhook?: string;
-  pingUrl?: string;
-  /** Of the stack; as .env.<environment> names them, tag or digest included. */
-  images?: Images;
-  deploy: DeploySettings;
-  sentry?: { url: string; organization: string; project: string; token: string };
-  /** Undefined: no migrations are configured. */
-  migrate?: { command: string; image?: string };
-  /** Seconds. */
-  rto: number;
-  /** Seconds. */
-  rpo: number;
-}
-
-/** @returns which environment a run is about: the flag, else `DEPLOY_ENV`, else production */
+/**
+ * @returns the environment of a run: the flag's, else `DEPLOY_ENV`, else production
+ * @throws a usage error for any other name
+ */
 export function environmentOf(option: string | undefined): Environment {
   const value = option ?? (process.env.DEPLOY_ENV || 'production');
   const found = ENVIRONMENTS.find(name => name === value);
@@ -109,94 +46,79 @@ export function environmentOf(option: string | undefined): Environment {
 
 /**
  * Reads and validates the configuration of one environment: the process environment over
- * `.env.<environment>` over defaults. An empty value counts as not set, but for `POSTGRES_CONTAINER`.
+ * `.env.<environment>` over defaults. An empty value counts as not set, except for `POSTGRES_CONTAINER`.
  *
  * @throws a usage error that lists every bad variable at once, without its value
  */
 export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessEnv = process.env): Config {
   const path = join(ROOT, `.env.${environment}`);
   const file = readEnvFile(path);
-  const given: Record<string, string | undefined> = { ...file, ...processEnv };
-  const container = given.POSTGRES_CONTAINER;
-  const set = Object.fromEntries(
-    Object.entries(given).filter(([, value]) => value !== '' && value !== undefined),
-  );
+  const given = { ...file, ...processEnv };
   hideSecrets(
-    Object.keys(file)
-      .concat(VARIABLES)
-      .filter(name => SECRET.test(name))
-      .map(name => given[name]),
+    [...Object.keys(file), ...VARIABLES].filter(name => SECRET.test(name)).map(name => given[name]),
   );
-  const parsed = safeParse(schema, { ...set, ...(container === '' ? { POSTGRES_CONTAINER: '' } : {}) });
-  const problems = parsed.issues?.map(issue => `${getDotPath(issue)}: ${issue.message}`) ?? [];
-  if (set.S3_BUCKET) {
+  const { values, problems } = readVariables(given);
+  if (given.S3_BUCKET) {
     for (const key of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) {
-      if (!set[key]) problems.push(`${key}: needed, because S3_BUCKET is set`);
+      if (!given[key]) problems.push(`${key}: needed, because S3_BUCKET is set`);
     }
   }
-  if (!parsed.success || problems.length > 0) {
+  if (problems.length > 0) {
     const list = problems.map(problem => `\n  ${problem}`).join('');
     throw usageError(
       `the configuration of ${environment} has ${problems.length} bad value(s):${list}`,
       `correct them in ${path} or in the environment; .env.example explains each.`,
     );
   }
-  return build(environment, parsed.output);
+  return build(environment, values);
 }
 
-/** @returns what stands in an env file, as Compose reads it; with no file, nothing */
-export function readEnvFile(path: string): Record<string, string> {
-  if (!existsSync(path)) return {};
-  try {
-    const values = Object.entries(parse(readFileSync(path)));
-    // Between single quotes Compose takes \' for a quote, and dotenv leaves the backslash.
-    return Object.fromEntries(values.map(([name, value]) => [name, value.replaceAll("\\'", "'")]));
-  } catch (error) {
-    throw usageError(
-      `can't read ${path}: ${messageOf(error)}`,
-      'run as the user who owns it, or correct its permissions.',
-    );
-  }
-}
-
-function build(environment: Environment, v: Variables): Config {
+function build(environment: Environment, v: Variables) {
   const container = v.POSTGRES_CONTAINER ?? `${v.APP_NAME}-postgres-${environment}`;
   const migrateCommand = v.MIGRATE_COMMAND ?? (v.BACKEND_IMAGE ? 'npx prisma migrate deploy' : undefined);
+  const postgres: Postgres = {
+    user: v.POSTGRES_USER,
+    database: v.POSTGRES_DB ?? `${v.APP_NAME}_${environment}`,
+    password: v.POSTGRES_PASSWORD,
+    container: container || undefined,
+    host: v.PGHOST,
+    port: v.PGPORT,
+  };
   return {
     environment,
     app: v.APP_NAME,
-    postgres: {
-      user: v.POSTGRES_USER,
-      database: v.POSTGRES_DB ?? `${v.APP_NAME}_${environment}`,
-      password: v.POSTGRES_PASSWORD,
-      container: container || undefined,
-      host: v.PGHOST,
-      port: v.PGPORT,
-    },
+    postgres,
     backupDir: resolve(ROOT, v.BACKUP_DIR),
     format: v.BACKUP_FORMAT,
     retentionDays: v.BACKUP_RETENTION_DAYS,
     minKeep: v.BACKUP_MIN_KEEP,
+    /** Undefined: no off-site copy is configured. */
     s3: v.S3_BUCKET ? s3Settings(v, v.S3_BUCKET) : undefined,
     logDir: resolve(ROOT, v.LOG_DIR),
     stateDir: resolve(ROOT, v.STATE_DIR),
     redisPassword: v.REDIS_PASSWORD,
+    /** Where this server's Nginx is published. */
     httpsPort: v.HTTPS_PORT,
+    /** Five fields of cron in UTC each, or `off`. */
     schedule: {
       backup: v.SCHEDULE_BACKUP,
       'health-check': v.SCHEDULE_HEALTH_CHECK,
       drill: v.SCHEDULE_DRILL,
     },
+    /** Recipient of cron's mails. */
     mailTo: v.SCHEDULE_MAILTO,
     slackWebhook: v.SLACK_WEBHOOK_URL,
     webhook: v.WEBHOOK_URL,
     pingUrl: v.BACKUP_PING_URL,
+    /** The stack's, as .env.<environment> names them, with tag or digest. */
     images:
       v.BACKEND_IMAGE && v.FRONTEND_IMAGE
         ? { backend: v.BACKEND_IMAGE, frontend: v.FRONTEND_IMAGE }
         : undefined,
     deploy: {
+      /** Seconds in which a new instance must become ready. */
       readyTimeout: v.DEPLOY_READY_TIMEOUT,
+      /** Seconds that a new release is watched. */
       bakeSeconds: v.DEPLOY_BAKE_SECONDS,
       canaryPaths: v.CANARY_REQUESTS.split(','),
       migrationsDir: v.MIGRATIONS_DIR,
@@ -210,13 +132,16 @@ function build(environment: Environment, v: Variables): Config {
             token: v.SENTRY_AUTH_TOKEN,
           }
         : undefined,
+    /** Undefined: no migrations are configured. */
     migrate: migrateCommand ? { command: migrateCommand, image: v.BACKEND_IMAGE } : undefined,
+    /** Seconds. */
     rto: v.RTO_OBJECTIVE,
+    /** Seconds. */
     rpo: v.RPO_OBJECTIVE,
   };
 }
 
-function s3Settings(v: Variables, bucket: string): S3Settings {
+function s3Settings(v: Variables, bucket: string) {
   return {
     bucket,
     prefix: v.S3_PREFIX,
@@ -226,6 +151,7 @@ function s3Settings(v: Variables, bucket: string): S3Settings {
     storageClass: v.S3_STORAGE_CLASS,
     sse: v.S3_SSE,
     kmsKeyId: v.S3_SSE_KMS_KEY_ID,
+    /** Seconds without an answer after which a request has failed. */
     timeout: v.S3_TIMEOUT,
     region: v.AWS_REGION,
     accessKeyId: v.AWS_ACCESS_KEY_ID!,

@@ -33,12 +33,12 @@ export function verificationError(message: string, hint: string): OperationalErr
   return new OperationalError(message, hint, Exit.verification);
 }
 
-/** Wrong flags, arguments or configuration: nothing was started. */
+/** Wrong options, arguments or configuration; nothing was started. */
 export function usageError(message: string, hint: string): OperationalError {
   return new OperationalError(message, hint, Exit.usage);
 }
 
-/** SIGINT or SIGTERM arrived; what was under way has been ended. */
+/** SIGINT or SIGTERM arrived; what was running has been ended. */
 export class Interrupted extends OperationalError {
   constructor(signal: 'SIGINT' | 'SIGTERM') {
     super(
@@ -49,10 +49,13 @@ export class Interrupted extends OperationalError {
   }
 }
 
-/** What to do about errors of the operating system that are no bugs: disks and permissions. */
+/** What to do when a disk is full. */
+export const DISK_FULL_HINT =
+  'free some space: prune-backups.ts deletes expired backups, restore.ts --finish drops kept databases.';
+
+/** What to do about errors of the operating system that are not bugs: disks and permissions. */
 const SYSTEM_HINTS: Record<string, string> = {
-  ENOSPC:
-    'free some space: prune-backups.ts deletes backups past their time, restore.ts --finish drops kept databases.',
+  ENOSPC: DISK_FULL_HINT,
   EDQUOT: 'this user’s quota is used up: free some space, or raise it.',
   EROFS: 'the disk is mounted read-only: `mount` and `dmesg` say why.',
   EACCES: 'run as the user who owns it, or correct its permissions.',
@@ -60,20 +63,20 @@ const SYSTEM_HINTS: Record<string, string> = {
   EIO: 'the disk may be failing: see `dmesg`.',
 };
 
-/** What to do where a program has said that the disk is full. */
+/** @returns what to do, if a program's output says that the disk is full */
 export function hintFor(output: string): string | undefined {
-  return /No space left on device/i.test(output) ? SYSTEM_HINTS.ENOSPC : undefined;
+  return /No space left on device/i.test(output) ? DISK_FULL_HINT : undefined;
 }
 
-/** @returns the error itself, or an operational one in the place of what the operating system refused */
+/** @returns the error itself, or an operational one for an error of the operating system that an operator can act on */
 export function operational(error: unknown): unknown {
   const { code = '', syscall } = (error ?? {}) as NodeJS.ErrnoException;
-  const hint = syscall === 'connect' ? undefined : SYSTEM_HINTS[code]; // a firewall's EPERM is no file's
+  const hint = syscall === 'connect' ? undefined : SYSTEM_HINTS[code]; // EPERM of connect comes from a firewall, not from a file
   if (hint === undefined || error instanceof OperationalError) return error;
   return new OperationalError(messageOf(error), hint, Exit.failed, { cause: error });
 }
 
-/** @returns what a script leaves with when this ends it */
+/** @returns the exit code of a script that this error ends */
 export function exitCodeOf(error: unknown): ExitCode {
   const thrown = operational(error);
   return thrown instanceof OperationalError ? thrown.exitCode : Exit.failed;
@@ -82,7 +85,7 @@ export function exitCodeOf(error: unknown): ExitCode {
 /** @returns the message of anything that can be thrown */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0 && !error.message) {
-    return messageOf(error.errors[0]); // what Node throws for a refused connection to a name with two addresses
+    return messageOf(error.errors[0]); // Node throws this for a refused connection to a name with two addresses
   }
   return error instanceof Error ? error.message || error.name : String(error);
 }

@@ -1,8 +1,25 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, statfs } from 'node:fs/promises';
+import { DISK_FULL_HINT, OperationalError } from './errors.ts';
+import { bytes } from './format.ts';
 
-/** @returns this machine's memory in bytes: all of it, and what programs can still get without swapping, by the kernel's own estimate */
+/** @returns this machine's memory in bytes: in all, and the kernel's estimate of what programs get without swapping (`man proc_meminfo`) */
 export async function readMemory(): Promise<{ available: number; total: number }> {
   const text = await readFile('/proc/meminfo', 'utf8');
   const of = (name: string) => Number(new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(text)?.[1]) * 1024;
   return { available: of('MemAvailable'), total: of('MemTotal') };
+}
+
+/** @returns the bytes that this process can still write below `path` */
+export async function freeSpace(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(path);
+  return bavail * bsize;
+}
+
+/** @throws OperationalError when `free` bytes are fewer than `needed` */
+export function enoughSpace(where: string, free: number, needed: number): void {
+  if (free >= needed) return;
+  throw new OperationalError(
+    `${where} has ${bytes(free)} free, and about ${bytes(needed)} are needed`,
+    DISK_FULL_HINT,
+  );
 }

@@ -1,5 +1,5 @@
 /** Pipes, which live in bash and tell which of their programs failed: zx's own keeps all that passes in memory. */
-import { createRequire } from 'node:module';
+import { zx } from './spawn.ts';
 
 const STATUSES = 'exit statuses of ';
 
@@ -33,9 +33,7 @@ export function withLifelineOnStdin([, , script]: string[]): string[] {
 
 /** zx's quote makes $'…' strings, which only bash reads; here that is who reads them. */
 function quoteWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word)
-    ? word
-    : (createRequire(import.meta.url)('zx/core') as typeof import('zx/core')).quote(word);
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : zx().quote(word);
 }
 
 /** Of a failed pipe's statuses, the stage to blame: not the one that merely lost its reader. */

@@ -1,47 +1,7 @@
-import { createRequire } from 'node:module';
-import type { Socket } from 'node:net';
-import { constants } from 'node:os';
-import type { Options, Shell } from 'zx/core';
 import { hintFor, OperationalError } from './errors.ts';
 import { explainStatuses, lastLine } from './pipeline.ts';
 import { interrupt } from './signals.ts';
-
-/** Loaded with the first command: a script that only reads files or shows its help needs none of it. */
-const zx = (): typeof import('zx/core') => createRequire(import.meta.url)('zx/core');
-
-/*
- * Every command gets a pipe on descriptor 3 that only this process holds open. When this process dies,
- * however it dies, the pipe ends and the watcher below ends the command's whole process group: no dump goes
- * on writing to a file that the next run has already removed.
- */
-const LIFELINE = '(exec >&- 2>&-; read -r _ <&3 || kill -TERM 0) & exec 3<&-; ';
-
-/*
- * Set in full, because zx lets ZX_* variables of the environment change its defaults, pipefail included.
- * stdin is /dev/null: a socket there makes bash under cron take itself for rshd and read ~/.bashrc.
- */
-const SETTINGS: Partial<Options> = {
-  prefix: 'set -euo pipefail; ' + LIFELINE,
-  stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-  detached: true, // a process group of its own, to be ended as a whole
-  nothrow: true,
-  quiet: true,
-  verbose: false,
-  postfix: '',
-  preferLocal: false,
-  cwd: undefined,
-  timeout: undefined,
-  killSignal: 'SIGTERM',
-  timeoutSignal: 'SIGTERM',
-};
-
-let bash: string | undefined;
-
-/** zx's `$` as these scripts use it. */
-function $(options: Partial<Options>): Shell {
-  bash ??= zx().which.sync('bash');
-  return zx().$({ ...SETTINGS, shell: bash, ...options });
-}
+import { spawnGroup, type Template, templateOf, zx } from './spawn.ts';
 
 export interface RunOptions {
   /** What the command is for, as the end of "could not …". */
@@ -79,9 +39,6 @@ export class CommandError extends OperationalError {
   }
 }
 
-/** A template of zx's `$`: the text is bash, each value is one quoted word, an array is several. */
-type Template = [pieces: TemplateStringsArray, ...values: unknown[]];
-
 /**
  * Runs a simple command, with what it is for: ``await sh('find the image')`docker image inspect ${reference}` ``.
  *
@@ -107,9 +64,6 @@ export function start(argv: string[], options: RunOptions): Promise<{ stdout: st
   return runTemplate(templateOf(argv), options);
 }
 
-/** As a template tag is called for `${argv}`. */
-const templateOf = (argv: string[]): Template => [Object.assign(['', ''], { raw: ['', ''] }), argv];
-
 async function runTemplate(
   template: Template,
   options: RunOptions,
@@ -126,8 +80,11 @@ async function runTemplate(
     evenInterrupted,
   } = options;
   if (!evenInterrupted && interrupt.aborted) throw interrupt.reason;
-  const stdio: Stream[] = [stdin === 'lifeline' ? 'pipe' : stdin, stdout, stderr];
-  const { ended, signal } = spawnGroup(template, { env, stdio, cwd });
+  const { ended, signal } = spawnGroup(template, {
+    env,
+    stdio: [stdin === 'lifeline' ? 'pipe' : stdin, stdout, stderr],
+    cwd,
+  });
   let timedOut = false;
   const end = () => {
     signal('SIGTERM');
@@ -158,28 +115,6 @@ async function runTemplate(
   }
 }
 
-type Stream = number | 'pipe' | 'ignore' | 'inherit';
-
-/** Starts a command in a process group of its own, which ends with this process, however that dies. */
-function spawnGroup(
-  template: Template,
-  { env = {}, stdio, cwd }: Pick<RunOptions, 'env' | 'cwd'> & { stdio: Stream[] },
-) {
-  const ended = $({
-    env: { ...process.env, ...env },
-    stdio: [...stdio, 'pipe'],
-    ...(cwd ? { cwd } : {}),
-  })(...template);
-  const child = ended.child!;
-  child.once('exit', () => (child.stdio[3] as Socket).destroy());
-  const signal = (name: NodeJS.Signals) => {
-    try {
-      process.kill(-child.pid!, name);
-    } catch {} // gone already
-  };
-  return { child, ended, signal };
-}
-
 /** Starts a program that is talked to through pipes until it ends. */
 export function startDialogue(argv: string[], env: RunOptions['env']) {
   return spawnGroup(templateOf(argv), { env, stdio: ['pipe', 'pipe', 'pipe'] });
@@ -189,40 +124,6 @@ export function startDialogue(argv: string[], env: RunOptions['env']) {
 function programOf([[text = ''], value]: Template): string {
   const [word] = `${text}${text.trim() ? '' : [value].flat()[0]}`.trim().split(' ');
   return word!;
-}
-
-export interface Service {
-  pid: number;
-  /** Resolves with its exit status when it has ended, for whatever reason; by a signal: 128 and its number. */
-  ended: Promise<number>;
-  /** Sends a signal to its process group and waits until it has ended; after `seconds`, 10 unless told, SIGKILL. */
-  stop: (signal?: NodeJS.Signals, seconds?: number) => Promise<void>;
-}
-
-/** Starts a program that runs until it is stopped, or until this process dies. Its output goes to `log`. */
-export function startService(
-  argv: string[],
-  { env = {}, log }: { env?: Record<string, string>; log: number },
-): Service {
-  const {
-    child,
-    ended: process_,
-    signal,
-  } = spawnGroup(templateOf(argv), { env, stdio: ['ignore', log, log] });
-  const ended = (async () => {
-    const { exitCode, signal: name } = await process_;
-    return exitCode ?? 128 + (name ? constants.signals[name] : 0);
-  })();
-  return {
-    pid: child.pid!,
-    ended,
-    stop: async (name = 'SIGTERM', seconds = 10) => {
-      signal(name);
-      const timer = setTimeout(() => signal('SIGKILL'), seconds * 1000);
-      await ended;
-      clearTimeout(timer);
-    },
-  };
 }
 
 /** @returns whether a program of this name is on PATH */

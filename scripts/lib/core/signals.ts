@@ -1,68 +1,80 @@
-import { Interrupted } from './errors.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Interrupted, OperationalError } from './errors.ts';
 
 /*
- * One signal for the whole process. SIGINT and SIGTERM abort it; whatever waits (commands, requests, locks)
- * listens to it and rejects, so that `finally` blocks clean up and the process leaves by the ordinary way.
+ * One AbortSignal for the whole process. SIGINT and SIGTERM abort it; everything that waits (commands, requests, locks)
+ * listens to it and rejects, so that `finally` blocks clean up and the process exits in the ordinary way.
  */
 const controller = new AbortController();
-let held = 0;
+let deferrals = 0;
 let pending: Interrupted | undefined;
 
 export const interrupt: AbortSignal = controller.signal;
 
-function arrive(signal: 'SIGINT' | 'SIGTERM') {
+function receive(signal: 'SIGINT' | 'SIGTERM') {
   pending = new Interrupted(signal);
-  if (held === 0) controller.abort(pending);
+  if (deferrals === 0) controller.abort(pending);
 }
 
 /** Turns SIGINT, SIGTERM and a lost terminal into an abort of {@link interrupt}. Call once, before any work. */
 export function listenForSignals(): void {
-  process.on('SIGINT', () => arrive('SIGINT'));
-  process.on('SIGTERM', () => arrive('SIGTERM'));
-  process.on('SIGHUP', () => arrive('SIGTERM'));
+  process.on('SIGINT', () => receive('SIGINT'));
+  process.on('SIGTERM', () => receive('SIGTERM'));
+  process.on('SIGHUP', () => receive('SIGTERM'));
 }
 
 /**
  * Runs `action` to its end even when a signal arrives meanwhile; the signal takes effect afterwards.
- * For steps of seconds that must not stop half-way.
+ * For steps that must not stop half-way.
  */
-export async function uninterrupted<T>(action: () => Promise<T>): Promise<T> {
-  held++;
+export async function deferSignals<T>(action: () => Promise<T>): Promise<T> {
+  deferrals++;
   try {
     return await action();
   } finally {
-    held--;
-    if (held === 0 && pending) controller.abort(pending);
+    deferrals--;
+    if (deferrals === 0 && pending) controller.abort(pending);
   }
 }
 
-/** Throws {@link Interrupted} if a signal has arrived. */
+/** @throws Interrupted if a signal has arrived, unless it is deferred */
 export function throwIfInterrupted(): void {
-  if (held === 0) interrupt.throwIfAborted();
+  if (deferrals === 0) interrupt.throwIfAborted();
 }
 
-/** Throws {@link Interrupted} if a signal has arrived, even within {@link uninterrupted}: a good moment to turn back. */
+/** @throws Interrupted if a signal has arrived, even within {@link deferSignals}: where it is safe to stop */
 export function throwIfSignalled(): void {
   if (pending) throw pending;
 }
 
-/** From now on signals that have arrived are dealt with: {@link throwIfSignalled} throws for the next one only. */
+/** Marks the signals that have arrived as handled: {@link throwIfSignalled} only throws for the next one. */
 export function acknowledgeSignal(): void {
   pending = undefined;
 }
 
-/** Waits `seconds`, or rejects at once when a signal arrives. */
-export function sleep(seconds: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (interrupt.aborted) return reject(interrupt.reason);
-    const abort = () => {
-      clearTimeout(timer);
-      reject(interrupt.reason);
-    };
-    const timer = setTimeout(() => {
-      interrupt.removeEventListener('abort', abort);
-      resolve();
-    }, seconds * 1000);
-    interrupt.addEventListener('abort', abort, { once: true });
-  });
+/**
+ * Waits `seconds`.
+ * @throws Interrupted as soon as a signal arrives; the reason of `until` as soon as that is aborted
+ */
+export async function sleep(seconds: number, until?: AbortSignal): Promise<void> {
+  const signal = until ? AbortSignal.any([interrupt, until]) : interrupt;
+  await delay(seconds * 1000, undefined, { signal }).catch(() => signal.throwIfAborted());
+}
+
+/**
+ * Waits for `work`, at most `seconds`. Work that hangs is not ended: the process ends it when it exits.
+ * @throws OperationalError after `seconds`; Interrupted as soon as a signal arrives
+ */
+export async function withTimeout<T>(seconds: number, work: () => Promise<T>, purpose?: string): Promise<T> {
+  const over = new AbortController();
+  const timeout = async (): Promise<never> => {
+    await sleep(seconds, over.signal);
+    const message = `${purpose ? `could not ${purpose}: ` : ''}no answer in ${seconds} s`;
+    throw new OperationalError(message, 'see whether the server hangs.');
+  };
+  try {
+    return await Promise.race([work(), timeout()]);
+  } finally {
+    over.abort();
+  }
 }

@@ -1,10 +1,8 @@
 /** Whether the machine has room for more instances and images. */
 import type { Config } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
-import { freeSpace } from '../core/files.ts';
 import { bytes } from '../core/format.ts';
-import { readMemory } from '../core/machine.ts';
-import { enoughSpace } from '../core/preflight.ts';
+import { enoughSpace, freeSpace, readMemory } from '../core/machine.ts';
 import { sh } from '../core/shell.ts';
 import { inspect } from '../docker/containers.ts';
 import { imageId } from '../docker/images.ts';

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { Exit, Interrupted, messageOf, OperationalError, operational } from '../core/errors.ts';
 import { log } from '../core/log.ts';
-import { acknowledgeSignal, uninterrupted } from '../core/signals.ts';
+import { acknowledgeSignal, deferSignals } from '../core/signals.ts';
 import { loadWritten } from '../nginx/upstreams.ts';
 import { type Canary, startCanary } from './canary.ts';
 import { deleteJournal, type Journal } from './journal.ts';
@@ -53,7 +53,7 @@ type End = Pick<Release, 'outcome'> & Pick<Report, 'failure'>;
 
 /** Runs `work` with a canary and with deferred signals, and records how it ended. */
 function recorded(config: Config, journal: Journal, work: (canary: Canary) => Promise<End>): Promise<Report> {
-  return uninterrupted(async () => {
+  return deferSignals(async () => {
     const began = performance.now();
     const canary = startCanary(config);
     let end: End;

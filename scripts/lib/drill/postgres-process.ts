@@ -5,7 +5,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Postgres } from '../config/config.ts';
-import { run, type Service, sh, startService } from '../core/shell.ts';
+import { type Service, startService } from '../core/service.ts';
+import { run, sh } from '../core/shell.ts';
 import { untilReady } from './postgres-ready.ts';
 
 const PACKAGED = '/usr/lib/postgresql';

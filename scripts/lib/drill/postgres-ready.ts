@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { Postgres } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
-import { type Service, sh } from '../core/shell.ts';
+import type { Service } from '../core/service.ts';
+import { sh } from '../core/shell.ts';
 import { sleep, throwIfInterrupted } from '../core/signals.ts';
 import { serverFacts } from '../postgres/client.ts';
 

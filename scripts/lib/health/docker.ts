@@ -1,10 +1,10 @@
 import type { Config } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { CommandError, hasProgram, run } from '../core/shell.ts';
+import { withTimeout } from '../core/signals.ts';
 import { inspectContainers } from '../docker/commands.ts';
 import { type Container, parseContainers, projectOf } from '../docker/containers.ts';
 import { NotConfigured } from './check.ts';
-import { withTimeout } from './runner.ts';
 
 /** Seconds. Less than a check may take, so that its message says which program did not answer. */
 export const COMMAND_SECONDS = 4;

@@ -1,5 +1,5 @@
 import { messageOf, OperationalError, operational } from '../core/errors.ts';
-import { interrupt, throwIfInterrupted } from '../core/signals.ts';
+import { throwIfInterrupted, withTimeout } from '../core/signals.ts';
 import { type Check, type CheckResult, type Finding, NotConfigured } from './check.ts';
 
 /** Seconds that a check may take by default. */
@@ -19,26 +19,6 @@ async function runCheck({ name, page = name, timeout = SECONDS, run }: Check): P
   const started = performance.now();
   const finding = await withTimeout(timeout, run).catch(findingOf);
   return { name, page, ...finding, ms: Math.round(performance.now() - started) };
-}
-
-/**
- * Waits for work at most so many seconds. Work that hangs is not ended: the process ends with its report, and what it
- * has started ends with it.
- *
- * @param purpose the end of "could not …"
- * @throws OperationalError when the time is over; Interrupted when a signal arrives
- */
-export function withTimeout<T>(seconds: number, work: () => Promise<T>, purpose?: string): Promise<T> {
-  const timeout = AbortSignal.timeout(seconds * 1000);
-  const over = new Promise<never>((_, reject) => {
-    const fail = () => {
-      if (!timeout.aborted) return reject(interrupt.reason);
-      const message = `${purpose ? `could not ${purpose}: ` : ''}no answer in ${seconds} s`;
-      reject(new OperationalError(message, 'see whether the server hangs.'));
-    };
-    AbortSignal.any([interrupt, timeout]).addEventListener('abort', fail, { once: true });
-  });
-  return Promise.race([work(), over]);
 }
 
 function findingOf(thrown: unknown): Finding {

@@ -2,7 +2,7 @@ import type { Postgres } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { stamp } from '../core/format.ts';
 import { CommandError } from '../core/shell.ts';
-import { uninterrupted } from '../core/signals.ts';
+import { deferSignals } from '../core/signals.ts';
 import { execute, identifier, literal, query } from './client.ts';
 import { openSession } from './session.ts';
 
@@ -136,7 +136,7 @@ export async function swap(
   const rename = (from: string, to: string) =>
     `ALTER DATABASE ${identifier(from)} RENAME TO ${identifier(to)}`;
   const renames = [...(kept ? [rename(live, kept)] : []), rename(next, live)];
-  await uninterrupted(async () => {
+  await deferSignals(async () => {
     for (let attempt = 1; ; attempt++) {
       try {
         await whileEndingSessions(postgres, [live, next], () =>

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Postgres } from '../config/config.ts';
-import { freeSpace } from '../core/files.ts';
+import { freeSpace } from '../core/machine.ts';
 import { run } from '../core/shell.ts';
 import { client } from './client.ts';
 

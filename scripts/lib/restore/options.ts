@@ -1,6 +1,7 @@
 import { parsePlace } from '../backup/source.ts';
-import { confirm, type Result } from '../cli/command.ts';
-import { isDatabaseName } from '../config/variables.ts';
+import type { Result } from '../cli/command.ts';
+import { confirm } from '../cli/confirm.ts';
+import { isDatabaseName } from '../config/types.ts';
 import { usageError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 

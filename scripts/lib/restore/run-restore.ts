@@ -9,7 +9,8 @@ import {
   restoreDirectory,
   type Source,
 } from '../backup/source.ts';
-import { type Result, refuseUnanswerable } from '../cli/command.ts';
+import type { Result } from '../cli/command.ts';
+import { requireTerminal } from '../cli/confirm.ts';
 import type { Config } from '../config/config.ts';
 import { privateDirectory } from '../core/files.ts';
 import { duration } from '../core/format.ts';
@@ -40,7 +41,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     const [server] = await preflight(
       () => serverFacts(postgres),
       () => privateDirectory(config.backupDir, 'BACKUP_DIR'),
-      async () => refuseUnanswerable(yes || dryRun),
+      async () => requireTerminal(yes || dryRun),
     );
     const source = await fetchSource(await findSource(config, wanted, from), work);
     clock.lap('fetch');

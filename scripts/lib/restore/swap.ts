@@ -4,7 +4,7 @@ import { verificationError } from '../core/errors.ts';
 import { duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { CommandError } from '../core/shell.ts';
-import { uninterrupted } from '../core/signals.ts';
+import { deferSignals } from '../core/signals.ts';
 import { queryOf } from '../postgres/client.ts';
 import { applyProperties, readProperties } from '../postgres/database-properties.ts';
 import { drop, oidOf, siblingDatabases, swap } from '../postgres/databases.ts';
@@ -52,7 +52,7 @@ export async function dropLeftovers(
  * @throws the error of the swap; exit code 3 where `target` is another database afterwards
  */
 export function swapIn(postgres: Postgres, target: string, next: string, kept?: string): Promise<void> {
-  return uninterrupted(async () => {
+  return deferSignals(async () => {
     const oid = await oidOf(postgres, next);
     const started = performance.now();
     // When the connection is lost during the commit, only the server knows whether it succeeded.

@@ -10,7 +10,8 @@ import { log } from '../core/log.ts';
 import { CommandError, hasProgram, run } from '../core/shell.ts';
 import { block, withoutBlock } from './crontab-lines.ts';
 import { jobsOf } from './jobs.ts';
-import { judge, readState } from './state.ts';
+import { readState } from './state.ts';
+import { statusOf } from './status.ts';
 
 /* Crontabs are of any encoding: as latin1 each byte is a character, and goes back as it came. */
 const bytesOf = (text: string) => Buffer.from(text).toString('latin1');
@@ -40,7 +41,7 @@ export function installBlock(config: Config): Promise<boolean> {
 /** @throws when a scheduler that is alive does the same jobs, the backup service's most likely */
 function refuseTwice(config: Config): void {
   const state = readState(config);
-  if (!judge(state, new Date()).json.alive) return;
+  if (!statusOf(state, new Date()).json.alive) return;
   const twice = jobsOf(config).jobs.filter(({ name }) => name in state!.jobs);
   if (twice.length === 0) return;
   const off = twice.map(({ name }) => `SCHEDULE_${name.toUpperCase().replace('-', '_')}=off`).join(' ');

@@ -1,11 +1,10 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import type { Config, Job } from '../config/config.ts';
-import { nextTime } from '../core/cron.ts';
+import type { Config } from '../config/config.ts';
 import { messageOf } from '../core/errors.ts';
 import { writeWhole } from '../core/files.ts';
-import { duration, isTime, table, utc } from '../core/format.ts';
+import { isTime } from '../core/format.ts';
 import { log } from '../core/log.ts';
 
 const time = v.pipe(v.string(), v.check(isTime));
@@ -17,27 +16,27 @@ const stateSchema = v.object({
     v.string(),
     v.object({
       expression: v.string(),
-      /** The last time that was taken care of; at first, when the job was first known. */
+      /** The last due time that was handled; at first, when the job became known. */
       due: time,
       started: v.optional(time),
-      /** Without it the run still goes, or was cut short. */
+      /** Absent while the job runs, and when it was cut short. */
       finished: v.optional(time),
       exitCode: v.optional(v.pipe(v.number(), v.safeInteger())),
-      /** This run makes up for one that was cut short. */
+      /** This run repeats one that was cut short. */
       repeated: v.optional(v.boolean()),
-      /** It was due then, and did not start because the run before still went. */
+      /** It was due then, and did not start because the run before was still running. */
       refused: v.optional(time),
     }),
   ),
 });
 
-/** What `schedule.ts run` knows of its jobs; on disk, so that a restart misses nothing and repeats nothing. */
+/** The jobs' state, on disk, so that a restart misses nothing and repeats nothing. */
 export type State = v.InferOutput<typeof stateSchema>;
 export type JobState = State['jobs'][string];
 
 const pathOf = ({ stateDir, environment }: Config) => join(stateDir, `${environment}.schedule.json`);
 
-/** @returns the state, or undefined if there is none that can be read, which is said unless there never was one */
+/** @returns the state; undefined if there is none, or with a warning if it can't be read */
 export function readState(config: Config): State | undefined {
   const path = pathOf(config);
   if (!existsSync(path)) return undefined;
@@ -46,12 +45,12 @@ export function readState(config: Config): State | undefined {
     if (!success) throw new Error(`${v.getDotPath(issues[0]) ?? 'all of it'} is wrong`);
     return output;
   } catch (error) {
-    log.warn(`${path} can't be read and counts as none: ${messageOf(error).split('\n')[0]}`);
+    log.warn(`${path} can't be read and is ignored: ${messageOf(error).split('\n')[0]}`);
     return undefined;
   }
 }
 
-/** @returns what writes the state; that it can't is said once, and ends nothing */
+/** @returns a function that writes the state; a failure is a warning, once until it succeeds again */
 export function stateWriter(config: Config): (state: State) => Promise<void> {
   let failing = false;
   let writing = Promise.resolve(); // two at once would write the same file
@@ -63,55 +62,10 @@ export function stateWriter(config: Config): (state: State) => Promise<void> {
         await writeWhole(pathOf(config), text);
         failing = false;
       } catch (error) {
-        if (!failing) log.warn(`the schedule's state can't be written: ${messageOf(error)}`);
+        if (!failing) log.warn(`can't write the state of the schedule: ${messageOf(error)}`);
         failing = true;
       }
     });
     return writing;
-  };
-}
-
-const ALIVE_SECONDS = 120;
-
-/** @returns how the last runs went, and what is wrong with the scheduler itself; a failed run is not */
-export function judge(state: State | undefined, now: Date) {
-  if (!state)
-    return { text: 'schedule.ts run has never run here', json: { alive: false, problems: ['never ran'] } };
-  const ago = (instant: string) => (now.getTime() - Date.parse(instant)) / 1000;
-  const jobs = Object.entries(state.jobs).map(([name, job]) => ({
-    name: name as Job,
-    ...job,
-    next: nextTime(job.expression, new Date(job.due)),
-  }));
-  const alive = Math.abs(ago(state.heartbeat)) < ALIVE_SECONDS;
-  const problems = [
-    ...(alive ? [] : [`the scheduler last looked at the clock at ${utc(state.heartbeat)}`]),
-    ...jobs
-      .filter(({ next }) => ago(next.toISOString()) > ALIVE_SECONDS)
-      .map(({ name, next }) => `${name} is overdue since ${utc(next)}`),
-    ...jobs
-      .filter(({ refused }) => refused)
-      .map(
-        ({ name, refused, started }) =>
-          `${name} was due ${utc(refused!)}, but still runs since ${utc(started!)}`,
-      ),
-  ];
-  const rows = jobs.map(({ name, started, finished, exitCode, next }) => [
-    name,
-    started ? utc(started) : 'not yet',
-    !started
-      ? ''
-      : !finished
-        ? 'under way'
-        : exitCode === undefined
-          ? 'cut short'
-          : `exit status ${exitCode}, after ${duration((Date.parse(finished) - Date.parse(started)) / 1000)}`,
-    utc(next),
-  ]);
-  const summary =
-    problems.length > 0 ? problems : [`alive, ${duration(ago(state.heartbeat))} ago; nothing is overdue`];
-  return {
-    text: [table(['job', 'last run', 'how it ended', 'next run'], rows), '', ...summary].join('\n'),
-    json: { alive, problems, heartbeat: state.heartbeat, jobs },
   };
 }

@@ -1,6 +1,6 @@
 /*
  * A clock that is set while the scheduler sleeps: no timer hears of it, so the scheduler looks every half minute. The
- * short tests turn the clock before it sleeps (test/integration/schedule-run.test.ts), or time itself (scheduler.test.ts).
+ * short tests turn the clock before it sleeps (test/integration/schedule-run.test.ts), or time itself (test/schedule/scheduler-times.test.ts).
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -23,7 +23,7 @@ test('a clock that is set an hour forward is seen within a look, and what was mi
   try {
     await scheduler.shows(/the schedule of production runs/);
     clock.go('2027-03-01T02:30:00Z');
-    await scheduler.shows(/^backup: starts, to make up for 2027-03-01 02:00:00 UTC$/m);
+    await scheduler.shows(/^backup: starts late, was due 2027-03-01 02:00:00 UTC$/m);
     await scheduler.shows(/backup: ended with 0 after .*; next 2027-03-02 02:00:00 UTC/);
     scheduler.child.kill('SIGTERM');
     assert.is((await scheduler.ended).code, 143);

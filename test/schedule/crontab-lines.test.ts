@@ -2,15 +2,15 @@
 import { spawnSync } from 'node:child_process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT } from '../scripts/lib/config/config.ts';
-import { cronProblem, nextTime } from '../scripts/lib/core/cron.ts';
+import { ROOT } from '../../scripts/lib/config/config.ts';
+import { cronProblem, nextTime } from '../../scripts/lib/core/cron.ts';
 import {
   block,
   crontabLine,
   quoteForCron,
   timing,
   withoutBlock,
-} from '../scripts/lib/schedule/crontab-lines.ts';
+} from '../../scripts/lib/schedule/crontab-lines.ts';
 
 const EXPRESSIONS = [
   '0 2 * * *',

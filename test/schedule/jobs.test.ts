@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadConfig } from '../scripts/lib/config/config.ts';
-import { jobsOf } from '../scripts/lib/schedule/jobs.ts';
+import { loadConfig } from '../../scripts/lib/config/config.ts';
+import { jobsOf } from '../../scripts/lib/schedule/jobs.ts';
 
 const config = loadConfig('staging', {});
 

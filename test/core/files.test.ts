@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { PARTIAL, privateDirectory } from '../scripts/lib/core/files.ts';
+import { PARTIAL, privateDirectory } from '../../scripts/lib/core/files.ts';
 
 test('a directory is made for its owner only, and trying it leaves nothing, nor what a killed run left', async () => {
   const parent = mkdtempSync(join(tmpdir(), 'files-'));

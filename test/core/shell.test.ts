@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { mock } from 'node:test';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { pipeline } from '../scripts/lib/core/pipeline.ts';
-import { type CommandError, type RunOptions, run, sh } from '../scripts/lib/core/shell.ts';
+import { pipeline } from '../../scripts/lib/core/pipeline.ts';
+import { type CommandError, type RunOptions, run, sh } from '../../scripts/lib/core/shell.ts';
 
 const shell = (script: string) => ['sh', '-c', script];
 

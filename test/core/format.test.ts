@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { bytes, count, duration, isTime, plural, stamp, table, utc } from '../scripts/lib/core/format.ts';
+import { bytes, count, duration, isTime, plural, stamp, table, utc } from '../../scripts/lib/core/format.ts';
 
 test('bytes: binary units, three digits', () => {
   const expected: [number, string][] = [

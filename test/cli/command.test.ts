@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { help, type Invocation, parse } from '../scripts/lib/cli/command.ts';
-import { environmentOf, loadConfig, ROOT } from '../scripts/lib/config/config.ts';
-import { OperationalError } from '../scripts/lib/core/errors.ts';
-import { commandOf as importCommand } from './support/commands.ts';
+import { type Invocation, parseArguments } from '../../scripts/lib/cli/command.ts';
+import { help } from '../../scripts/lib/cli/help.ts';
+import { environmentOf, loadConfig, ROOT } from '../../scripts/lib/config/config.ts';
+import { OperationalError } from '../../scripts/lib/core/errors.ts';
+import { commandOf as importCommand } from '../support/commands.ts';
 
 const scripts = globSync('scripts/*.ts', { cwd: ROOT }).map(path => join(ROOT, path));
 assert.ok(scripts.length >= 12, 'the scripts are found');
@@ -51,13 +52,6 @@ async function refusal(action: () => unknown): Promise<OperationalError> {
   }
   throw new Error('it was accepted');
 }
-
-test('all scripts start in the same way, and with no compiler in the background that could keep them from ending', () => {
-  const [first, ...others] = scripts.map(path => readFileSync(path, 'utf8').split('\n')[0]!);
-  assert.match(first!, / --no-concurrent-sparkplug --no-concurrent-recompilation "\$0" "\$@"'$/);
-  assert.ok(first!.length < 255, 'the kernel reads no more of it');
-  for (const other of others) assert.is(other, first);
-});
 
 test('no script does anything when it is imported', async () => {
   const code = `for (const path of ${JSON.stringify(scripts)}) {
@@ -112,7 +106,7 @@ for (const script of scripts) {
   test(`${name}: an unknown flag, a flag without its value and an argument too many are wrong usage`, async () => {
     const command = await commandOf(script);
     for (const args of [['--no-such-flag'], ['--env'], ['--yes=maybe'], ['a', 'b', 'c']]) {
-      const { message, hint, exitCode } = await refusal(() => parse(command, args));
+      const { message, hint, exitCode } = await refusal(() => parseArguments(command, args));
       assert.match(message, /^(Unknown option|Option '--|unexpected argument "c")/);
       assert.is(hint, 'see --help for what it takes.');
       assert.is(exitCode, 2);
@@ -121,7 +115,7 @@ for (const script of scripts) {
 
   test(`${name}: an environment that there is not is refused before anything else`, async () => {
     const command = await commandOf(script);
-    const given = parse(command, [...arguments_, '--env', 'nowhere']);
+    const given = parseArguments(command, [...arguments_, '--env', 'nowhere']);
     const config = () => loadConfig(environmentOf(given.options.env as string));
     const invocation = { ...given, config } as Invocation<Record<string, never>>;
     const { message, hint, exitCode } = await refusal(() => command.run(invocation as never));
@@ -160,7 +154,7 @@ for (const [name, usage] of [
   });
 }
 
-test('a command gets nothing of what the first line gives Node', async () => {
+test('a command gets nothing of what the launcher sets for Node', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'cli-'));
   const at = (name: string) => join(directory, name);
   writeFileSync(at('psql'), `#!/bin/sh\nenv > "${at('environment')}"; exit 1\n`, { mode: 0o755 });

@@ -1,12 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { environmentOf, loadConfig, ROOT, readEnvFile } from '../scripts/lib/config/config.ts';
-import { VARIABLES } from '../scripts/lib/config/variables.ts';
-import { OperationalError } from '../scripts/lib/core/errors.ts';
-import { redact } from '../scripts/lib/core/log.ts';
+import { environmentOf, loadConfig, ROOT } from '../../scripts/lib/config/config.ts';
+import { VARIABLES } from '../../scripts/lib/config/variables.ts';
+import { OperationalError } from '../../scripts/lib/core/errors.ts';
+import { redact } from '../../scripts/lib/core/log.ts';
 
 const KEYS = { AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'a-secret-key' };
 
@@ -171,10 +168,7 @@ test('all that is wrong is said at once', () => {
   const needed = Object.keys(KEYS).map(key => `${key}: needed, because S3_BUCKET is set`);
   const said = [...Object.entries(BAD).map(([key, [says]]) => `${key}: ${says}`), ...needed];
   assert.is(title, `the configuration of production has ${said.length} bad value(s):`);
-  assert.equal(
-    lines,
-    said.map(line => `  ${line}`),
-  );
+  assert.equal(lines.sort(), said.map(line => `  ${line}`).sort());
 });
 
 test('a bucket needs its keys', () => {
@@ -216,18 +210,6 @@ test('an environment is production or staging', () => {
   assert.is(environmentOf('staging'), 'staging');
   for (const other of ['prod', 'Production', ''])
     assert.throws(() => environmentOf(other), /no environment is called ".*"/);
-});
-
-test('an env file is read as Compose reads it, quotes in quotes included', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'env-'));
-  try {
-    const path = join(directory, 'env');
-    writeFileSync(path, "A='p\\'w\"d $1 #2'\nB=plain # why\nC=\n");
-    assert.equal(readEnvFile(path), { A: 'p\'w"d $1 #2', B: 'plain', C: '' });
-    assert.equal(readEnvFile(join(directory, 'none')), {});
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
 });
 
 test.run();

@@ -1,0 +1,44 @@
+/** Writes .env.example: node scripts/lib/config/env-example.ts > .env.example */
+import { directory, type Group, type Variable } from './types.ts';
+import { GROUPS, SECRET } from './variables.ts';
+
+const WIDTH = 118;
+
+const HEAD =
+  'Copy this file to .env.production or .env.staging, set its mode to 600, and fill it in. A script takes each variable ' +
+  'from the first of these that has it: the process environment, .env.<environment>, the default. An empty value counts ' +
+  'as not set, except for POSTGRES_CONTAINER. On a wrong value every script stops and lists all wrong values. ' +
+  'Put values with $, # or quotes between single quotes: in others Compose replaces $NAME. ' +
+  'This file is generated: node scripts/lib/config/env-example.ts > .env.example';
+
+/** @returns the text as comment lines */
+function comment(text: string): string {
+  const lines = ['#'];
+  for (const word of text.split(' ')) {
+    if (`${lines.at(-1)} ${word}`.length > WIDTH) lines.push('#');
+    lines.push(`${lines.pop()} ${word}`);
+  }
+  return lines.join('\n');
+}
+
+function entry([name, variable]: [string, Variable]): string {
+  const { meaning, readBy, default: standard, type, emptyCounts } = variable;
+  const facts = [standard && `Default: ${standard}.`, SECRET.test(name) && 'Secret.', `Read by ${readBy}.`];
+  // The application gets the file, too: a directory of the scripts must not become one of its own.
+  const value = type === directory ? '' : (standard ?? '');
+  return [
+    comment(meaning),
+    comment(facts.filter(Boolean).join(' ')),
+    `${emptyCounts ? '# ' : ''}${name}=${value}\n`,
+  ].join('\n');
+}
+
+/** @returns the text of `.env.example` */
+export function envExample(): string {
+  const groups = Object.entries<Group>(GROUPS).map(([title, variables]) =>
+    [`# ── ${title} `.padEnd(WIDTH, '─') + '\n', ...Object.entries(variables).map(entry)].join('\n'),
+  );
+  return [comment(HEAD) + '\n', ...groups].join('\n');
+}
+
+if (import.meta.main) process.stdout.write(envExample());

@@ -1,0 +1,164 @@
+/** Variables of the product, its database, its Compose stack and its deployment. */
+import { any, databaseName, directory, type Group, image, port, span, text, url, whole } from './types.ts';
+
+const DATABASE_SCRIPTS = 'backup, restore, drill and health-check';
+const SENTRY_SLUG = text('letters, digits and -', /^[\w-]+$/);
+
+export const product = {
+  APP_NAME: {
+    meaning:
+      'Prefix of containers, databases and backup names: at most 31 lower-case letters, digits, - and _.',
+    type: text('lower-case letters, digits, - and _', /^[a-z0-9][a-z0-9_-]{0,30}$/),
+    default: 'neurmatic',
+    readBy: 'docker compose, all scripts',
+  },
+} satisfies Group;
+
+export const postgres = {
+  POSTGRES_USER: {
+    meaning: 'User to connect as. It must own the database and be allowed to create databases.',
+    type: any,
+    default: 'postgres',
+    readBy: `docker compose, ${DATABASE_SCRIPTS}`,
+  },
+  POSTGRES_PASSWORD: {
+    meaning:
+      'Required by the stack. Can be empty for a server of your own that trusts the connections of this host.',
+    type: any,
+    readBy: `docker compose, ${DATABASE_SCRIPTS}`,
+  },
+  POSTGRES_DB: {
+    meaning:
+      'The live database: at most 40 bytes, because a restore appends to the name. Default: <APP_NAME>_<environment>.',
+    type: databaseName,
+    readBy: `docker compose, prune-backups, ${DATABASE_SCRIPTS}`,
+  },
+  POSTGRES_CONTAINER: {
+    meaning:
+      'Container in which scripts run the client programs, with `docker exec`. Default: <APP_NAME>-postgres-<environment>. ' +
+      'Set, but empty: the client programs of this host, with PGHOST and PGPORT, for a managed database.',
+    type: text('a container name, or empty for the client programs of this host', /^([\w][\w.-]*)?$/),
+    emptyCounts: true,
+    readBy: DATABASE_SCRIPTS,
+  },
+  PGHOST: {
+    meaning: 'Only with an empty POSTGRES_CONTAINER: the server. Default: the local socket.',
+    type: any,
+    readBy: DATABASE_SCRIPTS,
+  },
+  PGPORT: {
+    meaning: 'Only with an empty POSTGRES_CONTAINER: the server’s port. Default: 5432.',
+    type: port,
+    readBy: DATABASE_SCRIPTS,
+  },
+} satisfies Group;
+
+export const stack = {
+  BACKEND_IMAGE: {
+    meaning:
+      'Image of the API, with a tag or, better, a digest: OWNER/backend@sha256:…. Required by the stack. deploy and ' +
+      'rollback write the digest of the running release here.',
+    type: image,
+    readBy: 'docker compose, deploy, rollback, restore',
+  },
+  FRONTEND_IMAGE: {
+    meaning: 'Image of the web client; the same applies.',
+    type: image,
+    readBy: 'docker compose, deploy, rollback',
+  },
+  DATABASE_URL: {
+    meaning:
+      'The application’s connection to the database, with user, password and database of above, percent-encoded: ' +
+      'postgresql://postgres:PASSWORD@postgres:5432/neurmatic_production. The application gets all variables of this file.',
+    readBy: 'backends',
+  },
+  REDIS_URL: {
+    meaning: 'The application’s connection to Redis: redis://:PASSWORD@redis:6379.',
+    readBy: 'backends',
+  },
+  REDIS_PASSWORD: {
+    meaning: 'Required by the stack. The Redis server itself only gets its hash.',
+    type: any,
+    readBy: 'docker compose, health-check',
+  },
+  JWT_SECRET: { meaning: 'The application’s own.', readBy: 'backends' },
+  CORS_ORIGIN: { meaning: 'The application’s own.', readBy: 'backends' },
+  HTTP_PORT: {
+    meaning:
+      'Port of the server for HTTP, on all its IPv4 addresses. Change it for a second stack, or behind a proxy.',
+    default: '80',
+    readBy: 'docker compose',
+  },
+  HTTPS_PORT: {
+    meaning: 'The same for HTTPS.',
+    type: port,
+    default: '443',
+    readBy: 'docker compose, health-check',
+  },
+  POSTGRES_CPUS: {
+    meaning: 'Processors that PostgreSQL can use. Docker refuses more than the server has.',
+    default: '2',
+    readBy: 'docker compose',
+  },
+  BACKUP_USER: {
+    meaning:
+      'User of the backup service, uid:gid: the owner of backups/, logs/ and state/, which must exist. Compose sets ' +
+      'POSTGRES_CONTAINER, PGHOST and PGPORT of this service, whatever this file has.',
+    default: '1000:1000',
+    readBy: 'docker compose',
+  },
+} satisfies Group;
+
+export const deployment = {
+  MIGRATE_COMMAND: {
+    meaning:
+      'Runs with DATABASE_URL set: to the restored database, or to the live one in a deployment. It runs in a ' +
+      'container of BACKEND_IMAGE, or on this host without one. Default: npx prisma migrate deploy with BACKEND_IMAGE, ' +
+      'none without.',
+    type: any,
+    readBy: 'restore, deploy',
+  },
+  MIGRATIONS_DIR: {
+    meaning: 'Directory of the migrations in BACKEND_IMAGE, relative to its working directory.',
+    type: directory,
+    default: 'prisma/migrations',
+    readBy: 'deploy',
+  },
+  DEPLOY_READY_TIMEOUT: {
+    meaning: 'Time in which a new instance must become ready: a number and s, m or h.',
+    type: span,
+    default: '2m',
+    readBy: 'deploy, rollback, scale',
+  },
+  DEPLOY_BAKE_SECONDS: {
+    meaning:
+      'Seconds that a new release is watched, at most 3600; 0: not at all. More 5xx responses or slower ones than before ' +
+      'revert it.',
+    type: whole('whole seconds, at most 3600', 0, 3600),
+    default: '60',
+    readBy: 'deploy',
+  },
+  CANARY_REQUESTS: {
+    meaning: 'Paths of the API that the canary requests besides readiness: safe to GET, separated by commas.',
+    type: text('paths that are safe to GET, separated by commas', /^\/[^\s,]*(,\/[^\s,]*)*$/),
+    default: '/api/v1/health',
+    readBy: 'deploy, rollback',
+  },
+  SENTRY_ORG: {
+    meaning: 'Sentry gets each release when SENTRY_ORG, SENTRY_PROJECT and SENTRY_AUTH_TOKEN are all set.',
+    type: SENTRY_SLUG,
+    readBy: 'deploy, rollback',
+  },
+  SENTRY_PROJECT: { meaning: 'The project’s slug.', type: SENTRY_SLUG, readBy: 'deploy, rollback' },
+  SENTRY_AUTH_TOKEN: {
+    meaning: 'A token with the scope project:releases.',
+    type: any,
+    readBy: 'deploy, rollback',
+  },
+  SENTRY_URL: {
+    meaning: 'A Sentry server of your own.',
+    type: url,
+    default: 'https://sentry.io',
+    readBy: 'deploy, rollback',
+  },
+} satisfies Group;

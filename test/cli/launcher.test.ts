@@ -1,0 +1,96 @@
+/* The first line of each script, and scripts/node: which Node runs the script, and with what. */
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ROOT } from '../../scripts/lib/config/config.ts';
+
+const scripts = globSync('scripts/*.ts', { cwd: ROOT });
+const firstLine = readFileSync(join(ROOT, scripts[0]!), 'utf8').split('\n')[0]!;
+const ARGUMENTS = ['two words', "it's", '"quoted"', '$HOME `id` *', '', '--flag=a b', '\\', 'line\nbreak'];
+
+const directory = mkdtempSync(join(tmpdir(), 'launcher '));
+const repository = join(directory, "the product's repository");
+const script = join(repository, 'scripts/show.ts');
+const link = join(directory, 'a link.ts');
+mkdirSync(join(repository, 'scripts'), { recursive: true });
+mkdirSync(join(repository, 'node_modules/.bin'), { recursive: true });
+cpSync(join(ROOT, 'scripts/node'), join(repository, 'scripts/node'));
+symlinkSync(process.execPath, join(repository, 'node_modules/.bin/node'));
+symlinkSync(script, link);
+writeFileSync(
+  script,
+  `${firstLine}
+const { argv, execArgv, execPath, env } = process;
+const seen: object = { args: argv.slice(2), execArgv, execPath, cache: env.NODE_COMPILE_CACHE, main: import.meta.main };
+console.log(JSON.stringify(seen));`,
+  { mode: 0o755 },
+);
+test.after(() => rmSync(directory, { recursive: true }));
+
+const WANTED = {
+  args: ARGUMENTS,
+  execArgv: ['--no-concurrent-sparkplug', '--no-concurrent-recompilation'],
+  execPath: process.execPath,
+  cache: join(repository, 'node_modules/.cache/node'),
+  main: true,
+};
+
+function shows(program: string, args: string[], cwd: string, env: NodeJS.ProcessEnv = process.env) {
+  const { status, stdout, stderr } = spawnSync(program, args, { cwd, env, encoding: 'utf8' });
+  assert.is(status, 0, stderr);
+  assert.equal(JSON.parse(stdout), WANTED);
+}
+
+test('all scripts have the same first line, which the kernel reads whole', () => {
+  for (const path of scripts) assert.is(readFileSync(join(ROOT, path), 'utf8').split('\n')[0], firstLine);
+  assert.ok(firstLine.length < 127, 'BINPRM_BUF_SIZE of Linux before 5.1, less its end');
+});
+
+test('a script starts by its path, from another directory, and by a relative path', () => {
+  shows(script, ARGUMENTS, repository);
+  shows(script, ARGUMENTS, '/');
+  shows('scripts/show.ts', ARGUMENTS, repository);
+  shows('./show.ts', ARGUMENTS, join(repository, 'scripts'));
+});
+
+test('a script starts through a symbolic link to it, or to the repository', () => {
+  shows(link, ARGUMENTS, '/');
+  symlinkSync(repository, join(directory, 'current'));
+  shows(join(directory, 'current/scripts/show.ts'), ARGUMENTS, '/');
+});
+
+test('a script starts with an empty environment, and with the one of cron', () => {
+  for (const path of [script, link]) {
+    shows('/usr/bin/env', ['-i', path, ...ARGUMENTS], '/');
+    shows(path, ARGUMENTS, '/', { PATH: '/usr/bin:/bin', SHELL: '/bin/sh', HOME: '/root', LOGNAME: 'root' });
+  }
+});
+
+test('another Node on PATH is not used', () => {
+  const bin = join(directory, 'bin');
+  mkdirSync(bin);
+  writeFileSync(join(bin, 'node'), '#!/bin/sh\nexit 9\n', { mode: 0o755 });
+  shows(script, ARGUMENTS, '/', { ...process.env, PATH: `${bin}:${process.env.PATH}` });
+});
+
+test('without node_modules, a script says what to run', () => {
+  const bare = join(directory, 'bare');
+  cpSync(join(repository, 'scripts'), join(bare, 'scripts'), { recursive: true });
+  const { status, stdout, stderr } = spawnSync(join(bare, 'scripts/show.ts'), { encoding: 'utf8' });
+  assert.equal([status, stdout], [127, '']);
+  assert.is(stderr, `error: there is no Node in ${bare}/node_modules\n  → run npm ci in ${bare}.\n`);
+});
+
+test.run();
