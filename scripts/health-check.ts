@@ -26,7 +26,7 @@ import {
 } from './lib/health/report.ts';
 import { once, runChecks } from './lib/health/runner.ts';
 import { WATCH_SECONDS, watch } from './lib/health/watch.ts';
-import { tellChange } from './lib/notify/on-change.ts';
+import { notifyChange } from './lib/notify/on-change.ts';
 
 /** The report's lines, in this order. */
 export function checksOf(config: Config): Check[] {
@@ -123,7 +123,7 @@ async function tell(config: Config, results: Result[]): Promise<void> {
     .filter(isBad)
     .map(({ name, status, message, page }) => `${status} ${name}: ${message} → docs/RUNBOOK.md#${page}`);
   const { json: status, code: exitCode } = OVERALL[overallOf(results)];
-  await tellChange(config, 'health', { status, lines: critical, exitCode }, details);
+  await notifyChange(config, 'health', { status, lines: critical, exitCode }, details);
 }
 
 if (import.meta.main) await execute(healthCheck);
