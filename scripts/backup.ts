@@ -12,7 +12,7 @@ import { Exit, exitCodeOf, messageOf, usageError } from './lib/core/errors.ts';
 import { bytes, count, duration } from './lib/core/format.ts';
 import { withLock } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
-import { notify, ping, sayWhoIsTold } from './lib/notify/notify.ts';
+import { logMissingChannels, notify, ping } from './lib/notify/notify.ts';
 import { producer } from './lib/postgres/client.ts';
 import { totalRows } from './lib/postgres/row-counts.ts';
 
@@ -78,7 +78,7 @@ export async function backUp(config: Config, wanted: { format: Format; label?: s
   await removeWork(restoreDirectory(config)); // a killed restore's; it takes space
   const store = config.s3 && wanted.upload ? await openStore(config.s3) : undefined;
   const [plan] = await Promise.all([planBackup(config, wanted.format), store && tryStore(store)]);
-  sayWhoIsTold(config);
+  logMissingChannels(config);
   log.changesBegin();
   const [previous] = newestFirst(await localBackups(config));
   const manifest = await createBackup(config, plan, wanted);

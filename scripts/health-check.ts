@@ -16,7 +16,7 @@ import {
 } from './lib/health/report.ts';
 import { runChecks } from './lib/health/runner.ts';
 import { WATCH_SECONDS, watch } from './lib/health/watch.ts';
-import { tellChange } from './lib/notify/on-change.ts';
+import { notifyChange } from './lib/notify/on-change.ts';
 
 export const healthCheck = command({
   summary: 'Check the stack, database, certificate, backups, disk, memory and clock.',
@@ -102,7 +102,7 @@ async function notifyChange(config: Config, results: CheckResult[]): Promise<voi
     .filter(isBad)
     .map(({ name, status, message, page }) => `${status} ${name}: ${message} → docs/RUNBOOK.md#${page}`);
   const { json: status, code: exitCode } = OVERALL[overallOf(results)];
-  await tellChange(config, 'health', { status, lines: critical, exitCode }, details);
+  await notifyChange(config, 'health', { status, lines: critical, exitCode }, details);
 }
 
 if (import.meta.main) await execute(healthCheck);

@@ -6,7 +6,7 @@ import { withLock } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
 import { startService } from './lib/core/service.ts';
 import { sleep } from './lib/core/signals.ts';
-import { notify, sayWhoIsTold } from './lib/notify/notify.ts';
+import { logMissingChannels, notify } from './lib/notify/notify.ts';
 import { installBlock, ownBlock, removeBlock } from './lib/schedule/crontab-install.ts';
 import { comingRuns, jobsOf } from './lib/schedule/jobs.ts';
 import { runSchedule } from './lib/schedule/scheduler.ts';
@@ -14,36 +14,36 @@ import { readState, stateWriter } from './lib/schedule/state.ts';
 import { statusOf } from './lib/schedule/status.ts';
 
 export const schedule = command({
-  summary: 'Have the recurring work done: by this user’s crontab, or by a scheduler in the foreground.',
+  summary: 'Schedule the recurring jobs: in this user’s crontab, or with a scheduler in the foreground.',
   usage: ['print | install | remove | next | run | status [--env production|staging] [--json]'],
   details:
-    'Times are the SCHEDULE_ variables’, in UTC whatever the zone of the server.\n' +
-    'print    the lines for a crontab\n' +
-    'install  put them at the end of this user’s crontab, in the place of those that are there\n' +
-    'remove   take them out again; other lines stay as they are\n' +
-    'next     when each job comes next\n' +
-    'run      do the same in the foreground, as the backup service does; what was missed is made up for once\n' +
-    'status   whether that scheduler is alive and nothing is overdue',
+    'The SCHEDULE_ variables set the times, in UTC whatever the time zone of the server.\n' +
+    'print    print the lines for a crontab\n' +
+    'install  put them at the end of this user’s crontab, replacing earlier ones\n' +
+    'remove   remove them; other lines do not change\n' +
+    'next     show when each job runs next\n' +
+    'run      run the jobs in the foreground, as the backup service does; a missed job runs once at the start\n' +
+    'status   check that this scheduler is alive and nothing is overdue',
   options: {},
   examples: [
-    ['schedule.ts next', 'what happens when'],
-    ['schedule.ts install', 'from now on cron does it'],
-    ['schedule.ts install --env staging', 'staging’s as well, beside it'],
-    ['schedule.ts status', 'is the backup service doing its work?'],
+    ['schedule.ts next', 'show the next runs'],
+    ['schedule.ts install', 'run the jobs with cron'],
+    ['schedule.ts install --env staging', 'add the jobs of staging'],
+    ['schedule.ts status', 'check the scheduler of the backup service'],
   ],
   exitCodes: [
     [Exit.done, 'done; status: alive, and nothing overdue'],
-    [Exit.failed, 'failed; status: not so, and why'],
-    [Exit.usage, 'wrong flags or configuration, or a crontab whose markers are broken'],
-    [Exit.locked, 'this environment’s scheduler is at work already'],
-    [Exit.sigterm, 'run: ended by SIGTERM, as it should be'],
+    [Exit.failed, 'failed; status: not alive, or a job is overdue'],
+    [Exit.usage, 'wrong flags or configuration, or a crontab in which a marker is missing'],
+    [Exit.locked, 'a scheduler of this environment is already running'],
+    [Exit.sigterm, 'run: stopped by SIGTERM, as intended'],
   ],
   positionals: 1,
   changesState: ([action]) => ['install', 'remove', 'run'].includes(action!),
   async run({ positionals: [action], config: load }) {
     if (!isAction(action))
       throw usageError(
-        action === undefined ? 'nothing to do is named' : `there is no ${JSON.stringify(action)} here`,
+        action === undefined ? 'missing action' : `unknown action ${JSON.stringify(action)}`,
         `use schedule.ts ${Object.keys(ACTIONS).join(', ')}.`,
       );
     return ACTIONS[action](load());
@@ -58,19 +58,19 @@ const ACTIONS = {
 
   async install(config: Config) {
     const changed = await installBlock(config);
-    const said = changed ? 'installed in' : 'nothing to do: they are as they should be in';
+    const done = changed ? 'installed in' : 'unchanged in';
     const mails = config.mailTo ?? 'the crontab’s user (SCHEDULE_MAILTO is not configured)';
     const next = comingRuns(config, new Date());
     return {
-      text: `${config.environment}’s lines ${said} the crontab; cron mails ${mails}\n\n${next.text}`,
+      text: `the lines of ${config.environment} are ${done} the crontab; cron mails ${mails}\n\n${next.text}`,
       json: { changed, ...next.json },
     };
   },
 
   async remove(config: Config) {
     const changed = await removeBlock(config);
-    const text = changed ? 'taken out of the crontab' : 'are not in the crontab: nothing to do';
-    return { text: `${config.environment}’s lines ${text}`, json: { changed } };
+    const text = changed ? 'are removed from the crontab' : 'are not in the crontab';
+    return { text: `the lines of ${config.environment} ${text}`, json: { changed } };
   },
 
   async next(config: Config) {
@@ -81,14 +81,14 @@ const ACTIONS = {
     const { environment, stateDir, logDir } = config;
     logTo(`${logDir}/schedule.log`);
     return withLock(stateDir, `${environment}.schedule`, 'schedule.ts run', async () => {
-      sayWhoIsTold(config);
-      // Of this process's start, so that what became due while it started is run, as the table says.
+      logMissingChannels(config);
+      // The start of this process: a job that became due while it started runs, as the table says.
       const since = new Date(Date.now() - process.uptime() * 1000);
       log.info(`the schedule of ${environment} runs\n${comingRuns(config, since).text}`);
       return runSchedule(jobsOf(config).jobs, readState(config), since, {
         now: () => new Date(),
         sleep,
-        // In bash's place: bash would end at once when the group gets a signal, and the script later.
+        // exec: bash would end at once when the group gets a signal, before the script has ended.
         start: ({ argv }) => startService(['exec', ...argv], { log: 2 }),
         save: stateWriter(config),
         notify: (text, exitCode) => notify(config, text, exitCode),

@@ -186,7 +186,7 @@ test('a state directory that is full: the lock holds all the same, and the backu
     gate.open();
     const { code, stderr } = await started.ended;
     assert.is(code, 0, stderr);
-    assert.match(stderr, /warning: who holds .*production\.lock can't be written there: ENOSPC/);
+    assert.match(stderr, /warning: can't write the holder of the lock to .*production\.lock: ENOSPC/);
     assert.match(stderr, /warning: this run is not in the history: ENOSPC/);
     assert.is(readdirSync(BACKUP_DIR).length, 3);
   });

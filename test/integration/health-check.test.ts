@@ -328,7 +328,7 @@ test('a disk fills up, runs out of inodes, or can’t be written', async () => {
       const env = { STATE_DIR: disk, SLACK_WEBHOOK_URL: receiver.url };
       const told = await world.run('health-check', ['--notify'], env);
       assert.is(told.code, 2, told.stderr);
-      assert.match(told.stderr, /the state of health can't be kept/);
+      assert.match(told.stderr, /can't save the state of health/);
       assert.is(receiver.received.length, 1, 'told all the same');
       assert.match(receiver.received[0]!.body, /health is CRITICAL.*critical disk: .* mounted read-only/);
     } finally {
@@ -344,7 +344,7 @@ test('an alert that could not be sent is sent by the next run', async () => {
   try {
     receiver.answer = 500;
     const unheard = await world.run('health-check', ['--notify'], env);
-    assert.match(unheard.stderr, /could not notify Slack: it answered 500; kept/);
+    assert.match(unheard.stderr, /could not notify Slack: it answered 500; queued/);
     receiver.answer = 200;
     receiver.received.length = 0;
     await world.run('health-check', ['--notify'], env);

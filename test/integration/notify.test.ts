@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { notify, ping, sayWhoIsTold } from '../../scripts/lib/notify/notify.ts';
+import { logMissingChannels, notify, ping } from '../../scripts/lib/notify/notify.ts';
 import { openSession } from '../../scripts/lib/postgres/session.ts';
 import { backUpHere, captured } from '../support/here.ts';
 import { assertNoSecrets } from '../support/live.ts';
@@ -154,9 +154,9 @@ for (const [what, { answer, env: extra, says }] of Object.entries(ILLS)) {
 
 test('not configured is said', async () => {
   const config = configOf(world, fresh({ SLACK_WEBHOOK_URL: '', BACKUP_PING_URL: '' }));
-  const { stderr } = await captured(async () => sayWhoIsTold(config));
+  const { stderr } = await captured(async () => logMissingChannels(config));
   assert.match(stderr, /^notifications not configured: SLACK_WEBHOOK_URL, WEBHOOK_URL, BACKUP_PING_URL$/m);
-  const some = await captured(async () => sayWhoIsTold(configOf(world, fresh())));
+  const some = await captured(async () => logMissingChannels(configOf(world, fresh())));
   assert.match(some.stderr, /^notifications not configured: WEBHOOK_URL$/m);
 });
 

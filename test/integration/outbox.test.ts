@@ -86,7 +86,7 @@ for (const answer of [500, 404, 'hangs up', 'never'] as const) {
     setting(async ({ slack, webhook, state, tell, kept }) => {
       slack.answer = answer;
       const said = await tell(`the first, with ${PASSWORD}`);
-      assert.match(said, /^warning: could not notify Slack: .*; kept, and sent with the next$/m);
+      assert.match(said, /^warning: could not notify Slack: .*; queued, and sent with the next message$/m);
       await tell('the second');
       assert.is(kept('slack').length, 2);
       assert.equal(
@@ -109,7 +109,7 @@ for (const answer of [500, 404, 'hangs up', 'never'] as const) {
 
       slack.answer = 200;
       slack.received.length = 0;
-      assert.match(await tell('the third'), /Slack got 2 messages that had been kept/);
+      assert.match(await tell('the third'), /sent 2 queued messages to Slack/);
       const [first, second, third, ...rest] = texts(slack);
       assert.match(first!, new RegExp(`^\\[neurmatic production\\] ${LATE}the first, with \\*\\*\\*$`));
       assert.match(second!, new RegExp(`^\\[neurmatic production\\] ${LATE}the second$`));
@@ -161,7 +161,7 @@ test('a message that the receiver refuses as such holds up no other', () =>
     slack.answer = 400;
     assert.match(
       await tell('nonsense'),
-      /Slack refuses a message, which is dropped: it answered 400: nonsense/,
+      /Slack refused a message, which is dropped: it answered 400: nonsense/,
     );
     assert.equal(kept('slack'), []);
   }));
@@ -177,7 +177,7 @@ test('a hundred are kept; the oldest goes, and it is said', () =>
       writeFileSync(join(state, 'outbox', name), JSON.stringify({ ...message, text: `message ${i}` }));
     }
     const said = await tell('message 100', 'message 101');
-    assert.is(said.match(/more than 100 messages for Slack are kept: the oldest 1 dropped/g)?.length, 2);
+    assert.is(said.match(/more than 100 messages for Slack are queued: dropped the oldest 1/g)?.length, 2);
     assert.is(kept('slack').length, 100);
     assert.is(webhook.received.length, 3);
     slack.answer = 200;
@@ -192,7 +192,7 @@ test('nowhere to keep it: it is sent all the same', () =>
     writeFileSync(join(state, 'outbox'), '');
     assert.is(await tell('the disk is full'), '');
     slack.answer = 500;
-    assert.match(await tell('again'), /could not notify Slack: it answered 500; nor keep it: /);
+    assert.match(await tell('again'), /could not notify Slack: it answered 500; could not queue it: /);
     assert.is(slack.received.length, 2);
   }));
 
@@ -201,7 +201,7 @@ test('what a damaged disk left there holds up no other', () =>
     mkdirSync(join(state, 'outbox'));
     writeFileSync(join(state, 'outbox/production.slack.2020-01-01.json'), '{"te');
     writeFileSync(join(state, 'outbox/production.slack.2020-01-02.json.partial'), '{"te');
-    assert.match(await tell('one'), /is no message, and is dropped/);
+    assert.match(await tell('one'), /is not a message, and is dropped/);
     assert.equal(texts(slack), ['[neurmatic production] one']);
     assert.equal(kept('slack'), []);
   }));

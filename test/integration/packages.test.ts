@@ -130,7 +130,7 @@ test('two at once: one installs, and the other waits for it and finds it done', 
     // The first one is held up by another's lock, so the second surely comes while it is at work.
     const holder = await holdLock('state/lists/lock');
     const first = install('left');
-    await first.shows(/another program holds a lock/);
+    await first.shows(/another program, which holds a lock/);
     const second = install('left', 'right');
     await new Promise(resolve => setTimeout(resolve, 500)); // time enough for what must not happen
     assert.is(second.stderr(), '', 'it waits before it looks');
@@ -148,7 +148,7 @@ for (const lock of ['state/lists/lock', 'cache/archives/lock', 'dpkg/lock-fronte
     onMachine(async ({ holdLock, install, done }) => {
       const holder = await holdLock(lock);
       const run = install('left');
-      await run.shows(/another program holds a lock/);
+      await run.shows(/another program, which holds a lock/);
       await new Promise(resolve => setTimeout(resolve, 300)); // time enough for what must not happen
       assert.equal(done(), []);
       await holder.stop('SIGKILL');

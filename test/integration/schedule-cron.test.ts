@@ -52,14 +52,17 @@ test('no crontab at all: its lines are the crontab; removed, nothing is left', (
   assert.is(cron.run(['crontab', '-l']).code, 1);
   const done = schedule('install');
   assert.is(done.code, 0, done.stderr);
-  assert.match(done.stdout, /^production’s lines installed in the crontab; cron mails the crontab’s user/);
+  assert.match(
+    done.stdout,
+    /^the lines of production are installed in the crontab; cron mails the crontab’s user/,
+  );
   assert.match(done.stdout, /^backup +0 2 \* \* \*/m);
   assert.is(`${cron.run([join(copy, 'scripts/schedule.ts'), 'print']).stdout}`, crontab());
   assert.is(readFileSync(join(STATE, 'crontab.before'), 'utf8'), '');
-  assert.match(schedule('install').stdout, /nothing to do/);
-  assert.match(schedule('remove').stdout, /taken out/);
+  assert.match(schedule('install').stdout, /are unchanged in the crontab/);
+  assert.match(schedule('remove').stdout, /are removed from the crontab/);
   assert.is(crontab(), '');
-  assert.match(schedule('remove').stdout, /nothing to do/);
+  assert.match(schedule('remove').stdout, /are not in the crontab/);
 });
 
 test('other lines stay byte for byte, in their place; the one before is kept', () => {

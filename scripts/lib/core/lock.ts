@@ -5,7 +5,7 @@ import { Exit, messageOf, OperationalError } from './errors.ts';
 import { duration, utc } from './format.ts';
 import { log } from './log.ts';
 import { operator } from './run-history.ts';
-import { CommandError, run } from './shell.ts';
+import { CommandError, type RunOptions, run } from './shell.ts';
 
 interface Holder {
   pid: number;
@@ -16,12 +16,12 @@ interface Holder {
 }
 
 /**
- * Holds a lock of one environment while `work` runs. The kernel keeps it on a descriptor of this process and
- * frees it when the process dies, however it dies; children do not inherit it.
+ * Holds a lock of one environment while `work` runs. It belongs to a descriptor of this process, so the kernel frees it
+ * when the process ends, even if it is killed; children do not inherit it.
  *
- * @param name `<environment>` for all that changes its state; drills have one of their own, so that a long
- *   one never costs a backup
- * @throws exit code 75 when somebody else holds it: who, since when, doing what
+ * @param name `<environment>` for all that changes its state; drills have a lock of their own, so that a long one never
+ *   prevents a backup
+ * @throws OperationalError with exit code 75 when another process holds it: who, since when, doing what
  */
 export async function withLock<T>(
   stateDir: string,
@@ -45,7 +45,7 @@ export async function withLock<T>(
     try {
       writeSync(descriptor, JSON.stringify(holder));
     } catch (error) {
-      log.warn(`who holds ${path} can't be written there: ${messageOf(error)}`); // it is held all the same
+      log.warn(`can't write the holder of the lock to ${path}: ${messageOf(error)}`); // it is locked all the same
     }
     try {
       return await work();
@@ -54,6 +54,26 @@ export async function withLock<T>(
     }
   } finally {
     closeSync(descriptor);
+  }
+}
+
+/**
+ * Runs `work` while this process holds the lock of a file, after waiting at most `seconds` for another process.
+ * @throws CommandError when the other process still holds it
+ */
+export async function withFileLock<T>(
+  path: string,
+  seconds: number,
+  options: Pick<RunOptions, 'purpose' | 'hint' | 'evenInterrupted'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  const descriptor = openSync(path, 'a', 0o600);
+  try {
+    const wait = { ...options, stdin: descriptor, timeout: seconds + 10 };
+    await run(['flock', '-w', String(seconds), '0'], wait);
+    return await work();
+  } finally {
+    closeSync(descriptor); // the kernel frees the lock with it
   }
 }
 
@@ -76,6 +96,6 @@ function describeHolder(path: string): string {
     const age = duration((Date.now() - Date.parse(since)) / 1000);
     return `${doing}, by ${user} on ${host}, process ${pid}, since ${utc(since)} (${age})`;
   } catch {
-    return 'it has only just started'; // between taking the lock and writing its name
+    return 'it has just started'; // between locking and writing the holder
   }
 }

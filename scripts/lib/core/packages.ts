@@ -1,12 +1,13 @@
-/** Packages of Debian and Ubuntu. Whoever installs one, a drill or a test, does it here. */
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+/** Packages of Debian and Ubuntu. Drills and tests install them here only. */
+import { existsSync, readFileSync } from 'node:fs';
+import { withFileLock } from './lock.ts';
 import { log } from './log.ts';
 import { CommandError, hasProgram, run } from './shell.ts';
 import { sleep } from './signals.ts';
 
-/** Not in a directory that all may write: only root installs, and nobody else may hold this up. */
+/** In a directory that only root can write: no other user can block an installation. */
 const LOCK = '/run/neurmatic-packages.lock';
-/** How long other installations may take: ours, and those of programs that are not ours. */
+/** Longest wait for another of these installations, and for one by another program. */
 const WAIT_SECONDS = 900;
 const FOREIGN_LOCK_SECONDS = 300;
 
@@ -17,10 +18,10 @@ export function canInstall(): boolean {
 }
 
 /**
- * Installs those of the packages that the machine lacks, without what they recommend. One process at a time does
- * so; the others wait for it and find it done. A lock of apt's that another program holds is waited for, too.
+ * Installs the packages that are missing, without recommended ones. One process at a time installs; the others wait
+ * and find them installed. It also waits for a lock of apt that another program holds.
  *
- * @throws OperationalError with apt's last words
+ * @throws OperationalError with the last line of apt's errors
  */
 export async function installPackages(names: string[]): Promise<void> {
   if ((await missing(names)).length === 0) return;
@@ -34,7 +35,7 @@ export async function installPackages(names: string[]): Promise<void> {
 }
 
 async function missing(names: string[]): Promise<string[]> {
-  // It fails where one of the names is unknown to it, and still lists the others.
+  // It fails for an unknown name, and still lists the others.
   const format = ['Package', 'db:Status-Abbrev'].map(field => `\${${field}}`).join(' ');
   const argv = ['dpkg-query', '--show', '--showformat', `${format}\n`, ...names];
   const lines = await run(['sh', '-c', '"$@" 2>/dev/null || true', 'sh', ...argv], {
@@ -44,25 +45,18 @@ async function missing(names: string[]): Promise<string[]> {
   return names.filter(name => !installed.has(name));
 }
 
-async function oneAtATime(work: () => Promise<void>): Promise<void> {
-  const descriptor = openSync(LOCK, 'a', 0o600);
-  try {
-    await run(['flock', '-w', String(WAIT_SECONDS), '0'], {
-      purpose: 'wait for another installation of packages',
-      stdin: descriptor,
-      timeout: WAIT_SECONDS + 10,
-      hint: `another process has held ${LOCK} for ${WAIT_SECONDS / 60} minutes.`,
-    });
-    await work();
-  } finally {
-    closeSync(descriptor); // the kernel frees the lock with it
-  }
+function oneAtATime(work: () => Promise<void>): Promise<void> {
+  const options = {
+    purpose: 'wait for another installation of packages',
+    hint: `another process has held ${LOCK} for ${WAIT_SECONDS / 60} minutes.`,
+  };
+  return withFileLock(LOCK, WAIT_SECONDS, options, work);
 }
 
-/** Tries again while a lock is held: apt's own `DPkg::Lock::Timeout` does not wait for those of the lists and archives. */
+/** Retries while a lock is held: apt's `DPkg::Lock::Timeout` does not cover the locks of the lists and archives. */
 async function apt(args: string[], purpose: string): Promise<void> {
   const deadline = Date.now() + FOREIGN_LOCK_SECONDS * 1000;
-  for (let told = false; ; told = true) {
+  for (let logged = false; ; logged = true) {
     try {
       await run(['apt-get', '-q', ...args], {
         purpose,
@@ -73,7 +67,7 @@ async function apt(args: string[], purpose: string): Promise<void> {
     } catch (error) {
       const locked = error instanceof CommandError && /Could not get lock/.test(error.stderr);
       if (!locked || Date.now() > deadline) throw error;
-      if (!told) log.info('another program holds a lock of apt’s: waiting for it');
+      if (!logged) log.info('waiting for another program, which holds a lock of apt');
       await sleep(1);
     }
   }

@@ -1,7 +1,7 @@
 const TIMEOUT_SECONDS = 10;
 
-/** What a server answers that does not take a message. */
-export class Unwelcome extends Error {
+/** An answer with a status other than 2xx. */
+export class HttpError extends Error {
   readonly status: number;
 
   constructor(status: number) {
@@ -11,10 +11,9 @@ export class Unwelcome extends Error {
 }
 
 /**
- * Sends JSON, or nothing, to a web hook. Not bound to the interrupt: an interrupted run is just what somebody should
- * hear of.
+ * Sends JSON, or nothing, to a webhook. A signal does not stop it: that a run was interrupted is worth a notification.
  *
- * @throws Unwelcome for any answer but 2xx; the network's own error where there is none in 10 s
+ * @throws HttpError for any answer but 2xx; the error of the network where there is no answer in 10 s
  */
 export async function post(url: string, body?: object, headers: Record<string, string> = {}): Promise<void> {
   let response: Response;
@@ -29,5 +28,5 @@ export async function post(url: string, body?: object, headers: Record<string, s
   } catch (error) {
     throw (error as Error).cause ?? error; // fetch itself only says "fetch failed"
   }
-  if (!response.ok) throw new Unwelcome(response.status);
+  if (!response.ok) throw new HttpError(response.status);
 }

@@ -3,10 +3,10 @@ import type { Config } from '../config/config.ts';
 import { messageOf } from '../core/errors.ts';
 import { utc } from '../core/format.ts';
 import { log, redact } from '../core/log.ts';
-import { post, Unwelcome } from './http-post.ts';
-import { type Channel, deliver, type Message, Refused, resend } from './outbox.ts';
+import { HttpError, post } from './http-post.ts';
+import { type Channel, type Message, Refused, send, sendQueue } from './outbox.ts';
 
-/** Where messages go: how one reads there. */
+/** The receivers of notifications, and the form of a message there. */
 const CHANNELS = {
   slack: {
     name: 'Slack',
@@ -25,9 +25,10 @@ const CHANNELS = {
 };
 
 /**
- * Tells people. A message that can't be sent is a warning, never a failure of what it is about; it is kept, and sent
- * before the next one.
- * @param exitCode of the run that it is about
+ * Sends a notification to all configured channels. A message that can't be sent is a warning, never a failure of the run;
+ * it is queued and sent before the next one.
+ *
+ * @param exitCode of the run that the message is about
  */
 export async function notify(config: Config, text: string, exitCode?: number): Promise<void> {
   const { app, environment } = config;
@@ -39,25 +40,25 @@ export async function notify(config: Config, text: string, exitCode?: number): P
     exitCode,
     text: redact(text),
   };
-  await Promise.all(channelsOf(config).map(channel => deliver(config, channel, message)));
+  await Promise.all(channelsOf(config).map(channel => send(config, channel, message)));
 }
 
-/** Sends what could not be sent before, without anything new to tell. */
-export async function sendKeptMessages(config: Config): Promise<void> {
-  await Promise.all(channelsOf(config).map(channel => resend(config, channel)));
+/** Sends the queued messages, without a new one. */
+export async function sendQueuedMessages(config: Config): Promise<void> {
+  await Promise.all(channelsOf(config).map(channel => sendQueue(config, channel)));
 }
 
 function channelsOf(config: Config): Channel[] {
   return Object.entries(CHANNELS).flatMap(([id, { name, address, body }]) => {
     const url = address(config);
-    const send = (each: Message, late: boolean) => sendTo(url!, body(each, late));
-    return url ? [{ id, name, send }] : [];
+    return url ? [{ id, name, post: (each, late) => postMessage(url, body(each, late)) }] : [];
   });
 }
 
 /**
- * Tells the dead man's switch that a run starts or has ended. Never kept: a late one would say what is not so.
- * @param state `start`, or the exit code; as https://healthchecks.io/docs/http_api/ takes them
+ * Pings the dead man's switch. A ping is never queued: sent late, it would be wrong.
+ *
+ * @param state `start`, or the exit code, as in https://healthchecks.io/docs/http_api/
  */
 export async function ping(config: Config, state: 'start' | number): Promise<void> {
   if (!config.pingUrl) return;
@@ -68,23 +69,22 @@ export async function ping(config: Config, state: 'start' | number): Promise<voi
   }
 }
 
-/** Says once which notifications are not configured. */
-export function sayWhoIsTold(config: Config): void {
-  const missing = [
-    ...Object.values(CHANNELS).map(({ variable, address }) => (address(config) ? '' : variable)),
-    config.pingUrl ? '' : 'BACKUP_PING_URL',
-  ].filter(Boolean);
+/** Logs which notifications are not configured. */
+export function logMissingChannels(config: Config): void {
+  const missing = Object.values(CHANNELS).flatMap(({ variable, address }) =>
+    address(config) ? [] : [variable],
+  );
+  if (!config.pingUrl) missing.push('BACKUP_PING_URL');
   if (missing.length > 0) log.info(`notifications not configured: ${missing.join(', ')}`);
 }
 
-/** Statuses with which a message itself is refused: to send it again would stop all those behind it. */
+/** Statuses that refuse the message itself. Sent again, it would block all later ones. */
 const REFUSED = [400, 413, 422];
 
-async function sendTo(url: string, body: object): Promise<void> {
+async function postMessage(url: string, body: object): Promise<void> {
   try {
     await post(url, body);
   } catch (error) {
-    const refused = error instanceof Unwelcome && REFUSED.includes(error.status);
-    throw refused ? new Refused(error.message) : error;
+    throw error instanceof HttpError && REFUSED.includes(error.status) ? new Refused(error.message) : error;
   }
 }

@@ -1,134 +1,134 @@
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { messageOf } from '../core/errors.ts';
 import { writeWhole } from '../core/files.ts';
 import { plural } from '../core/format.ts';
+import { withFileLock } from '../core/lock.ts';
 import { log } from '../core/log.ts';
-import { run } from '../core/shell.ts';
 
-/** What is told, as the generic webhook gets it. */
+/** A notification, as the generic webhook gets it. */
 export interface Message {
   app: string;
   environment: string;
-  /** When it was told, which is not when it was sent. */
+  /** Of the event, not of the sending. */
   time: string;
   script: string;
-  /** Of the run that it is about. */
+  /** Of the run that the message is about. */
   exitCode?: number | undefined;
   text: string;
 }
 
-/** One way to people. */
+/** A receiver of notifications. */
 export interface Channel {
   id: string;
   name: string;
-  /** @throws {@link Refused} when the receiver will never take this message */
-  send: (message: Message, late: boolean) => Promise<void>;
+  /** @throws {@link Refused} when the receiver will never accept this message */
+  post: (message: Message, late: boolean) => Promise<void>;
 }
 
-/** The receiver takes no such message, now or later. */
+/** The receiver will never accept this message. */
 export class Refused extends Error {}
 
-/** Of one channel. */
-const MOST_KEPT = 100;
-/** Longer than one run waits for a receiver that does not answer. */
+/** Queued messages of one channel. */
+const MAX_QUEUED = 100;
+/** More than the time that one run waits for a receiver that does not answer. */
 const LOCK_SECONDS = 30;
 
 let count = 0;
 
+/** A channel's queue: one file a message in `<STATE_DIR>/outbox`. */
+function queueOf({ stateDir, environment }: Config, channel: Channel) {
+  const directory = join(stateDir, 'outbox');
+  const prefix = `${environment}.${channel.id}.`;
+  const names = () =>
+    readdirSync(directory)
+      .filter(name => name.startsWith(prefix) && name.endsWith('.json'))
+      .sort();
+  return { channel, directory, prefix, names };
+}
+type Queue = ReturnType<typeof queueOf>;
+
 /**
- * Sends a message, after those of the same channel that are still kept. It is kept first and deleted when it is sent, so
- * that a kill loses nothing, and all sending is done under a lock of the kernel, so that two runs don't send the same;
- * only a kill between the receiver's answer and the deletion makes a message come twice.
+ * Sends a message after those of the same channel that are queued. It is queued first and deleted after it is sent, so
+ * that a killed run loses nothing. A lock keeps two runs from sending the same message; only a kill between the answer of
+ * the receiver and the deletion sends a message twice.
  */
-export async function deliver(config: Config, channel: Channel, message: Message): Promise<void> {
-  const directory = join(config.stateDir, 'outbox');
-  const prefix = `${config.environment}.${channel.id}.`;
-  // Names in the order of time. Two processes of one number can be: one here, one in a container.
+export async function send(config: Config, channel: Channel, message: Message): Promise<void> {
+  const queue = queueOf(config, channel);
+  // Names sort by time. A process here and one in a container can have the same id.
   const unique = `${String(++count).padStart(4, '0')}.${process.pid}.${Math.random().toString(36).slice(2, 8)}`;
-  const name = `${prefix}${message.time.replaceAll(':', '-')}.${unique}.json`;
+  const name = `${queue.prefix}${message.time.replaceAll(':', '-')}.${unique}.json`;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    await writeWhole(join(directory, name), JSON.stringify(message));
+    mkdirSync(queue.directory, { recursive: true, mode: 0o700 });
+    await writeWhole(join(queue.directory, name), JSON.stringify(message));
   } catch (error) {
-    return sendAtOnce(channel, message, error); // a full disk is what somebody should hear of
+    return sendUnqueued(channel, message, error); // a full disk is worth a notification
   }
-  await sendAll(directory, prefix, channel, name);
+  await sendAll(queue, name);
 }
 
-/** Sends what is kept for a channel, if anything is. */
-export async function resend(config: Config, channel: Channel): Promise<void> {
-  const directory = join(config.stateDir, 'outbox');
-  const prefix = `${config.environment}.${channel.id}.`;
-  if (existsSync(directory) && keptOf(directory, prefix).length > 0)
-    await sendAll(directory, prefix, channel);
+/** Sends the queued messages of a channel. */
+export async function sendQueue(config: Config, channel: Channel): Promise<void> {
+  const queue = queueOf(config, channel);
+  if (existsSync(queue.directory) && queue.names().length > 0) await sendAll(queue);
 }
 
-async function sendAll(directory: string, prefix: string, channel: Channel, own?: string): Promise<void> {
-  const lock = openSync(join(directory, `${prefix}lock`), 'a', 0o600);
+async function sendAll(queue: Queue, own?: string): Promise<void> {
+  const { directory, prefix, channel } = queue;
+  const options = { purpose: 'wait for the messages of another run', evenInterrupted: true };
   try {
-    await run(['flock', '-w', String(LOCK_SECONDS), '0'], {
-      purpose: 'wait for another run’s messages',
-      stdin: lock,
-      evenInterrupted: true,
-    });
-    await sendKept(directory, prefix, channel, own);
+    await withFileLock(join(directory, `${prefix}lock`), LOCK_SECONDS, options, () => sendEach(queue, own));
   } catch (error) {
-    log.warn(`could not notify ${channel.name}: ${messageOf(error)}; kept, and sent with the next`);
-    dropOldest(directory, prefix, channel);
-  } finally {
-    closeSync(lock);
+    log.warn(`could not notify ${channel.name}: ${messageOf(error)}; queued, and sent with the next message`);
+    dropOldest(queue);
   }
 }
 
-async function sendAtOnce(channel: Channel, message: Message, cause: unknown): Promise<void> {
+async function sendUnqueued(channel: Channel, message: Message, cause: unknown): Promise<void> {
   try {
-    await channel.send(message, false);
+    await channel.post(message, false);
   } catch (error) {
-    log.warn(`could not notify ${channel.name}: ${messageOf(error)}; nor keep it: ${messageOf(cause)}`);
+    log.warn(
+      `could not notify ${channel.name}: ${messageOf(error)}; could not queue it: ${messageOf(cause)}`,
+    );
   }
 }
 
-const keptOf = (directory: string, prefix: string) =>
-  readdirSync(directory)
-    .filter(name => name.startsWith(prefix) && name.endsWith('.json'))
-    .sort();
-
-/** @throws what the first message that could not be sent met: a receiver that is down is not asked for each */
-async function sendKept(directory: string, prefix: string, channel: Channel, own?: string): Promise<void> {
+/** @throws the error of the first message that could not be sent: one that is down is not tried with the others */
+async function sendEach({ directory, channel, names }: Queue, own?: string): Promise<void> {
   let late = 0;
-  for (const name of keptOf(directory, prefix)) {
+  for (const name of names()) {
     const path = join(directory, name);
-    const message = parse(path);
+    const message = read(path);
     try {
-      if (message) await channel.send(message, name !== own);
+      if (message) await channel.post(message, name !== own);
       if (name !== own) late++;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      // It would hold up all that come after it.
-      log.warn(`${channel.name} refuses a message, which is dropped: ${error.message}: ${message!.text}`);
+      // In the queue it would block all later ones.
+      log.warn(`${channel.name} refused a message, which is dropped: ${error.message}: ${message!.text}`);
     }
     rmSync(path);
   }
-  if (late > 0) log.info(`${channel.name} got ${plural(late, 'message')} that had been kept`);
+  if (late > 0) log.info(`sent ${plural(late, 'queued message')} to ${channel.name}`);
 }
 
-/** @returns a kept message, or undefined where a disk has lost it */
-function parse(path: string): Message | undefined {
+/** @returns a queued message; undefined where the file is damaged */
+function read(path: string): Message | undefined {
   try {
     return JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    log.warn(`${path} is no message, and is dropped: ${messageOf(error)}`);
+    log.warn(`${path} is not a message, and is dropped: ${messageOf(error)}`);
     return undefined;
   }
 }
 
-function dropOldest(directory: string, prefix: string, channel: Channel): void {
-  const surplus = keptOf(directory, prefix).slice(0, -MOST_KEPT);
+function dropOldest({ directory, channel, names }: Queue): void {
+  const surplus = names().slice(0, -MAX_QUEUED);
   if (surplus.length === 0) return;
   for (const name of surplus) rmSync(join(directory, name), { force: true });
   log.warn(
-    `more than ${MOST_KEPT} messages for ${channel.name} are kept: the oldest ${surplus.length} dropped`,
+    `more than ${MAX_QUEUED} messages for ${channel.name} are queued: dropped the oldest ${surplus.length}`,
   );
 }

@@ -13,7 +13,7 @@ import { jobsOf } from './jobs.ts';
 import { readState } from './state.ts';
 import { statusOf } from './status.ts';
 
-/* Crontabs are of any encoding: as latin1 each byte is a character, and goes back as it came. */
+/* A crontab can have any encoding: as latin1 each byte is one character, and is written back unchanged. */
 const bytesOf = (text: string) => Buffer.from(text).toString('latin1');
 const textOf = (bytes: string) => Buffer.from(bytes, 'latin1').toString();
 
@@ -28,31 +28,31 @@ export function ownBlock(config: Config, above = ''): string {
   );
 }
 
-/** Puts the environment's lines at the end of this user's crontab, in the place of those that are there. */
+/** Puts the environment's lines at the end of this user's crontab, replacing earlier ones. @returns whether it changed */
 export function installBlock(config: Config): Promise<boolean> {
-  refuseTwice(config);
-  mkdirSync(config.logDir, { recursive: true, mode: 0o700 }); // a line whose log can't be opened does not run
+  refuseDouble(config);
+  mkdirSync(config.logDir, { recursive: true, mode: 0o700 }); // a line does not run if its log can't be opened
   return change(config, others => {
     const above = others === '' || others.endsWith('\n') ? others : `${others}\n`;
     return above + bytesOf(ownBlock(config, textOf(above)));
   });
 }
 
-/** @throws when a scheduler that is alive does the same jobs, the backup service's most likely */
-function refuseTwice(config: Config): void {
+/** @throws OperationalError when a scheduler that is alive runs the same jobs, most likely that of the backup service */
+function refuseDouble(config: Config): void {
   const state = readState(config);
   if (!statusOf(state, new Date()).json.alive) return;
   const twice = jobsOf(config).jobs.filter(({ name }) => name in state!.jobs);
   if (twice.length === 0) return;
   const off = twice.map(({ name }) => `SCHEDULE_${name.toUpperCase().replace('-', '_')}=off`).join(' ');
   throw new OperationalError(
-    `schedule.ts run does this already: ${twice.map(({ name }) => name).join(', ')}`,
-    `stop it (docker compose … stop backup), or install what it leaves: ${off} schedule.ts install.`,
+    `schedule.ts run already runs: ${twice.map(({ name }) => name).join(', ')}`,
+    `stop it (docker compose … stop backup), or install the other jobs: ${off} schedule.ts install.`,
     Exit.locked,
   );
 }
 
-/** Takes the environment's lines out of this user's crontab. */
+/** Removes the environment's lines from this user's crontab. @returns whether it changed */
 export function removeBlock(config: Config): Promise<boolean> {
   return change(config, others => others);
 }
@@ -65,7 +65,7 @@ async function change(config: Config, to: (others: string) => string): Promise<b
       'install cron (apt-get install cron), or let the backup service run the schedule: docs/RUNBOOK.md.',
     );
   const { stateDir } = config;
-  // Of both environments: a user has one crontab.
+  // One lock for both environments: a user has one crontab.
   return withLock(stateDir, 'crontab', 'schedule.ts', async () => {
     const kept = join(stateDir, 'crontab.before');
     const before = await readInto(kept + PARTIAL);
@@ -83,7 +83,7 @@ async function change(config: Config, to: (others: string) => string): Promise<b
       if ((await readInto(wanted)) !== after)
         throw new OperationalError(
           'the crontab is not what was installed',
-          `somebody else changed it at the same moment: see crontab -l; before it was ${kept}.`,
+          `it was changed at the same time: see crontab -l; the one before is in ${kept}.`,
         );
     } finally {
       await rm(wanted);
@@ -92,7 +92,7 @@ async function change(config: Config, to: (others: string) => string): Promise<b
   });
 }
 
-/** Writes this user's crontab to a file. @returns its bytes as latin1; none at all is an empty one */
+/** Writes this user's crontab to a file. @returns its bytes as latin1; '' without a crontab */
 async function readInto(path: string): Promise<string> {
   const file = await open(path, 'w', 0o600);
   try {

@@ -2,7 +2,7 @@
 import { lastTime } from '../core/cron.ts';
 import { Exit } from '../core/errors.ts';
 import { duration, utc } from '../core/format.ts';
-import { type Scheduled, toldByItself } from './jobs.ts';
+import { notifiesByItself, type Scheduled } from './jobs.ts';
 import type { JobState, State } from './state.ts';
 
 const DAY_SECONDS = 24 * 3600;
@@ -88,7 +88,7 @@ export function finished({ refused: _, ...own }: JobState, exitCode: number, at:
 /** @returns what to notify of a run that has ended; undefined when its script does that, or for a failure that repeats */
 export function failureOf(job: Scheduled, previous: JobState, now: JobState): string | undefined {
   const exitCode = now.exitCode!;
-  if (toldByItself(job, exitCode)) return undefined;
+  if (notifiesByItself(job, exitCode)) return undefined;
   const repeats =
     exitCode === previous.exitCode && secondsBetween(previous.finished!, now.finished!) <= RENOTIFY_SECONDS;
   return repeats ? undefined : `${job.name} FAILED: ${explain(exitCode)}`;

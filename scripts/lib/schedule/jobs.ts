@@ -6,11 +6,11 @@ import { duration, table } from '../core/format.ts';
 interface Recurring {
   script: string;
   arguments: string[];
-  /** Its exit code is a result, 0 to 3 as Nagios has them, and it tells of it itself. */
+  /** Its exit code, 0 to 3 in the Nagios convention, is a result, which it notifies by itself. */
   nagios?: true;
 }
 
-/** What recurs. Another one is a line here, a SCHEDULE_ variable and its place in Config. */
+/** The recurring jobs. A new one is a line here, a SCHEDULE_ variable and its place in Config. */
 const JOBS: Record<Job, Recurring> = {
   backup: { script: 'backup.ts', arguments: [] },
   'health-check': { script: 'health-check.ts', arguments: ['--notify', '--nagios'], nagios: true },
@@ -38,18 +38,18 @@ export function jobsOf({ environment, schedule }: Config): { jobs: Scheduled[]; 
   return { jobs: jobs.filter(job => !isOff(job)), off: jobs.filter(isOff).map(({ name }) => name) };
 }
 
-/** @returns whether a job's script has told by itself how it ended: it can't when it was killed, or did not start */
-export function toldByItself({ nagios }: Recurring, exitCode: number): boolean {
+/** @returns whether the script has sent its own notification: it can't when it was killed, or did not start */
+export function notifiesByItself({ nagios }: Recurring, exitCode: number): boolean {
   return (nagios ? [0, 1, 2, 3] : [0, 1, 3, 4]).concat(130, 143).includes(exitCode);
 }
 
-/** @returns the zone that this machine's clock on the wall goes by */
+/** @returns the time zone of this machine */
 export const localZone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 const minute = (instant: Date, timeZone: string) =>
   new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' }).format(instant);
 
-/** @returns the coming run of each job, in UTC and in local time */
+/** @returns the next run of each job, in UTC and in local time */
 export function comingRuns(config: Config, now: Date, zone = localZone()) {
   const { jobs, off } = jobsOf(config);
   const runs = jobs
