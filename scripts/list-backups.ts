@@ -1,11 +1,11 @@
 #!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { type Found, localBackups, storedBackups } from './lib/backup/catalog.ts';
-import { openStore } from './lib/backup/offsite-copy.ts';
 import { command, execute } from './lib/cli/command.ts';
 import { Exit } from './lib/core/errors.ts';
 import { bytes, count, duration, plural, table, utc } from './lib/core/format.ts';
 import { log } from './lib/core/log.ts';
 import { totalRows } from './lib/postgres/row-counts.ts';
+import { openStore } from './lib/s3/open-store.ts';
 
 export const list = command({
   summary: 'List the backups of one environment, here and in S3 side by side.',

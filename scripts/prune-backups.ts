@@ -1,11 +1,11 @@
 #!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
-import { openStore } from './lib/backup/offsite-copy.ts';
 import { applyRetention, type PlacePlan, planRetention } from './lib/backup/prune.ts';
 import { command, confirm, execute } from './lib/cli/command.ts';
 import { Exit } from './lib/core/errors.ts';
 import { plural, table } from './lib/core/format.ts';
 import { withLock } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
+import { openStore } from './lib/s3/open-store.ts';
 
 export const prune = command({
   summary: 'Delete the backups that are past their time, and say of each why it stays or goes.',

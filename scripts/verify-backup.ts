@@ -1,7 +1,9 @@
 #!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkSource, describeSource, fetchSource, findSource, parsePlace } from './lib/backup/source.ts';
+import { fetchSource } from './lib/backup/fetch.ts';
+import { describeSource, findSource, parsePlace } from './lib/backup/find.ts';
+import { checkSource } from './lib/backup/verify.ts';
 import { command, execute } from './lib/cli/command.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
 import { privateDirectory } from './lib/core/files.ts';

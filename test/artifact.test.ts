@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { decode } from '../scripts/lib/backup/artifact.ts';
+import { decode } from '../scripts/lib/backup/verify.ts';
 import type { OperationalError } from '../scripts/lib/core/errors.ts';
 import { hasProgram } from '../scripts/lib/core/shell.ts';
 

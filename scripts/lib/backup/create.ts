@@ -2,36 +2,16 @@ import { existsSync, statSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { OperationalError } from '../core/errors.ts';
-import {
-  freeSpace,
-  PARTIAL,
-  privateDirectory,
-  publish,
-  sha256,
-  sizeOf,
-  sync,
-  writeWhole,
-} from '../core/files.ts';
+import { PARTIAL, publish, sha256, sizeOf, sync, writeWhole } from '../core/files.ts';
 import { count, plural } from '../core/format.ts';
 import { log, redact } from '../core/log.ts';
-import { enoughSpace, preflight } from '../core/preflight.ts';
 import { withProgress } from '../core/progress.ts';
 import { interrupt } from '../core/signals.ts';
-import {
-  producer,
-  programVersion,
-  type Query,
-  query,
-  type ServerFacts,
-  serverFacts,
-} from '../postgres/client.ts';
-import { readProperties } from '../postgres/database-properties.ts';
-import { ICU_LOCALE } from '../postgres/databases.ts';
+import { producer } from '../postgres/client.ts';
 import { countRows, totalRows } from '../postgres/row-counts.ts';
 import { openSession } from '../postgres/session.ts';
-import { compressorVersion, decode, dumpPipeline, globalsPipeline, writingFile } from './artifact.ts';
-import { localBackups, newestFirst } from './catalog.ts';
+import { readFacts } from './database-facts.ts';
+import { dumpPipeline, globalsPipeline } from './dump-commands.ts';
 import {
   artifactName,
   type Format,
@@ -42,55 +22,8 @@ import {
   newId,
   serialize,
 } from './manifest.ts';
-
-export interface BackupPlan {
-  server: ServerFacts;
-  pgDump: string;
-  compressor: string;
-  /** What the artifact will take, in bytes: from the last backup, else from the database's size. */
-  estimate: number;
-}
-
-/**
- * Looks whether a backup can be made, without changing anything but the backup directory's mode.
- * @param known what the caller has already asked the server
- * @throws an operational error that lists all that stands in the way
- */
-export async function planBackup(config: Config, format: Format, known?: ServerFacts): Promise<BackupPlan> {
-  const { postgres, backupDir } = config;
-  const [{ server, pgDump, compressor, databaseBytes }] = await preflight(
-    async () => {
-      const server = known ?? (await serverFacts(postgres));
-      const pgDump = await programVersion(postgres, 'pg_dump');
-      refuseOlderClient(pgDump, server);
-      const compressor = await compressorVersion(postgres, format);
-      return { server, pgDump, compressor, databaseBytes: await databaseSize(config) };
-    },
-    () => privateDirectory(backupDir, 'BACKUP_DIR'),
-  );
-  const last = newestFirst(await localBackups(config)).find(({ manifest }) => manifest.format === format);
-  const estimate = last ? last.bytes : Math.ceil(databaseBytes / 4);
-  enoughSpace(`BACKUP_DIR (${backupDir})`, await freeSpace(backupDir), Math.ceil(estimate * 1.2));
-  return { server, pgDump, compressor, estimate };
-}
-
-function refuseOlderClient(pgDump: string, server: ServerFacts): void {
-  if (Number.parseInt(pgDump, 10) >= server.major) return;
-  throw new OperationalError(
-    `pg_dump ${pgDump} can't dump a server of version ${server.version}`,
-    `install postgresql-client-${server.major}.`,
-  );
-}
-
-async function databaseSize({ postgres }: Config): Promise<number> {
-  const { database } = postgres;
-  const [row] = await query<{ bytes: number }>(
-    postgres,
-    database,
-    'SELECT pg_database_size(current_database()) AS bytes',
-  );
-  return row!.bytes;
-}
+import type { BackupPlan } from './plan.ts';
+import { decode, writingFile } from './verify.ts';
 
 /**
  * Dumps the database from one snapshot, verifies what lies on disk and makes it a backup. The caller holds
@@ -156,7 +89,7 @@ async function dump(config: Config, plan: BackupPlan, format: Format, artifact: 
     await session.execute('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     await session.execute('SET LOCAL row_security = off'); // an error rather than rows left out
     const [snapshot] = await session.query<{ id: string }>('SELECT pg_export_snapshot() AS id');
-    const facts = await describeDatabase(session.query, database);
+    const facts = await readFacts(session.query, database);
     const measure = () => statSync(artifact + PARTIAL, { throwIfNoEntry: false })?.size ?? 0;
     const command = producer(postgres, dumpPipeline(database, format, snapshot!.id));
     await withProgress({ label: 'Dumping', measure, total: plan.estimate }, () =>
@@ -175,45 +108,11 @@ async function dump(config: Config, plan: BackupPlan, format: Format, artifact: 
   }
 }
 
-/** What a manifest says of the database beside its rows. */
-async function describeDatabase(query: Query, name: string) {
-  const [database] = await query<{
-    snapshotAt: string;
-    encoding: string;
-    collate: string;
-    ctype: string;
-    icuLocale: string | null;
-    databaseBytes: number;
-    largeObjects: number;
-    migrations: boolean;
-  }>(`SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "snapshotAt",
-      pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype, ${ICU_LOCALE},
-      pg_database_size(d.oid) AS "databaseBytes",
-      (SELECT count(*) FROM pg_largeobject_metadata) AS "largeObjects",
-      to_regclass('public._prisma_migrations') IS NOT NULL AS migrations
-    FROM pg_database d WHERE datname = current_database()`);
-  const { encoding, collate, ctype, icuLocale, migrations, ...rest } = database!;
-  const extensions = await query<{ name: string; version: string }>(
-    'SELECT extname AS name, extversion AS version FROM pg_extension ORDER BY extname',
-  );
-  const [head] = migrations
-    ? await query<{ name: string }>(`SELECT migration_name AS name FROM public._prisma_migrations
-        WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY finished_at DESC, migration_name DESC LIMIT 1`)
-    : [];
-  return {
-    ...rest,
-    server: { encoding, collate, ctype, icuLocale },
-    properties: await readProperties(query, name),
-    extensions,
-    migrationHead: head?.name ?? null,
-  };
-}
-
 async function verify({ postgres }: Config, format: Format, artifact: string, globals: string) {
   await sync(artifact + PARTIAL);
   log.status('Verifying: decoding all of it');
   const [files] = await Promise.all([
-    Promise.all([describe(artifact), describe(globals)]),
+    Promise.all([fileEntry(artifact), fileEntry(globals)]),
     decode(postgres, artifact + PARTIAL, format),
     decode(postgres, globals + PARTIAL, 'plain'),
   ]);
@@ -221,7 +120,7 @@ async function verify({ postgres }: Config, format: Format, artifact: string, gl
   return { artifact: files[0], globals: files[1] };
 }
 
-async function describe(path: string): Promise<Manifest['artifact']> {
+async function fileEntry(path: string): Promise<Manifest['artifact']> {
   const size = (await sizeOf(path + PARTIAL))!;
   return { name: basename(path), bytes: size, sha256: await sha256(path + PARTIAL, interrupt) };
 }

@@ -1,17 +1,11 @@
 import { join } from 'node:path';
-import type { Config, S3Settings } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { Exit, messageOf, OperationalError } from '../core/errors.ts';
 import { sha256, sizeOf } from '../core/files.ts';
 import { log } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
 import type { Store } from '../s3/store.ts';
 import { type Manifest, manifestName } from './manifest.ts';
-
-/** Opens the store. Loading the S3 client takes a while, so only who needs it does. */
-export async function openStore(settings: S3Settings, attempts?: number): Promise<Store> {
-  const { Store } = await import('../s3/store.ts');
-  return new Store(settings, attempts);
-}
 
 /**
  * Copies a backup into the store: artifact, globals, then the manifest that makes it exist there.

@@ -1,4 +1,4 @@
-import { backUp } from '../../backup.ts';
+import { backUp } from '../backup/run-backup.ts';
 import type { Config, Images } from '../config/config.ts';
 import { Exit, OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';

@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { decompressTo, parallelRestore, readingFile, streamRestore } from '../backup/artifact.ts';
+import { decompressTo, parallelRestore, streamRestore } from '../backup/dump-commands.ts';
+import type { LocalSource } from '../backup/fetch.ts';
 import type { Manifest } from '../backup/manifest.ts';
-import type { LocalSource } from '../backup/source.ts';
+import { readingFile } from '../backup/verify.ts';
 import type { Config, Postgres } from '../config/config.ts';
 import { verificationError } from '../core/errors.ts';
 import { bytes, count, plural } from '../core/format.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { LocalSource } from '../backup/source.ts';
+import type { LocalSource } from '../backup/fetch.ts';
 import type { Postgres } from '../config/config.ts';
 import { log } from '../core/log.ts';
 import { run } from '../core/shell.ts';

@@ -1,4 +1,4 @@
-import { describeSource, parsePlace, type Source } from '../backup/source.ts';
+import { describeSource, parsePlace, type Source } from '../backup/find.ts';
 import type { Result } from '../cli/command.ts';
 import type { Config } from '../config/config.ts';
 import { isDatabaseName } from '../config/variables.ts';

@@ -1,5 +1,7 @@
-import { createBackup, planBackup } from '../backup/create.ts';
-import type { LocalSource, Source } from '../backup/source.ts';
+import { createBackup } from '../backup/create.ts';
+import type { LocalSource } from '../backup/fetch.ts';
+import type { Source } from '../backup/find.ts';
+import { planBackup } from '../backup/plan.ts';
 import type { Config, Postgres } from '../config/config.ts';
 import { usageError, verificationError } from '../core/errors.ts';
 import { duration } from '../core/format.ts';

@@ -1,4 +1,4 @@
-import type { Source } from '../backup/source.ts';
+import type { Source } from '../backup/find.ts';
 import type { Postgres } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { programVersion, type ServerFacts } from '../postgres/client.ts';

@@ -1,6 +1,4 @@
-import { createWriteStream } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
-import { pipeline as pipe } from 'node:stream/promises';
+import { readFile } from 'node:fs/promises';
 import {
   DeleteObjectCommand,
   GetObjectCommand,
@@ -12,14 +10,16 @@ import {
   type S3ServiceException,
 } from '@aws-sdk/client-s3';
 import type { S3Settings } from '../config/config.ts';
-import { Exit, messageOf, OperationalError, operational, verificationError } from '../core/errors.ts';
+import { Exit, OperationalError, verificationError } from '../core/errors.ts';
 import { sizeOf } from '../core/files.ts';
-import { bytes, duration } from '../core/format.ts';
+import { duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
-import { interrupt, sleep } from '../core/signals.ts';
+import { interrupt } from '../core/signals.ts';
+import { download } from './download.ts';
 import { cleaningUp, partSize, uploadParts } from './multipart.ts';
+import { ABORTABLE, attempt, persist } from './requests.ts';
 
-/** Tries of one request, 0.1 to 20 s apart, doubling: rides out half a minute of a store's bad weather. */
+/** Tries of one request, 0.1 to 20 s apart, doubling: a store may fail for half a minute. */
 const ATTEMPTS = 8;
 /** The probe before a backup only warns: it must not hold the backup up for as long as an upload may try. */
 const PROBE_SECONDS = 30;
@@ -37,7 +37,7 @@ export class Store {
   readonly #client: S3Client;
   readonly #attempts: number;
 
-  /** @param attempts of one request; fewer for whoever would rather know soon than get through */
+  /** @param attempts of one request; fewer where a quick answer matters more */
   constructor(settings: S3Settings, attempts = ATTEMPTS) {
     this.settings = settings;
     this.#attempts = attempts;
@@ -70,7 +70,7 @@ export class Store {
   async probe(): Promise<void> {
     const Key = this.key('.write-probe');
     const limit = { abortSignal: AbortSignal.any([interrupt, AbortSignal.timeout(PROBE_SECONDS * 1000)]) };
-    await this.#do('write to', '.write-probe', () =>
+    await attempt('write to', this.url('.write-probe'), () =>
       this.#client.send(
         new PutObjectCommand({ ...this.#bucket, Key, Body: 'a write probe; it may be deleted\n' }),
         limit,
@@ -104,7 +104,7 @@ export class Store {
       ServerSideEncryption: this.settings.sse,
       SSEKMSKeyId: this.settings.kmsKeyId,
     };
-    await this.#do('upload to', name, async () => {
+    await attempt('upload to', this.url(name), async () => {
       if (size > partSize(size)) {
         await uploadParts(this.#client, object, path, size, { signal: interrupt, progress });
       } else {
@@ -130,7 +130,7 @@ export class Store {
 
   /** @returns what the store says of an object, or undefined if there is none */
   async head(name: string): Promise<HeadObjectCommandOutput | undefined> {
-    return this.#do('look at', name, async () => {
+    return attempt('look at', this.url(name), async () => {
       try {
         return await this.#client.send(
           new HeadObjectCommand({ ...this.#bucket, Key: this.key(name) }),
@@ -145,7 +145,7 @@ export class Store {
 
   /** @returns a small object's text, or undefined if there is none */
   async text(name: string): Promise<string | undefined> {
-    return this.#persist('read', name, async () => {
+    return persist(this.#attempts, 'read', this.url(name), async () => {
       const request = new GetObjectCommand({ ...this.#bucket, Key: this.key(name) });
       try {
         const { Body } = await this.#client.send(request, ABORTABLE);
@@ -165,30 +165,12 @@ export class Store {
     const total = (await this.head(name))?.ContentLength;
     if (total === undefined)
       throw verificationError(`${this.url(name)} is missing`, 'list-backups.ts shows what is there.');
-    await writeFile(path, '', { mode: 0o600 });
-    let written = 0; // not what was received: what a broken stream still had in memory is lost
-    const fetchRest = async () => {
-      if (written > 0 && written === total) return; // all is there; whether it is right, its checksum shows
-      const start = written;
-      const Range = start > 0 ? `bytes=${start}-` : undefined;
-      const request = new GetObjectCommand({ ...this.#bucket, Key: this.key(name), Range });
-      const { Body } = await this.#client.send(request, ABORTABLE);
-      const file = createWriteStream(path, { flags: 'r+', start });
-      const counted = async function* (source: AsyncIterable<Buffer>) {
-        for await (const chunk of source) {
-          yield chunk;
-          progress(start + file.bytesWritten);
-        }
-      };
-      try {
-        await pipe(Body as AsyncIterable<Buffer>, counted, file, { signal: interrupt });
-      } finally {
-        written = start + file.bytesWritten;
-      }
-      progress(written);
-      if (written < total) throw new Error(`the connection ended after ${bytes(written)} of ${bytes(total)}`);
-    };
-    await this.#persist('download', name, fetchRest, () => written);
+    await persist(
+      this.#attempts,
+      'download',
+      this.url(name),
+      ...(await download(this.#client, { ...this.#bucket, Key: this.key(name) }, path, total, progress)),
+    );
   }
 
   /** @returns all objects whose name starts with `start` */
@@ -196,7 +178,7 @@ export class Store {
     const found: StoredObject[] = [];
     let ContinuationToken: string | undefined;
     do {
-      const page = await this.#do('list', start, () =>
+      const page = await attempt('list', this.url(start), () =>
         this.#client.send(
           new ListObjectsV2Command({ ...this.#bucket, Prefix: this.key(start), ContinuationToken }),
           ABORTABLE,
@@ -213,7 +195,7 @@ export class Store {
   /** Deletes an object; one that is not there counts as deleted. */
   async remove(name: string, { evenInterrupted = false } = {}): Promise<void> {
     const limit = evenInterrupted ? cleaningUp() : ABORTABLE;
-    await this.#do('delete', name, () =>
+    await attempt('delete', this.url(name), () =>
       this.#client.send(new DeleteObjectCommand({ ...this.#bucket, Key: this.key(name) }), limit),
     );
   }
@@ -221,69 +203,4 @@ export class Store {
   get #bucket() {
     return { Bucket: this.settings.bucket };
   }
-
-  /**
-   * Like #do, again and again: the client sends a request again, but not when an answer's body breaks off.
-   * @param done what grows as long as it is worth going on
-   */
-  async #persist<T>(
-    verb: string,
-    name: string,
-    action: () => Promise<T>,
-    done: () => number = () => 0,
-  ): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      const before = done();
-      try {
-        return await this.#do(verb, name, action);
-      } catch (error) {
-        const cause = (error as Error).cause as Partial<S3ServiceException & NodeJS.ErrnoException>;
-        const hopeless =
-          cause?.$metadata !== undefined || (error as OperationalError).exitCode !== Exit.offsite;
-        if (done() > before) attempt = 1;
-        if (interrupt.aborted || hopeless || attempt === this.#attempts) throw error;
-        await sleep(0.1 * 2 ** (attempt - 1));
-      }
-    }
-  }
-
-  /** Wraps what the SDK throws into what it was for and what to do. */
-  async #do<T>(verb: string, name: string, action: () => Promise<T>): Promise<T> {
-    try {
-      return await action();
-    } catch (error) {
-      interrupt.throwIfAborted();
-      const here = operational(error);
-      if (here instanceof OperationalError) throw here;
-      throw new OperationalError(
-        `could not ${verb} ${this.url(name)}: ${explain(error)}`,
-        advice(error),
-        Exit.offsite,
-        {
-          cause: error,
-        },
-      );
-    }
-  }
-}
-
-const ABORTABLE = { abortSignal: interrupt };
-
-function explain(error: unknown): string {
-  const { name, $metadata } = error as Partial<S3ServiceException>;
-  const status = $metadata?.httpStatusCode ? ` (HTTP ${$metadata.httpStatusCode})` : '';
-  if (name === 'AbortError') return 'no answer in time';
-  const message = messageOf(error);
-  return message === name || !name || name === 'Error' ? message + status : `${name}: ${message}${status}`;
-}
-
-function advice(error: unknown): string {
-  const { name, $metadata } = error as Partial<S3ServiceException>;
-  if (name === 'RequestTimeTooSkewed') return 'correct this machine’s clock: `timedatectl` shows it.';
-  if (name === 'NoSuchBucket') return 'check S3_BUCKET and AWS_REGION; the bucket is never made here.';
-  if ($metadata?.httpStatusCode === 403)
-    return 'check AWS_ACCESS_KEY_ID, its secret, and what the key may do.';
-  if ($metadata?.httpStatusCode && $metadata.httpStatusCode >= 500)
-    return 'the store is ill: try again later.';
-  return 'check S3_ENDPOINT, S3_BUCKET and the network.';
 }

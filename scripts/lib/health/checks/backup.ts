@@ -1,8 +1,8 @@
 import { type Backup, newestOf, walkLocal, walkStored } from '../../backup/catalog.ts';
-import { openStore } from '../../backup/offsite-copy.ts';
 import type { Config } from '../../config/config.ts';
 import { cronTimes } from '../../core/cron.ts';
 import { bytes, duration, utc } from '../../core/format.ts';
+import { openStore } from '../../s3/open-store.ts';
 import { type Check, type Finding, grade, NotConfigured } from '../check.ts';
 
 /** Seconds that a backup may take after it was due. */

@@ -1,89 +1,21 @@
+/** Reads artifacts to their end, and compares files with a manifest. */
 import { open } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Postgres } from '../config/config.ts';
 import { messageOf, usageError, verificationError } from '../core/errors.ts';
 import { sha256, sizeOf } from '../core/files.ts';
 import { bytes } from '../core/format.ts';
+import { log } from '../core/log.ts';
 import { pipeline } from '../core/pipeline.ts';
 import { type RunOptions, run } from '../core/shell.ts';
 import { interrupt } from '../core/signals.ts';
-import { client, programVersion, toDatabase } from '../postgres/client.ts';
+import { client, programVersion } from '../postgres/client.ts';
+import { COMPRESS, DECOMPRESS, decodePipeline } from './dump-commands.ts';
+import type { LocalSource } from './fetch.ts';
 import type { Format, Manifest } from './manifest.ts';
-
-/*
- * custom is compressed by zstd outside pg_dump: as fast as no compression at all, where pg_dump 15's own
- * gzip takes twice the time. plain is gzip, which any machine can read.
- */
-const COMPRESS: Record<Format, string[]> = {
-  plain: ['gzip', '-5', '-n'],
-  custom: ['zstd', '-q', '-1', '-T0', '-c'],
-};
-const DECOMPRESS: Record<Format, string[]> = { plain: ['gzip', '-dc'], custom: ['zstd', '-q', '-dc'] };
 
 /** How the last lines of a whole pg_dump and pg_dumpall look; `\unrestrict` may follow since 15.14. */
 const TRAILER = /^-- PostgreSQL database (cluster )?dump complete$/m;
-
-/** pg_dump of one exported snapshot through the compressor, on stdout. */
-export function dumpPipeline(database: string, format: Format, snapshot: string): string[] {
-  const pgDump = [
-    'pg_dump',
-    `--format=${format}`,
-    ...(format === 'custom' ? ['--compress=0'] : []),
-    '--no-owner',
-    '--no-acl',
-    '--no-password',
-    '--lock-wait-timeout=60s', // an ALTER TABLE under way must not hold up the backup for ever
-    `--snapshot=${snapshot}`,
-    `--dbname=${toDatabase(database)}`,
-  ];
-  return pipeline(pgDump, COMPRESS[format]);
-}
-
-/** Roles and their settings, which belong to the server and are in no database's dump. */
-export function globalsPipeline(): string[] {
-  return pipeline(['pg_dumpall', '--globals-only', '--no-role-passwords', '--no-password'], COMPRESS.plain);
-}
-
-/** Reads a whole artifact as a restore would, but keeps nothing: every block is decoded. */
-function decodePipeline(format: Format): string[] {
-  return format === 'plain'
-    ? pipeline(DECOMPRESS.plain, ['tail', '-c', '2048'])
-    : pipeline(DECOMPRESS.custom, ['pg_restore', '--file=/dev/null']);
-}
-
-/** Writes the decompressed artifact to `path`, on the side where PostgreSQL's programs run. */
-export function decompressTo(path: string): string[] {
-  return ['bash', '-c', 'umask 077; exec "$@" > "$0"', path, ...DECOMPRESS.custom];
-}
-
-/** Loads a decompressed `custom` artifact with several connections at once. */
-export function parallelRestore(database: string, path: string, jobs: number): string[] {
-  return [...pgRestore(database), `--jobs=${jobs}`, path];
-}
-
-/** Loads an artifact that comes on stdin, with one connection. */
-export function streamRestore(database: string, format: Format): string[] {
-  const psql = [
-    'psql',
-    '--no-psqlrc',
-    '--quiet',
-    '--output=/dev/null',
-    '--set=ON_ERROR_STOP=1',
-    '--no-password',
-  ];
-  const load = format === 'plain' ? [...psql, `--dbname=${toDatabase(database)}`] : pgRestore(database);
-  return pipeline(DECOMPRESS[format], load);
-}
-
-function pgRestore(database: string): string[] {
-  return [
-    'pg_restore',
-    '--exit-on-error',
-    '--no-owner',
-    '--no-acl',
-    '--no-password',
-    `--dbname=${toDatabase(database)}`,
-  ];
-}
 
 /** @returns the compressor's name and version where dumps run */
 export async function compressorVersion(postgres: Postgres, format: Format): Promise<string> {
@@ -168,4 +100,27 @@ export async function checkFile(path: string, expected: Manifest['artifact']): P
   if (size !== expected.bytes) throw fail(`is ${bytes(size)} (${size} bytes), not ${expected.bytes} bytes`);
   if ((await sha256(path, interrupt)) !== expected.sha256)
     throw fail('has changed: its SHA-256 is not that of its manifest');
+}
+
+/**
+ * Reads all of a source and compares it with its manifest: sizes, checksums, every block.
+ * @throws exit code 3
+ */
+export async function checkSource(
+  postgres: Postgres,
+  { directory, artifact, format, manifest }: LocalSource,
+): Promise<void> {
+  const path = join(directory, artifact);
+  log.status(`Checking ${path}`);
+  if (manifest) {
+    await checkFile(path, manifest.artifact);
+    await checkFile(join(directory, manifest.globals.name), manifest.globals);
+  }
+  await decode(postgres, path, format);
+  if (!manifest) await refuseConnecting(postgres, path);
+  log.done(
+    manifest
+      ? `checked ${artifact}: size, SHA-256, every block`
+      : `checked ${artifact}: every block, and its last line`,
+  );
 }

@@ -1,0 +1,58 @@
+/** Brings the files of a backup to this host. */
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Config } from '../config/config.ts';
+import { messageOf } from '../core/errors.ts';
+import { freeSpace } from '../core/files.ts';
+import { log } from '../core/log.ts';
+import { enoughSpace } from '../core/preflight.ts';
+import { withProgress } from '../core/progress.ts';
+import type { Source } from './find.ts';
+import { globalsName } from './manifest.ts';
+
+/** A source whose files are on this host. */
+export interface LocalSource extends Source {
+  directory: string;
+  /** The run's own directory, empty or with what was fetched; the caller removes it. */
+  work: string;
+}
+
+/** The directory of a restore's own in the backup directory, removed at its end. Only under the lock. */
+export function restoreDirectory({ backupDir, environment }: Config): string {
+  return join(backupDir, `.fetched-${environment}`);
+}
+
+/** Removes a run's own directory. A failure is a warning: it must not hide what the run itself has to say. */
+export async function removeWork(directory: string): Promise<void> {
+  try {
+    await rm(directory, { recursive: true, force: true });
+  } catch (error) {
+    log.warn(`${directory} may be left over: ${messageOf(error)}`);
+  }
+}
+
+/**
+ * Brings a source's files to this host.
+ * @param directory the run's own, which the caller removes; what a killed run left there is removed first
+ */
+export async function fetchSource(source: Source, directory: string): Promise<LocalSource> {
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  if (typeof source.directory === 'string') {
+    return { ...source, directory: source.directory, work: directory };
+  }
+  const store = source.directory;
+  const total = source.manifest?.artifact.bytes;
+  enoughSpace(`BACKUP_DIR (${dirname(directory)})`, await freeSpace(dirname(directory)), total ?? 0);
+  let received = 0;
+  await withProgress({ label: 'Fetching', measure: () => received, ...(total ? { total } : {}) }, () =>
+    store.download(source.artifact, join(directory, source.artifact), now => {
+      received = now;
+    }),
+  );
+  if (source.manifest) {
+    const globals = globalsName(source.manifest.id);
+    await store.download(globals, join(directory, globals));
+  }
+  return { ...source, directory, work: directory };
+}

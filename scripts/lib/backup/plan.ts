@@ -1,0 +1,58 @@
+/** Whether a backup can be made, and how large it becomes. */
+import type { Config } from '../config/config.ts';
+import { OperationalError } from '../core/errors.ts';
+import { freeSpace, privateDirectory } from '../core/files.ts';
+import { enoughSpace, preflight } from '../core/preflight.ts';
+import { programVersion, query, type ServerFacts, serverFacts } from '../postgres/client.ts';
+import { localBackups, newestFirst } from './catalog.ts';
+import type { Format } from './manifest.ts';
+import { compressorVersion } from './verify.ts';
+
+export interface BackupPlan {
+  server: ServerFacts;
+  pgDump: string;
+  compressor: string;
+  /** What the artifact will take, in bytes: from the last backup, else from the database's size. */
+  estimate: number;
+}
+
+/**
+ * Looks whether a backup can be made, without changing anything but the backup directory's mode.
+ * @param known what the caller has already asked the server
+ * @throws an operational error that lists all that stands in the way
+ */
+export async function planBackup(config: Config, format: Format, known?: ServerFacts): Promise<BackupPlan> {
+  const { postgres, backupDir } = config;
+  const [{ server, pgDump, compressor, databaseBytes }] = await preflight(
+    async () => {
+      const server = known ?? (await serverFacts(postgres));
+      const pgDump = await programVersion(postgres, 'pg_dump');
+      refuseOlderClient(pgDump, server);
+      const compressor = await compressorVersion(postgres, format);
+      return { server, pgDump, compressor, databaseBytes: await databaseSize(config) };
+    },
+    () => privateDirectory(backupDir, 'BACKUP_DIR'),
+  );
+  const last = newestFirst(await localBackups(config)).find(({ manifest }) => manifest.format === format);
+  const estimate = last ? last.bytes : Math.ceil(databaseBytes / 4);
+  enoughSpace(`BACKUP_DIR (${backupDir})`, await freeSpace(backupDir), Math.ceil(estimate * 1.2));
+  return { server, pgDump, compressor, estimate };
+}
+
+function refuseOlderClient(pgDump: string, server: ServerFacts): void {
+  if (Number.parseInt(pgDump, 10) >= server.major) return;
+  throw new OperationalError(
+    `pg_dump ${pgDump} can't dump a server of version ${server.version}`,
+    `install postgresql-client-${server.major}.`,
+  );
+}
+
+async function databaseSize({ postgres }: Config): Promise<number> {
+  const { database } = postgres;
+  const [row] = await query<{ bytes: number }>(
+    postgres,
+    database,
+    'SELECT pg_database_size(current_database()) AS bytes',
+  );
+  return row!.bytes;
+}
