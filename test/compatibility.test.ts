@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { compareRows } from '../scripts/lib/postgres/row-counts.ts';
 import { knowsRestrict } from '../scripts/lib/restore/version-check.ts';
-import { partSize } from '../scripts/lib/s3/multipart.ts';
+import { partSize } from '../scripts/lib/s3/upload.ts';
 
 test('which versions know \\restrict', () => {
   for (const version of ['13.22', '14.19', '15.14', '15.20', '16.10', '17.6', '18.0', '18', '19.1'])

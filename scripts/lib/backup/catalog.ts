@@ -4,7 +4,8 @@ import type { Config } from '../config/config.ts';
 import { Exit, messageOf, OperationalError } from '../core/errors.ts';
 import { sizeOf } from '../core/files.ts';
 import { utc } from '../core/format.ts';
-import type { Store } from '../s3/store.ts';
+import type { Store } from '../s3/open-store.ts';
+import { deleteObject, listObjects, readText } from '../s3/store.ts';
 import {
   globalsName,
   isOurs,
@@ -80,9 +81,9 @@ export async function* walkLocal(config: Config, now = Date.now()): AsyncGenerat
 
 /** Like {@link storedBackups}, one at a time. */
 export async function* walkStored(config: Config, store: Store, now = Date.now()): AsyncGenerator<Found> {
-  const objects = await store.list(`${config.app}_${config.environment}_`);
-  const sizes = new Map(objects.map(({ key, bytes }) => [key, bytes]));
-  yield* inspect(config, now, { place: 's3', sizes, read: name => store.text(name) });
+  const objects = await listObjects(store, `${config.app}_${config.environment}_`);
+  const sizes = new Map(objects.map(({ name, bytes }) => [name, bytes]));
+  yield* inspect(config, now, { place: 's3', sizes, read: name => readText(store, name) });
 }
 
 async function* inspect(config: Config, now: number, directory: Directory): AsyncGenerator<Found> {
@@ -144,7 +145,7 @@ function filesOf({ id, manifest }: Backup): string[] {
 /** Deletes one backup from one place, manifest first. */
 export async function removeBackup(config: Config, backup: Backup, store?: Store): Promise<void> {
   for (const name of filesOf(backup)) {
-    if (backup.place === 's3') await store!.remove(name);
+    if (backup.place === 's3') await deleteObject(store!, name);
     else await rm(join(config.backupDir, name), { force: true });
   }
 }

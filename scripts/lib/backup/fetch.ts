@@ -7,6 +7,7 @@ import { freeSpace } from '../core/files.ts';
 import { log } from '../core/log.ts';
 import { enoughSpace } from '../core/preflight.ts';
 import { withProgress } from '../core/progress.ts';
+import { download } from '../s3/download.ts';
 import type { Source } from './find.ts';
 import { globalsName } from './manifest.ts';
 
@@ -46,13 +47,13 @@ export async function fetchSource(source: Source, directory: string): Promise<Lo
   enoughSpace(`BACKUP_DIR (${dirname(directory)})`, await freeSpace(dirname(directory)), total ?? 0);
   let received = 0;
   await withProgress({ label: 'Fetching', measure: () => received, ...(total ? { total } : {}) }, () =>
-    store.download(source.artifact, join(directory, source.artifact), now => {
+    download(store, source.artifact, join(directory, source.artifact), now => {
       received = now;
     }),
   );
   if (source.manifest) {
     const globals = globalsName(source.manifest.id);
-    await store.download(globals, join(directory, globals));
+    await download(store, globals, join(directory, globals));
   }
   return { ...source, directory, work: directory };
 }

@@ -6,8 +6,8 @@ import type { Config, S3Settings } from '../config/config.ts';
 import { messageOf, type OperationalError, usageError, verificationError } from '../core/errors.ts';
 import { utc } from '../core/format.ts';
 import { log } from '../core/log.ts';
-import { openStore } from '../s3/open-store.ts';
-import type { Store } from '../s3/store.ts';
+import { openStore, type Store } from '../s3/open-store.ts';
+import { readText } from '../s3/store.ts';
 import { type Backup, type Found, localBackups, newestFirst, storedBackups } from './catalog.ts';
 import {
   type Format,
@@ -136,7 +136,7 @@ async function stored(config: Config, address: string): Promise<Source> {
     throw usageError('S3 is not configured (S3_BUCKET is empty)', 'set S3_BUCKET, S3_ENDPOINT and the keys.');
   const settings: S3Settings = { ...config.s3, bucket, prefix: dirname(key) === '.' ? '' : dirname(key) };
   const store = await openStore(settings);
-  return sourceOf(basename(key), store, name => store.text(name));
+  return sourceOf(basename(key), store, name => readText(store, name));
 }
 
 async function fromFile(path: string): Promise<Source> {

@@ -4,7 +4,9 @@ import { Exit, messageOf, OperationalError } from '../core/errors.ts';
 import { sha256, sizeOf } from '../core/files.ts';
 import { log } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
-import type { Store } from '../s3/store.ts';
+import { type Store, urlOf } from '../s3/open-store.ts';
+import { deleteObject, probeStore } from '../s3/store.ts';
+import { upload } from '../s3/upload.ts';
 import { type Manifest, manifestName } from './manifest.ts';
 
 /**
@@ -18,13 +20,13 @@ export async function uploadBackup(config: Config, store: Store, manifest: Manif
   manifestFile.sha256 = await sha256(path(manifestFile.name));
   manifestFile.bytes = (await sizeOf(path(manifestFile.name)))!;
   let sent = 0;
-  const label = `Uploading to ${store.url(artifact.name)}`;
+  const label = `Uploading to ${urlOf(store, artifact.name)}`;
   const begun: string[] = [];
   try {
     await withProgress({ label, measure: () => sent, total: artifact.bytes }, async () => {
       for (const file of [artifact, globals, manifestFile]) {
         begun.push(file.name);
-        await store.upload(path(file.name), file.name, metadataOf(manifest, file), now => {
+        await upload(store, path(file.name), file.name, metadataOf(manifest, file), now => {
           if (file === artifact) sent = now;
         });
       }
@@ -38,7 +40,7 @@ export async function uploadBackup(config: Config, store: Store, manifest: Manif
 /** The manifest goes first, if it was sent at all: as long as it is there, so must be what it is about. */
 async function removeBegun(store: Store, names: string[]): Promise<void> {
   try {
-    for (const name of names) await store.remove(name, { evenInterrupted: true });
+    for (const name of names) await deleteObject(store, name, { evenInterrupted: true });
   } catch (error) {
     log.warn(`of this upload, something may be left in the store: ${messageOf(error)}`);
   }
@@ -61,7 +63,7 @@ function metadataOf(manifest: Manifest, file: { sha256: string; bytes: number })
  */
 export async function tryStore(store: Store): Promise<void> {
   try {
-    await store.probe();
+    await probeStore(store);
   } catch (error) {
     if (!isOffsite(error)) throw error;
     log.warn(`${error.message}\n  → ${error.hint}\n  The backup is made here all the same.`);

@@ -5,7 +5,8 @@ import { OperationalError } from '../core/errors.ts';
 import { plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { interrupt } from '../core/signals.ts';
-import type { Store } from '../s3/store.ts';
+import { type Store, urlOf } from '../s3/open-store.ts';
+import { deleteObject, listObjects } from '../s3/store.ts';
 import {
   type Backup,
   localBackups,
@@ -55,14 +56,14 @@ export async function applyRetention(
  * here. Only under the lock: an upload under way looks the same.
  */
 async function removeUnfinishedCopies(config: Config, store: Store): Promise<void> {
-  const objects = await store.list(`${config.app}_${config.environment}_`);
-  const names = new Set(objects.map(({ key }) => key));
+  const objects = await listObjects(store, `${config.app}_${config.environment}_`);
+  const names = new Set(objects.map(({ name }) => name));
   for (const name of names) {
     const id = name.replace(/\..*$/, '');
     const manifest = manifestName(id);
     if (!isOurs(id, config) || names.has(manifest) || !existsSync(join(config.backupDir, manifest))) continue;
-    log.warn(`an earlier run did not finish copying ${id}; removing ${store.url(name)}`);
-    await store.remove(name);
+    log.warn(`an earlier run did not finish copying ${id}; removing ${urlOf(store, name)}`);
+    await deleteObject(store, name);
   }
 }
 

@@ -1,32 +1,35 @@
 import { createWriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { pipeline as pipe } from 'node:stream/promises';
-import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { pipeline } from 'node:stream/promises';
+import { verificationError } from '../core/errors.ts';
 import { bytes } from '../core/format.ts';
 import { interrupt } from '../core/signals.ts';
-import { ABORTABLE } from './requests.ts';
+import { locate, type Store, urlOf } from './open-store.ts';
+import { ABORTABLE, requestBody } from './requests.ts';
+import { head } from './store.ts';
 
 /**
- * Prepares the download of an object of `total` bytes into a new file at `path`.
+ * Downloads an object into a new file, readable by its owner only. A broken connection is resumed where it broke.
  *
  * @param progress called with the bytes received so far
- * @returns what fetches the rest, to be called again after a connection broke, and the bytes on disk so far
+ * @throws exit code 3 when there is no such object, 4 when it can't be read
  */
 export async function download(
-  client: S3Client,
-  object: { Bucket: string; Key: string },
+  store: Store,
+  name: string,
   path: string,
-  total: number,
-  progress: (received: number) => void,
-): Promise<[fetchRest: () => Promise<void>, written: () => number]> {
+  progress: (received: number) => void = () => {},
+): Promise<void> {
+  const total = (await head(store, name))?.ContentLength;
+  if (total === undefined)
+    throw verificationError(`${urlOf(store, name)} is missing`, 'list-backups.ts lists the backups.');
   await writeFile(path, '', { mode: 0o600 });
-  let written = 0; // not what was received: what a broken stream still had in memory is lost
+  let written = 0; // not the bytes received: a broken stream loses what it still had in memory
   const fetchRest = async () => {
-    if (written > 0 && written === total) return; // all is there; whether it is right, its checksum shows
+    if (written > 0 && written === total) return; // complete; the checksum shows whether it is right
     const start = written;
     const Range = start > 0 ? `bytes=${start}-` : undefined;
-    const request = new GetObjectCommand({ ...object, Range });
-    const { Body } = await client.send(request, ABORTABLE);
+    const { Body } = await store.client.getObject({ ...locate(store, name), Range }, ABORTABLE);
     const file = createWriteStream(path, { flags: 'r+', start });
     const counted = async function* (source: AsyncIterable<Buffer>) {
       for await (const chunk of source) {
@@ -35,12 +38,12 @@ export async function download(
       }
     };
     try {
-      await pipe(Body as AsyncIterable<Buffer>, counted, file, { signal: interrupt });
+      await pipeline(Body as AsyncIterable<Buffer>, counted, file, { signal: interrupt });
     } finally {
       written = start + file.bytesWritten;
     }
     progress(written);
     if (written < total) throw new Error(`the connection ended after ${bytes(written)} of ${bytes(total)}`);
   };
-  return [fetchRest, () => written];
+  await requestBody(store, 'download', name, fetchRest, () => written);
 }

@@ -1,54 +1,68 @@
-/** What a request to the store was for, why it failed, and when it is worth another try. */
+/** What a request to the store was for, why it failed, and what to do next. */
 import type { S3ServiceException } from '@aws-sdk/client-s3';
 import { Exit, messageOf, OperationalError, operational } from '../core/errors.ts';
 import { interrupt, sleep } from '../core/signals.ts';
+import { type Store, urlOf } from './open-store.ts';
+
+/** For a request that cleans up after a signal: it can't be interrupted, so it must end by itself. */
+const CLEAN_UP_SECONDS = 30;
 
 /** Options of a request that a signal ends. */
 export const ABORTABLE = { abortSignal: interrupt };
 
-/**
- * Like {@link attempt}, several times: the client repeats a request, but not when an answer's body breaks off.
- *
- * @param attempts after which it gives up
- * @param done grows as long as it is worth going on, and the count starts again
- */
-export async function persist<T>(
-  attempts: number,
-  verb: string,
-  url: string,
-  action: () => Promise<T>,
-  done: () => number = () => 0,
-): Promise<T> {
-  for (let count = 1; ; count++) {
-    const before = done();
-    try {
-      return await attempt(verb, url, action);
-    } catch (error) {
-      const cause = (error as Error).cause as Partial<S3ServiceException & NodeJS.ErrnoException>;
-      const hopeless =
-        cause?.$metadata !== undefined || (error as OperationalError).exitCode !== Exit.offsite;
-      if (done() > before) count = 1;
-      if (interrupt.aborted || hopeless || count === attempts) throw error;
-      await sleep(0.1 * 2 ** (count - 1));
-    }
-  }
+/** @returns options of a request that cleans up: a signal does not end it, a timeout does */
+export function cleaningUp(): { abortSignal: AbortSignal } {
+  return { abortSignal: AbortSignal.timeout(CLEAN_UP_SECONDS * 1000) };
 }
 
 /**
- * Runs a request. The client itself repeats one that got no answer or a server error.
+ * Runs a request. The client repeats one that got no answer or a server error.
  *
- * @throws OperationalError with what it was for and what to do next; exit code 4
+ * @param verb what it is for, before the object's address: `could not <verb> s3://…`
+ * @throws OperationalError with the reason and what to do next; exit code 4
  */
-export async function attempt<T>(verb: string, url: string, action: () => Promise<T>): Promise<T> {
+export async function request<T>(
+  store: Store,
+  verb: string,
+  name: string,
+  action: () => Promise<T>,
+): Promise<T> {
   try {
     return await action();
   } catch (error) {
     interrupt.throwIfAborted();
-    const here = operational(error);
-    if (here instanceof OperationalError) throw here;
-    throw new OperationalError(`could not ${verb} ${url}: ${explain(error)}`, advice(error), Exit.offsite, {
-      cause: error,
-    });
+    const local = operational(error);
+    if (local instanceof OperationalError) throw local;
+    const message = `could not ${verb} ${urlOf(store, name)}: ${explain(error)}`;
+    throw new OperationalError(message, advice(error), Exit.offsite, { cause: error });
+  }
+}
+
+/**
+ * Like {@link request}, for one whose action reads the answer's body. The client does not repeat a request when
+ * the body breaks off, so this does; it does not repeat what the client has already repeated.
+ *
+ * @param received bytes so far; when they grow, the attempts are counted from one again
+ */
+export async function requestBody<T>(
+  store: Store,
+  verb: string,
+  name: string,
+  action: () => Promise<T>,
+  received: () => number = () => 0,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const before = received();
+    try {
+      return await request(store, verb, name, action);
+    } catch (error) {
+      const { cause, exitCode } = error as OperationalError;
+      const byClient = (cause as Partial<S3ServiceException>)?.$metadata !== undefined;
+      if (received() > before) attempt = 1;
+      if (interrupt.aborted || byClient || exitCode !== Exit.offsite || attempt === store.attempts)
+        throw error;
+      await sleep(0.1 * 2 ** (attempt - 1));
+    }
   }
 }
 
@@ -62,11 +76,11 @@ function explain(error: unknown): string {
 
 function advice(error: unknown): string {
   const { name, $metadata } = error as Partial<S3ServiceException>;
-  if (name === 'RequestTimeTooSkewed') return 'correct this machine’s clock: `timedatectl` shows it.';
-  if (name === 'NoSuchBucket') return 'check S3_BUCKET and AWS_REGION; the bucket is never made here.';
-  if ($metadata?.httpStatusCode === 403)
-    return 'check AWS_ACCESS_KEY_ID, its secret, and what the key may do.';
-  if ($metadata?.httpStatusCode && $metadata.httpStatusCode >= 500)
-    return 'S3 returned a server error: try again later.';
+  if (name === 'RequestTimeTooSkewed') return 'set the clock of this machine: `timedatectl` shows it.';
+  if (name === 'NoSuchBucket') return 'check S3_BUCKET and AWS_REGION; these scripts create no bucket.';
+  const status = $metadata?.httpStatusCode ?? 0;
+  if (status === 403)
+    return 'check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and the permissions of the key.';
+  if (status >= 500) return 'S3 returned a server error: try again later.';
   return 'check S3_ENDPOINT, S3_BUCKET and the network.';
 }

@@ -2,7 +2,7 @@ import { type Backup, newestOf, walkLocal, walkStored } from '../../backup/catal
 import type { Config } from '../../config/config.ts';
 import { cronTimes } from '../../core/cron.ts';
 import { bytes, duration, utc } from '../../core/format.ts';
-import { openStore } from '../../s3/open-store.ts';
+import { openStore, urlOf } from '../../s3/open-store.ts';
 import { type Check, type Finding, grade, NotConfigured } from '../check.ts';
 
 /** Seconds that a backup may take after it was due. */
@@ -23,7 +23,7 @@ export const backupInS3 = (config: Config): Check => ({
     const { s3 } = config;
     if (!s3) throw new NotConfigured('S3_BUCKET is empty: there is no off-site copy');
     const store = await openStore({ ...s3, timeout: Math.min(s3.timeout, REQUEST_SECONDS) }, 2);
-    return judge(config, await newestOf(walkStored(config, store)), store.url(''));
+    return judge(config, await newestOf(walkStored(config, store)), urlOf(store, ''));
   },
 });
 
