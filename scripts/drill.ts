@@ -15,9 +15,9 @@ import { stopwatch } from './lib/core/step-timer.ts';
 import { embeddedDrill } from './lib/drill/embedded.ts';
 import { type DrillReport, draw, keepReport, missed } from './lib/drill/report.ts';
 import { notify } from './lib/notify/notify.ts';
-import { serverFacts } from './lib/postgres/client.ts';
 import { besideName, drop } from './lib/postgres/databases.ts';
 import { totalRows } from './lib/postgres/row-counts.ts';
+import { serverFacts } from './lib/postgres/server.ts';
 import { loadInto } from './lib/restore/load-dump.ts';
 import { dropLeftovers, refuseImpossible } from './lib/restore/swap.ts';
 

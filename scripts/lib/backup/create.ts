@@ -8,6 +8,7 @@ import { log, redact } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
 import { interrupt } from '../core/signals.ts';
 import { producer } from '../postgres/client.ts';
+import { runIntoFile } from '../postgres/redirect.ts';
 import { countRows, totalRows } from '../postgres/row-counts.ts';
 import { openSession } from '../postgres/session.ts';
 import { readFacts } from './database-facts.ts';
@@ -23,7 +24,7 @@ import {
   serialize,
 } from './manifest.ts';
 import type { BackupPlan } from './plan.ts';
-import { decode, writingFile } from './verify.ts';
+import { decode } from './verify.ts';
 
 /**
  * Dumps the database from one snapshot, verifies what lies on disk and makes it a backup. The caller holds
@@ -93,9 +94,9 @@ async function dump(config: Config, plan: BackupPlan, format: Format, artifact: 
     const measure = () => statSync(artifact + PARTIAL, { throwIfNoEntry: false })?.size ?? 0;
     const command = producer(postgres, dumpPipeline(database, format, snapshot!.id));
     await withProgress({ label: 'Dumping', measure, total: plan.estimate }, () =>
-      writingFile(command, artifact + PARTIAL, { purpose: `dump ${database}` }),
+      runIntoFile(command, artifact + PARTIAL, { purpose: `dump ${database}` }),
     );
-    await writingFile(producer(postgres, globalsPipeline()), globals + PARTIAL, {
+    await runIntoFile(producer(postgres, globalsPipeline()), globals + PARTIAL, {
       purpose: 'dump roles and settings',
     });
     const tables = await countRows(session.query);

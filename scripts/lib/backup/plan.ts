@@ -1,12 +1,13 @@
 /** Whether a backup can be made, and how large it becomes. */
-import type { Config } from '../config/config.ts';
+import type { Config, Postgres } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { freeSpace, privateDirectory } from '../core/files.ts';
 import { enoughSpace, preflight } from '../core/preflight.ts';
-import { programVersion, query, type ServerFacts, serverFacts } from '../postgres/client.ts';
+import { query } from '../postgres/client.ts';
+import { programVersion, type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { localBackups, newestFirst } from './catalog.ts';
+import { COMPRESS } from './dump-commands.ts';
 import type { Format } from './manifest.ts';
-import { compressorVersion } from './verify.ts';
 
 export interface BackupPlan {
   server: ServerFacts;
@@ -45,6 +46,12 @@ function refuseOlderClient(pgDump: string, server: ServerFacts): void {
     `pg_dump ${pgDump} can't dump a server of version ${server.version}`,
     `install postgresql-client-${server.major}.`,
   );
+}
+
+/** @returns the compressor's name and version where dumps run */
+async function compressorVersion(postgres: Postgres, format: Format): Promise<string> {
+  const name = COMPRESS[format][0]!;
+  return `${name} ${await programVersion(postgres, name)}`;
 }
 
 async function databaseSize({ postgres }: Config): Promise<number> {

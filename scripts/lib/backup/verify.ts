@@ -1,5 +1,4 @@
 /** Reads artifacts to their end, and compares files with a manifest. */
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Postgres } from '../config/config.ts';
 import { messageOf, usageError, verificationError } from '../core/errors.ts';
@@ -7,52 +6,15 @@ import { sha256, sizeOf } from '../core/files.ts';
 import { bytes } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { pipeline } from '../core/pipeline.ts';
-import { type RunOptions, run } from '../core/shell.ts';
 import { interrupt } from '../core/signals.ts';
-import { client, programVersion } from '../postgres/client.ts';
-import { COMPRESS, DECOMPRESS, decodePipeline } from './dump-commands.ts';
+import { runFromFile } from '../postgres/redirect.ts';
+import { programVersion } from '../postgres/server.ts';
+import { DECOMPRESS, decodePipeline } from './dump-commands.ts';
 import type { LocalSource } from './fetch.ts';
 import type { Format, Manifest } from './manifest.ts';
 
 /** How the last lines of a whole pg_dump and pg_dumpall look; `\unrestrict` may follow since 15.14. */
 const TRAILER = /^-- PostgreSQL database (cluster )?dump complete$/m;
-
-/** @returns the compressor's name and version where dumps run */
-export async function compressorVersion(postgres: Postgres, format: Format): Promise<string> {
-  const name = COMPRESS[format][0]!;
-  return `${name} ${await programVersion(postgres, name)}`;
-}
-
-/** Runs a client command with a file as its stdin. */
-export async function readingFile(
-  postgres: Postgres,
-  argv: string[],
-  path: string,
-  options: RunOptions & { settings?: string },
-): Promise<string> {
-  const handle = await open(path, 'r');
-  try {
-    const { argv: whole, env } = client(postgres, argv, options.settings);
-    return await run(whole, { timeout: Number.POSITIVE_INFINITY, ...options, env, stdin: handle.fd });
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Runs a client command with a new file, readable by its owner only, as its stdout. */
-export async function writingFile(
-  command: { argv: string[]; env: Record<string, string | undefined>; stdin?: 'lifeline' },
-  path: string,
-  options: Omit<RunOptions, 'env' | 'stdin' | 'stdout'>,
-): Promise<void> {
-  const handle = await open(path, 'w', 0o600);
-  try {
-    const { argv, env, stdin } = command;
-    await run(argv, { timeout: Number.POSITIVE_INFINITY, ...options, env, stdin, stdout: handle.fd });
-  } finally {
-    await handle.close();
-  }
-}
 
 /**
  * Decodes a whole artifact and looks for its end.
@@ -62,7 +24,7 @@ export async function decode(postgres: Postgres, path: string, format: Format): 
   const refuse = (why: string) => verificationError(`${path} can't be read to its end: ${why}`, OTHER_BACKUP);
   let tail: string;
   try {
-    tail = await readingFile(postgres, decodePipeline(format), path, { purpose: `decode ${path}` });
+    tail = await runFromFile(postgres, decodePipeline(format), path, { purpose: `decode ${path}` });
   } catch (error) {
     interrupt.throwIfAborted();
     for (const program of format === 'plain' ? ['gzip'] : ['zstd', 'pg_restore']) {
@@ -79,7 +41,7 @@ export async function decode(postgres: Postgres, path: string, format: Format): 
  */
 export async function refuseConnecting(postgres: Postgres, path: string): Promise<void> {
   const lines = pipeline(DECOMPRESS.plain, ['env', 'LC_ALL=C', 'sed', '-n', '/^\\\\connect /p']);
-  const found = await readingFile(postgres, lines, path, { purpose: `look for \\connect in ${path}` });
+  const found = await runFromFile(postgres, lines, path, { purpose: `look for \\connect in ${path}` });
   if (found === '') return;
   throw usageError(
     `${path} chooses its database itself (${found.trim().split('\n')[0]})`,

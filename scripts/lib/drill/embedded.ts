@@ -9,7 +9,7 @@ import { count, plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { run } from '../core/shell.ts';
 import { stopwatch } from '../core/step-timer.ts';
-import { execute, queryOf } from '../postgres/client.ts';
+import { queryOf, runSql } from '../postgres/client.ts';
 import { drop, oidOf } from '../postgres/databases.ts';
 import { fingerprint, totalRows } from '../postgres/row-counts.ts';
 import type { DrillReport } from './report.ts';
@@ -99,10 +99,10 @@ const directories = (root: string) => ({
 });
 
 async function fill({ postgres }: Config, scale: number): Promise<void> {
-  await execute(postgres, 'postgres', `CREATE DATABASE ${DATABASE}`, {
+  await runSql(postgres, 'postgres', `CREATE DATABASE ${DATABASE}`, {
     purpose: 'create the drill’s database',
   });
-  await execute(postgres, DATABASE, sampleData(scale), { purpose: 'fill the drill’s database' });
+  await runSql(postgres, DATABASE, sampleData(scale), { purpose: 'fill the drill’s database' });
 }
 
 /** Runs one of the scripts as an operator does, its messages shown as they come. @returns its JSON */

@@ -10,7 +10,7 @@ import { log } from '../core/log.ts';
 import { canInstall, installPackages } from '../core/packages.ts';
 import { hasProgram, run, type Service, startService } from '../core/shell.ts';
 import { sleep, throwIfInterrupted } from '../core/signals.ts';
-import { serverFacts } from '../postgres/client.ts';
+import { serverFacts } from '../postgres/server.ts';
 
 const IMAGE = 'postgres:15-bookworm';
 const READY_SECONDS = 60;

@@ -6,7 +6,7 @@ import { messageOf, OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { run } from '../core/shell.ts';
 import { sleep } from '../core/signals.ts';
-import { databaseUrl, execute, literal, query } from '../postgres/client.ts';
+import { databaseUrl, literal, query, runSql } from '../postgres/client.ts';
 
 type Migrations = NonNullable<Config['migrate']>;
 
@@ -157,7 +157,7 @@ async function endSessions({ postgres }: Pick<Config, 'postgres'>, database: str
   const sql = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE application_name = ${literal(APPLICATION)} AND datname = ${literal(database)}`;
   try {
-    await execute(postgres, database, sql, {
+    await runSql(postgres, database, sql, {
       purpose: 'end the migration’s session',
       timeout: 10,
       evenInterrupted: true,

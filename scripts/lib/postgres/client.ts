@@ -1,7 +1,6 @@
 import type { Postgres } from '../config/config.ts';
-import { OperationalError } from '../core/errors.ts';
 import { withLifelineOnStdin } from '../core/pipeline.ts';
-import { CommandError, hasProgram, run } from '../core/shell.ts';
+import { run } from '../core/shell.ts';
 
 /*
  * Limits that a role, a database or the server may set and that must not end a long dump or load half-way.
@@ -90,7 +89,7 @@ export function asJson(sql: string): string {
 
 /** Runs one SELECT. @returns its rows */
 export async function query<Row>(postgres: Postgres, database: string, sql: string): Promise<Row[]> {
-  const text = await execute(postgres, database, asJson(sql), { purpose: `query ${database}` });
+  const text = await runSql(postgres, database, asJson(sql), { purpose: `query ${database}` });
   return JSON.parse(text) as Row[];
 }
 
@@ -101,7 +100,7 @@ export function queryOf(postgres: Postgres, database: string): Query {
   return <Row>(sql: string) => query<Row>(postgres, database, sql);
 }
 
-interface ExecuteOptions {
+interface SqlOptions {
   purpose: string;
   hint?: string;
   /** Seconds. Default: none. */
@@ -112,83 +111,15 @@ interface ExecuteOptions {
 }
 
 /** Runs SQL statements, in one transaction unless they say otherwise. @returns what psql printed */
-export function execute(
+export function runSql(
   postgres: Postgres,
   database: string,
   sql: string,
-  { timeout = Number.POSITIVE_INFINITY, settings = '', ...options }: ExecuteOptions,
+  { timeout = Number.POSITIVE_INFINITY, settings = '', ...options }: SqlOptions,
 ): Promise<string> {
   const psql = [...PSQL, `--dbname=${toDatabase(database)}`, `--command=${sql}`];
   const { argv, env } = client(postgres, psql, `${TEXT} ${settings}`.trim());
   return run(argv, { env, timeout, ...options });
-}
-
-export interface ServerFacts {
-  /** As `SHOW server_version` says it, without the packager's words: `15.20`. */
-  version: string;
-  major: number;
-  dataDirectory: string | null;
-  superuser: boolean;
-}
-
-/** @throws an operational error that says what to look at when the server can't be reached */
-export async function serverFacts(postgres: Postgres): Promise<ServerFacts> {
-  const where = postgres.container
-    ? `container ${postgres.container}`
-    : `${postgres.host ?? 'the local socket'}:${postgres.port ?? 5432}`;
-  const needed = postgres.container ? 'docker' : 'psql';
-  if (!hasProgram(needed)) {
-    throw new OperationalError(
-      `there is no ${needed} on PATH`,
-      postgres.container
-        ? 'install Docker, or set POSTGRES_CONTAINER to nothing to use client programs of this host.'
-        : 'install postgresql-client, or set POSTGRES_CONTAINER.',
-    );
-  }
-  try {
-    const [row] = await query<{
-      version: string;
-      number: number;
-      directory: string | null;
-      superuser: boolean;
-    }>(
-      postgres,
-      'postgres',
-      `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number,
-       (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS directory,
-       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser`,
-    );
-    const { version, number, directory, superuser } = row!;
-    return {
-      version: version.split(' ')[0]!,
-      major: Math.floor(number / 10_000),
-      dataDirectory: directory,
-      superuser,
-    };
-  } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
-    throw new OperationalError(
-      `PostgreSQL (${where}) can't be used: ${error.message.replace(/^could not query postgres: /, '')}`,
-      'see that it runs, and check POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_CONTAINER, PGHOST and PGPORT.',
-      undefined,
-      { cause: error },
-    );
-  }
-}
-
-/**
- * @returns the version of a program where PostgreSQL's programs run: `15.20`
- * @throws when it is not there
- */
-export async function programVersion(postgres: Postgres, program: string): Promise<string> {
-  const { argv, env } = client(postgres, [program, '--version']);
-  const where = postgres.container ? `in container ${postgres.container}` : 'on this host';
-  const text = await run(argv, {
-    env,
-    purpose: `use ${program} ${where}`,
-    hint: `install ${program} ${where}.`,
-  });
-  return /\d+(\.\d+)+/.exec(text)?.[0] ?? text.trim();
 }
 
 /** @returns an address of one database for programs that take a URL, as Prisma does */

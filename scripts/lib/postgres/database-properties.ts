@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import type { Postgres } from '../config/config.ts';
-import { execute, identifier, literal, type Query } from './client.ts';
+import { identifier, literal, type Query, runSql } from './client.ts';
 
 /** What belongs to a database beside its content. No dump without --create has it. */
 export const propertiesSchema = v.object({
@@ -85,7 +85,7 @@ export async function applyProperties(
   database: string,
   properties: Properties,
 ): Promise<void> {
-  await execute(postgres, 'postgres', propertyStatements(database, properties).join(';\n'), {
+  await runSql(postgres, 'postgres', propertyStatements(database, properties).join(';\n'), {
     purpose: `give ${database} its owner, settings and privileges`,
   });
 }

@@ -9,10 +9,12 @@ import { log } from '../core/log.ts';
 import { enoughSpace, preflight } from '../core/preflight.ts';
 import { CommandError } from '../core/shell.ts';
 import { uninterrupted } from '../core/signals.ts';
-import { queryOf, type ServerFacts } from '../postgres/client.ts';
+import { queryOf } from '../postgres/client.ts';
 import { applyProperties, readProperties } from '../postgres/database-properties.ts';
-import { besides, drop, oidOf, refusePreparedTransactions, swap } from '../postgres/databases.ts';
+import { besides, drop, oidOf } from '../postgres/databases.ts';
 import { databaseDiskFree } from '../postgres/disk-space.ts';
+import type { ServerFacts } from '../postgres/server.ts';
+import { refusePreparedTransactions, swap } from '../postgres/swap.ts';
 import { refuseOlderServer } from './version-check.ts';
 
 /**

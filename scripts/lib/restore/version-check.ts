@@ -1,7 +1,7 @@
 import type { Source } from '../backup/find.ts';
 import type { Postgres } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
-import { programVersion, type ServerFacts } from '../postgres/client.ts';
+import { programVersion, type ServerFacts } from '../postgres/server.ts';
 
 /*
  * Since these minor versions plain dumps hold \restrict, which an older psql refuses. CVE-2025-8714.
