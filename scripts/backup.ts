@@ -9,33 +9,33 @@ import { log, logTo } from './lib/core/log.ts';
 import { notify, ping } from './lib/notify/notify.ts';
 
 export const backup = command({
-  summary: 'Back up the database: dump, verify, copy off-site, delete what is past its time.',
+  summary: 'Back up the database: dump, verify, copy off-site, delete expired backups.',
   usage: [
     '[--env production|staging] [--format plain|custom] [--label TEXT] [--no-upload] [--dry-run] [--json]',
   ],
   details:
     'plain (.sql.gz) can be restored with gunzip and psql alone; custom (.dump.zst) is faster both ways.\n' +
-    'A backup counts once its manifest is there, after every byte on disk has been decoded.',
+    'The manifest is written last, after every byte on disk has been decoded: without it there is no backup.',
   options: {
     format: {
       type: 'string',
       value: 'plain|custom',
-      help: 'form of the dump; default: BACKUP_FORMAT, else plain',
+      help: 'format of the dump; default: BACKUP_FORMAT, else plain',
     },
-    label: { type: 'string', value: 'TEXT', help: 'a word on why, kept in the manifest' },
-    'no-upload': { type: 'boolean', help: 'no copy to S3 this time' },
-    'dry-run': { type: 'boolean', help: 'check everything, show the commands, change nothing' },
+    label: { type: 'string', value: 'TEXT', help: 'the reason, stored in the manifest' },
+    'no-upload': { type: 'boolean', help: 'do not copy to S3' },
+    'dry-run': { type: 'boolean', help: 'run all checks, print the commands, change nothing' },
   },
   examples: [
     ['backup.ts', 'production, as cron runs it'],
-    ['backup.ts --label before-v2.4 --format custom', 'before something risky'],
-    ['backup.ts --env staging --no-upload --json', 'for another program'],
+    ['backup.ts --label before-v2.4 --format custom', 'before a risky change'],
+    ['backup.ts --env staging --no-upload --json', 'JSON for another program'],
   ],
   exitCodes: [
     [Exit.done, 'backed up, verified, copied off-site if S3 is configured'],
     [Exit.failed, 'failed; there is no new backup'],
     [Exit.usage, 'wrong flags or configuration'],
-    [Exit.verification, 'the dump could not be read back; it was thrown away'],
+    [Exit.verification, 'the dump could not be read back and was deleted'],
     [Exit.offsite, 'backed up and verified here, but the copy to S3 failed'],
     [Exit.locked, 'another run holds the lock'],
   ],
@@ -62,7 +62,7 @@ export const backup = command({
 
 function formatOf(text: string): Format {
   if (text === 'plain' || text === 'custom') return text;
-  throw usageError(`there is no format ${JSON.stringify(text)}`, 'use --format plain or --format custom.');
+  throw usageError(`unknown format ${JSON.stringify(text)}`, 'use --format plain or --format custom.');
 }
 
 async function tell(config: Config, exitCode: number, text: string): Promise<void> {

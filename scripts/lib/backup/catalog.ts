@@ -19,55 +19,59 @@ const DAY = 86_400_000;
 
 export type Place = 'local' | 's3';
 
-/** A backup as it is found in one place. */
+/** A backup as found in one place. */
 export interface Found {
   id: string;
   place: Place;
-  /** Undefined when there is none, or when it can't be trusted. */
+  /** Undefined when it is missing or damaged. */
   manifest?: Manifest;
-  /** Why it does not count; undefined for a whole, verified backup. */
+  /** Why it is ignored; undefined for a verified backup. */
   problem?: string;
-  /** Of the artifact; 0 if there is none. */
+  /** The artifact's size; 0 if there is none. */
   bytes: number;
 }
 
-/** A backup that counts. */
+/** A verified backup: its manifest is valid, and its files have the right size. */
 export type Backup = Found & { manifest: Manifest; problem: undefined };
 
-const counts = (found: Found): found is Backup => found.manifest !== undefined && found.problem === undefined;
+const isVerified = (found: Found): found is Backup =>
+  found.manifest !== undefined && found.problem === undefined;
 
-/** @returns the backups that count, newest first */
+/** @returns the verified backups, newest data first; those of the same time keep their order */
 export function newestFirst(found: Found[]): Backup[] {
-  return found.filter(counts).sort((a, b) => b.manifest.snapshotAt.localeCompare(a.manifest.snapshotAt));
+  return found.filter(isVerified).sort((a, b) => b.manifest.snapshotAt.localeCompare(a.manifest.snapshotAt));
 }
 
 interface Directory {
   place: Place;
   sizes: Map<string, number>;
-  /** Undefined: there is no such file any more. */
+  /** Undefined: the file no longer exists. */
   read: (name: string) => Promise<string | undefined>;
 }
 
 /**
- * @param now in ms; what is compared with another place has to be judged by the same clock reading
- * @returns what is in the backup directory by the names of this app and environment, newest name first
+ * @param now in ms since 1970; the same for both places, so that they can be compared
+ * @returns the backups of this app and environment in the backup directory, newest id first
  */
 export function localBackups(config: Config, now = Date.now()): Promise<Found[]> {
   return Array.fromAsync(walkLocal(config, now));
 }
 
-/** @returns the same for the store */
+/**
+ * @returns the same for the store
+ * @throws exit code 4 when it can't be read
+ */
 export function storedBackups(config: Config, store: Store, now = Date.now()): Promise<Found[]> {
   return Array.fromAsync(walkStored(config, store, now));
 }
 
-/** @returns the first that counts and was not made by a restore; what comes after it is not looked at */
+/** @returns the first verified backup that no restore made; what comes after it is not read */
 export async function newestOf(walk: AsyncIterable<Found>): Promise<Backup | undefined> {
-  for await (const found of walk) if (counts(found) && !found.manifest.safety) return found;
+  for await (const found of walk) if (isVerified(found) && !found.manifest.safety) return found;
   return undefined;
 }
 
-/** Like {@link localBackups}, one at a time: a manifest is read when it is asked for. */
+/** Like {@link localBackups}, one at a time: a manifest is read when the caller asks for it. */
 export async function* walkLocal(config: Config, now = Date.now()): AsyncGenerator<Found> {
   const names = await readdir(config.backupDir).catch(() => [] as string[]);
   const sizes = new Map<string, number>();
@@ -109,7 +113,7 @@ async function inspectOne(
     if (text === undefined) return { ...base, problem: 'no manifest' };
     manifest = parseManifest(text, id);
   } catch (error) {
-    // That the store can't be read says nothing of the backup: an older one must not pass for the newest.
+    // A store that can't be read is not a damaged backup: an older backup must not become the newest.
     if (error instanceof OperationalError && error.exitCode !== Exit.verification) throw error;
     return { ...base, problem: messageOf(error) };
   }
@@ -117,13 +121,13 @@ async function inspectOne(
     const size = sizes.get(file.name);
     if (size === undefined) return { ...base, manifest, problem: `${file.name} is missing` };
     if (size !== file.bytes)
-      return { ...base, manifest, problem: `${file.name} is cut: ${size} of ${file.bytes} bytes` };
+      return { ...base, manifest, problem: `${file.name} is truncated: ${size} of ${file.bytes} bytes` };
   }
   if (Date.parse(manifest.snapshotAt) > now + DAY) {
     return {
       ...base,
       manifest,
-      problem: `dated in the future, ${utc(manifest.snapshotAt)}: a clock was wrong`,
+      problem: `dated in the future, ${utc(manifest.snapshotAt)}: the clock was wrong`,
     };
   }
   if (manifest.database !== config.postgres.database) {
@@ -137,12 +141,15 @@ async function inspectOne(
   return { ...base, manifest, bytes: manifest.artifact.bytes };
 }
 
-/** The files of a backup in the order in which they are deleted: without its manifest it does not exist. */
+/** In the order of deletion: the manifest first, because without it the backup does not exist. */
 function filesOf({ id, manifest }: Backup): string[] {
   return [manifestName(id), globalsName(id), manifest.artifact.name];
 }
 
-/** Deletes one backup from one place, manifest first. */
+/**
+ * Deletes one backup from one place, manifest first.
+ * @throws exit code 4 when the store refuses
+ */
 export async function removeBackup(config: Config, backup: Backup, store?: Store): Promise<void> {
   for (const name of filesOf(backup)) {
     if (backup.place === 's3') await deleteObject(store!, name);

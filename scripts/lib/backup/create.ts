@@ -27,9 +27,10 @@ import type { BackupPlan } from './plan.ts';
 import { decode } from './verify.ts';
 
 /**
- * Dumps the database from one snapshot, verifies what lies on disk and makes it a backup. The caller holds
- * the environment's lock. Killed anywhere, it leaves nothing that counts as a backup, and the next run
- * removes what it left.
+ * Dumps the database from one snapshot, verifies the files on disk and writes the manifest. The caller holds
+ * the environment's lock. A killed run leaves no backup, only files that the next run removes.
+ *
+ * @throws exit code 3 when the dump can't be read back; there is then no new backup
  */
 export async function createBackup(
   config: Config,
@@ -42,10 +43,10 @@ export async function createBackup(
   const at = (name: string) => join(config.backupDir, name);
   const [artifact, globals, manifestFile] = [artifactName(id, format), globalsName(id), manifestName(id)];
   try {
-    // The mark of a run under way: as long as it is there, all files of this id are nobody's backup.
+    // Marks a run in progress: while it exists, the files of this id are not a backup.
     await writeFile(at(manifestFile) + PARTIAL, '', { mode: 0o600 });
     const facts = await dump(config, plan, format, at(artifact), at(globals));
-    const files = await verify(config, format, at(artifact), at(globals));
+    const files = await verifyFiles(config, format, at(artifact), at(globals));
     const manifest: Manifest = {
       version: 1,
       id,
@@ -73,7 +74,7 @@ export async function createBackup(
   }
 }
 
-/** Names have whole seconds; a run right after another waits for no clock but takes the next free one. */
+/** Ids have whole seconds: a second backup in the same second takes the next free one. */
 function freeId(config: Config, start: Date): string {
   for (let time = start.getTime(); ; time += 1000) {
     const id = newId(config, new Date(time));
@@ -88,7 +89,7 @@ async function dump(config: Config, plan: BackupPlan, format: Format, artifact: 
   const session = openSession(postgres, database);
   try {
     await session.execute('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    await session.execute('SET LOCAL row_security = off'); // an error rather than rows left out
+    await session.execute('SET LOCAL row_security = off'); // fails instead of leaving out rows
     const [snapshot] = await session.query<{ id: string }>('SELECT pg_export_snapshot() AS id');
     const facts = await readFacts(session.query, database);
     const measure = () => statSync(artifact + PARTIAL, { throwIfNoEntry: false })?.size ?? 0;
@@ -109,15 +110,15 @@ async function dump(config: Config, plan: BackupPlan, format: Format, artifact: 
   }
 }
 
-async function verify({ postgres }: Config, format: Format, artifact: string, globals: string) {
+async function verifyFiles({ postgres }: Config, format: Format, artifact: string, globals: string) {
   await sync(artifact + PARTIAL);
-  log.status('Verifying: decoding all of it');
+  log.status('Verifying: decoding all blocks');
   const [files] = await Promise.all([
     Promise.all([fileEntry(artifact), fileEntry(globals)]),
     decode(postgres, artifact + PARTIAL, format),
     decode(postgres, globals + PARTIAL, 'plain'),
   ]);
-  log.done('verified: decoded to the last block, checksums taken');
+  log.done('verified: all blocks decoded, checksums computed');
   return { artifact: files[0], globals: files[1] };
 }
 
@@ -126,17 +127,17 @@ async function fileEntry(path: string): Promise<Manifest['artifact']> {
   return { name: basename(path), bytes: size, sha256: await sha256(path + PARTIAL, interrupt) };
 }
 
-/** Removes what killed runs of this app and environment left. Only under the lock: a mark may be in use. */
+/** Removes the files of killed runs. Only under the lock: without it, the run may still be in progress. */
 async function removeUnfinished(config: Config): Promise<void> {
   for (const name of await readdir(config.backupDir)) {
     const id = name.endsWith('.json' + PARTIAL) ? name.slice(0, -('.json' + PARTIAL).length) : '';
     if (!isOurs(id, config)) continue;
-    log.warn(`an earlier run did not finish ${id}; removing what it left`);
+    log.warn(`an earlier run did not finish ${id}; removing its files`);
     await removeFilesOf(config, id);
   }
 }
 
-/** The mark goes last, so that a kill here leaves nothing that looks like a backup. */
+/** Removes the mark last: killed here, the rest still does not look like a backup. */
 async function removeFilesOf(config: Config, id: string): Promise<void> {
   const mark = manifestName(id) + PARTIAL;
   const names = (await readdir(config.backupDir)).filter(name => name.startsWith(`${id}.`) && name !== mark);

@@ -2,7 +2,7 @@ import type { Query } from '../postgres/client.ts';
 import { readProperties } from '../postgres/database-properties.ts';
 import { ICU_LOCALE } from '../postgres/databases.ts';
 
-/** @returns what a manifest says of the database beside its rows, from the snapshot of `query` */
+/** @returns what the manifest has about the database, except the rows, from the snapshot of `query` */
 export async function readFacts(query: Query, name: string) {
   const [database] = await query<{
     snapshotAt: string;

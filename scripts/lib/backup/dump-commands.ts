@@ -22,26 +22,26 @@ export function dumpPipeline(database: string, format: Format, snapshot: string)
     '--no-owner',
     '--no-acl',
     '--no-password',
-    '--lock-wait-timeout=60s', // an ALTER TABLE under way must not hold up the backup for ever
+    '--lock-wait-timeout=60s', // a backup must not wait forever for an ALTER TABLE
     `--snapshot=${snapshot}`,
     `--dbname=${toDatabase(database)}`,
   ];
   return pipeline(pgDump, COMPRESS[format]);
 }
 
-/** Roles and their settings, which belong to the server and are in no database's dump. */
+/** Roles and their settings: they belong to the server, and pg_dump leaves them out. */
 export function globalsPipeline(): string[] {
   return pipeline(['pg_dumpall', '--globals-only', '--no-role-passwords', '--no-password'], COMPRESS.plain);
 }
 
-/** Reads a whole artifact as a restore would, but keeps nothing: every block is decoded. */
+/** Decodes a whole artifact as a restore does, and discards it. */
 export function decodePipeline(format: Format): string[] {
   return format === 'plain'
     ? pipeline(DECOMPRESS.plain, ['tail', '-c', '2048'])
     : pipeline(DECOMPRESS.custom, ['pg_restore', '--file=/dev/null']);
 }
 
-/** Writes the decompressed artifact to `path`, on the side where PostgreSQL's programs run. */
+/** Writes the decompressed artifact to `path`: in the container, if PostgreSQL's programs run there. */
 export function decompressTo(path: string): string[] {
   return ['bash', '-c', 'umask 077; exec "$@" > "$0"', path, ...DECOMPRESS.custom];
 }

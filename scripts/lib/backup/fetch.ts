@@ -14,27 +14,28 @@ import { globalsName } from './manifest.ts';
 /** A source whose files are on this host. */
 export interface LocalSource extends Source {
   directory: string;
-  /** The run's own directory, empty or with what was fetched; the caller removes it. */
+  /** A temporary directory, empty or with the downloaded files; the caller removes it. */
   work: string;
 }
 
-/** The directory of a restore's own in the backup directory, removed at its end. Only under the lock. */
+/** A restore's temporary directory, which it removes at its end. Only under the lock. */
 export function restoreDirectory({ backupDir, environment }: Config): string {
   return join(backupDir, `.fetched-${environment}`);
 }
 
-/** Removes a run's own directory. A failure is a warning: it must not hide what the run itself has to say. */
+/** Removes a run's temporary directory. A failure is a warning: it must not hide the error of the run. */
 export async function removeWork(directory: string): Promise<void> {
   try {
     await rm(directory, { recursive: true, force: true });
   } catch (error) {
-    log.warn(`${directory} may be left over: ${messageOf(error)}`);
+    log.warn(`could not remove ${directory}: ${messageOf(error)}`);
   }
 }
 
 /**
- * Brings a source's files to this host.
- * @param directory the run's own, which the caller removes; what a killed run left there is removed first
+ * Downloads a source from the store, if it is there.
+ * @param directory temporary, removed by the caller; files of a killed run are removed first
+ * @throws exit code 1 for too little disk space, 3 for a missing object, 4 for a store that can't be read
  */
 export async function fetchSource(source: Source, directory: string): Promise<LocalSource> {
   await rm(directory, { recursive: true, force: true });

@@ -12,6 +12,8 @@ import { type Manifest, manifestName } from './manifest.ts';
 /**
  * Copies a backup into the store: artifact, globals, then the manifest that makes it exist there.
  * A failure or a signal removes what was sent.
+ *
+ * @throws exit code 4
  */
 export async function uploadBackup(config: Config, store: Store, manifest: Manifest): Promise<void> {
   const { artifact, globals } = manifest;
@@ -37,16 +39,16 @@ export async function uploadBackup(config: Config, store: Store, manifest: Manif
   }
 }
 
-/** The manifest goes first, if it was sent at all: as long as it is there, so must be what it is about. */
+/** Removes the manifest first: while it exists, the other files must exist too. */
 async function removeBegun(store: Store, names: string[]): Promise<void> {
   try {
     for (const name of names) await deleteObject(store, name, { evenInterrupted: true });
   } catch (error) {
-    log.warn(`of this upload, something may be left in the store: ${messageOf(error)}`);
+    log.warn(`some files of this upload may be left in the store: ${messageOf(error)}`);
   }
 }
 
-/** What the store shows of an object without its content. */
+/** Metadata of an object, which can be read without its content. */
 function metadataOf(manifest: Manifest, file: { sha256: string; bytes: number }): Record<string, string> {
   return {
     sha256: file.sha256,
@@ -58,15 +60,15 @@ function metadataOf(manifest: Manifest, file: { sha256: string; bytes: number })
 }
 
 /**
- * Tries the store before a backup starts. One that can't be reached is a warning: a backup here is better
- * than none, and the store may be back when the dump is done.
+ * Checks before a backup whether the store can be written. A failure is a warning: a local backup is better than
+ * none, and the store may be reachable again when the dump is done.
  */
 export async function tryStore(store: Store): Promise<void> {
   try {
     await probeStore(store);
   } catch (error) {
     if (!isOffsite(error)) throw error;
-    log.warn(`${error.message}\n  → ${error.hint}\n  The backup is made here all the same.`);
+    log.warn(`${error.message}\n  → ${error.hint}\n  The local backup is made anyway.`);
   }
 }
 
@@ -81,7 +83,7 @@ export async function copyOffsite(
     return undefined;
   } catch (error) {
     if (!isOffsite(error)) throw error;
-    log.error(`${error.message}\n  → ${error.hint}\n  The backup stays in ${config.backupDir}.`);
+    log.error(`${error.message}\n  → ${error.hint}\n  The local backup is in ${config.backupDir}.`);
     return error;
   }
 }

@@ -13,14 +13,14 @@ export interface BackupPlan {
   server: ServerFacts;
   pgDump: string;
   compressor: string;
-  /** What the artifact will take, in bytes: from the last backup, else from the database's size. */
+  /** The artifact's expected size in bytes: that of the last backup, else a quarter of the database's. */
   estimate: number;
 }
 
 /**
- * Looks whether a backup can be made, without changing anything but the backup directory's mode.
- * @param known what the caller has already asked the server
- * @throws an operational error that lists all that stands in the way
+ * Checks whether a backup can be made. Changes nothing but the backup directory's mode.
+ * @param known facts that the caller has already read
+ * @throws one OperationalError that lists all problems
  */
 export async function planBackup(config: Config, format: Format, known?: ServerFacts): Promise<BackupPlan> {
   const { postgres, backupDir } = config;

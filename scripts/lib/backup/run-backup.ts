@@ -19,12 +19,12 @@ import { retain } from './prune.ts';
 /**
  * Makes a backup. The caller holds the environment's lock.
  *
- * @returns what to say and to print; exit code 4 when only the copy off-site failed
- * @throws when there is no new backup
+ * @returns the result; exit code 4 when only the off-site copy failed
+ * @throws when there is no new backup; exit code 3 when the dump can't be read back
  */
 export async function backUp(config: Config, wanted: { format: Format; label?: string; upload: boolean }) {
   const started = performance.now();
-  await removeWork(restoreDirectory(config)); // a killed restore's; it takes space
+  await removeWork(restoreDirectory(config)); // left by a killed restore
   const store = config.s3 && wanted.upload ? await openStore(config.s3) : undefined;
   const [plan] = await Promise.all([planBackup(config, wanted.format), store && tryStore(store)]);
   sayWhoIsTold(config);

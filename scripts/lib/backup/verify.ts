@@ -1,4 +1,4 @@
-/** Reads artifacts to their end, and compares files with a manifest. */
+/** Decodes artifacts, and compares files with their manifest. */
 import { join } from 'node:path';
 import type { Postgres } from '../config/config.ts';
 import { messageOf, usageError, verificationError } from '../core/errors.ts';
@@ -13,43 +13,44 @@ import { DECOMPRESS, decodePipeline } from './dump-commands.ts';
 import type { LocalSource } from './fetch.ts';
 import type { Format, Manifest } from './manifest.ts';
 
-/** How the last lines of a whole pg_dump and pg_dumpall look; `\unrestrict` may follow since 15.14. */
+/** One of the last lines of pg_dump and pg_dumpall; `\unrestrict` may follow since 15.14. */
 const TRAILER = /^-- PostgreSQL database (cluster )?dump complete$/m;
 
 /**
- * Decodes a whole artifact and looks for its end.
- * @throws exit code 3 when it is cut, damaged or something else; 1 when a program for it is missing
+ * Decodes a whole artifact and checks its last line.
+ * @throws exit code 3 when it is truncated, damaged or not a dump; 1 when a program is missing
  */
 export async function decode(postgres: Postgres, path: string, format: Format): Promise<void> {
-  const refuse = (why: string) => verificationError(`${path} can't be read to its end: ${why}`, OTHER_BACKUP);
+  const refuse = (why: string) => verificationError(`${path} can't be decoded: ${why}`, OTHER_BACKUP);
   let tail: string;
   try {
     tail = await runFromFile(postgres, decodePipeline(format), path, { purpose: `decode ${path}` });
   } catch (error) {
     interrupt.throwIfAborted();
     for (const program of format === 'plain' ? ['gzip'] : ['zstd', 'pg_restore']) {
-      await programVersion(postgres, program); // what is not installed must not look like damage
+      await programVersion(postgres, program); // a missing program must not look like damage
     }
     throw refuse(messageOf(error));
   }
-  if (format === 'plain' && !TRAILER.test(tail)) throw refuse('the dump stops before its last line');
+  if (format === 'plain' && !TRAILER.test(tail)) throw refuse('the last line of the dump is missing');
 }
 
 /**
- * Refuses a plain dump that would leave the database into which it is loaded, and could drop the live one.
- * In a dump only psql's own commands start a line with one backslash.
+ * Refuses a plain dump that connects to another database: it could drop the live one. In a dump only psql's
+ * commands start a line with one backslash.
+ * @throws exit code 2
  */
 export async function refuseConnecting(postgres: Postgres, path: string): Promise<void> {
   const lines = pipeline(DECOMPRESS.plain, ['env', 'LC_ALL=C', 'sed', '-n', '/^\\\\connect /p']);
-  const found = await runFromFile(postgres, lines, path, { purpose: `look for \\connect in ${path}` });
+  const found = await runFromFile(postgres, lines, path, { purpose: `search ${path} for \\connect` });
   if (found === '') return;
   throw usageError(
-    `${path} chooses its database itself (${found.trim().split('\n')[0]})`,
-    'it was made by pg_dumpall or pg_dump --create: load it with psql into a server of its own, and dump the database there.',
+    `${path} connects to another database (${found.trim().split('\n')[0]})`,
+    'pg_dumpall or pg_dump --create made it: load it with psql into another server, and dump the database there.',
   );
 }
 
-const OTHER_BACKUP = 'use another backup: list-backups.ts shows them.';
+const OTHER_BACKUP = 'use another backup: list-backups.ts lists them.';
 
 /**
  * Checks a file against its manifest entry: size, then SHA-256.
@@ -65,7 +66,7 @@ export async function checkFile(path: string, expected: Manifest['artifact']): P
 }
 
 /**
- * Reads all of a source and compares it with its manifest: sizes, checksums, every block.
+ * Reads a whole source and compares it with its manifest: sizes, checksums, every block.
  * @throws exit code 3
  */
 export async function checkSource(

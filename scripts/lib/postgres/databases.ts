@@ -2,10 +2,10 @@ import type { Postgres } from '../config/config.ts';
 import { stamp } from '../core/format.ts';
 import { identifier, literal, query, runSql } from './client.ts';
 
-/** The database in which statements about other databases run. */
+/** The database for statements about other databases. */
 export const MAINTENANCE = 'postgres';
 
-/** What is given to CREATE DATABASE. */
+/** Options of CREATE DATABASE. */
 export interface Encoding {
   encoding: string;
   collate: string;
@@ -17,7 +17,7 @@ export interface Encoding {
 interface Definition extends Encoding {
   oid: number;
   owner: string;
-  /** Null: the default, which only a superuser may name. */
+  /** Null: the default. Only a superuser may name it. */
   tablespace: string | null;
 }
 
@@ -63,12 +63,12 @@ async function definitionOf(postgres: Postgres, database: string): Promise<Defin
   return row;
 }
 
-/** @returns the number that stays with a database whatever its name, or undefined if there is none */
+/** @returns the number of a database, which a rename does not change; undefined if it does not exist */
 export async function oidOf(postgres: Postgres, database: string): Promise<number | undefined> {
   return (await definitionOf(postgres, database))?.oid;
 }
 
-/** @returns bytes on disk */
+/** @returns bytes on disk; 0 if it does not exist */
 export async function sizeOfDatabase(postgres: Postgres, database: string): Promise<number> {
   const sql = `SELECT pg_database_size(oid) AS bytes FROM pg_database WHERE datname = ${literal(database)}`;
   return (await query<{ bytes: number }>(postgres, MAINTENANCE, sql))[0]?.bytes ?? 0;
@@ -77,7 +77,8 @@ export async function sizeOfDatabase(postgres: Postgres, database: string): Prom
 /**
  * Creates an empty database.
  * @param like the database whose owner, encoding, locale and tablespace it gets
- * @param otherwise what it gets where that one does not exist
+ * @param otherwise its encoding and locale if `like` does not exist
+ * @throws CommandError
  */
 export async function createLike(
   postgres: Postgres,
@@ -102,7 +103,7 @@ export async function createLike(
   });
 }
 
-/** Drops a database and ends its sessions; one that does not exist counts as dropped. */
+/** Drops a database and ends its sessions; one that does not exist counts as dropped. @throws CommandError */
 export async function drop(postgres: Postgres, name: string): Promise<void> {
   await runSql(postgres, MAINTENANCE, `DROP DATABASE IF EXISTS ${identifier(name)} WITH (FORCE)`, {
     purpose: `drop database ${name}`,

@@ -4,14 +4,17 @@ import { CommandError, hasProgram, run } from '../core/shell.ts';
 import { client, query } from './client.ts';
 
 export interface ServerFacts {
-  /** As `SHOW server_version` says it, without the packager's words: `15.20`. */
+  /** `SHOW server_version` without the packager's suffix: `15.20`. */
   version: string;
   major: number;
   dataDirectory: string | null;
   superuser: boolean;
 }
 
-/** @throws an operational error that says what to look at when the server can't be reached */
+/**
+ * @returns version and rights
+ * @throws OperationalError with what to check when the server can't be reached
+ */
 export async function serverFacts(postgres: Postgres): Promise<ServerFacts> {
   const where = postgres.container
     ? `container ${postgres.container}`
@@ -21,7 +24,7 @@ export async function serverFacts(postgres: Postgres): Promise<ServerFacts> {
     throw new OperationalError(
       `there is no ${needed} on PATH`,
       postgres.container
-        ? 'install Docker, or set POSTGRES_CONTAINER to nothing to use client programs of this host.'
+        ? 'install Docker, or set POSTGRES_CONTAINER to an empty value to use the client programs of this host.'
         : 'install postgresql-client, or set POSTGRES_CONTAINER.',
     );
   }
@@ -49,7 +52,7 @@ export async function serverFacts(postgres: Postgres): Promise<ServerFacts> {
     if (!(error instanceof CommandError)) throw error;
     throw new OperationalError(
       `PostgreSQL (${where}) can't be used: ${error.message.replace(/^could not query postgres: /, '')}`,
-      'see that it runs, and check POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_CONTAINER, PGHOST and PGPORT.',
+      'check that it runs, and check POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_CONTAINER, PGHOST and PGPORT.',
       undefined,
       { cause: error },
     );
@@ -57,8 +60,8 @@ export async function serverFacts(postgres: Postgres): Promise<ServerFacts> {
 }
 
 /**
- * @returns the version of a program where PostgreSQL's programs run: `15.20`
- * @throws when it is not there
+ * @returns the version of a program in the container or on this host: `15.20`
+ * @throws CommandError when it is not installed
  */
 export async function programVersion(postgres: Postgres, program: string): Promise<string> {
   const { argv, env } = client(postgres, [program, '--version']);

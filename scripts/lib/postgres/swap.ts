@@ -9,11 +9,11 @@ import { openSession } from './session.ts';
 const SWAP_ATTEMPTS = 10;
 
 /**
- * Puts database `next` in the place of `live`, which becomes `kept`. Both renames are one transaction: a kill
- * at any moment leaves either the old state or the new one. The first rename holds off new sessions and waits
- * up to 5 s for the others to leave; meanwhile a second session ends them.
+ * Renames `live` to `kept` and `next` to `live`, in one transaction: a kill leaves either the old state or the new one.
+ * The first rename blocks new sessions and waits up to 5 s for the others to end; meanwhile a second session ends them.
  *
  * @param kept undefined when there is no live database
+ * @throws CommandError; the live database is then unchanged
  */
 export async function swap(
   postgres: Postgres,
@@ -29,8 +29,8 @@ export async function swap(
       try {
         await whileEndingSessions(postgres, [live, next], () =>
           runSql(postgres, MAINTENANCE, `BEGIN; ${renames.join('; ')}; COMMIT`, {
-            purpose: `put ${next} in the place of ${live}`,
-            hint: 'the live database is as it was. See who holds it: SELECT * FROM pg_stat_activity.',
+            purpose: `rename ${next} to ${live}`,
+            hint: 'the live database is unchanged. See who uses it: SELECT * FROM pg_stat_activity.',
             timeout: 60,
             evenInterrupted: true,
           }),
@@ -39,20 +39,20 @@ export async function swap(
       } catch (error) {
         const busy = error instanceof CommandError && /being accessed by other users/.test(error.stderr);
         if (!busy || attempt === SWAP_ATTEMPTS) throw error;
-        await refusePreparedTransactions(postgres, live); // nobody can end one but its owner
+        await refusePreparedTransactions(postgres, live); // no session can end one
       }
     }
   });
 }
 
 /*
- * One session that this user may not end, such as autovacuum's, must not save the others: asking for it fails
- * the whole statement. The rename itself ends autovacuum's.
+ * pg_terminate_backend fails, and with it the whole statement, for a session that this user may not end, such as
+ * autovacuum's. The rename itself ends autovacuum's.
  */
 const MAY_BE_ENDED = `(pg_has_role(usesysid, 'MEMBER') OR (pg_has_role('pg_signal_backend', 'MEMBER')
   AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = usesysid)))`;
 
-/** Ends the sessions of some databases as long as the work has one of them locked: before, clients would only come back. */
+/** Ends the sessions of some databases while `work` has one of them locked: earlier, clients would reconnect. */
 async function whileEndingSessions(
   postgres: Postgres,
   databases: string[],
@@ -70,7 +70,7 @@ async function whileEndingSessions(
       await new Promise(resolve => setTimeout(resolve, 20));
     }
   })();
-  ending.catch(() => {}); // the renames say what is wrong
+  ending.catch(() => {}); // the renames fail with the reason
   try {
     await work();
   } finally {
@@ -80,7 +80,7 @@ async function whileEndingSessions(
   }
 }
 
-/** @throws where a prepared transaction would keep `live` from being renamed */
+/** @throws OperationalError when a prepared transaction prevents renaming `live` */
 export async function refusePreparedTransactions(postgres: Postgres, live: string): Promise<void> {
   const sql = `SELECT gid FROM pg_prepared_xacts WHERE database = ${literal(live)}`;
   const prepared = await query<{ gid: string }>(postgres, MAINTENANCE, sql);
