@@ -26,7 +26,7 @@ export interface Found {
   /** Undefined when it is missing or damaged. */
   manifest?: Manifest;
   /** Why it is ignored; undefined for a verified backup. */
-  problem?: string;
+  problem?: string | undefined;
   /** The artifact's size; 0 if there is none. */
   bytes: number;
 }
@@ -117,42 +117,37 @@ async function inspectOne(
     if (error instanceof OperationalError && error.exitCode !== Exit.verification) throw error;
     return { ...base, problem: messageOf(error) };
   }
-  for (const file of [manifest.artifact, manifest.globals]) {
-    const size = sizes.get(file.name);
-    if (size === undefined) return { ...base, manifest, problem: `${file.name} is missing` };
-    if (size !== file.bytes)
-      return { ...base, manifest, problem: `${file.name} is truncated: ${size} of ${file.bytes} bytes` };
-  }
-  if (Date.parse(manifest.snapshotAt) > now + DAY) {
-    return {
-      ...base,
-      manifest,
-      problem: `dated in the future, ${utc(manifest.snapshotAt)}: the clock was wrong`,
-    };
-  }
-  if (manifest.database !== config.postgres.database) {
-    return {
-      ...base,
-      manifest,
-      bytes: manifest.artifact.bytes,
-      problem: `of another database, ${manifest.database}`,
-    };
-  }
-  return { ...base, manifest, bytes: manifest.artifact.bytes };
+  return { ...base, manifest, problem: problemOf(config, now, sizes, manifest) };
 }
 
-/** In the order of deletion: the manifest first, because without it the backup does not exist. */
-function filesOf({ id, manifest }: Backup): string[] {
-  return [manifestName(id), globalsName(id), manifest.artifact.name];
+function problemOf(
+  config: Config,
+  now: number,
+  sizes: Map<string, number>,
+  manifest: Manifest,
+): string | undefined {
+  for (const { name, bytes } of [manifest.artifact, manifest.globals]) {
+    const size = sizes.get(name);
+    if (size === undefined) return `${name} is missing`;
+    if (size !== bytes) return `${name} is truncated: ${size} of ${bytes} bytes`;
+  }
+  if (Date.parse(manifest.snapshotAt) > now + DAY)
+    return `dated in the future, ${utc(manifest.snapshotAt)}: the clock was wrong`;
+  if (manifest.database !== config.postgres.database) return `of another database, ${manifest.database}`;
+  return undefined;
 }
 
 /**
- * Deletes one backup from one place, manifest first.
+ * Deletes one backup from one place. The manifest goes first: without it the backup does not exist.
  * @throws exit code 4 when the store refuses
  */
-export async function removeBackup(config: Config, backup: Backup, store?: Store): Promise<void> {
-  for (const name of filesOf(backup)) {
-    if (backup.place === 's3') await deleteObject(store!, name);
+export async function removeBackup(
+  config: Config,
+  { id, place, manifest }: Backup,
+  store?: Store,
+): Promise<void> {
+  for (const name of [manifestName(id), globalsName(id), manifest.artifact.name]) {
+    if (place === 's3') await deleteObject(store!, name);
     else await rm(join(config.backupDir, name), { force: true });
   }
 }

@@ -17,10 +17,9 @@ import { type Manifest, manifestName } from './manifest.ts';
  */
 export async function uploadBackup(config: Config, store: Store, manifest: Manifest): Promise<void> {
   const { artifact, globals } = manifest;
-  const manifestFile = { name: manifestName(manifest.id), sha256: '', bytes: 0 };
   const path = (name: string) => join(config.backupDir, name);
-  manifestFile.sha256 = await sha256(path(manifestFile.name));
-  manifestFile.bytes = (await sizeOf(path(manifestFile.name)))!;
+  const name = manifestName(manifest.id);
+  const manifestFile = { name, sha256: await sha256(path(name)), bytes: (await sizeOf(path(name)))! };
   let sent = 0;
   const label = `Uploading to ${urlOf(store, artifact.name)}`;
   const begun: string[] = [];

@@ -1,5 +1,5 @@
 /** Whether a backup can be made, and how large it becomes. */
-import type { Config, Postgres } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { freeSpace, privateDirectory } from '../core/files.ts';
 import { enoughSpace, preflight } from '../core/preflight.ts';
@@ -28,9 +28,17 @@ export async function planBackup(config: Config, format: Format, known?: ServerF
     async () => {
       const server = known ?? (await serverFacts(postgres));
       const pgDump = await programVersion(postgres, 'pg_dump');
-      refuseOlderClient(pgDump, server);
-      const compressor = await compressorVersion(postgres, format);
-      return { server, pgDump, compressor, databaseBytes: await databaseSize(config) };
+      if (Number.parseInt(pgDump, 10) < server.major) {
+        throw new OperationalError(
+          `pg_dump ${pgDump} can't dump a server of version ${server.version}`,
+          `install postgresql-client-${server.major}.`,
+        );
+      }
+      const compressor = COMPRESS[format][0]!;
+      const version = await programVersion(postgres, compressor);
+      const sql = 'SELECT pg_database_size(current_database()) AS bytes';
+      const [database] = await query<{ bytes: number }>(postgres, postgres.database, sql);
+      return { server, pgDump, compressor: `${compressor} ${version}`, databaseBytes: database!.bytes };
     },
     () => privateDirectory(backupDir, 'BACKUP_DIR'),
   );
@@ -38,28 +46,4 @@ export async function planBackup(config: Config, format: Format, known?: ServerF
   const estimate = last ? last.bytes : Math.ceil(databaseBytes / 4);
   enoughSpace(`BACKUP_DIR (${backupDir})`, await freeSpace(backupDir), Math.ceil(estimate * 1.2));
   return { server, pgDump, compressor, estimate };
-}
-
-function refuseOlderClient(pgDump: string, server: ServerFacts): void {
-  if (Number.parseInt(pgDump, 10) >= server.major) return;
-  throw new OperationalError(
-    `pg_dump ${pgDump} can't dump a server of version ${server.version}`,
-    `install postgresql-client-${server.major}.`,
-  );
-}
-
-/** @returns the compressor's name and version where dumps run */
-async function compressorVersion(postgres: Postgres, format: Format): Promise<string> {
-  const name = COMPRESS[format][0]!;
-  return `${name} ${await programVersion(postgres, name)}`;
-}
-
-async function databaseSize({ postgres }: Config): Promise<number> {
-  const { database } = postgres;
-  const [row] = await query<{ bytes: number }>(
-    postgres,
-    database,
-    'SELECT pg_database_size(current_database()) AS bytes',
-  );
-  return row!.bytes;
 }
