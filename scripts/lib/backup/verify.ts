@@ -67,7 +67,7 @@ export async function checkFile(path: string, expected: Manifest['artifact']): P
 
 /**
  * Reads a whole source and compares it with its manifest: sizes, checksums, every block.
- * @throws exit code 3
+ * @throws exit code 2 for a dump of several databases, 3 for damage, 1 when a program is missing
  */
 export async function checkSource(
   postgres: Postgres,
