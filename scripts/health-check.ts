@@ -71,7 +71,7 @@ export const healthCheck = command({
     const started = performance.now();
     const results = await check();
     const overall = overallOf(results);
-    if (options.notify) await notifyChange(config, results);
+    if (options.notify) await notifyResults(config, results);
     return {
       exitCode: OVERALL[overall].code,
       text: options.nagios ? formatNagios(results) : format(results, (performance.now() - started) / 1000),
@@ -96,7 +96,7 @@ function select(checks: Check[], names: string | undefined): Check[] {
   return checks.filter(check => wanted.some(name => matches(check, name)));
 }
 
-async function notifyChange(config: Config, results: CheckResult[]): Promise<void> {
+async function notifyResults(config: Config, results: CheckResult[]): Promise<void> {
   const critical = results.filter(({ status }) => status === 'critical').map(({ name }) => name);
   const details = results
     .filter(isBad)

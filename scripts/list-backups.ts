@@ -1,19 +1,19 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { type Found, localBackups, storedBackups } from './lib/backup/catalog.ts';
-import { openStore } from './lib/backup/offsite-copy.ts';
 import { command, execute } from './lib/cli/command.ts';
 import { Exit } from './lib/core/errors.ts';
 import { bytes, count, duration, plural, table, utc } from './lib/core/format.ts';
 import { log } from './lib/core/log.ts';
 import { totalRows } from './lib/postgres/row-counts.ts';
+import { openStore } from './lib/s3/open-store.ts';
 
 export const list = command({
-  summary: 'List the backups of one environment, here and in S3 side by side.',
+  summary: 'List the backups of one environment, local and in S3.',
   usage: ['[--env production|staging] [--json]'],
   options: {},
   examples: [
-    ['list-backups.ts', 'what there is to restore from'],
-    ['list-backups.ts --json | jq -r .[0].id', 'the newest one’s id'],
+    ['list-backups.ts', 'all backups of production'],
+    ['list-backups.ts --json | jq -r .[0].id', 'the id of the newest'],
   ],
   exitCodes: [
     [Exit.done, 'listed'],
@@ -29,9 +29,9 @@ export const list = command({
     const backups = sideBySide(local, stored);
     const text =
       backups.length > 0
-        ? draw(backups, now)
-        : `no backups of ${config.postgres.database} (${config.environment}) yet`;
-    return { text, json: backups.map(describe) };
+        ? toTable(backups, now)
+        : `no backups of ${config.postgres.database} (${config.environment})`;
+    return { text, json: backups.map(toRow) };
   },
 });
 
@@ -46,14 +46,14 @@ function sideBySide(local: Found[], stored: Found[]): Pair[] {
   for (const found of [...local, ...stored]) {
     pairs.set(found.id, { ...(pairs.get(found.id) ?? { id: found.id }), [found.place]: found });
   }
-  return [...pairs.values()].sort((a, b) => whenOf(b).localeCompare(whenOf(a)));
+  return [...pairs.values()].sort((a, b) => snapshotOf(b).localeCompare(snapshotOf(a)));
 }
 
 const manifestOf = ({ local, s3 }: Pair) => local?.manifest ?? s3?.manifest;
-const whenOf = (pair: Pair) => manifestOf(pair)?.snapshotAt ?? '';
-const stateOf = (found: Found | undefined) => (found ? (found.problem ?? 'verified') : '-');
+const snapshotOf = (pair: Pair) => manifestOf(pair)?.snapshotAt ?? '';
+const statusOf = (found: Found | undefined) => (found ? (found.problem ?? 'verified') : '-');
 
-function describe(pair: Pair) {
+function toRow(pair: Pair) {
   const manifest = manifestOf(pair);
   return {
     id: pair.id,
@@ -62,14 +62,14 @@ function describe(pair: Pair) {
     format: manifest?.format ?? null,
     rows: manifest ? totalRows(manifest.tables) : null,
     label: manifest?.label ?? null,
-    local: stateOf(pair.local),
-    s3: stateOf(pair.s3),
+    local: statusOf(pair.local),
+    s3: statusOf(pair.s3),
   };
 }
 
-function draw(pairs: Pair[], now: number): string {
+function toTable(pairs: Pair[], now: number): string {
   const rows = pairs.map(pair => {
-    const { id, snapshotAt, bytes: size, format, rows, label, local, s3 } = describe(pair);
+    const { id, snapshotAt, bytes: size, format, rows, label, local, s3 } = toRow(pair);
     const age = snapshotAt ? duration((now - Date.parse(snapshotAt)) / 1000) : '?';
     return [
       id,
@@ -83,7 +83,7 @@ function draw(pairs: Pair[], now: number): string {
       label ?? '',
     ];
   });
-  const header = ['id', 'data of', '>age', '>size', '>rows', 'format', 'here', 'S3', 'label'];
+  const header = ['id', 'data of', '>age', '>size', '>rows', 'format', 'local', 'S3', 'label'];
   return `${table(header, rows)}\n${plural(pairs.length, 'backup')}`;
 }
 

@@ -1,5 +1,4 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
-import { openStore } from './lib/backup/offsite-copy.ts';
 import { applyRetention, type PlacePlan, planRetention } from './lib/backup/prune.ts';
 import { command, execute } from './lib/cli/command.ts';
 import { confirm } from './lib/cli/confirm.ts';
@@ -7,24 +6,25 @@ import { Exit } from './lib/core/errors.ts';
 import { plural, table } from './lib/core/format.ts';
 import { withLock } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
+import { openStore } from './lib/s3/open-store.ts';
 
 export const prune = command({
-  summary: 'Delete the backups that are past their time, and say of each why it stays or goes.',
+  summary: 'Delete expired backups and give the reason for each.',
   usage: ['[--env production|staging] [--yes] [--dry-run] [--json]'],
   details:
-    'backup.ts does the same after each backup, but stops where most of them would go. Only verified backups of\n' +
-    'this app, environment and database count or are deleted; nothing else in the directory or bucket is touched.',
+    'backup.ts does the same after each backup, but deletes nothing if most backups would be deleted. Only verified\n' +
+    'backups of this app, environment and database are counted or deleted; other files and objects are not touched.',
   options: {
-    yes: { type: 'boolean', help: 'do not ask' },
-    'dry-run': { type: 'boolean', help: 'only show what would be deleted' },
+    yes: { type: 'boolean', help: 'do not ask for confirmation' },
+    'dry-run': { type: 'boolean', help: 'list what would be deleted, and delete nothing' },
   },
   examples: [
-    ['prune-backups.ts --dry-run', 'what would go, and why'],
-    ['prune-backups.ts', 'the same, then delete after typing the environment’s name'],
+    ['prune-backups.ts --dry-run', 'what would be deleted, and why'],
+    ['prune-backups.ts', 'the same, then delete after you type the environment’s name'],
   ],
   exitCodes: [
     [Exit.done, 'deleted, or nothing to delete'],
-    [Exit.failed, 'failed; what is left is whole'],
+    [Exit.failed, 'failed; the remaining backups are complete'],
     [Exit.usage, 'wrong flags or configuration, or not confirmed'],
     [Exit.offsite, 'S3 can’t be read or refuses to delete'],
     [Exit.locked, 'another run holds the lock'],
@@ -38,30 +38,30 @@ export const prune = command({
     return withLock(config.stateDir, config.environment, 'prune-backups.ts', async () => {
       const plans = await planRetention(config, store);
       const going = plans.flatMap(({ decisions }) => decisions.filter(({ keep }) => !keep));
-      const summary = `${draw(plans)}\n${plural(going.length, 'backup')} to delete`;
-      if (going.length === 0 || options['dry-run']) return { text: summary, json: describe(plans, false) };
+      const summary = `${toTable(plans)}\n${plural(going.length, 'backup')} to delete`;
+      if (going.length === 0 || options['dry-run']) return { text: summary, json: toRows(plans, false) };
       process.stderr.write(`${summary}\n`);
-      await confirm('This deletes them for good.', config.environment, options.yes);
+      await confirm('The deletion can’t be undone.', config.environment, options.yes);
       log.changesBegin();
       for (const plan of plans) await applyRetention(config, plan);
-      return { text: `deleted ${plural(going.length, 'backup')}`, json: describe(plans, true) };
+      return { text: `deleted ${plural(going.length, 'backup')}`, json: toRows(plans, true) };
     });
   },
 });
 
-function draw(plans: PlacePlan[]): string {
+function toTable(plans: PlacePlan[]): string {
   const rows = plans.flatMap(({ place, decisions }) =>
     decisions.map(({ backup, keep, reason }) => [
-      keep ? 'stays' : 'goes',
-      place === 's3' ? 'S3' : 'here',
+      keep ? 'keep' : 'delete',
+      place === 's3' ? 'S3' : 'local',
       backup.id,
       reason,
     ]),
   );
-  return table(['', 'where', 'id', 'why'], rows);
+  return table(['', 'place', 'id', 'reason'], rows);
 }
 
-function describe(plans: PlacePlan[], applied: boolean) {
+function toRows(plans: PlacePlan[], applied: boolean) {
   return plans.flatMap(({ place, decisions }) =>
     decisions.map(({ backup, keep, reason }) => ({
       id: backup.id,

@@ -1,7 +1,9 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkSource, describeSource, fetchSource, findSource, parsePlace } from './lib/backup/source.ts';
+import { fetchSource } from './lib/backup/fetch.ts';
+import { describeSource, findSource, parsePlace } from './lib/backup/find.ts';
+import { checkSource } from './lib/backup/verify.ts';
 import { command, execute } from './lib/cli/command.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
 import { privateDirectory } from './lib/core/files.ts';
@@ -9,29 +11,32 @@ import { bytes, count } from './lib/core/format.ts';
 import { totalRows } from './lib/postgres/row-counts.ts';
 
 export const verify = command({
-  summary:
-    'Verify a backup again: its checksums, and every block decoded. drill.ts proves that it also restores.',
+  summary: 'Verify a backup again: check its checksums and decode every block. drill.ts also restores it.',
   usage: [
     '<latest | backup id | file | s3://bucket/key> [--from local|s3] [--env production|staging] [--json]',
   ],
   options: {
-    from: { type: 'string', value: 'local|s3', help: 'where to look for the backup; default: here, then S3' },
+    from: {
+      type: 'string',
+      value: 'local|s3',
+      help: 'where to look for the backup; default: local, then S3',
+    },
   },
   examples: [
-    ['verify-backup.ts latest --from s3', 'fetch the newest off-site copy and read all of it'],
+    ['verify-backup.ts latest --from s3', 'download the newest off-site copy and read all of it'],
     ['verify-backup.ts neurmatic_production_20260131_020007', 'one backup'],
   ],
   exitCodes: [
-    [Exit.done, 'whole and unchanged'],
-    [Exit.failed, 'could not be looked at'],
+    [Exit.done, 'complete and unchanged'],
+    [Exit.failed, 'could not be read'],
     [Exit.usage, 'wrong flags or configuration'],
-    [Exit.verification, 'missing, cut or damaged'],
+    [Exit.verification, 'missing, truncated or damaged'],
     [Exit.offsite, 'S3 can’t be read'],
   ],
   positionals: 1,
   async run({ options: { from }, positionals: [wanted], config: load }) {
     if (!wanted)
-      throw usageError('say which backup', 'give latest, an id, a file or an s3:// address; see --help.');
+      throw usageError('no backup given', 'give latest, an id, a file or an s3:// address; see --help.');
     const place = parsePlace(from);
     const config = load();
     await privateDirectory(config.backupDir, 'BACKUP_DIR');
@@ -44,7 +49,7 @@ export const verify = command({
         ? `, ${bytes(manifest.artifact.bytes)}, ${count(totalRows(manifest.tables))} rows`
         : '';
       return {
-        text: `whole and unchanged: ${describeSource(source)}${size}`,
+        text: `complete and unchanged: ${describeSource(source)}${size}`,
         json: { verified: source.name, compared: manifest !== null, bytes: manifest?.artifact.bytes ?? null },
       };
     } finally {

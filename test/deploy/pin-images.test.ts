@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { setVariable } from '../../scripts/lib/deploy/pin-images.ts';
+import { setVariable } from '../../scripts/lib/config/env-file.ts';
 
 test('an env file keeps everything but the value', () => {
   assert.is(setVariable('', 'A', '1'), 'A=1\n');

@@ -94,7 +94,7 @@ test('unknown flags, arguments, environments and formats: exit 2, and nothing is
     ['--no-such-flag', /Unknown option '--no-such-flag'/],
     ['--env', /--env/],
     ['--env nowhere', /no environment is called "nowhere"/],
-    ['--format tar', /there is no format "tar"/],
+    ['--format tar', /unknown format "tar"/],
     ['stray', /unexpected argument "stray"/],
   ] as const) {
     const { code, stderr } = await sh(`'${copy}/scripts/backup.ts' ${args}`);

@@ -83,7 +83,7 @@ interface Case {
   wanted?: (copy: Copy) => string;
 }
 
-const DAMAGED = /damaged|is cut|has changed|missing|no manifest|can't be read|bytes/;
+const DAMAGED = /damaged|is truncated|has changed|missing|no manifest|can't be (read|decoded)|bytes/;
 
 /** Checks all that `spoil` makes of copies, and asserts that each is refused for the right reason. */
 async function assertRefused(format: Format, cases: Case[]) {
@@ -130,14 +130,14 @@ for (const format of FORMATS) {
     assertRefused(format, [
       { what: 'no globals', spoil: copy => unlinkSync(copy.globals), says: /missing/ },
       { what: 'damaged globals', spoil: copy => flipIn(copy.globals, 5), says: /globals.*has changed/ },
-      { what: 'cut globals', spoil: copy => cutAt(copy.globals, 5), says: /globals.*(is cut|bytes)/ },
+      { what: 'cut globals', spoil: copy => cutAt(copy.globals, 5), says: /globals.*(is truncated|bytes)/ },
       { what: 'no artifact', spoil: copy => unlinkSync(copy.artifact), ways: ['id', 'S3'], says: /missing/ },
       {
         what: 'no artifact at that path',
         spoil: copy => unlinkSync(copy.artifact),
         ways: ['path'],
         code: 2,
-        says: /is no file/,
+        says: /is not a file/,
       },
       { what: 'no manifest, by id', spoil: copy => unlinkSync(copy.manifest), ways: ['id'] },
       {
@@ -146,12 +146,12 @@ for (const format of FORMATS) {
           const other = manifestName(sound[format === 'plain' ? 'custom' : 'plain'].id);
           cpSync(join(world.env.BACKUP_DIR!, other), copy.manifest);
         },
-        says: /it is about neurmatic_production_/,
+        says: /it belongs to neurmatic_production_/,
       },
       {
         what: 'a manifest of a later version',
         spoil: copy => edit(copy.manifest, '"version": 1', '"version": 2'),
-        says: /of version 2, and these scripts read version 1/,
+        says: /has version 2; these scripts read version 1/,
       },
       {
         what: 'a manifest whose row counts were edited',
@@ -175,7 +175,7 @@ for (const format of FORMATS) {
         },
         ways: [way],
         code,
-        says: /is no file|is cut/,
+        says: /is not a file|is truncated/,
       })),
       {
         what: 'a manifest that is a directory',
@@ -214,7 +214,7 @@ test('a plain dump without a manifest, cut or not a dump at all', () =>
         cutAt(copy.artifact, tenth);
       },
       ways: ['path' as const],
-      says: /can't be read to its end/,
+      says: /can't be decoded/,
     })),
     {
       what: 'cut before it was compressed',
@@ -223,7 +223,7 @@ test('a plain dump without a manifest, cut or not a dump at all', () =>
         writeFileSync(copy.artifact, gzipSync('--\n-- PostgreSQL database dump\n--\nCREATE TABLE t ();\n'));
       },
       ways: ['path', 'S3'],
-      says: /the dump stops before its last line/,
+      says: /the last line of the dump is missing/,
     },
     {
       what: 'a directory',
@@ -234,7 +234,7 @@ test('a plain dump without a manifest, cut or not a dump at all', () =>
       },
       ways: ['path'],
       code: 2,
-      says: /is no file/,
+      says: /is not a file/,
     },
     {
       what: 'a picture by another name',
@@ -242,7 +242,7 @@ test('a plain dump without a manifest, cut or not a dump at all', () =>
       ways: ['path'],
       wanted: copy => join(copy.directory, 'holiday.png'),
       code: 2,
-      says: /is no dump that is known here\n.*\.sql\.gz or \.dump\.zst/,
+      says: /is not a dump of a known format\n.*\.sql\.gz or \.dump\.zst/,
     },
   ]));
 
@@ -252,7 +252,7 @@ test('a custom dump without a manifest is refused: nothing else shows its damage
       what: 'no manifest',
       spoil: copy => unlinkSync(copy.manifest),
       ways: ['path', 'S3'],
-      says: /has no manifest beside it/,
+      says: /has no manifest next to it/,
     },
   ]));
 

@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { quote } from 'zx/core';
-import { backUp } from '../../scripts/backup.ts';
+import { backUp } from '../../scripts/lib/backup/run-backup.ts';
 import { ROOT } from '../../scripts/lib/config/config.ts';
 import { stamp } from '../../scripts/lib/core/format.ts';
 import { allChecks } from '../../scripts/lib/health/all-checks.ts';

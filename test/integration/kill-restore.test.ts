@@ -49,7 +49,7 @@ test('kill -9 of the backend between the two renames: the live database is as it
   const fault = (_: unknown, backend: number) => process.kill(backend, 'SIGKILL');
   const { code, stderr, live } = await betweenTheRenames(world, custom, fault);
   assert.is(code, 1, stderr);
-  assert.match(stderr, /could not put app_new_\d+_\d+ in the place of app/);
+  assert.match(stderr, /could not rename app_new_\d+_\d+ to app/);
   assert.is(await oidOf(world.pg.postgres, world.database), live);
   assert.is(await oldOrNew(), 'old');
 });

@@ -114,19 +114,19 @@ test('a backup is found by id, file and address, and only by its whole id', () =
 
     const refuses = (wanted: string, exitCode: number, message: RegExp, env = {}) =>
       refused(() => restoreHere(world, wanted, {}, env), exitCode, message);
-    await refuses(backup.id.slice(0, -1), 2, /is no backup’s id/);
-    await refuses(`${backup.id}0`, 2, /is no backup’s id/);
-    await refuses('app', 2, /is no backup’s id/);
-    await refuses(backup.id, 3, /there is no whole backup app_production_/, STAGING);
-    await refuses(staging.id, 3, /there is no whole backup app_staging_/);
-    await refuses(join(world.env.BACKUP_DIR!, 'none.sql.gz'), 2, /none\.sql\.gz is no file/);
-    await refuses(join(world.env.BACKUP_DIR!, basename(file, '.gz')), 2, /\.sql is no file/);
-    await refuses(join(world.env.BACKUP_DIR!, `${backup.id}.json`), 2, /is no dump that is known here/);
-    await refuses('s3://bucket', 2, /is no address of an object/);
+    await refuses(backup.id.slice(0, -1), 2, /is not a backup id/);
+    await refuses(`${backup.id}0`, 2, /is not a backup id/);
+    await refuses('app', 2, /is not a backup id/);
+    await refuses(backup.id, 3, /there is no verified backup app_production_/, STAGING);
+    await refuses(staging.id, 3, /there is no verified backup app_staging_/);
+    await refuses(join(world.env.BACKUP_DIR!, 'none.sql.gz'), 2, /none\.sql\.gz is not a file/);
+    await refuses(join(world.env.BACKUP_DIR!, basename(file, '.gz')), 2, /\.sql is not a file/);
+    await refuses(join(world.env.BACKUP_DIR!, `${backup.id}.json`), 2, /is not a dump of a known format/);
+    await refuses('s3://bucket', 2, /is not the address of an object/);
     await refuses('s3://bucket/database/none.sql.gz', 3, /none\.sql\.gz is missing/);
     const asked = await world.run('restore', [`${backup.id}0`, '--yes']);
     assert.is(asked.code, 2, asked.stderr);
-    assert.match(asked.stderr, /is no backup’s id/);
+    assert.match(asked.stderr, /is not a backup id/);
     assert.is(asked.stdout, '');
     assert.equal(await databases(world), ['app']);
 

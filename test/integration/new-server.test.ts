@@ -102,7 +102,7 @@ test('latest is the newest of both places', () =>
     await refused(
       () => restoreHere(world, local.id, {}, elsewhere),
       3,
-      new RegExp(`there is no whole backup ${local.id}`),
+      new RegExp(`there is no verified backup ${local.id}`),
     );
     await refused(
       () => restoreHere(world, 'latest', { from: 's3' }, { S3_BUCKET: '' }),

@@ -176,7 +176,7 @@ test('a restore is told to people, not to the switch that watches backups', asyn
   assert.is(done.code, 0, done.stderr);
   assert.match(
     slackTexts()[0]!,
-    /restore of neurmatic_production_20200101_000000 FAILED: there is no whole backup/,
+    /restore of neurmatic_production_20200101_000000 FAILED: there is no verified backup/,
   );
   assert.match(slackTexts()[1]!, /restored neurmatic_production_.* into app in/);
   assert.equal(paths(pings), []);

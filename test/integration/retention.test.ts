@@ -12,10 +12,10 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { localBackups, storedBackups } from '../../scripts/lib/backup/catalog.ts';
+import { findSource } from '../../scripts/lib/backup/find.ts';
 import { artifactName, globalsName, type Manifest, manifestName } from '../../scripts/lib/backup/manifest.ts';
-import { openStore } from '../../scripts/lib/backup/offsite-copy.ts';
 import { applyRetention, planRetention } from '../../scripts/lib/backup/prune.ts';
-import { findSource } from '../../scripts/lib/backup/source.ts';
+import { openStore } from '../../scripts/lib/s3/open-store.ts';
 import { answers, hangs } from '../support/fault-proxy.ts';
 import { backUpHere, here } from '../support/here.ts';
 import { type Changes, configOf, manifestOf, plant, store } from '../support/old-backups.ts';
@@ -232,7 +232,7 @@ test('a backup dated in the future is neither the latest nor a reason to delete'
   const latest = await here(world, env, () => findSource(configOf(world, env), 'latest', undefined));
   assert.is(latest.code, 0, latest.error);
   assert.is(latest.value!.name, done.manifest!.id);
-  assert.match(latest.stderr, new RegExp(`${future!.id} is newer, but does not count.*in the future`));
+  assert.match(latest.stderr, new RegExp(`${future!.id} is newer, but is ignored.*in the future`));
 });
 
 test('age counts from the newest: old backups alone all stay, and the newest always does', async () => {
@@ -256,7 +256,7 @@ test('a collapse in rows holds retention', async () => {
   const [again] = await planted(env, [400]);
   const done = await backUpHere(world, env);
   assert.is(done.code, 0, done.stderr);
-  assert.match(done.stderr, /half of the one before: 1,000 rows after 6,000 in neurmatic/);
+  assert.match(done.stderr, /half of the previous one: 1,000 rows after 6,000 in neurmatic/);
   assert.match(done.warnings[0]!, /nothing was deleted/);
   assert.equal(kept(env, [again!]), { here: [again!.id], offsite: [again!.id] });
 });
@@ -329,13 +329,13 @@ test('prune-backups.ts: shows, asks, deletes what it showed', async () => {
   }
   const unasked = await prune(env);
   assert.is(unasked.code, 2);
-  assert.match(unasked.stderr, new RegExp(`goes +S3 +${going[0]!.id} +199\\.0 days older`));
+  assert.match(unasked.stderr, new RegExp(`delete +S3 +${going[0]!.id} +199\\.0 days older`));
   assert.match(unasked.stderr, /^6 backups to delete$/m);
   assert.match(unasked.stderr, /no terminal.*\n.*--yes/);
   assert.equal(kept(env, all), { here: ids(all), offsite: ids(all) });
   const declined = await typing('staging', env);
   assert.is(declined.code, 2, declined.shown);
-  assert.match(declined.shown, new RegExp(`goes +here +${going[0]!.id}`), 'it shows what it asks about');
+  assert.match(declined.shown, new RegExp(`delete +local +${going[0]!.id}`), 'it shows what it asks about');
   assert.match(declined.shown, /Type .*production.* to go on/);
   assert.match(declined.shown, /not confirmed; nothing was changed/);
   assert.equal(kept(env, all), { here: ids(all), offsite: ids(all) });
@@ -353,7 +353,7 @@ test('prune-backups.ts: shows, asks, deletes what it showed', async () => {
   assert.equal(kept(env, [...staying, ...late]), { here: ids(staying), offsite: ids(staying) });
   const again = await prune(env);
   assert.is(again.code, 0, 'with nothing to delete there is nothing to ask');
-  assert.match(again.stdout, new RegExp(`stays +here +${staying[0]!.id} +the newest`));
+  assert.match(again.stdout, new RegExp(`keep +local +${staying[0]!.id} +the newest`));
   assert.match(again.stdout, /^0 backups to delete$/m);
 });
 
@@ -388,7 +388,7 @@ test('list-backups.ts shows what is here and in S3 side by side, broken ones too
     [both, /^verified$/, /^verified$/],
     [here, /^verified$/, /^-$/],
     [there, /^-$/, /^verified$/],
-    [cut, /is cut: 10 of \d+ bytes/, /^verified$/],
+    [cut, /is truncated: 10 of \d+ bytes/, /^verified$/],
     [damaged, /^verified$/, /damaged/],
     [bare, /^no manifest$/, /^verified$/],
     [other!, /^of another database, else$/, /^-$/],
@@ -401,7 +401,7 @@ test('list-backups.ts shows what is here and in S3 side by side, broken ones too
     assert.ok(row.bytes > 0);
   }
   const drawn = await world.run('list-backups', [], env);
-  assert.match(drawn.stdout, /^id +data of +age +size +rows +format +here +S3 +label\n/);
+  assert.match(drawn.stdout, /^id +data of +age +size +rows +format +local +S3 +label\n/);
   assert.match(drawn.stdout, new RegExp(`${both.id} .*UTC +1 d.* 1,000 +plain +verified +verified`));
   assert.match(drawn.stdout, /7 backups\n$/);
   proxy.fault = () => answers(500, 'InternalError');

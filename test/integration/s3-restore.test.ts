@@ -200,7 +200,7 @@ for (const [how, damage] of Object.entries(DAMAGE)) {
           await refused(
             () => restoreHere(world, source, {}, env),
             3,
-            /is cut: |has changed: its SHA-256|is .* bytes\), not/,
+            /is truncated: |has changed: its SHA-256|is .* bytes\), not/,
             /list-backups\.ts/,
           );
           assert.is(await liveState(world), before);
@@ -229,10 +229,7 @@ test('a damaged newest backup is said when an older one is taken for it', async 
   const done = await world.run('verify-backup', ['latest', '--json'], elsewhere());
   assert.is(done.code, 0, done.stderr);
   assert.is(JSON.parse(done.stdout).verified, old.id);
-  assert.match(
-    done.stderr,
-    new RegExp(`warning: ${common.id} is newer, but does not count \\(s3\\): .*damaged`),
-  );
+  assert.match(done.stderr, new RegExp(`warning: ${common.id} is newer, but is ignored \\(s3\\): .*damaged`));
 });
 
 test('the servers stop', stop);

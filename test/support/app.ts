@@ -1,7 +1,7 @@
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { databaseUrl, execute } from '../../scripts/lib/postgres/client.ts';
+import { databaseUrl, runSql } from '../../scripts/lib/postgres/client.ts';
 import { openSession, type Session } from '../../scripts/lib/postgres/session.ts';
 import { type Child, startChild } from './child.ts';
 import { BACKEND, installBackend } from './install-backend.ts';
@@ -75,7 +75,7 @@ export async function migrate(url: string, variant = 'v1'): Promise<void> {
 export async function startDatabase(): Promise<Database> {
   const { postgres, stop } = await startTestPostgres();
   const run = (database: string, text: string) =>
-    execute(postgres, database, text, { purpose: 'run a test’s SQL' });
+    runSql(postgres, database, text, { purpose: 'run a test’s SQL' });
   try {
     await run('postgres', 'CREATE DATABASE app');
   } catch (error) {

@@ -21,7 +21,7 @@ const REPLACED: Record<string, { names: string[]; rest: boolean }> = {
   'lib/migrations/pending.ts': { names: ['pendingMigrations'], rest: false },
   'lib/migrations/run.ts': { names: ['migrate'], rest: false },
   'lib/nginx/access-log.ts': { names: ['readTraffic', 'regression'], rest: false },
-  'backup.ts': { names: ['backUp'], rest: false },
+  'lib/backup/run-backup.ts': { names: ['backUp'], rest: false },
 };
 
 // In memory, where there is a disk of it: there are tens of thousands of lists and journals to be written.

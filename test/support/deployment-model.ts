@@ -228,7 +228,7 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
           pending = [];
         }),
     };
-    standIns['backup.ts'] = {
+    standIns['lib/backup/run-backup.ts'] = {
       backUp: () => step('back up', () => ({ json: { backup: { id: 'made' } }, exitCode: 0 })),
     };
     const worked = work().then(

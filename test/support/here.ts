@@ -1,5 +1,5 @@
-import { backUp } from '../../scripts/backup.ts';
 import type { Manifest } from '../../scripts/lib/backup/manifest.ts';
+import { backUp } from '../../scripts/lib/backup/run-backup.ts';
 import { exitCodeOf, messageOf } from '../../scripts/lib/core/errors.ts';
 import { configOf } from './old-backups.ts';
 import type { World } from './world.ts';

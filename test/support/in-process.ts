@@ -4,9 +4,11 @@
  */
 import { rm } from 'node:fs/promises';
 import * as assert from 'uvu/assert';
-import { backUp } from '../../scripts/backup.ts';
+import { fetchSource, restoreDirectory } from '../../scripts/lib/backup/fetch.ts';
+import { findSource } from '../../scripts/lib/backup/find.ts';
 import type { Format, Manifest } from '../../scripts/lib/backup/manifest.ts';
-import { checkSource, fetchSource, findSource, restoreDirectory } from '../../scripts/lib/backup/source.ts';
+import { backUp } from '../../scripts/lib/backup/run-backup.ts';
+import { checkSource } from '../../scripts/lib/backup/verify.ts';
 import { OperationalError } from '../../scripts/lib/core/errors.ts';
 import { parseAction } from '../../scripts/lib/restore/options.ts';
 import { runRestore } from '../../scripts/lib/restore/run-restore.ts';

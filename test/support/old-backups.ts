@@ -9,8 +9,9 @@ import {
   parseManifest,
   serialize,
 } from '../../scripts/lib/backup/manifest.ts';
-import { openStore, uploadBackup } from '../../scripts/lib/backup/offsite-copy.ts';
+import { uploadBackup } from '../../scripts/lib/backup/offsite-copy.ts';
 import { type Config, type Environment, loadConfig } from '../../scripts/lib/config/config.ts';
+import { openStore } from '../../scripts/lib/s3/open-store.ts';
 import type { World } from './world.ts';
 
 export interface Changes {

@@ -7,7 +7,7 @@ import {
   startThrowawayPostgres,
   type ThrowawayPostgres,
 } from '../../scripts/lib/drill/throwaway-postgres.ts';
-import { execute, literal } from '../../scripts/lib/postgres/client.ts';
+import { literal, runSql } from '../../scripts/lib/postgres/client.ts';
 import { CACHE } from '../engine/engine.ts';
 import { run, withLock } from '../engine/process.ts';
 
@@ -42,7 +42,7 @@ async function setPassword({ postgres }: ThrowawayPostgres, password: string): P
   const stored = hash('sha256', hmac('Client Key'), 'base64');
   const keys = `${stored}:${hmac('Server Key').toString('base64')}`;
   const verifier = `SCRAM-SHA-256$${ITERATIONS}:${salt.toString('base64')}$${keys}`;
-  await execute(postgres, 'postgres', `ALTER ROLE postgres PASSWORD ${literal(verifier)}`, {
+  await runSql(postgres, 'postgres', `ALTER ROLE postgres PASSWORD ${literal(verifier)}`, {
     purpose: 'set the password of a test’s server',
   });
 }

@@ -4,7 +4,8 @@ import type { Config } from '../config/config.ts';
 import { Exit, messageOf, OperationalError } from '../core/errors.ts';
 import { sizeOf } from '../core/files.ts';
 import { utc } from '../core/format.ts';
-import type { Store } from '../s3/store.ts';
+import type { Store } from '../s3/open-store.ts';
+import { deleteObject, listObjects, readText } from '../s3/store.ts';
 import {
   globalsName,
   isOurs,
@@ -18,55 +19,59 @@ const DAY = 86_400_000;
 
 export type Place = 'local' | 's3';
 
-/** A backup as it is found in one place. */
+/** A backup as found in one place. */
 export interface Found {
   id: string;
   place: Place;
-  /** Undefined when there is none, or when it can't be trusted. */
+  /** Undefined when it is missing or damaged. */
   manifest?: Manifest;
-  /** Why it does not count; undefined for a whole, verified backup. */
-  problem?: string;
-  /** Of the artifact; 0 if there is none. */
+  /** Why it is ignored; undefined for a verified backup. */
+  problem?: string | undefined;
+  /** The artifact's size; 0 if there is none. */
   bytes: number;
 }
 
-/** A backup that counts. */
+/** A verified backup: its manifest is valid, and its files have the right size. */
 export type Backup = Found & { manifest: Manifest; problem: undefined };
 
-const counts = (found: Found): found is Backup => found.manifest !== undefined && found.problem === undefined;
+const isVerified = (found: Found): found is Backup =>
+  found.manifest !== undefined && found.problem === undefined;
 
-/** @returns the backups that count, newest first */
+/** @returns the verified backups, newest data first; those of the same time keep their order */
 export function newestFirst(found: Found[]): Backup[] {
-  return found.filter(counts).sort((a, b) => b.manifest.snapshotAt.localeCompare(a.manifest.snapshotAt));
+  return found.filter(isVerified).sort((a, b) => b.manifest.snapshotAt.localeCompare(a.manifest.snapshotAt));
 }
 
 interface Directory {
   place: Place;
   sizes: Map<string, number>;
-  /** Undefined: there is no such file any more. */
+  /** Undefined: the file no longer exists. */
   read: (name: string) => Promise<string | undefined>;
 }
 
 /**
- * @param now in ms; what is compared with another place has to be judged by the same clock reading
- * @returns what is in the backup directory by the names of this app and environment, newest name first
+ * @param now in ms since 1970; the same for both places, so that they can be compared
+ * @returns the backups of this app and environment in the backup directory, newest id first
  */
 export function localBackups(config: Config, now = Date.now()): Promise<Found[]> {
   return Array.fromAsync(walkLocal(config, now));
 }
 
-/** @returns the same for the store */
+/**
+ * @returns the same for the store
+ * @throws exit code 4 when it can't be read
+ */
 export function storedBackups(config: Config, store: Store, now = Date.now()): Promise<Found[]> {
   return Array.fromAsync(walkStored(config, store, now));
 }
 
-/** @returns the first that counts and was not made by a restore; what comes after it is not looked at */
+/** @returns the first verified backup that no restore made; what comes after it is not read */
 export async function newestOf(walk: AsyncIterable<Found>): Promise<Backup | undefined> {
-  for await (const found of walk) if (counts(found) && !found.manifest.safety) return found;
+  for await (const found of walk) if (isVerified(found) && !found.manifest.safety) return found;
   return undefined;
 }
 
-/** Like {@link localBackups}, one at a time: a manifest is read when it is asked for. */
+/** Like {@link localBackups}, one at a time: a manifest is read when the caller asks for it. */
 export async function* walkLocal(config: Config, now = Date.now()): AsyncGenerator<Found> {
   const names = await readdir(config.backupDir).catch(() => [] as string[]);
   const sizes = new Map<string, number>();
@@ -80,9 +85,9 @@ export async function* walkLocal(config: Config, now = Date.now()): AsyncGenerat
 
 /** Like {@link storedBackups}, one at a time. */
 export async function* walkStored(config: Config, store: Store, now = Date.now()): AsyncGenerator<Found> {
-  const objects = await store.list(`${config.app}_${config.environment}_`);
-  const sizes = new Map(objects.map(({ key, bytes }) => [key, bytes]));
-  yield* inspect(config, now, { place: 's3', sizes, read: name => store.text(name) });
+  const objects = await listObjects(store, `${config.app}_${config.environment}_`);
+  const sizes = new Map(objects.map(({ name, bytes }) => [name, bytes]));
+  yield* inspect(config, now, { place: 's3', sizes, read: name => readText(store, name) });
 }
 
 async function* inspect(config: Config, now: number, directory: Directory): AsyncGenerator<Found> {
@@ -108,43 +113,41 @@ async function inspectOne(
     if (text === undefined) return { ...base, problem: 'no manifest' };
     manifest = parseManifest(text, id);
   } catch (error) {
-    // That the store can't be read says nothing of the backup: an older one must not pass for the newest.
+    // A store that can't be read is not a damaged backup: an older backup must not become the newest.
     if (error instanceof OperationalError && error.exitCode !== Exit.verification) throw error;
     return { ...base, problem: messageOf(error) };
   }
-  for (const file of [manifest.artifact, manifest.globals]) {
-    const size = sizes.get(file.name);
-    if (size === undefined) return { ...base, manifest, problem: `${file.name} is missing` };
-    if (size !== file.bytes)
-      return { ...base, manifest, problem: `${file.name} is cut: ${size} of ${file.bytes} bytes` };
-  }
-  if (Date.parse(manifest.snapshotAt) > now + DAY) {
-    return {
-      ...base,
-      manifest,
-      problem: `dated in the future, ${utc(manifest.snapshotAt)}: a clock was wrong`,
-    };
-  }
-  if (manifest.database !== config.postgres.database) {
-    return {
-      ...base,
-      manifest,
-      bytes: manifest.artifact.bytes,
-      problem: `of another database, ${manifest.database}`,
-    };
-  }
-  return { ...base, manifest, bytes: manifest.artifact.bytes };
+  return { ...base, manifest, problem: problemOf(config, now, sizes, manifest) };
 }
 
-/** The files of a backup in the order in which they are deleted: without its manifest it does not exist. */
-function filesOf({ id, manifest }: Backup): string[] {
-  return [manifestName(id), globalsName(id), manifest.artifact.name];
+function problemOf(
+  config: Config,
+  now: number,
+  sizes: Map<string, number>,
+  manifest: Manifest,
+): string | undefined {
+  for (const { name, bytes } of [manifest.artifact, manifest.globals]) {
+    const size = sizes.get(name);
+    if (size === undefined) return `${name} is missing`;
+    if (size !== bytes) return `${name} is truncated: ${size} of ${bytes} bytes`;
+  }
+  if (Date.parse(manifest.snapshotAt) > now + DAY)
+    return `dated in the future, ${utc(manifest.snapshotAt)}: the clock was wrong`;
+  if (manifest.database !== config.postgres.database) return `of another database, ${manifest.database}`;
+  return undefined;
 }
 
-/** Deletes one backup from one place, manifest first. */
-export async function removeBackup(config: Config, backup: Backup, store?: Store): Promise<void> {
-  for (const name of filesOf(backup)) {
-    if (backup.place === 's3') await store!.remove(name);
+/**
+ * Deletes one backup from one place. The manifest goes first: without it the backup does not exist.
+ * @throws exit code 4 when the store refuses
+ */
+export async function removeBackup(
+  config: Config,
+  { id, place, manifest }: Backup,
+  store?: Store,
+): Promise<void> {
+  for (const name of [manifestName(id), globalsName(id), manifest.artifact.name]) {
+    if (place === 's3') await deleteObject(store!, name);
     else await rm(join(config.backupDir, name), { force: true });
   }
 }

@@ -19,7 +19,7 @@ const file = v.object({
   sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
 });
 
-/** What a backup is. Documented field by field in docs/PRODUCTION_INFRASTRUCTURE.md#the-manifest. */
+/** Each field is documented in docs/PRODUCTION_INFRASTRUCTURE.md#the-manifest. */
 const schema = v.object({
   version: v.literal(1),
   id: v.string(),
@@ -27,7 +27,7 @@ const schema = v.object({
   environment: v.picklist(ENVIRONMENTS),
   database: v.string(),
   label: v.nullable(v.string()),
-  /** Made by a restore, of the database that it was about to replace. `latest` never means one. */
+  /** Made by a restore, of the database that it replaces. `latest` never means one. */
   safety: v.boolean(),
   startedAt: time,
   snapshotAt: time,
@@ -61,13 +61,13 @@ export function newId(config: Pick<Config, 'app' | 'environment'>, now: Date): s
   return `${config.app}_${config.environment}_${stamp(now)}`;
 }
 
-/** @returns the parts of a backup's id, or undefined if the text is none. Matches whole, never a prefix. */
+/** @returns the parts of a backup's id, or undefined if the text is not an id. Matches the whole text, never a prefix. */
 export function parseId(text: string): { app: string; environment: Environment } | undefined {
   const match = FORM.exec(text);
   return match ? { app: match[1]!, environment: match[2] as Environment } : undefined;
 }
 
-/** @returns whether `id` is one that this app and environment gives its backups */
+/** @returns whether `id` belongs to this app and environment */
 export function isOurs(id: string, config: Pick<Config, 'app' | 'environment'>): boolean {
   const parts = parseId(id);
   return parts?.app === config.app && parts.environment === config.environment;
@@ -77,7 +77,7 @@ export const artifactName = (id: string, format: Format) => id + EXTENSION[forma
 export const globalsName = (id: string) => `${id}.globals.sql.gz`;
 export const manifestName = (id: string) => `${id}.json`;
 
-/** @returns the id and format that a file's name says, or undefined if it is no artifact's */
+/** @returns the id and format in a file's name, or undefined if it is not an artifact's */
 export function parseArtifactName(name: string): { id: string; format: Format } | undefined {
   if (name.endsWith('.globals.sql.gz')) return undefined;
   for (const format of ['plain', 'custom'] as const) {
@@ -90,22 +90,22 @@ function checksum(manifest: Manifest): string {
   return createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
 }
 
-/** @returns the manifest as text, with a checksum of itself */
+/** @returns the manifest as JSON, with its own checksum */
 export function serialize(manifest: Manifest): string {
-  const normal = v.parse(schema, manifest); // the order of keys that the checksum is made over
+  const normal = v.parse(schema, manifest); // the checksum needs one order of keys
   return JSON.stringify({ ...normal, checksum: checksum(normal) }, null, 2) + '\n';
 }
 
 /**
  * Reads a manifest's text.
- * @param id the backup that it must be about
- * @throws exit code 3 when it is cut, changed, of another version or of another backup
+ * @param id the backup to which it must belong
+ * @throws exit code 3 when it is truncated, changed, of another version or of another backup
  */
 export function parseManifest(text: string, id: string): Manifest {
   const refuse = (why: string) =>
     verificationError(
       `the manifest of ${id} is damaged: ${why}`,
-      'use another backup: list-backups.ts shows them.',
+      'use another backup: list-backups.ts lists them.',
     );
   let json: unknown;
   try {
@@ -116,15 +116,15 @@ export function parseManifest(text: string, id: string): Manifest {
   const version = (json as { version?: unknown } | null)?.version;
   if (typeof version === 'number' && version > 1) {
     throw verificationError(
-      `the manifest of ${id} is of version ${version}, and these scripts read version 1`,
+      `the manifest of ${id} has version ${version}; these scripts read version 1`,
       'update these scripts.',
     );
   }
   const parsed = v.safeParse(schema, json);
   if (!parsed.success)
-    throw refuse(parsed.issues.map(issue => v.getDotPath(issue) ?? 'all of it').join(', ') + ' is wrong');
+    throw refuse(parsed.issues.map(issue => v.getDotPath(issue) ?? 'everything').join(', ') + ' is wrong');
   if ((json as { checksum?: unknown }).checksum !== checksum(parsed.output))
     throw refuse('its checksum does not match');
-  if (parsed.output.id !== id) throw refuse(`it is about ${parsed.output.id}`);
+  if (parsed.output.id !== id) throw refuse(`it belongs to ${parsed.output.id}`);
   return parsed.output;
 }

@@ -1,36 +1,33 @@
 import { join } from 'node:path';
-import type { Config, S3Settings } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { Exit, messageOf, OperationalError } from '../core/errors.ts';
 import { sha256, sizeOf } from '../core/files.ts';
 import { log } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
-import type { Store } from '../s3/store.ts';
+import { type Store, urlOf } from '../s3/open-store.ts';
+import { deleteObject, probeStore } from '../s3/store.ts';
+import { upload } from '../s3/upload.ts';
 import { type Manifest, manifestName } from './manifest.ts';
-
-/** Opens the store. Loading the S3 client takes a while, so only who needs it does. */
-export async function openStore(settings: S3Settings, attempts?: number): Promise<Store> {
-  const { Store } = await import('../s3/store.ts');
-  return new Store(settings, attempts);
-}
 
 /**
  * Copies a backup into the store: artifact, globals, then the manifest that makes it exist there.
  * A failure or a signal removes what was sent.
+ *
+ * @throws exit code 4
  */
 export async function uploadBackup(config: Config, store: Store, manifest: Manifest): Promise<void> {
   const { artifact, globals } = manifest;
-  const manifestFile = { name: manifestName(manifest.id), sha256: '', bytes: 0 };
   const path = (name: string) => join(config.backupDir, name);
-  manifestFile.sha256 = await sha256(path(manifestFile.name));
-  manifestFile.bytes = (await sizeOf(path(manifestFile.name)))!;
+  const name = manifestName(manifest.id);
+  const manifestFile = { name, sha256: await sha256(path(name)), bytes: (await sizeOf(path(name)))! };
   let sent = 0;
-  const label = `Uploading to ${store.url(artifact.name)}`;
+  const label = `Uploading to ${urlOf(store, artifact.name)}`;
   const begun: string[] = [];
   try {
     await withProgress({ label, measure: () => sent, total: artifact.bytes }, async () => {
       for (const file of [artifact, globals, manifestFile]) {
         begun.push(file.name);
-        await store.upload(path(file.name), file.name, metadataOf(manifest, file), now => {
+        await upload(store, path(file.name), file.name, metadataOf(manifest, file), now => {
           if (file === artifact) sent = now;
         });
       }
@@ -41,16 +38,16 @@ export async function uploadBackup(config: Config, store: Store, manifest: Manif
   }
 }
 
-/** The manifest goes first, if it was sent at all: as long as it is there, so must be what it is about. */
+/** Removes the manifest first: while it exists, the other files must exist too. */
 async function removeBegun(store: Store, names: string[]): Promise<void> {
   try {
-    for (const name of names) await store.remove(name, { evenInterrupted: true });
+    for (const name of names) await deleteObject(store, name, { evenInterrupted: true });
   } catch (error) {
-    log.warn(`of this upload, something may be left in the store: ${messageOf(error)}`);
+    log.warn(`some files of this upload may be left in the store: ${messageOf(error)}`);
   }
 }
 
-/** What the store shows of an object without its content. */
+/** Metadata of an object, which can be read without its content. */
 function metadataOf(manifest: Manifest, file: { sha256: string; bytes: number }): Record<string, string> {
   return {
     sha256: file.sha256,
@@ -62,15 +59,15 @@ function metadataOf(manifest: Manifest, file: { sha256: string; bytes: number })
 }
 
 /**
- * Tries the store before a backup starts. One that can't be reached is a warning: a backup here is better
- * than none, and the store may be back when the dump is done.
+ * Checks before a backup whether the store can be written. A failure is a warning: a local backup is better than
+ * none, and the store may be reachable again when the dump is done.
  */
 export async function tryStore(store: Store): Promise<void> {
   try {
-    await store.probe();
+    await probeStore(store);
   } catch (error) {
     if (!isOffsite(error)) throw error;
-    log.warn(`${error.message}\n  → ${error.hint}\n  The backup is made here all the same.`);
+    log.warn(`${error.message}\n  → ${error.hint}\n  The local backup is made anyway.`);
   }
 }
 
@@ -85,7 +82,7 @@ export async function copyOffsite(
     return undefined;
   } catch (error) {
     if (!isOffsite(error)) throw error;
-    log.error(`${error.message}\n  → ${error.hint}\n  The backup stays in ${config.backupDir}.`);
+    log.error(`${error.message}\n  → ${error.hint}\n  The local backup is in ${config.backupDir}.`);
     return error;
   }
 }

@@ -5,7 +5,8 @@ import { OperationalError } from '../core/errors.ts';
 import { plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { interrupt } from '../core/signals.ts';
-import type { Store } from '../s3/store.ts';
+import { type Store, urlOf } from '../s3/open-store.ts';
+import { deleteObject, listObjects } from '../s3/store.ts';
 import {
   type Backup,
   localBackups,
@@ -23,7 +24,10 @@ export interface PlacePlan {
   store?: Store;
 }
 
-/** What retention would do in each place. */
+/**
+ * @returns what retention would do in each place
+ * @throws exit code 4 when the store can't be read
+ */
 export async function planRetention(config: Config, store: Store | undefined): Promise<PlacePlan[]> {
   const now = Date.now();
   const local = newestFirst(await localBackups(config, now));
@@ -37,7 +41,12 @@ export async function planRetention(config: Config, store: Store | undefined): P
   return plans;
 }
 
-/** Deletes what a plan has decided to delete. @returns the backups deleted */
+/**
+ * Deletes the backups of one place whose decision is to delete them.
+ *
+ * @returns the deleted backups
+ * @throws exit code 4 when the store refuses
+ */
 export async function applyRetention(
   config: Config,
   { place, decisions, store }: PlacePlan,
@@ -51,26 +60,26 @@ export async function applyRetention(
 }
 
 /**
- * Removes from the store what a killed run left there: files without a manifest of a backup that is whole
- * here. Only under the lock: an upload under way looks the same.
+ * Removes from the store what a killed upload left: files without a manifest whose backup exists here. Only under
+ * the lock: an upload in progress looks the same.
  */
 async function removeUnfinishedCopies(config: Config, store: Store): Promise<void> {
-  const objects = await store.list(`${config.app}_${config.environment}_`);
-  const names = new Set(objects.map(({ key }) => key));
+  const objects = await listObjects(store, `${config.app}_${config.environment}_`);
+  const names = new Set(objects.map(({ name }) => name));
   for (const name of names) {
     const id = name.replace(/\..*$/, '');
     const manifest = manifestName(id);
     if (!isOurs(id, config) || names.has(manifest) || !existsSync(join(config.backupDir, manifest))) continue;
-    log.warn(`an earlier run did not finish copying ${id}; removing ${store.url(name)}`);
-    await store.remove(name);
+    log.warn(`an earlier run did not finish copying ${id}; removing ${urlOf(store, name)}`);
+    await deleteObject(store, name);
   }
 }
 
 /**
- * Retention with nobody watching, after a backup. It is held where a person should look first: the new backup
- * is not off-site, or is less than half of the one before, or most of a place's backups would go.
+ * Deletes expired backups after a backup, unattended. It deletes nothing where an operator should check first: the
+ * new backup is not off-site, or is less than half of the previous one, or most backups of a place would be deleted.
  *
- * @returns what a person should know
+ * @returns warnings for the operator
  */
 export async function retain(
   config: Config,
@@ -80,7 +89,7 @@ export async function retain(
   offsiteFailure: OperationalError | undefined,
 ): Promise<string[]> {
   const lost = before && collapse(before, made);
-  if (lost) return held(`this backup is less than half of the one before: ${lost}`);
+  if (lost) return held(`this backup is less than half of the previous one: ${lost}`);
   if (offsiteFailure) return held('the newest backup is not off-site');
   try {
     if (store) await removeUnfinishedCopies(config, store);
@@ -89,7 +98,7 @@ export async function retain(
     return notes;
   } catch (error) {
     if (!(error instanceof OperationalError) || interrupt.aborted) throw error;
-    // Too many backups are no reason to call this one failed.
+    // The new backup is good: too many old ones do not make it a failure.
     const note = `retention did not finish: ${error.message}; ${error.hint}`;
     log.warn(note);
     return [note];
@@ -98,7 +107,7 @@ export async function retain(
 
 async function retainIn(config: Config, plan: PlacePlan): Promise<string[]> {
   const why = deletesMost(plan.decisions);
-  if (why) return held(`${plan.place}: ${why}; look at prune-backups.ts --dry-run, then run it`);
+  if (why) return held(`${plan.place}: ${why}; check prune-backups.ts --dry-run, then run prune-backups.ts`);
   const deleted = await applyRetention(config, plan);
   const kept = plan.decisions.length - deleted.length;
   log.done(`retention (${plan.place}): ${plural(kept, 'backup')} kept, ${deleted.length} deleted`);

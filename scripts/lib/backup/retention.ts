@@ -8,13 +8,13 @@ const DAY = 86_400_000;
 export interface Decision {
   backup: Backup;
   keep: boolean;
-  /** Why, as a person reads it. */
+  /** The reason, for the operator. */
   reason: string;
 }
 
 /**
- * Decides which backups of one place stay. Age is counted from the newest backup, not from now: when backups
- * fail for a month, or the clock jumps, nothing gets older.
+ * Decides which backups of one place are kept. Age counts from the newest backup, not from now: when backups fail
+ * for a month, or the clock jumps, no backup expires.
  *
  * @param newestFirst the verified backups of one app, environment and database in one place
  */
@@ -31,8 +31,10 @@ export function decide(newestFirst: Backup[], days: number, minKeep: number): De
 }
 
 /**
- * The brake: unattended, retention never deletes most of what there is. That happens when the clock has
- * jumped, after a long pause, or when a setting has lost a digit, and a person should look first.
+ * Unattended, retention never deletes most backups of a place. It would after a jump of the clock, after a long
+ * pause, or with a digit missing in a setting: an operator should check first.
+ *
+ * @returns why nothing should be deleted
  */
 export function deletesMost(decisions: Decision[]): string | undefined {
   const gone = decisions.filter(({ keep }) => !keep).length;
@@ -40,7 +42,7 @@ export function deletesMost(decisions: Decision[]): string | undefined {
   return `it would delete ${gone} of ${plural(decisions.length, 'backup')} at once`;
 }
 
-/** @returns why a new backup looks as if data had been lost before it, compared with the one before */
+/** @returns why data may have been lost between two backups: the later has less than half the rows or bytes */
 export function collapse(before: Manifest, now: Manifest): string | undefined {
   const rowsBefore = totalRows(before.tables);
   const rowsNow = totalRows(now.tables);

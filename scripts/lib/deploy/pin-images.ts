@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, type Images, ROOT } from '../config/config.ts';
+import { setVariable } from '../config/env-file.ts';
 import { writeWhole } from '../core/files.ts';
 
 /** Writes the images into .env.<environment>, which Compose and the other scripts read, and leaves the rest as it is. */
@@ -12,13 +13,4 @@ export async function pinImages({ environment }: Pick<Config, 'environment'>, im
   const backend = setVariable(before, 'BACKEND_IMAGE', images.backend);
   const text = setVariable(backend, 'FRONTEND_IMAGE', images.frontend);
   if (text !== before) await writeWhole(path, text);
-}
-
-/** @returns the text of an env file in which the last line that sets the variable now sets it to this value */
-export function setVariable(text: string, name: string, value: string): string {
-  const line = new RegExp(`^(\\s*(?:export\\s+)?${name}\\s*=)(.*)$`, 'gm');
-  const last = [...text.matchAll(line)].at(-1);
-  if (!last) return `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${name}=${value}\n`;
-  if (last[2]!.trim().replace(/^(['"])(.*)\1$/, '$2') === value) return text;
-  return text.slice(0, last.index) + last[1] + value + text.slice(last.index + last[0].length);
 }

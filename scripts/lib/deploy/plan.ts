@@ -1,4 +1,4 @@
-import { planBackup } from '../backup/create.ts';
+import { planBackup } from '../backup/plan.ts';
 import type { Config, Images } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { preflight } from '../core/preflight.ts';

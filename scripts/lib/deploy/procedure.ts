@@ -1,4 +1,4 @@
-import { backUp as makeBackup } from '../../backup.ts';
+import { backUp as makeBackup } from '../backup/run-backup.ts';
 import type { Config } from '../config/config.ts';
 import { Exit } from '../core/errors.ts';
 import { duration } from '../core/format.ts';

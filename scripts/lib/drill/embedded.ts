@@ -9,7 +9,7 @@ import { count, plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { run } from '../core/shell.ts';
 import { stopwatch } from '../core/step-timer.ts';
-import { execute, queryOf } from '../postgres/client.ts';
+import { queryOf, runSql } from '../postgres/client.ts';
 import { drop, oidOf } from '../postgres/databases.ts';
 import { fingerprint, totalRows } from '../postgres/row-counts.ts';
 import { type DrillReport, drillReport } from './report.ts';
@@ -79,10 +79,10 @@ export async function embeddedDrill(scale = 1): Promise<DrillReport> {
 }
 
 async function fill({ postgres }: Config, scale: number): Promise<void> {
-  await execute(postgres, 'postgres', `CREATE DATABASE ${DATABASE}`, {
+  await runSql(postgres, 'postgres', `CREATE DATABASE ${DATABASE}`, {
     purpose: 'create the drill’s database',
   });
-  await execute(postgres, DATABASE, sampleData(scale), { purpose: 'fill the drill’s database' });
+  await runSql(postgres, DATABASE, sampleData(scale), { purpose: 'fill the drill’s database' });
 }
 
 /** Runs a script as an operator does and shows its messages. @returns its JSON */

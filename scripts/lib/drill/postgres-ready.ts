@@ -4,7 +4,7 @@ import { OperationalError } from '../core/errors.ts';
 import type { Service } from '../core/service.ts';
 import { sh } from '../core/shell.ts';
 import { sleep, throwIfInterrupted } from '../core/signals.ts';
-import { serverFacts } from '../postgres/client.ts';
+import { serverFacts } from '../postgres/server.ts';
 
 const READY_SECONDS = 60;
 

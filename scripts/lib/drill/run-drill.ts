@@ -1,12 +1,14 @@
 import { join } from 'node:path';
-import { checkSource, describeSource, fetchSource, findSource, removeWork } from '../backup/source.ts';
+import { fetchSource, removeWork } from '../backup/fetch.ts';
+import { describeSource, findSource } from '../backup/find.ts';
+import { checkSource } from '../backup/verify.ts';
 import type { Config } from '../config/config.ts';
 import { privateDirectory } from '../core/files.ts';
 import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
 import { stopwatch } from '../core/step-timer.ts';
-import { serverFacts } from '../postgres/client.ts';
 import { drop, siblingName } from '../postgres/databases.ts';
+import { serverFacts } from '../postgres/server.ts';
 import { loadInto } from '../restore/load-dump.ts';
 import { refuseImpossible } from '../restore/preflight.ts';
 import { dropLeftovers } from '../restore/swap.ts';

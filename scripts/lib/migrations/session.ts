@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts';
 import { messageOf, OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { sleep } from '../core/signals.ts';
-import { databaseUrl, execute, literal, query } from '../postgres/client.ts';
+import { databaseUrl, literal, query, runSql } from '../postgres/client.ts';
 
 /** `application_name` in pg_stat_activity. */
 const APPLICATION = 'neurmatic-migrate';
@@ -67,7 +67,7 @@ export async function endSessions({ postgres }: Pick<Config, 'postgres'>, databa
   const sql = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE application_name = ${literal(APPLICATION)} AND datname = ${literal(database)}`;
   try {
-    await execute(postgres, database, sql, {
+    await runSql(postgres, database, sql, {
       purpose: 'end the migration’s session',
       timeout: 10,
       evenInterrupted: true,

@@ -1,14 +1,11 @@
 import type { Postgres } from '../config/config.ts';
-import { OperationalError } from '../core/errors.ts';
 import { withLifelineOnStdin } from '../core/pipeline.ts';
-import { CommandError, hasProgram, run } from '../core/shell.ts';
+import { run } from '../core/shell.ts';
 
-/*
- * Limits that a role, a database or the server may set and that must not end a long dump or load half-way.
- */
+/* Limits that a role, a database or the server may set. They must not end a long dump or load. */
 const NO_LIMITS = '-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0';
 
-/** Of an operator's own environment, what libpq would heed before PGHOST and PGPORT. */
+/** Variables of the operator's environment that libpq would prefer to PGHOST and PGPORT. */
 const NO_OTHER_SERVER = { PGSERVICE: undefined, PGHOSTADDR: undefined, PGDATABASE: undefined };
 
 /** An argument array and the environment that it needs. Secrets are in the environment only. */
@@ -30,8 +27,8 @@ export function literal(value: string): string {
 }
 
 /**
- * A connection string for one database of any name. A bare name would be taken for a connection string
- * itself where it contains `=`.
+ * A connection string for a database of any name. libpq takes a bare name that contains `=` for a connection string:
+ * https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
  */
 export function toDatabase(name: string): string {
   return `dbname='${name.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
@@ -58,15 +55,15 @@ export function client(postgres: Postgres, argv: string[], settings = ''): Clien
 }
 
 /**
- * Like {@link client}, for a pipe that reads nothing: inside a container it ends when this process dies.
- * Killing `docker exec` alone leaves what it started running.
+ * Like {@link client}, for a command without input: inside a container it ends when this process dies. Killing
+ * `docker exec` does not end what it started.
  */
 export function producer(postgres: Postgres, argv: string[]): ClientCommand & { stdin?: 'lifeline' } {
   if (!postgres.container) return client(postgres, argv);
   return { ...client(postgres, withLifelineOnStdin(argv)), stdin: 'lifeline' };
 }
 
-/** psql for programs: no start-up file, no decoration, stops at the first error, never asks. */
+/** psql for programs: no start-up file, plain output, stops at the first error, never asks for a password. */
 export const PSQL = [
   'psql',
   '--no-psqlrc',
@@ -78,19 +75,23 @@ export const PSQL = [
 ];
 
 /*
- * Of sessions in which this process and the server exchange names: without it they have the database's own
- * encoding. Dumps and loads keep that one, which cannot fail.
+ * For sessions in which this process and the server exchange names: by default they have the database's encoding.
+ * Dumps and loads keep that encoding, so that no conversion can fail.
  */
 export const TEXT = '-c client_encoding=UTF8';
 
-/** A query as one that returns its rows as JSON, the only form in which any name and value survives psql. */
+/** Wraps a query so that psql prints its rows as JSON: no other format keeps every name and value. */
 export function asJson(sql: string): string {
   return `SELECT coalesce(json_agg(q), '[]') FROM (${sql}) AS q`;
 }
 
-/** Runs one SELECT. @returns its rows */
+/**
+ * Runs one SELECT.
+ * @returns its rows
+ * @throws CommandError
+ */
 export async function query<Row>(postgres: Postgres, database: string, sql: string): Promise<Row[]> {
-  const text = await execute(postgres, database, asJson(sql), { purpose: `query ${database}` });
+  const text = await runSql(postgres, database, asJson(sql), { purpose: `query ${database}` });
   return JSON.parse(text) as Row[];
 }
 
@@ -101,7 +102,7 @@ export function queryOf(postgres: Postgres, database: string): Query {
   return <Row>(sql: string) => query<Row>(postgres, database, sql);
 }
 
-interface ExecuteOptions {
+interface SqlOptions {
   purpose: string;
   hint?: string;
   /** Seconds. Default: none. */
@@ -111,87 +112,23 @@ interface ExecuteOptions {
   evenInterrupted?: boolean;
 }
 
-/** Runs SQL statements, in one transaction unless they say otherwise. @returns what psql printed */
-export function execute(
+/**
+ * Runs SQL statements, in one transaction unless they contain BEGIN.
+ * @returns the output of psql
+ * @throws CommandError
+ */
+export function runSql(
   postgres: Postgres,
   database: string,
   sql: string,
-  { timeout = Number.POSITIVE_INFINITY, settings = '', ...options }: ExecuteOptions,
+  { timeout = Number.POSITIVE_INFINITY, settings = '', ...options }: SqlOptions,
 ): Promise<string> {
   const psql = [...PSQL, `--dbname=${toDatabase(database)}`, `--command=${sql}`];
   const { argv, env } = client(postgres, psql, `${TEXT} ${settings}`.trim());
   return run(argv, { env, timeout, ...options });
 }
 
-export interface ServerFacts {
-  /** As `SHOW server_version` says it, without the packager's words: `15.20`. */
-  version: string;
-  major: number;
-  dataDirectory: string | null;
-  superuser: boolean;
-}
-
-/** @throws an operational error that says what to look at when the server can't be reached */
-export async function serverFacts(postgres: Postgres): Promise<ServerFacts> {
-  const where = postgres.container
-    ? `container ${postgres.container}`
-    : `${postgres.host ?? 'the local socket'}:${postgres.port ?? 5432}`;
-  const needed = postgres.container ? 'docker' : 'psql';
-  if (!hasProgram(needed)) {
-    throw new OperationalError(
-      `there is no ${needed} on PATH`,
-      postgres.container
-        ? 'install Docker, or set POSTGRES_CONTAINER to nothing to use client programs of this host.'
-        : 'install postgresql-client, or set POSTGRES_CONTAINER.',
-    );
-  }
-  try {
-    const [row] = await query<{
-      version: string;
-      number: number;
-      directory: string | null;
-      superuser: boolean;
-    }>(
-      postgres,
-      'postgres',
-      `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number,
-       (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS directory,
-       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser`,
-    );
-    const { version, number, directory, superuser } = row!;
-    return {
-      version: version.split(' ')[0]!,
-      major: Math.floor(number / 10_000),
-      dataDirectory: directory,
-      superuser,
-    };
-  } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
-    throw new OperationalError(
-      `PostgreSQL (${where}) can't be used: ${error.message.replace(/^could not query postgres: /, '')}`,
-      'see that it runs, and check POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_CONTAINER, PGHOST and PGPORT.',
-      undefined,
-      { cause: error },
-    );
-  }
-}
-
-/**
- * @returns the version of a program where PostgreSQL's programs run: `15.20`
- * @throws when it is not there
- */
-export async function programVersion(postgres: Postgres, program: string): Promise<string> {
-  const { argv, env } = client(postgres, [program, '--version']);
-  const where = postgres.container ? `in container ${postgres.container}` : 'on this host';
-  const text = await run(argv, {
-    env,
-    purpose: `use ${program} ${where}`,
-    hint: `install ${program} ${where}.`,
-  });
-  return /\d+(\.\d+)+/.exec(text)?.[0] ?? text.trim();
-}
-
-/** @returns an address of one database for programs that take a URL, as Prisma does */
+/** @returns the URL of a database, for programs such as Prisma; it contains the password */
 export function databaseUrl(postgres: Postgres, database: string): string {
   const secret = postgres.password ? `:${encodeURIComponent(postgres.password)}` : '';
   const host = postgres.container ? '127.0.0.1' : (postgres.host ?? 'localhost');

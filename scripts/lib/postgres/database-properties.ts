@@ -1,8 +1,8 @@
 import * as v from 'valibot';
 import type { Postgres } from '../config/config.ts';
-import { execute, identifier, literal, type Query } from './client.ts';
+import { identifier, literal, type Query, runSql } from './client.ts';
 
-/** What belongs to a database beside its content. No dump without --create has it. */
+/** What belongs to a database but not to its content: pg_dump writes it only with --create. */
 export const propertiesSchema = v.object({
   owner: v.string(),
   /** -1: none. */
@@ -24,7 +24,7 @@ export const propertiesSchema = v.object({
 
 export type Properties = v.InferOutput<typeof propertiesSchema>;
 
-/** @returns the properties of a database that exists */
+/** @returns the properties of an existing database */
 export async function readProperties(query: Query, database: string): Promise<Properties> {
   const [properties] = await query<Properties>(`
     SELECT pg_get_userbyid(datdba) AS owner, datconnlimit AS "connectionLimit",
@@ -42,8 +42,8 @@ export async function readProperties(query: Query, database: string): Promise<Pr
 }
 
 /*
- * Settings whose value is a list of identifiers, already quoted in the catalog: quoting it as a whole would
- * make one name of it. The GUC_LIST_QUOTE variables of PostgreSQL's guc_tables.c.
+ * Settings whose value is a list of identifiers, already quoted in the catalog: quoted as a whole, it would become
+ * one name. They are the GUC_LIST_QUOTE variables of PostgreSQL's src/backend/utils/misc/guc_tables.c.
  */
 const LISTS = new Set([
   'local_preload_libraries',
@@ -79,13 +79,13 @@ export function propertyStatements(database: string, properties: Properties): st
   ];
 }
 
-/** Gives a new database these properties, all or none. */
+/** Gives a new database these properties, in one transaction. @throws CommandError */
 export async function applyProperties(
   postgres: Postgres,
   database: string,
   properties: Properties,
 ): Promise<void> {
-  await execute(postgres, 'postgres', propertyStatements(database, properties).join(';\n'), {
+  await runSql(postgres, 'postgres', propertyStatements(database, properties).join(';\n'), {
     purpose: `give ${database} its owner, settings and privileges`,
   });
 }

@@ -1,15 +1,11 @@
 import type { Postgres } from '../config/config.ts';
-import { OperationalError } from '../core/errors.ts';
 import { stamp } from '../core/format.ts';
-import { CommandError } from '../core/shell.ts';
-import { deferSignals } from '../core/signals.ts';
-import { execute, identifier, literal, query } from './client.ts';
-import { openSession } from './session.ts';
+import { identifier, literal, query, runSql } from './client.ts';
 
-/** The database in which statements about other databases run. */
-const MAINTENANCE = 'postgres';
+/** The database for statements about other databases. */
+export const MAINTENANCE = 'postgres';
 
-/** What is given to CREATE DATABASE. */
+/** Options of CREATE DATABASE. */
 export interface Encoding {
   encoding: string;
   collate: string;
@@ -18,10 +14,10 @@ export interface Encoding {
   icuLocale: string | null;
 }
 
-interface Place extends Encoding {
+interface Definition extends Encoding {
   oid: number;
   owner: string;
-  /** Null: the default, which only a superuser may name. */
+  /** Null: the default. Only a superuser may name it. */
   tablespace: string | null;
 }
 
@@ -59,9 +55,9 @@ export function siblingsSql(database: string, kind: SiblingKind): string {
      ORDER BY datname DESC`;
 }
 
-/** @returns how and where a database is kept, or undefined if there is none of that name */
-async function placeOf(postgres: Postgres, database: string): Promise<Place | undefined> {
-  const [row] = await query<Place>(
+/** @returns owner, tablespace and encoding of a database, or undefined if it does not exist */
+async function definitionOf(postgres: Postgres, database: string): Promise<Definition | undefined> {
+  const [row] = await query<Definition>(
     postgres,
     MAINTENANCE,
     `SELECT d.oid::int8 AS oid, pg_get_userbyid(datdba) AS owner, nullif(spcname, 'pg_default') AS tablespace,
@@ -71,12 +67,12 @@ async function placeOf(postgres: Postgres, database: string): Promise<Place | un
   return row;
 }
 
-/** @returns the number that stays with a database whatever its name, or undefined if there is none */
+/** @returns the number of a database, which a rename does not change; undefined if it does not exist */
 export async function oidOf(postgres: Postgres, database: string): Promise<number | undefined> {
-  return (await placeOf(postgres, database))?.oid;
+  return (await definitionOf(postgres, database))?.oid;
 }
 
-/** @returns bytes on disk */
+/** @returns bytes on disk; 0 if it does not exist */
 export async function sizeOfDatabase(postgres: Postgres, database: string): Promise<number> {
   const sql = `SELECT pg_database_size(oid) AS bytes FROM pg_database WHERE datname = ${literal(database)}`;
   return (await query<{ bytes: number }>(postgres, MAINTENANCE, sql))[0]?.bytes ?? 0;
@@ -85,7 +81,8 @@ export async function sizeOfDatabase(postgres: Postgres, database: string): Prom
 /**
  * Creates an empty database.
  * @param like the database whose owner, encoding, locale and tablespace it gets
- * @param otherwise what it gets where that one does not exist
+ * @param otherwise its encoding and locale if `like` does not exist
+ * @throws CommandError
  */
 export async function createLike(
   postgres: Postgres,
@@ -93,7 +90,7 @@ export async function createLike(
   like: string,
   otherwise?: Encoding,
 ): Promise<void> {
-  const model = await placeOf(postgres, like);
+  const model = await definitionOf(postgres, like);
   const encoding = model ?? otherwise;
   const words = [`CREATE DATABASE ${identifier(name)} TEMPLATE template0`];
   if (encoding) {
@@ -104,101 +101,16 @@ export async function createLike(
   }
   if (model) words.push(`OWNER ${identifier(model.owner)}`);
   if (model?.tablespace) words.push(`TABLESPACE ${identifier(model.tablespace)}`);
-  await execute(postgres, MAINTENANCE, words.join(' '), {
+  await runSql(postgres, MAINTENANCE, words.join(' '), {
     purpose: `create database ${name}`,
     hint: 'the user of POSTGRES_USER needs CREATEDB, and this server the same locales as the one backed up.',
   });
 }
 
-/** Drops a database and ends its sessions; one that does not exist counts as dropped. */
+/** Drops a database and ends its sessions; one that does not exist counts as dropped. @throws CommandError */
 export async function drop(postgres: Postgres, name: string): Promise<void> {
-  await execute(postgres, MAINTENANCE, `DROP DATABASE IF EXISTS ${identifier(name)} WITH (FORCE)`, {
+  await runSql(postgres, MAINTENANCE, `DROP DATABASE IF EXISTS ${identifier(name)} WITH (FORCE)`, {
     purpose: `drop database ${name}`,
     evenInterrupted: true,
   });
-}
-
-const SWAP_ATTEMPTS = 10;
-
-/**
- * Puts database `next` in the place of `live`, which becomes `kept`. Both renames are one transaction: a kill
- * at any moment leaves either the old state or the new one. The first rename holds off new sessions and waits
- * up to 5 s for the others to leave; meanwhile a second session ends them.
- *
- * @param kept undefined when there is no live database
- */
-export async function swap(
-  postgres: Postgres,
-  live: string,
-  next: string,
-  kept: string | undefined,
-): Promise<void> {
-  const rename = (from: string, to: string) =>
-    `ALTER DATABASE ${identifier(from)} RENAME TO ${identifier(to)}`;
-  const renames = [...(kept ? [rename(live, kept)] : []), rename(next, live)];
-  await deferSignals(async () => {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await whileEndingSessions(postgres, [live, next], () =>
-          execute(postgres, MAINTENANCE, `BEGIN; ${renames.join('; ')}; COMMIT`, {
-            purpose: `put ${next} in the place of ${live}`,
-            hint: 'the live database is as it was. See who holds it: SELECT * FROM pg_stat_activity.',
-            timeout: 60,
-            evenInterrupted: true,
-          }),
-        );
-        return;
-      } catch (error) {
-        const busy = error instanceof CommandError && /being accessed by other users/.test(error.stderr);
-        if (!busy || attempt === SWAP_ATTEMPTS) throw error;
-        await refusePreparedTransactions(postgres, live); // nobody can end one but its owner
-      }
-    }
-  });
-}
-
-/*
- * One session that this user may not end, such as autovacuum's, must not save the others: asking for it fails
- * the whole statement. The rename itself ends autovacuum's.
- */
-const MAY_BE_ENDED = `(pg_has_role(usesysid, 'MEMBER') OR (pg_has_role('pg_signal_backend', 'MEMBER')
-  AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = usesysid)))`;
-
-/** Ends the sessions of some databases as long as the work has one of them locked: before, clients would only come back. */
-async function whileEndingSessions(
-  postgres: Postgres,
-  databases: string[],
-  work: () => Promise<unknown>,
-): Promise<void> {
-  const names = databases.map(literal).join(', ');
-  const session = openSession(postgres, MAINTENANCE);
-  let over = false;
-  const ending = (async () => {
-    while (!over) {
-      await session.execute(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE datname IN (${names}) AND pid <> pg_backend_pid() AND ${MAY_BE_ENDED}
-          AND EXISTS (SELECT FROM pg_locks JOIN pg_database d ON d.oid = objid WHERE d.datname IN (${names})
-            AND classid = 'pg_database'::regclass AND mode = 'AccessExclusiveLock')`);
-      await new Promise(resolve => setTimeout(resolve, 20));
-    }
-  })();
-  ending.catch(() => {}); // the renames say what is wrong
-  try {
-    await work();
-  } finally {
-    over = true;
-    await ending.catch(() => {});
-    await session.close();
-  }
-}
-
-/** @throws where a prepared transaction would keep `live` from being renamed */
-export async function refusePreparedTransactions(postgres: Postgres, live: string): Promise<void> {
-  const sql = `SELECT gid FROM pg_prepared_xacts WHERE database = ${literal(live)}`;
-  const prepared = await query<{ gid: string }>(postgres, MAINTENANCE, sql);
-  if (prepared.length === 0) return;
-  throw new OperationalError(
-    `${live} has a prepared transaction (${prepared[0]!.gid}), so it can't be renamed`,
-    'COMMIT PREPARED or ROLLBACK PREPARED it first.',
-  );
 }

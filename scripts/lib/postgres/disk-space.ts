@@ -4,7 +4,7 @@ import { freeSpace } from '../core/machine.ts';
 import { run } from '../core/shell.ts';
 import { client } from './client.ts';
 
-/** @returns free bytes of the disk under `path`, on the side where PostgreSQL's programs run */
+/** @returns free bytes of the disk of `path`: in the container, if PostgreSQL's programs run there */
 export async function freeSpaceOf(postgres: Postgres, path: string): Promise<number> {
   if (!postgres.container) return freeSpace(path);
   const { argv, env } = client(postgres, ['df', '--output=avail', '--block-size=1', path]);
@@ -12,7 +12,7 @@ export async function freeSpaceOf(postgres: Postgres, path: string): Promise<num
   return Number(text.trim().split('\n').at(-1));
 }
 
-/** @returns free bytes of the disk under PostgreSQL's data, or undefined where it can't be seen from here */
+/** @returns free bytes of the disk of PostgreSQL's data, or undefined if that disk is not visible from here */
 export async function databaseDiskFree(
   postgres: Postgres,
   dataDirectory: string | null,

@@ -9,8 +9,8 @@ export interface TableCount {
 }
 
 /*
- * Ordinary tables, partitions and unlogged ones included. Not: partitioned parents (their rows are the
- * partitions'), tables of extensions (pg_dump leaves their rows to the extension), foreign tables.
+ * Ordinary tables, with partitions and unlogged tables. Without partitioned parents (their rows are in the
+ * partitions), tables of extensions (pg_dump does not dump their rows) and foreign tables.
  */
 const TABLES = `
   SELECT n.nspname AS schema, c.relname AS name
@@ -40,12 +40,12 @@ async function fromEachTable<Row extends { schema: string; name: string }>(
   return rows;
 }
 
-/** Counts the rows of every table exactly; minutes on a large database. */
+/** Counts the rows of every table exactly, which takes minutes on a large database. */
 export function countRows(query: Query): Promise<TableCount[]> {
   return fromEachTable<TableCount>(query, 'count(*) AS rows');
 }
 
-/** Counts the rows of every table and hashes their content, whatever their order. */
+/** Counts the rows of every table and hashes their content; the order of rows does not matter. */
 export function fingerprint(query: Query): Promise<(TableCount & { hash: string })[]> {
   return fromEachTable(
     query,
@@ -53,7 +53,7 @@ export function fingerprint(query: Query): Promise<(TableCount & { hash: string 
   );
 }
 
-/** @returns one sentence for each table that is missing, unexpected or has another number of rows */
+/** @returns a message for each table that is missing, unexpected or has another number of rows */
 export function compareRows(expected: TableCount[], actual: TableCount[]): string[] {
   const key = ({ schema, name }: TableCount) => `${schema}.${name}`;
   const found = new Map(actual.map(table => [key(table), table.rows]));

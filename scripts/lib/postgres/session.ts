@@ -3,7 +3,7 @@ import { CommandError, startDialogue } from '../core/shell.ts';
 import { interrupt } from '../core/signals.ts';
 import { asJson, client, PSQL, type Query, TEXT, toDatabase } from './client.ts';
 
-/** A session that stays open, for what must be seen from one snapshot. */
+/** A session that stays open, for several queries of one snapshot. */
 export interface Session {
   query: Query;
   /** Runs a statement that returns nothing. */
@@ -11,12 +11,15 @@ export interface Session {
   close: () => Promise<void>;
 }
 
-/** Opens a session of psql that reads statements from a pipe. It ends with this process. */
+/**
+ * Opens a session of psql that reads statements from a pipe. It ends with this process. Its methods reject with
+ * CommandError when psql ends.
+ */
 export function openSession(postgres: Postgres, database: string): Session {
   const { argv, env } = client(postgres, [...PSQL, `--dbname=${toDatabase(database)}`], TEXT);
   const { child, ended: psql } = startDialogue(argv, env);
   const input = child.stdin!;
-  input.on('error', () => {}); // psql is gone: its exit says why
+  input.on('error', () => {}); // psql has ended: `ended` has the reason
   const end = () => input.destroy();
   interrupt.addEventListener('abort', end, { once: true });
   let printed = '';
@@ -30,7 +33,7 @@ export function openSession(postgres: Postgres, database: string): Session {
     interrupt.throwIfAborted();
     throw new CommandError(`keep a session with ${database}`, argv[0]!, exitCode, stderr);
   })();
-  ended.catch(() => {}); // seen by whoever waits in send()
+  ended.catch(() => {}); // rejects in send()
   let statements = 0;
 
   async function send(sql: string): Promise<string> {

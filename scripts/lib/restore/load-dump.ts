@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { decompressTo, parallelRestore, readingFile, streamRestore } from '../backup/artifact.ts';
+import { decompressTo, parallelRestore, streamRestore } from '../backup/dump-commands.ts';
+import type { LocalSource } from '../backup/fetch.ts';
 import type { Manifest } from '../backup/manifest.ts';
-import type { LocalSource } from '../backup/source.ts';
 import type { Config, Postgres } from '../config/config.ts';
 import { verificationError } from '../core/errors.ts';
 import { bytes, count, plural } from '../core/format.ts';
@@ -12,6 +12,7 @@ import { run } from '../core/shell.ts';
 import { client, toDatabase } from '../postgres/client.ts';
 import { createLike, sizeOfDatabase } from '../postgres/databases.ts';
 import { freeSpaceOf } from '../postgres/disk-space.ts';
+import { runFromFile } from '../postgres/redirect.ts';
 import { compareRows, countRows, totalRows } from '../postgres/row-counts.ts';
 import { openSession } from '../postgres/session.ts';
 
@@ -47,7 +48,7 @@ async function load({ postgres }: Config, source: LocalSource, name: string): Pr
   await withProgress({ label: 'Loading', measure, total }, async () => {
     if (jobs > 1 && (await scratchFits(postgres, source)))
       await loadInParallel(postgres, source, name, jobs, { purpose, settings });
-    else await readingFile(postgres, streamRestore(name, source.format), path, { purpose, settings });
+    else await runFromFile(postgres, streamRestore(name, source.format), path, { purpose, settings });
   });
   // Without statistics the planner guesses, and the first queries after the swap are slow.
   const analyze = client(postgres, [
@@ -92,7 +93,7 @@ async function loadInParallel(
   const path = join(source.directory, source.artifact);
   const scratch = scratchOf(postgres, source);
   try {
-    await readingFile(postgres, decompressTo(scratch), path, { purpose: 'decompress the dump' });
+    await runFromFile(postgres, decompressTo(scratch), path, { purpose: 'decompress the dump' });
     const { argv, env } = client(postgres, parallelRestore(name, scratch, jobs), options.settings);
     await run(argv, { env, purpose: options.purpose, timeout: Number.POSITIVE_INFINITY });
   } finally {

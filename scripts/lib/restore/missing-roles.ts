@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import type { LocalSource } from '../backup/source.ts';
+import type { LocalSource } from '../backup/fetch.ts';
 import type { Postgres } from '../config/config.ts';
 import { log } from '../core/log.ts';
 import { sh } from '../core/shell.ts';
-import { execute, query } from '../postgres/client.ts';
+import { query, runSql } from '../postgres/client.ts';
 
 /** One statement of pg_dumpall about a role: words, quoted names, and quoted strings. */
 const ROLE_STATEMENT = /^(?:CREATE ROLE|ALTER ROLE|GRANT) (?:"(?:[^"]|"")*"|'(?:[^']|'')*'|[^"';])*;/gm;
@@ -42,7 +42,7 @@ export async function createMissingRoles(postgres: Postgres, source: LocalSource
     statement.startsWith('GRANT ')
       ? statement.replace(/ GRANTED BY .*;$/s, ';')
       : statement.replaceAll(/ NO(SUPERUSER|REPLICATION|BYPASSRLS)(?=[ ;])/g, '');
-  await execute(postgres, 'postgres', statements.filter(isMissing).map(portable).join('\n'), {
+  await runSql(postgres, 'postgres', statements.filter(isMissing).map(portable).join('\n'), {
     purpose: 'create the missing roles',
     hint: `create them by hand, as a superuser: ${missing.join(', ')}. The statements are in ${path}.`,
   });

@@ -1,4 +1,4 @@
-import { parsePlace } from '../backup/source.ts';
+import { parsePlace } from '../backup/find.ts';
 import type { Result } from '../cli/command.ts';
 import { confirm } from '../cli/confirm.ts';
 import { isDatabaseName } from '../config/types.ts';

@@ -1,12 +1,13 @@
-import type { Source } from '../backup/source.ts';
+import type { Source } from '../backup/find.ts';
 import type { Config, Postgres } from '../config/config.ts';
 import { OperationalError, usageError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { enoughSpace } from '../core/machine.ts';
 import { preflight } from '../core/preflight.ts';
-import { programVersion, type ServerFacts } from '../postgres/client.ts';
-import { oidOf, refusePreparedTransactions } from '../postgres/databases.ts';
+import { oidOf } from '../postgres/databases.ts';
 import { databaseDiskFree } from '../postgres/disk-space.ts';
+import { programVersion, type ServerFacts } from '../postgres/server.ts';
+import { refusePreparedTransactions } from '../postgres/swap.ts';
 
 /*
  * Since these minor versions plain dumps contain \restrict, which an older psql refuses:

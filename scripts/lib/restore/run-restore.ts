@@ -1,14 +1,8 @@
-import { createBackup, planBackup } from '../backup/create.ts';
-import {
-  checkSource,
-  describeSource,
-  fetchSource,
-  findSource,
-  type LocalSource,
-  removeWork,
-  restoreDirectory,
-  type Source,
-} from '../backup/source.ts';
+import { createBackup } from '../backup/create.ts';
+import { fetchSource, type LocalSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
+import { describeSource, findSource, type Source } from '../backup/find.ts';
+import { planBackup } from '../backup/plan.ts';
+import { checkSource } from '../backup/verify.ts';
 import type { Result } from '../cli/command.ts';
 import { requireTerminal } from '../cli/confirm.ts';
 import type { Config } from '../config/config.ts';
@@ -18,8 +12,8 @@ import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
 import { type Stopwatch, stopwatch } from '../core/step-timer.ts';
 import { runMigrations } from '../migrations/run.ts';
-import { type ServerFacts, serverFacts } from '../postgres/client.ts';
 import { drop, siblingName } from '../postgres/databases.ts';
+import { type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { loadInto } from './load-dump.ts';
 import { createMissingRoles } from './missing-roles.ts';
 import { confirmed, type RestoreRequest } from './options.ts';

@@ -1,4 +1,4 @@
-import type { Source } from '../backup/source.ts';
+import type { Source } from '../backup/find.ts';
 import type { Postgres } from '../config/config.ts';
 import { verificationError } from '../core/errors.ts';
 import { duration } from '../core/format.ts';
@@ -7,7 +7,8 @@ import { CommandError } from '../core/shell.ts';
 import { deferSignals } from '../core/signals.ts';
 import { queryOf } from '../postgres/client.ts';
 import { applyProperties, readProperties } from '../postgres/database-properties.ts';
-import { drop, oidOf, siblingDatabases, swap } from '../postgres/databases.ts';
+import { drop, oidOf, siblingDatabases } from '../postgres/databases.ts';
+import { swap } from '../postgres/swap.ts';
 
 /**
  * Gives the new database the owner, settings, privileges and comment of the live one. Without a live one it gets those

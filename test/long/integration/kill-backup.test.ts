@@ -61,7 +61,7 @@ for (const [moment, gate] of Object.entries(MOMENTS)) {
     assert.is(next.code, 0, next.stderr);
     assert.match(
       next.stderr,
-      /an earlier run did not finish neurmatic_production_\d+_\d+; removing what it left/,
+      /an earlier run did not finish neurmatic_production_\d+_\d+; removing its files/,
     );
     await assertClean();
   });

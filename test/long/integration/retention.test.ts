@@ -78,7 +78,7 @@ test('a collapse in size holds retention', async () => {
   const again = await planted(env, [400]);
   const done = await backup(env, '--json');
   assert.is(done.code, 0, done.stderr);
-  assert.match(done.stderr, /half of the one before: .* KiB after .* KiB in neurmatic/);
+  assert.match(done.stderr, /half of the previous one: .* KiB after .* KiB in neurmatic/);
   assert.match(JSON.parse(done.stdout).warnings[0], /nothing was deleted/);
   assertThere(env, again);
 });

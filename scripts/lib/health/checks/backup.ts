@@ -1,8 +1,8 @@
 import { type Backup, newestOf, walkLocal, walkStored } from '../../backup/catalog.ts';
-import { openStore } from '../../backup/offsite-copy.ts';
 import type { Config } from '../../config/config.ts';
 import { cronTimes } from '../../core/cron.ts';
 import { bytes, duration, utc } from '../../core/format.ts';
+import { openStore, urlOf } from '../../s3/open-store.ts';
 import { type Check, type Finding, grade, NotConfigured } from '../check.ts';
 
 /** Seconds after its scheduled time within which a backup must be there. */
@@ -23,7 +23,7 @@ export const backupInS3 = (config: Config): Check => ({
     const { s3 } = config;
     if (!s3) throw new NotConfigured('S3_BUCKET is empty: there is no off-site copy');
     const store = await openStore({ ...s3, timeout: Math.min(s3.timeout, REQUEST_SECONDS) }, 2);
-    return freshness(config, await newestOf(walkStored(config, store)), store.url(''));
+    return freshness(config, await newestOf(walkStored(config, store)), urlOf(store, ''));
   },
 });
 

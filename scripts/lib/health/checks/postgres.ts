@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts';
 import { duration, parseStamp } from '../../core/format.ts';
-import { asJson, execute } from '../../postgres/client.ts';
+import { asJson, runSql } from '../../postgres/client.ts';
 import { siblingsSql } from '../../postgres/databases.ts';
 import { type Check, type Finding, grade, type Remark, summarize } from '../check.ts';
 import { COMMAND_SECONDS } from '../docker.ts';
@@ -35,7 +35,7 @@ const sqlFor = (database: string) => `SELECT pg_is_in_recovery() AS recovery,
 export const postgres = ({ postgres: server }: Config): Check => ({
   name: 'postgres',
   run: async () => {
-    const text = await execute(server, server.database, asJson(sqlFor(server.database)), {
+    const text = await runSql(server, server.database, asJson(sqlFor(server.database)), {
       purpose: `use ${server.database}`,
       timeout: COMMAND_SECONDS,
       settings: `-c statement_timeout=${COMMAND_SECONDS}s`, // psql in a container outlives a killed `docker exec`

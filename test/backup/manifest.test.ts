@@ -9,15 +9,15 @@ import {
   parseId,
   parseManifest,
   serialize,
-} from '../scripts/lib/backup/manifest.ts';
-import { OperationalError } from '../scripts/lib/core/errors.ts';
-import { sampleManifest } from './support/sample-manifest.ts';
+} from '../../scripts/lib/backup/manifest.ts';
+import { OperationalError } from '../../scripts/lib/core/errors.ts';
+import { sampleManifest } from '../support/sample-manifest.ts';
 
 const manifest = sampleManifest();
 const { id } = manifest;
 const text = serialize(manifest);
 
-/** Asserts exit code 3 and a message that fits. */
+/** Asserts exit code 3 and the message. */
 function refused(content: string, about: string, says: RegExp): void {
   assert.throws(
     () => parseManifest(content, about),
@@ -25,13 +25,13 @@ function refused(content: string, about: string, says: RegExp): void {
   );
 }
 
-test('what is written is what is read, whatever the order of keys', () => {
+test('a manifest is read back as it was written, with its keys in any order', () => {
   assert.equal(parseManifest(text, id), manifest);
   const backwards = Object.fromEntries(Object.entries(JSON.parse(text)).reverse());
   assert.equal(parseManifest(JSON.stringify(backwards), id), manifest);
 });
 
-test('no changed byte and no cut passes', () => {
+test('a changed byte and a truncation are detected', () => {
   const content = Buffer.from(text);
   for (let index = 0; index < content.length; index++) {
     const flipped = Buffer.from(content);
@@ -42,20 +42,16 @@ test('no changed byte and no cut passes', () => {
   }
 });
 
-test('other values, another id, another version and no manifest at all are refused', () => {
+test('other values, another id, another version and other texts are refused', () => {
   refused(text.replace('"rows": 1000', '"rows": 1001'), id, /checksum does not match/);
-  refused(text, 'neurmatic_production_20260131_020008', /it is about neurmatic_production_20260131_020007/);
-  refused(
-    text.replace('"version": 1,', '"version": 2,'),
-    id,
-    /is of version 2, and these scripts read version 1/,
-  );
+  refused(text, 'neurmatic_production_20260131_020008', /it belongs to neurmatic_production_20260131_020007/);
+  refused(text.replace('"version": 1,', '"version": 2,'), id, /has version 2; these scripts read version 1/);
   refused(text.replace('"version": 1,', '"version": 0,'), id, /version is wrong/);
   for (const other of ['null', '[]', '{}', '"text"', '7', '', 'PK\u0003\u0004'])
     refused(other, id, /damaged/);
 });
 
-test('each field is checked, and all that are wrong are named', () => {
+test('each field is checked, and the error names all wrong fields', () => {
   const wrong: Record<string, unknown> = {
     id: 7,
     environment: 'test',
@@ -80,7 +76,7 @@ test('each field is checked, and all that are wrong are named', () => {
   refused(json, id, new RegExp(`is damaged: ${paths.join(', ')} is wrong$`));
 });
 
-test('a manifest can’t name a file outside its directory', () => {
+test('a file name in a manifest can’t leave the directory', () => {
   for (const name of ['../evil.sql.gz', '/etc/passwd', 'a b.sql.gz', ''])
     assert.throws(() => serialize(sampleManifest({ artifact: { ...manifest.artifact, name } })));
 });
@@ -105,7 +101,7 @@ test('ids are matched whole', () => {
     assert.is(parseId(other), undefined, other);
 });
 
-test('app never means app_staging', () => {
+test('the backups of app are not those of app_staging', () => {
   const app = { app: 'app', environment: 'production' } as const;
   const appStaging = { app: 'app_staging', environment: 'production' } as const;
   const staging = { app: 'app', environment: 'staging' } as const;

@@ -1,12 +1,12 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Backup, newestFirst } from '../scripts/lib/backup/catalog.ts';
-import { collapse, decide, deletesMost } from '../scripts/lib/backup/retention.ts';
-import { sampleManifest } from './support/sample-manifest.ts';
+import { type Backup, newestFirst } from '../../scripts/lib/backup/catalog.ts';
+import { collapse, decide, deletesMost } from '../../scripts/lib/backup/retention.ts';
+import { sampleManifest } from '../support/sample-manifest.ts';
 
 const NEWEST = Date.parse('2026-01-31T02:00:00Z');
 
-/** A backup of so many days before the newest. */
+/** A backup that is `days` older than the newest. */
 function aged(days: number): Backup {
   const manifest = sampleManifest({ snapshotAt: new Date(NEWEST - days * 86_400_000).toISOString() });
   return { id: `${days}`, place: 'local', manifest, problem: undefined, bytes: 1 };
@@ -17,12 +17,12 @@ const keeps = (ages: number[], days: number, minKeep: number) =>
     .filter(({ keep }) => keep)
     .map(({ backup }) => Number(backup.id));
 
-test('days count from the newest backup', () => {
+test('the age of a backup counts from the newest backup', () => {
   assert.equal(keeps([0, 29, 30, 30.1, 31], 30, 1), [0, 29, 30]);
   assert.equal(keeps([], 30, 7), []);
 });
 
-test('the newest ones stay whatever their age, and the very newest always', () => {
+test('the newest backups are kept at any age: minKeep of them, and at least one', () => {
   assert.equal(keeps([0, 100, 200, 300], 30, 3), [0, 100, 200]);
   assert.equal(keeps([0, 100], 1, 1), [0]);
 });
@@ -37,15 +37,15 @@ test('every decision has its reason', () => {
   ]);
 });
 
-test('the brake holds where more than half would go', () => {
-  const brake = (ages: number[]) => deletesMost(decide(ages.map(aged), 30, 1));
-  assert.is(brake([]), undefined);
-  assert.is(brake([0, 1, 2, 40]), undefined);
-  assert.is(brake([0, 1, 40, 41]), undefined, 'half is not more than half');
-  assert.is(brake([0, 40, 41]), 'it would delete 2 of 3 backups at once');
+test('deletesMost gives a reason when more than half would be deleted', () => {
+  const reason = (ages: number[]) => deletesMost(decide(ages.map(aged), 30, 1));
+  assert.is(reason([]), undefined);
+  assert.is(reason([0, 1, 2, 40]), undefined);
+  assert.is(reason([0, 1, 40, 41]), undefined, 'half is not more than half');
+  assert.is(reason([0, 40, 41]), 'it would delete 2 of 3 backups at once');
 });
 
-test('only backups without a problem count, by the time of their data', () => {
+test('newestFirst returns only verified backups, in the order of their data', () => {
   const broken = { ...aged(0), problem: 'no manifest' };
   assert.equal(
     newestFirst([aged(5), broken, aged(1), aged(3)]).map(({ id }) => id),
@@ -53,7 +53,7 @@ test('only backups without a problem count, by the time of their data', () => {
   );
 });
 
-test('less than half of the rows, or of the bytes in one format, is a collapse', () => {
+test('collapse: less than half of the rows, or of the bytes in the same format', () => {
   const of = (rows: number, bytes: number, format: 'plain' | 'custom' = 'plain') =>
     sampleManifest({
       format,

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { decode } from '../scripts/lib/backup/artifact.ts';
-import type { OperationalError } from '../scripts/lib/core/errors.ts';
-import { hasProgram } from '../scripts/lib/core/shell.ts';
+import { decode } from '../../scripts/lib/backup/verify.ts';
+import type { OperationalError } from '../../scripts/lib/core/errors.ts';
+import { hasProgram } from '../../scripts/lib/core/shell.ts';
 
 const POSTGRES = { user: 'nobody', database: 'none' };
 
-/** @returns what decoding this content as a plain dump fails with */
+/** @returns the error of decoding this content as a plain dump */
 async function refusal(content: Buffer): Promise<OperationalError | undefined> {
   const directory = mkdtempSync(join(tmpdir(), 'artifact-'));
   const path = join(directory, 'dump.sql.gz');
@@ -27,13 +27,13 @@ async function refusal(content: Buffer): Promise<OperationalError | undefined> {
 
 const WHOLE = gzipSync('SELECT 1;\n-- PostgreSQL database dump complete\n');
 
-test('a dump is whole when it decodes and its last line is there', async () => {
+test('decode accepts a dump with its last line, and refuses a truncated one, one without that line, and other files', async () => {
   assert.is(await refusal(WHOLE), undefined);
   for (const damaged of [WHOLE.subarray(0, 30), gzipSync('SELECT 1;\n'), Buffer.from('text')])
     assert.is((await refusal(damaged))?.exitCode, 3);
 });
 
-test('a decoder that is not installed does not look like damage', async () => {
+test('a missing program is reported as missing, not as damage', async () => {
   const programs = mkdtempSync(join(tmpdir(), 'programs-'));
   const { PATH } = process.env;
   assert.ok(hasProgram('gzip')); // also finds bash before PATH has none

@@ -1,0 +1,70 @@
+/** A whole backup: dump, verify, copy off-site, delete expired backups. */
+import type { Config } from '../config/config.ts';
+import { Exit } from '../core/errors.ts';
+import { bytes, count, duration } from '../core/format.ts';
+import { log } from '../core/log.ts';
+import { logMissingChannels } from '../notify/notify.ts';
+import { producer } from '../postgres/client.ts';
+import { totalRows } from '../postgres/row-counts.ts';
+import { openStore } from '../s3/open-store.ts';
+import { localBackups, newestFirst } from './catalog.ts';
+import { createBackup } from './create.ts';
+import { dumpPipeline, globalsPipeline } from './dump-commands.ts';
+import { removeWork, restoreDirectory } from './fetch.ts';
+import type { Format } from './manifest.ts';
+import { copyOffsite, tryStore } from './offsite-copy.ts';
+import { planBackup } from './plan.ts';
+import { retain } from './prune.ts';
+
+/**
+ * Makes a backup. The caller holds the environment's lock.
+ *
+ * @returns the result; exit code 4 when only the off-site copy failed
+ * @throws when there is no new backup; exit code 3 when the dump can't be read back
+ */
+export async function backUp(config: Config, wanted: { format: Format; label?: string; upload: boolean }) {
+  const started = performance.now();
+  await removeWork(restoreDirectory(config)); // left by a killed restore
+  const store = config.s3 && wanted.upload ? await openStore(config.s3) : undefined;
+  const [plan] = await Promise.all([planBackup(config, wanted.format), store && tryStore(store)]);
+  logMissingChannels(config);
+  log.changesBegin();
+  const [previous] = newestFirst(await localBackups(config));
+  const manifest = await createBackup(config, plan, wanted);
+  const failure = store && (await copyOffsite(config, store, manifest));
+  const warnings = await retain(config, store, manifest, previous?.manifest, failure);
+  const seconds = (performance.now() - started) / 1000;
+  const offsite = failure
+    ? 'FAILED'
+    : store
+      ? 'done'
+      : wanted.upload
+        ? 'not configured (S3_BUCKET is empty)'
+        : 'skipped (--no-upload)';
+  const rows = `${count(totalRows(manifest.tables))} rows`;
+  return {
+    exitCode: failure ? failure.exitCode : Exit.done,
+    text: [
+      `backup ${manifest.id}: ${bytes(manifest.artifact.bytes)}, ${rows}, in ${duration(seconds)}; off-site copy: ${offsite}`,
+      ...warnings,
+    ].join('\n'),
+    json: { backup: manifest, offsite, warnings, seconds },
+  };
+}
+
+/** What {@link backUp} would do, after its checks. */
+export async function dryRun(config: Config, format: Format) {
+  const plan = await planBackup(config, format);
+  const commands = [dumpPipeline(config.postgres.database, format, 'SNAPSHOT'), globalsPipeline()].map(
+    argv => producer(config.postgres, argv).argv,
+  );
+  const offsite = config.s3 ? `s3://${config.s3.bucket}/${config.s3.prefix}/` : 'not configured';
+  return {
+    text: [
+      `would back up ${config.postgres.database} into ${config.backupDir}, about ${bytes(plan.estimate)}:`,
+      ...commands.map(argv => `  ${argv.join(' ')}`),
+      `off-site copy: ${offsite}`,
+    ].join('\n'),
+    json: { dryRun: true, estimate: plan.estimate, commands, offsite },
+  };
+}

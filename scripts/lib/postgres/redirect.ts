@@ -1,0 +1,35 @@
+/** Client commands whose input or output is a file: bulk data does not pass through this process. */
+import { open } from 'node:fs/promises';
+import type { Postgres } from '../config/config.ts';
+import { type RunOptions, run } from '../core/shell.ts';
+import { client, type producer } from './client.ts';
+
+/** Runs a client command with a file as its stdin. */
+export async function runFromFile(
+  postgres: Postgres,
+  argv: string[],
+  path: string,
+  options: RunOptions & { settings?: string },
+): Promise<string> {
+  const handle = await open(path, 'r');
+  try {
+    const { argv: whole, env } = client(postgres, argv, options.settings);
+    return await run(whole, { timeout: Number.POSITIVE_INFINITY, ...options, env, stdin: handle.fd });
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Runs a client command with a new file, readable by its owner only, as its stdout. */
+export async function runIntoFile(
+  { argv, env, stdin }: ReturnType<typeof producer>,
+  path: string,
+  options: Omit<RunOptions, 'env' | 'stdin' | 'stdout'>,
+): Promise<void> {
+  const handle = await open(path, 'w', 0o600);
+  try {
+    await run(argv, { timeout: Number.POSITIVE_INFINITY, ...options, env, stdin, stdout: handle.fd });
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,75 @@
+import type { Postgres } from '../config/config.ts';
+import { OperationalError } from '../core/errors.ts';
+import { CommandError, hasProgram, run } from '../core/shell.ts';
+import { client, query } from './client.ts';
+
+export interface ServerFacts {
+  /** `SHOW server_version` without the packager's suffix: `15.20`. */
+  version: string;
+  major: number;
+  dataDirectory: string | null;
+  superuser: boolean;
+}
+
+/**
+ * @returns version and rights
+ * @throws OperationalError with what to check when the server can't be reached
+ */
+export async function serverFacts(postgres: Postgres): Promise<ServerFacts> {
+  const where = postgres.container
+    ? `container ${postgres.container}`
+    : `${postgres.host ?? 'the local socket'}:${postgres.port ?? 5432}`;
+  const needed = postgres.container ? 'docker' : 'psql';
+  if (!hasProgram(needed)) {
+    throw new OperationalError(
+      `there is no ${needed} on PATH`,
+      postgres.container
+        ? 'install Docker, or set POSTGRES_CONTAINER to an empty value to use the client programs of this host.'
+        : 'install postgresql-client, or set POSTGRES_CONTAINER.',
+    );
+  }
+  try {
+    const [row] = await query<{
+      version: string;
+      number: number;
+      directory: string | null;
+      superuser: boolean;
+    }>(
+      postgres,
+      'postgres',
+      `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number,
+       (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS directory,
+       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser`,
+    );
+    const { version, number, directory, superuser } = row!;
+    return {
+      version: version.split(' ')[0]!,
+      major: Math.floor(number / 10_000),
+      dataDirectory: directory,
+      superuser,
+    };
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    throw new OperationalError(
+      `PostgreSQL (${where}) can't be used: ${error.message.replace(/^could not query postgres: /, '')}`,
+      'check that it runs, and check POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_CONTAINER, PGHOST and PGPORT.',
+      undefined,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * @returns the version of a program in the container or on this host: `15.20`
+ * @throws CommandError when it is not installed
+ */
+export async function programVersion(postgres: Postgres, program: string): Promise<string> {
+  const { argv, env } = client(postgres, [program, '--version']);
+  const where = postgres.container ? `in container ${postgres.container}` : 'on this host';
+  const text = await run(argv, {
+    env,
+    purpose: `use ${program} ${where}`,
+    hint: `install ${program} ${where}.`,
+  });
+  return /\d+(\.\d+)+/.exec(text)?.[0] ?? text.trim();
+}

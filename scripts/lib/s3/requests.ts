@@ -1,0 +1,86 @@
+/** What a request to the store was for, why it failed, and what to do next. */
+import type { S3ServiceException } from '@aws-sdk/client-s3';
+import { Exit, messageOf, OperationalError, operational } from '../core/errors.ts';
+import { interrupt, sleep } from '../core/signals.ts';
+import { type Store, urlOf } from './open-store.ts';
+
+/** For a request that cleans up after a signal: it can't be interrupted, so it must end by itself. */
+const CLEAN_UP_SECONDS = 30;
+
+/** Options of a request that a signal ends. */
+export const ABORTABLE = { abortSignal: interrupt };
+
+/** @returns options of a request that cleans up: a signal does not end it, a timeout does */
+export function cleaningUp(): { abortSignal: AbortSignal } {
+  return { abortSignal: AbortSignal.timeout(CLEAN_UP_SECONDS * 1000) };
+}
+
+/**
+ * Runs a request. The client repeats one that got no answer or a server error.
+ *
+ * @param verb what it is for, before the object's address: `could not <verb> s3://…`
+ * @throws OperationalError with the reason and what to do next; exit code 4
+ */
+export async function request<T>(
+  store: Store,
+  verb: string,
+  name: string,
+  action: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    interrupt.throwIfAborted();
+    const local = operational(error);
+    if (local instanceof OperationalError) throw local;
+    const message = `could not ${verb} ${urlOf(store, name)}: ${explain(error)}`;
+    throw new OperationalError(message, advice(error), Exit.offsite, { cause: error });
+  }
+}
+
+/**
+ * Like {@link request}, for one whose action reads the answer's body. The client does not repeat a request when
+ * the body breaks off, so this does; it does not repeat what the client has already repeated.
+ *
+ * @param received bytes so far; when they grow, the attempts are counted from one again
+ */
+export async function requestBody<T>(
+  store: Store,
+  verb: string,
+  name: string,
+  action: () => Promise<T>,
+  received: () => number = () => 0,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const before = received();
+    try {
+      return await request(store, verb, name, action);
+    } catch (error) {
+      const { cause, exitCode } = error as OperationalError;
+      const byClient = (cause as Partial<S3ServiceException>)?.$metadata !== undefined;
+      if (received() > before) attempt = 1;
+      if (interrupt.aborted || byClient || exitCode !== Exit.offsite || attempt === store.attempts)
+        throw error;
+      await sleep(0.1 * 2 ** (attempt - 1));
+    }
+  }
+}
+
+function explain(error: unknown): string {
+  const { name, $metadata } = error as Partial<S3ServiceException>;
+  const status = $metadata?.httpStatusCode ? ` (HTTP ${$metadata.httpStatusCode})` : '';
+  if (name === 'AbortError') return 'no answer in time';
+  const message = messageOf(error);
+  return message === name || !name || name === 'Error' ? message + status : `${name}: ${message}${status}`;
+}
+
+function advice(error: unknown): string {
+  const { name, $metadata } = error as Partial<S3ServiceException>;
+  if (name === 'RequestTimeTooSkewed') return 'set the clock of this machine: `timedatectl` shows it.';
+  if (name === 'NoSuchBucket') return 'check S3_BUCKET and AWS_REGION; these scripts create no bucket.';
+  const status = $metadata?.httpStatusCode ?? 0;
+  if (status === 403)
+    return 'check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and the permissions of the key.';
+  if (status >= 500) return 'S3 returned a server error: try again later.';
+  return 'check S3_ENDPOINT, S3_BUCKET and the network.';
+}
