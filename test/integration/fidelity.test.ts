@@ -58,10 +58,10 @@ test('a schema of everything that is hard to dump comes back the same in both fo
     assert.ok(JSON.stringify(before.tables).includes('CamelCase Table'));
 
     for (const format of FORMATS) {
-      const { backup } = await succeed(world, 'backup', '--format', format, '--no-upload');
+      const backup = await makeBackup(world, { format, upload: false });
       assert.is(backup.migrationHead, '20260102000000_users');
       assert.equal(
-        backup.extensions.map(({ name }: { name: string }) => name),
+        backup.extensions.map(({ name }) => name),
         ['btree_gist', 'citext', 'hstore', 'pgcrypto', 'plpgsql', 'postgres_fdw'],
       );
       assert.is(backup.largeObjects, 3);
@@ -107,7 +107,7 @@ test('an ICU database keeps owner, locale, limit, settings, privileges and comme
     await makeBackup(world, { format: 'custom' });
     await restoreHere(world, 'latest');
     assert.equal(await propertiesOf(world), before, 'restored beside the live one');
-    await succeed(world, 'restore', '--undo', '--yes');
+    await restoreHere(world, undefined, { undo: true });
     assert.equal(await propertiesOf(world), before, 'swapped back');
 
     await finishHere(world);

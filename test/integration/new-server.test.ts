@@ -3,7 +3,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { newId } from '../../scripts/lib/manifest.ts';
 import { contentOf, program, propertiesOf } from '../support/compare.ts';
-import { begin, change, stateOf, succeed } from '../support/expect.ts';
+import { begin, change, stateOf } from '../support/expect.ts';
+import { captured } from '../support/here.ts';
 import { checkHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
 import { createTurns } from '../support/turns.ts';
 import { until, type World } from '../support/world.ts';
@@ -36,9 +37,9 @@ test('a new server: roles, database and its properties come from the backup', ()
     const before = [await contentOf(world), await propertiesOf(world), await rolesOf(world)];
     const backup = await makeBackup(world);
     await dropAll(world);
-    const bare = await succeed(world, 'restore', 'latest', '--from', 's3', '--yes');
-    assert.equal([bare.kept, bare.safetyBackup], [null, null]);
-    assert.match(bare.stderr, /created .*"App, User".*without passwords/);
+    const { value: bare, stderr } = await captured(() => restoreHere(world, 'latest', { from: 's3' }));
+    assert.equal([bare?.kept, bare?.safetyBackup], [null, null], stderr);
+    assert.match(stderr, /created .*"App, User".*without passwords/);
     assert.equal([await contentOf(world), await propertiesOf(world), await rolesOf(world)], before);
     const passwords = await world.rows(
       `SELECT FROM pg_authid WHERE rolpassword IS NOT NULL AND rolname <> 'postgres'`,
