@@ -11,6 +11,7 @@ const MIB = 1024 * 1024;
 const ROWS = 600;
 const world = await createWorld();
 await world.sql('CREATE DATABASE small', 'postgres');
+await world.sql('CREATE TABLE t AS SELECT generate_series(1, 10) AS i', 'small');
 // 5 MB that no compressor makes smaller: more than preflight estimates, which is a quarter of the database.
 await world.sql(`CREATE TABLE t AS SELECT i, (SELECT string_agg(sha512(format('%s,%s', i, j)::bytea), '')
   FROM generate_series(1, 125) AS j) AS data FROM generate_series(1, ${ROWS}) AS i`);
@@ -116,16 +117,18 @@ test('fetching: a disk too small is refused before, one that fills up meanwhile 
 
 test('the disk is full when a restore decompresses: one connection instead, and it succeeds', async () => {
   const BACKUP_DIR = at();
-  await withDisk(BACKUP_DIR, 24 * MIB, async () => {
-    await makeBackup(world, { format: 'custom', upload: false }, { BACKUP_DIR });
-    const filler = fill(BACKUP_DIR, 10 * MIB);
-    const restore = await run('restore', ['latest', '--from', 'local', '--yes'], { BACKUP_DIR });
+  await withDisk(BACKUP_DIR, 8 * MIB, async () => {
+    const env = { ...SMALL, BACKUP_DIR };
+    await makeBackup(world, { format: 'custom', upload: false }, env);
+    const filler = fill(BACKUP_DIR, 4 * MIB); // less than an empty database
+    const restore = await run('restore', ['latest', '--from', 'local', '--yes'], env);
     assert.is(restore.code, 0, restore.stderr);
+    assert.match(restore.stderr, /compared: 10 rows in 1 table/);
     assert.match(restore.stderr, /too little to decompress .*: loading with one connection/);
     rmSync(filler);
     assert.equal(strayFiles(inDirectory(BACKUP_DIR)), []);
   });
-  await finishHere(world);
+  await finishHere(world, SMALL);
   await serves();
 });
 

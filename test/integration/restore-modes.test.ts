@@ -35,8 +35,11 @@ test('--database restores beside the live one, under a name that is free', () =>
     assert.is(await stateOf(world), 'changed');
   }));
 
+const MIGRATE =
+  'psql "$DATABASE_URL" -qXc "UPDATE state SET name = name || \', migrated\' RETURNING current_database()"';
+
 /** With other options, and under an old name: test/long/integration/old-dump.test.ts. */
-test('a plain dump without a manifest, as pg_dump | gzip makes it', () =>
+test('a plain dump without a manifest, as pg_dump | gzip makes it; migrations run against the new database', () =>
   inTurn(async world => {
     await begin(world);
     const directory = join(world.directory, 'old');
@@ -55,6 +58,7 @@ test('a plain dump without a manifest, as pg_dump | gzip makes it', () =>
     await dump('cut.sql.gz', 'sh', '-c', 'pg_dump app | head -n -10');
     await change(world, 'changed');
 
+    world.env.MIGRATE_COMMAND = MIGRATE;
     const { value: restored, stderr } = await captured(() =>
       restoreHere(world, join(directory, 'clean.sql.gz')),
     );
@@ -62,17 +66,19 @@ test('a plain dump without a manifest, as pg_dump | gzip makes it', () =>
     assert.match(stderr, /no manifest/);
     assert.match(stderr, /nothing to compare them with/);
     assert.is(restored.dataAgeSeconds, null);
-    assert.is(await stateOf(world), 'backed up');
-    assert.is(await stateOf(world, restored.kept), 'changed');
+    assert.equal(
+      [await stateOf(world), await stateOf(world, restored.kept)],
+      ['backed up, migrated', 'changed'],
+    );
     const restore = (name: string) => () => restoreHere(world, join(directory, name));
     await refused(restore('create.sql.gz'), 2, /chooses its database itself \(\\connect app\)/);
     await refused(restore('all.sql.gz'), 2, /chooses its database itself/);
     await refused(restore('cut.sql.gz'), 3, /stops before its last line/);
     assert.equal(await databases(world), ['app', restored.kept]);
-    assert.is(await stateOf(world), 'backed up');
+    assert.is(await stateOf(world), 'backed up, migrated');
   }));
 
-test('migrations run against the new database, and a failing one stops the restore', () =>
+test('a migration that fails stops the restore', () =>
   inTurn(async world => {
     await begin(world);
     const backup = await makeBackup(world, { upload: false });
@@ -91,12 +97,6 @@ test('migrations run against the new database, and a failing one stops the resto
     assert.is(without.value?.restored, backup.id, without.stderr);
     assert.match(without.stderr, /migrations: skipped/);
     assert.is(await stateOf(world), 'backed up');
-
-    world.env.MIGRATE_COMMAND =
-      'psql "$DATABASE_URL" -qXc "UPDATE state SET name = name || \', migrated\' RETURNING current_database()"';
-    const migrated = await restoreHere(world, backup.id);
-    assert.is(await stateOf(world), 'backed up, migrated');
-    assert.is(await stateOf(world, migrated.kept!), 'backed up');
   }));
 
 test('--undo, undo of undo, --finish, and nothing but words from --dry-run', () =>
