@@ -22,7 +22,7 @@ test('--database restores beside the live one, under a name that is free', () =>
     assert.equal(await databases(world), ['app', 'fished']);
     assert.is((await world.rows(`SELECT FROM pg_class WHERE relname = 'migrated'`, 'fished')).length, 0);
 
-    for (const taken of ['fished', 'app', 'postgres', 'template1']) {
+    for (const taken of ['app', 'template1']) {
       await refused(
         () => restoreHere(world, 'latest', { database: taken }),
         2,
@@ -117,7 +117,6 @@ test('--undo, undo of undo, --finish, and nothing but words from --dry-run', () 
     const dry = { 'dry-run': true };
     await unchanged(() => succeed(world, 'restore', 'latest', '--dry-run', '--yes'));
     await unchanged(() => restoreHere(world, 'latest', { ...dry, from: 's3' }));
-    await unchanged(() => restoreHere(world, 'latest', { ...dry, database: 'fished' }));
 
     const older = 'app_before_20200131_020000'; // as of an earlier restore
     await world.sql(`CREATE DATABASE ${older}`, 'postgres');
