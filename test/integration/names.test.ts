@@ -63,10 +63,9 @@ test('names that libpq would take for an option, an address or a connection stri
     await world.sql('DROP TABLE t', database);
     await restoreHere(world, 'latest');
     assert.equal(await world.rows('SELECT i FROM t', database), [{ i: 1 }]);
-    for (const other of ['postgresql://x/y', `dbname=postgres user='x`]) {
-      await restoreHere(world, 'latest', { database: other });
-      assert.equal(await world.rows('SELECT i FROM t', other), [{ i: 1 }]);
-    }
+    const other = `postgresql://x/y?dbname=postgres user='x`;
+    await restoreHere(world, 'latest', { database: other });
+    assert.equal(await world.rows('SELECT i FROM t', other), [{ i: 1 }]);
   }));
 
 test('a backup is found by id, file and address, and only by its whole id', () =>
