@@ -5,36 +5,17 @@ import { contentOf, program, propertiesOf } from '../support/compare.ts';
 import { begin, change, stateOf } from '../support/expect.ts';
 import { captured } from '../support/here.ts';
 import { checkHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
+import { createAll, dropAll, rolesOf } from '../support/new-server.ts';
 import { createTurns } from '../support/turns.ts';
-import type { World } from '../support/world.ts';
 
 const { inTurn, stop } = await createTurns();
 
-const ROLES = `CREATE ROLE team NOLOGIN;
-  CREATE ROLE "App, User" LOGIN CREATEDB CONNECTION LIMIT 9 PASSWORD 'secret' IN ROLE team;
-  ALTER ROLE "App, User" SET app.motto TO E'two\\nlines; with \\'quotes\\'';
-  GRANT team TO "App, User" WITH ADMIN OPTION;
-  CREATE TABLE secrets (owner name);
-  ALTER TABLE secrets ENABLE ROW LEVEL SECURITY;
-  CREATE POLICY own ON secrets TO "App, User" USING (owner = current_user);
-  GRANT CONNECT ON DATABASE app TO team;
-  ALTER DATABASE app OWNER TO "App, User"`;
-const DROP_ROLES = `DROP DATABASE app; DROP ROLE "App, User"; DROP ROLE team`;
-const rolesOf = (world: World) =>
-  world.rows(`SELECT rolname, rolcanlogin, rolcreatedb, rolsuper, rolconnlimit, rolconfig,
-      (SELECT json_agg(json_build_array(pg_get_userbyid(roleid), admin_option)) FROM pg_auth_members WHERE member = oid) AS member
-    FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY rolname`);
-
-async function dropAll(world: World) {
-  for (const statement of DROP_ROLES.split(';')) await world.sql(statement, 'postgres');
-}
-
+/** Where the database is there already: test/long/integration/new-server.test.ts. */
 test('a new server: roles, database and its properties come from the backup', () =>
   inTurn(async world => {
-    await begin(world);
-    await world.sql(ROLES);
+    await createAll(world);
     const before = [await contentOf(world), await propertiesOf(world), await rolesOf(world)];
-    const backup = await makeBackup(world);
+    await makeBackup(world);
     await dropAll(world);
     const { value: bare, stderr } = await captured(() => restoreHere(world, 'latest', { from: 's3' }));
     assert.equal([bare?.kept, bare?.safetyBackup], [null, null], stderr);
@@ -44,13 +25,6 @@ test('a new server: roles, database and its properties come from the backup', ()
       `SELECT FROM pg_authid WHERE rolpassword IS NOT NULL AND rolname <> 'postgres'`,
     );
     assert.is(passwords.length, 0, 'no password comes from a backup');
-
-    // Containers make the database, empty, when they first start.
-    await dropAll(world);
-    await world.sql('CREATE DATABASE app', 'postgres');
-    const empty = await restoreHere(world, backup.id);
-    assert.ok(empty.kept);
-    assert.equal([await contentOf(world), await rolesOf(world)], [before[0], before[2]]);
   }));
 
 test('a user who is no superuser can back up and restore', () =>
