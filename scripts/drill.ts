@@ -70,7 +70,7 @@ async function drillOn(config: Config): Promise<DrillReport> {
     () => privateDirectory(config.backupDir, 'BACKUP_DIR'),
   );
   await dropLeftovers(postgres, postgres.database, 'drill');
-  const scratch = await besideName(postgres, postgres.database, 'drill');
+  const scratch = besideName(postgres.database, 'drill', []);
   const clock = stopwatch();
   try {
     const found = await findSource(config, 'latest', 's3');

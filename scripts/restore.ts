@@ -1,7 +1,7 @@
 #!/usr/bin/env -S sh -c 'n="$(readlink -f "$0")"; n="${n%/*}/../node_modules"; NODE_COMPILE_CACHE="$n/.cache/node" NODE_COMPILE_CACHE_PORTABLE=1 exec "$n/.bin/node" --no-concurrent-sparkplug --no-concurrent-recompilation "$0" "$@"'
 import { command, confirm, execute, type Result, refuseUnanswerable } from './lib/cli.ts';
 import type { Config } from './lib/config.ts';
-import { besideName, drop } from './lib/database.ts';
+import { besideName, besides, drop } from './lib/database.ts';
 import { Exit, exitCodeOf, messageOf } from './lib/errors.ts';
 import { privateDirectory } from './lib/files.ts';
 import { finish, undo } from './lib/kept.ts';
@@ -117,8 +117,8 @@ export async function restoreFrom(
     clock.lap('safety backup');
     await createMissingRoles(postgres, source);
     await dropLeftovers(postgres, live, 'new');
-    const next = await besideName(postgres, live, 'new');
-    const kept = replaced && (await besideName(postgres, live, 'before'));
+    const next = besideName(live, 'new', []);
+    const kept = replaced && besideName(live, 'before', await besides(postgres, live, 'before'));
     try {
       await loadInto(config, source, next, live);
       clock.lap('load and compare');

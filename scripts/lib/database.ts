@@ -32,12 +32,14 @@ export const ICU_LOCALE = `CASE to_jsonb(d) ->> 'datlocprovider'
 /** The suffixes of databases that a restore makes beside `<database>`. */
 type Role = 'new' | 'before' | 'drill';
 
-/** @returns a free name for a database beside the live one: `app_before_20260131_020007` */
-export async function besideName(postgres: Postgres, database: string, role: Role): Promise<string> {
-  const taken = new Set(await besides(postgres, database, role));
+/**
+ * @param taken the databases of that role, as {@link besides} finds them
+ * @returns a free name for a database beside the live one: `app_before_20260131_020007`
+ */
+export function besideName(database: string, role: Role, taken: string[]): string {
   for (let time = Date.now(); ; time += 1000) {
     const name = `${database}_${role}_${stamp(new Date(time))}`;
-    if (!taken.has(name)) return name;
+    if (!taken.includes(name)) return name;
   }
 }
 

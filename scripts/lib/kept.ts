@@ -24,14 +24,15 @@ interface Options {
 export async function undo(config: Config, options: Options): Promise<Result> {
   const { postgres } = config;
   const live = postgres.database;
-  const [newest] = await keptDatabases(config);
+  const others = await keptDatabases(config);
+  const [newest] = others;
   const question = `This puts ${newest} back in the place of ${live}.`;
   if (options['dry-run'])
     return { text: `would go on: ${question}`, json: { dryRun: true, database: live, restored: newest } };
   await confirm(question, live, options.yes);
   log.changesBegin();
   const bare = (await oidOf(postgres, live)) === undefined;
-  const kept = bare ? undefined : await besideName(postgres, live, 'before');
+  const kept = bare ? undefined : besideName(live, 'before', others);
   await swapIn(postgres, live, newest!, kept);
   return {
     text: `${live} is again what it was before the restore${kept ? `; what it replaced is ${kept}` : ''}`,

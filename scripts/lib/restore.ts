@@ -34,7 +34,7 @@ export async function keepProperties(
   }
 }
 
-/** Drops databases that killed restores or drills left. Only under the lock. */
+/** Drops databases that killed restores or drills left, so that every name of that role is free. Only under the lock. */
 export async function dropLeftovers(
   postgres: Postgres,
   database: string,

@@ -38,6 +38,7 @@ export interface Restored {
   restored: string;
   kept: string | null;
   safetyBackup: string | null;
+  dataAgeSeconds?: number | null;
   dryRun?: true;
   source?: string;
   dropped?: string[];
