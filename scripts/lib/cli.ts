@@ -15,7 +15,7 @@ interface Option {
   help: string;
 }
 
-type Options = Record<string, Option>;
+export type Options = Record<string, Option>;
 type Values<O extends Options> = { [K in keyof O]?: O[K]['type'] extends 'boolean' ? boolean : string };
 
 export interface Result {
