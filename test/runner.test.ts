@@ -59,8 +59,7 @@ const runOne = (body: string, ...options: string[]) => runFiles({ 'a.test.ts': b
 
 test('what passes is counted', async () => {
   const { code, last, stdout } = await runOne(`${GOOD}test('also', () => {});\ntest.run();\n`);
-  assert.is(last, '2 passed, 0 failed, 0 skipped', stdout);
-  assert.is(code, 0);
+  assert.equal([code, last], [0, '2 passed, 0 failed, 0 skipped'], stdout);
 });
 
 for (const [what, body, expected] of [
