@@ -1,5 +1,5 @@
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Config, type Environment, loadConfig } from '../../scripts/lib/config.ts';
 import {
   artifactName,
@@ -11,6 +11,7 @@ import {
   serialize,
 } from '../../scripts/lib/manifest.ts';
 import { openStore, uploadBackup } from '../../scripts/lib/upload.ts';
+import { fileOf } from './store.ts';
 import type { World } from './world.ts';
 
 export interface Changes {
@@ -70,4 +71,14 @@ export async function plant(
 export async function store(world: World, env: Record<string, string>, manifest: Manifest): Promise<void> {
   const config = configOf(world, env);
   await uploadBackup(config, await openStore(config.s3!), manifest);
+}
+
+/** The same without a request: puts the files where the store has its objects. */
+export async function lay(world: World, env: Record<string, string>, manifest: Manifest): Promise<void> {
+  const { id, artifact, globals } = manifest;
+  for (const name of [artifact.name, globals.name, manifestName(id)]) {
+    const path = fileOf(world, `${env.S3_PREFIX}/${name}`);
+    await mkdir(dirname(path), { recursive: true });
+    await copyFile(join(env.BACKUP_DIR!, name), path);
+  }
 }
