@@ -63,10 +63,11 @@ export async function refuseImpossible(
   const exists = (await oidOf(postgres, target)) !== undefined;
   await preflight(
     () => refuseOlderServer(postgres, server, source),
-    () => refusePreparedTransactions(postgres, target),
     async () => {
-      if (!exists || replaces) return;
-      throw usageError(`there is a database ${target} already`, 'give --database a name that is free.');
+      if (!exists) return;
+      if (!replaces)
+        throw usageError(`there is a database ${target} already`, 'give --database a name that is free.');
+      await refusePreparedTransactions(postgres, target);
     },
     async () => {
       const free = await databaseDiskFree(postgres, server.dataDirectory);

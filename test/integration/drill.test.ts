@@ -116,9 +116,14 @@ test('on a server: restores the newest off-site backup beside the live database,
     assert.not.ok(existsSync(join(world.env.BACKUP_DIR!, '.drill-production')));
   }));
 
-test('on a server: a missed objective is exit 3, told and kept', () =>
+test('on a server: no backup, a missed objective, or a backup damaged in the store is exit 3; no S3 is exit 2', () =>
   inTurn(async world => {
-    const old = await plant(world.env.BACKUP_DIR!, await withBackup(world), { days: 2 });
+    const none = await drillHere(world);
+    assert.is(none.code, 3, none.stderr);
+    assert.match(none.error, /no verified backup/);
+    const id = await withBackup(world);
+
+    const old = await plant(world.env.BACKUP_DIR!, id, { days: 2 });
     await store(world, { S3_PREFIX: 'old' }, old);
     const env = { S3_PREFIX: 'old', RPO_OBJECTIVE: '36h' };
     const { value, stderr } = await drillHere(world, env);
@@ -128,14 +133,7 @@ test('on a server: a missed objective is exit 3, told and kept', () =>
     assert.match(text, /RTO .*: met/);
     assert.match(text, /drill FAILED: the data was .* old; the objective \(RPO_OBJECTIVE\) is /);
     assert.match(readFileSync(join(world.env.STATE_DIR!, 'drills/report.md'), 'utf8'), /\| missed \|/);
-  }));
 
-test('on a server: a backup damaged in the store, or none, is exit 3; no S3 is exit 2', () =>
-  inTurn(async world => {
-    const none = await drillHere(world);
-    assert.is(none.code, 3, none.stderr);
-    assert.match(none.error, /no verified backup/);
-    const id = await withBackup(world);
     const path = join(world.s3.directory, `bucket/database/${id}.dump.zst._S3rver_object`);
     const content = readFileSync(path);
     content[Math.floor(content.length / 2)]! ^= 1;

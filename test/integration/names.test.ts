@@ -1,6 +1,4 @@
-import { mkdirSync, mkdtempSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -10,47 +8,49 @@ import { databases } from '../support/compare.ts';
 import { checkHere, finishHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
 import { NAME, PASSWORD, succeed, texts } from '../support/odd-names.ts';
 import { createTurns } from '../support/turns.ts';
-import { inWorld } from '../support/world.ts';
+import type { World } from '../support/world.ts';
 
-const { inTurn, stop } = await createTurns();
+const { inTurn, stop } = await createTurns({ password: PASSWORD });
 
 /** In both formats, and with each script as a process: test/long/integration/names.test.ts. */
-test('a database, a password and directories with every character that a shell minds', async () => {
-  const directory = join(mkdtempSync(join(tmpdir(), 'world-')), `it's a "directory" $HOME & \`x\` é`);
-  mkdirSync(directory);
-  try {
-    await inWorld(
-      async world => {
-        await world.sql('CREATE TABLE t AS SELECT generate_series(1, 10) AS i');
-        const { backup } = await succeed(world, 'backup', '--format', 'custom');
-        assert.is(backup.database, NAME);
-        await world.sql('INSERT INTO t VALUES (0)');
-        world.env.MIGRATE_COMMAND =
-          'psql -qX -v ON_ERROR_STOP=1 "$DATABASE_URL" -c "CREATE TABLE migrated AS SELECT current_database() AS name"';
-        const restored = await succeed(world, 'restore', 'latest', '--from', 's3', '--yes');
-        assert.is(restored.database, NAME);
-        assert.is((await world.rows('SELECT i FROM t')).length, 10);
-        const [migrated] = await world.rows<{ name: string }>('SELECT name FROM migrated');
-        assert.ok(migrated!.name.startsWith(`${NAME}_new_`), migrated!.name);
-        assert.equal(await databases(world), [NAME, restored.kept]);
-        const undone = await restoreHere(world, undefined, { undo: true });
-        const finished = await finishHere(world);
-        assert.is((await world.rows('SELECT i FROM t')).length, 11);
-        assert.equal(finished.dropped, [undone.kept]);
-        assert.is(await checkHere(world, 'latest', {}, 's3'), backup.id);
-        const written = texts(directory);
-        assert.ok(written.some(text => text.includes('backup.ts')) && written.length >= 6);
-        for (const text of written) {
-          for (const form of [PASSWORD, encodeURIComponent(PASSWORD), JSON.stringify(PASSWORD).slice(1, -1)])
-            assert.not.ok(text.includes(form), text);
-        }
-      },
-      { database: NAME, password: PASSWORD, directory },
-    );
-  } finally {
-    await rm(join(directory, '..'), { recursive: true, force: true });
-  }
-});
+test('a database, a password and directories with every character that a shell minds', () =>
+  inTurn(async plain => {
+    const directory = join(plain.directory, `it's a "directory" $HOME & \`x\` é`);
+    mkdirSync(directory);
+    Object.assign(plain.env, { HOME: directory, POSTGRES_DB: NAME });
+    for (const name of ['backup', 'log', 'state'])
+      plain.env[`${name.toUpperCase()}_DIR`] = join(directory, name);
+    await plain.sql(`ALTER DATABASE app RENAME TO ${identifier(NAME)}`, 'postgres');
+    const world: World = {
+      ...plain,
+      database: NAME,
+      sql: (text, name = NAME) => plain.sql(text, name),
+      rows: (text, name = NAME) => plain.rows(text, name),
+    };
+    await world.sql('CREATE TABLE t AS SELECT generate_series(1, 10) AS i');
+    const { backup } = await succeed(world, 'backup', '--format', 'custom');
+    assert.is(backup.database, NAME);
+    await world.sql('INSERT INTO t VALUES (0)');
+    world.env.MIGRATE_COMMAND =
+      'psql -qX -v ON_ERROR_STOP=1 "$DATABASE_URL" -c "CREATE TABLE migrated AS SELECT current_database() AS name"';
+    const restored = await succeed(world, 'restore', 'latest', '--from', 's3', '--yes');
+    assert.is(restored.database, NAME);
+    assert.is((await world.rows('SELECT i FROM t')).length, 10);
+    const [migrated] = await world.rows<{ name: string }>('SELECT name FROM migrated');
+    assert.ok(migrated!.name.startsWith(`${NAME}_new_`), migrated!.name);
+    assert.equal(await databases(world), [NAME, restored.kept]);
+    const undone = await restoreHere(world, undefined, { undo: true });
+    const finished = await finishHere(world);
+    assert.is((await world.rows('SELECT i FROM t')).length, 11);
+    assert.equal(finished.dropped, [undone.kept]);
+    assert.is(await checkHere(world, 'latest', {}, 's3'), backup.id);
+    const written = texts(directory);
+    assert.ok(written.some(text => text.includes('backup.ts')) && written.length >= 6);
+    for (const text of written) {
+      for (const form of [PASSWORD, encodeURIComponent(PASSWORD), JSON.stringify(PASSWORD).slice(1, -1)])
+        assert.not.ok(text.includes(form), text);
+    }
+  }));
 
 /** Each of these alone: test/long/integration/names.test.ts. */
 test('names that libpq would take for an option, an address or a connection string', () =>

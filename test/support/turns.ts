@@ -11,8 +11,8 @@ export interface Turns {
   stop: () => Promise<void>;
 }
 
-export async function createTurns(): Promise<Turns> {
-  const servers = await createWorld();
+export async function createTurns(wishes: { password?: string } = {}): Promise<Turns> {
+  const servers = await createWorld(wishes);
   process.env.PATH = servers.env.PATH!; // the same programs of PostgreSQL as the scripts use
   let turns = 0;
   return {
