@@ -14,12 +14,27 @@ import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ROOT } from '../scripts/lib/config/config.ts';
+import { findTests } from './runner/files.ts';
+import { runFile } from './runner/run-file.ts';
 import { programsBut } from './support/programs.ts';
 import { startProgram, until } from './support/world.ts';
 
 const RUNNER = join(ROOT, 'test/run.ts');
 const GOOD = "test('good', () => {});\n";
 const GOOD_RUN = `${GOOD}test.run();`;
+
+/** Puts test files into `tests`, below a new directory. */
+function directoryOf(files: Record<string, string>): string {
+  const directory = mkdtempSync(join(tmpdir(), 'runner-'));
+  symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
+  writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
+  for (const [name, body] of Object.entries(files)) {
+    const file = join(directory, 'tests', name);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, `import { test } from 'uvu';\n${body}`);
+  }
+  return directory;
+}
 
 /** Runs the runner over files of its own. */
 async function runFiles(
@@ -28,15 +43,8 @@ async function runFiles(
   command = [RUNNER],
   path = process.env.PATH!,
 ): Promise<{ code: number | null; last: string; stdout: string; stderr: string }> {
-  const directory = mkdtempSync(join(tmpdir(), 'runner-'));
+  const directory = directoryOf(files);
   try {
-    symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
-    writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
-    for (const [name, body] of Object.entries(files)) {
-      const file = join(directory, 'tests', name);
-      mkdirSync(dirname(file), { recursive: true });
-      writeFileSync(file, `import { test } from 'uvu';\n${body}`);
-    }
     const [program = '', ...before] = command;
     const argv = [...before, '--in', join(directory, 'tests'), ...options];
     const env = { PATH: path, HOME: directory };
@@ -47,12 +55,11 @@ async function runFiles(
   }
 }
 
-const runFile = (body: string, ...options: string[]) => runFiles({ 'a.test.ts': body }, options);
+const runOne = (body: string, ...options: string[]) => runFiles({ 'a.test.ts': body }, options);
 
 test('what passes is counted', async () => {
-  const { code, last, stdout } = await runFile(`${GOOD}test('also', () => {});\ntest.run();\n`);
-  assert.is(last, '2 passed, 0 failed, 0 skipped', stdout);
-  assert.is(code, 0);
+  const { code, last, stdout } = await runOne(`${GOOD}test('also', () => {});\ntest.run();\n`);
+  assert.equal([code, last], [0, '2 passed, 0 failed, 0 skipped'], stdout);
 });
 
 for (const [what, body, expected] of [
@@ -82,17 +89,33 @@ for (const [what, body, expected] of [
     '0 passed, 1 failed, 0 skipped',
   ],
 ] as const) {
-  test(`${what} fails the run`, async () => {
-    const { code, last, stdout } = await runFile(body);
-    assert.is(code, 1, stdout);
-    assert.is(last, expected, stdout);
+  test(`${what} counts as failed`, async () => {
+    const directory = directoryOf({ 'a.test.ts': body });
+    try {
+      const [file] = findTests(join(directory, 'tests'), { words: [], fast: false, long: false }, () => 0);
+      const { passed, failed, skipped, output } = await runFile(join(directory, 'tests'), file!, 60);
+      assert.is(`${passed} passed, ${failed} failed, ${skipped} skipped`, expected, output);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 }
+
+test('what failed or was skipped in any file fails the run', async () => {
+  for (const [body, expected] of [
+    ["test('bad', () => { throw new Error('x'); });\ntest.run();", '1 passed, 1 failed, 0 skipped'],
+    ["test.skip('later', () => {});\ntest.run();", '1 passed, 1 failed, 1 skipped'],
+  ] as const) {
+    const { code, last, stdout } = await runFiles({ 'a.test.ts': body, 'b.test.ts': GOOD_RUN });
+    assert.is(last, expected, stdout);
+    assert.is(code, 1, stdout);
+  }
+});
 
 test('a file that hangs is ended, with what ran then', async () => {
   const body = `import { spawn } from 'node:child_process';
     test('hangs', () => { spawn('sleep', ['600.25']); return new Promise(() => {}); });\ntest.run();`;
-  const { code, last, stdout } = await runFile(body, '--seconds', '3');
+  const { code, last, stdout } = await runOne(body, '--seconds', '3');
   assert.is(code, 1, stdout);
   assert.is(last, '0 passed, 1 failed, 0 skipped', stdout);
   assert.match(stdout, /after 3 s it was ended; what ran then:[\s\S]*sleep 600\.25/);
@@ -117,7 +140,7 @@ test('of a test that failed, the last lines of what it had started are shown', a
       throw new Error('x');
     });
     test.run();`;
-  const { code, stdout } = await runFile(body);
+  const { code, stdout } = await runOne(body);
   assert.is(code, 1);
   const shown = stdout.slice(stdout.indexOf('processes of “bad”'));
   assert.match(shown, /\$ sh -c .*piped.*\(exit 3\)\n(?: +piped line \d+\n){9} +piped line 30\n/);
@@ -130,7 +153,7 @@ test('of a run that passes, nothing that processes printed is shown', async () =
   const body = `import { execFile } from 'node:child_process';
     import { once } from 'node:events';
     test('good', () => once(execFile('sh', ['-c', 'echo quiet line']), 'close'));\ntest.run();`;
-  const { code, stdout } = await runFile(body);
+  const { code, stdout } = await runOne(body);
   assert.is(code, 0, stdout);
   assert.not.match(stdout, /quiet line/);
 });
@@ -158,11 +181,7 @@ const EACH = {
   'long/stack/d.test.ts': GOOD_RUN,
 };
 
-test('--fast leaves out what needs an engine, --long takes the long suite alone', async () => {
-  const fast = await runFiles(EACH, ['--fast']);
-  assert.is(fast.last, '1 passed, 0 failed, 0 skipped', fast.stdout);
-  assert.is(fast.code, 0);
-  assert.match(fast.stdout, / a\.test\.ts/);
+test('--long takes the long suite alone, and with --fast of that what needs no engine', async () => {
   const long = await runFiles(EACH, ['--long', '--fast']);
   assert.is(long.last, '1 passed, 0 failed, 0 skipped', long.stdout);
   assert.match(long.stdout, /long\/integration\/c\.test\.ts/);
@@ -183,25 +202,23 @@ test('where there is no engine and none can be installed, the others run, and th
     assert.is(all.code, 1);
     assert.match(all.stderr, /Install Docker Engine 25 or newer/);
     const fast = await runFiles(EACH, ['--fast'], nobody, path);
-    assert.is(fast.last, '1 passed, 0 failed, 0 skipped');
+    assert.is(fast.last, '1 passed, 0 failed, 0 skipped', '--fast leaves out what needs an engine');
     assert.is(fast.code, 0);
+    assert.match(fast.stdout, / a\.test\.ts/);
   } finally {
     rmSync(directory, { recursive: true });
   }
 });
 
 test('a run that is interrupted ends what it has started, and fails', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'runner-'));
+  const mark = `${600 + process.pid / 1e7}`;
+  const body = `import { spawn } from 'node:child_process';\nimport { writeFileSync } from 'node:fs';
+    test('waits', () => { spawn('sleep', ['${mark}']); writeFileSync('runs', ''); return new Promise(() => {}); });
+    test.run();`;
+  const directory = directoryOf({ 'a.test.ts': body });
   try {
-    symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
-    const mark = `${600 + process.pid / 1e7}`;
-    writeFileSync(
-      join(directory, 'a.test.ts'),
-      `import { spawn } from 'node:child_process';\nimport { writeFileSync } from 'node:fs';\nimport { test } from 'uvu';
-      test('waits', () => { spawn('sleep', ['${mark}']); writeFileSync('${directory}/runs', ''); return new Promise(() => {}); });
-      test.run();`,
-    );
-    const run = startProgram(RUNNER, ['--in', directory], { PATH: process.env.PATH!, HOME: directory });
+    const env = { PATH: process.env.PATH!, HOME: directory };
+    const run = startProgram(RUNNER, ['--in', join(directory, 'tests')], env, { cwd: directory });
     await until('the test runs', () => existsSync(join(directory, 'runs')));
     run.child.kill('SIGTERM');
     const { code, stdout } = await run.ended;

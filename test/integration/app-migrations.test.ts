@@ -1,8 +1,16 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { migrate, startMigration, withDatabase } from '../support/app.ts';
+import { type Database, migrate, startDatabase, startMigration } from '../support/app.ts';
 import type { Child } from '../support/child.ts';
 import { until } from '../support/world.ts';
+
+const server = await startDatabase();
+
+/** Runs `body` with an empty database of the server that all tests have. */
+async function withDatabase(body: (database: Database) => Promise<void>): Promise<void> {
+  await server.empty();
+  await body(server);
+}
 
 const applied = (child: Child): string[] =>
   [...child.output().matchAll(/"migration applied","name":"([^"]+)"/g)].map(([, name]) => name!);
@@ -106,5 +114,7 @@ test('a lock that is not given in time ends the migration, and the table is free
       await reader.close();
     }
   }));
+
+test('the server stops', server.stop);
 
 test.run();

@@ -55,7 +55,7 @@ test('probes: liveness, readiness, metrics with requests in flight', async () =>
   assert.equal(ready.json, { status: 'ready', failed: [], version: '1.2.3', instance: 'backend-1' });
 
   const inFlight = () => metric(one, 'http_requests_in_flight');
-  assert.is(await inFlight(), 0, 'the request for metrics does not count');
+  assert.is(await inFlight(), 0, 'the request for metrics is ignored');
   // Uploads that are not whole are in flight for as long as the test wants.
   const uploads = [startUpload(one.url), startUpload(one.url)];
   await until('both are in flight', async () => (await inFlight()) === 2);
@@ -126,14 +126,14 @@ test('content: a public list, a private answer, orders that count twice, an uplo
   assert.is(await metric(backend, 'queue_jobs{state="completed"}'), 1);
 });
 
-test('variants: version 2, never ready, crashing under traffic, failing after a while', async () => {
+// Failing after a while: test/long/integration/app.test.ts.
+test('variants: version 2, never ready, crashing under traffic', async () => {
   await migrate(databaseUrl, 'v2'); // version 1 goes on beside it
-  const [second, neverReady, crashing, failing] = (await world.start(
+  const [second, neverReady, crashing] = (await world.start(
     { APP_VARIANT: 'v2', APP_VERSION: '2.0.0' },
     { APP_VARIANT: 'never-ready' },
     { APP_VARIANT: 'crash-under-traffic', CRASH_AFTER_REQUESTS: '3' },
-    { APP_VARIANT: 'errors-after-a-minute', ERRORS_AFTER_SECONDS: '1' },
-  )) as [Backend, Backend, Backend, Backend];
+  )) as [Backend, Backend, Backend];
   assert.is((await call(second, 'GET /health')).json.version, '2.0.0');
   const id = randomUUID();
   await call(second, 'POST /orders', { body: { id, note: 'gift' } });
@@ -155,9 +155,7 @@ test('variants: version 2, never ready, crashing under traffic, failing after a 
   );
   assert.is(failure, 'ECONNRESET');
   assert.equal(await crashing.exited, { code: 1, signal: null });
-
-  await until('it fails', async () => (await call(failing, 'GET /articles')).status === 500);
-  await untilReady(failing); // only its answers show that it fails
+  await Promise.all([second.stop(), neverReady.stop()]);
 });
 
 test('readiness needs Redis and the database; liveness, metrics and the shutdown need neither', async () => {
@@ -168,6 +166,7 @@ test('readiness needs Redis and the database; liveness, metrics and the shutdown
       return status === 503 && json.failed.join() === names.join();
     });
   await untilReady(one);
+  await two.stop(); // it would only try to connect again
   await world.redis.stop();
   await untilFailed('redis', 'sockets');
   assert.is((await call(one, 'GET /articles')).status, 200);

@@ -2,31 +2,32 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT } from '../../scripts/lib/config/config.ts';
+import { backup } from '../../scripts/backup.ts';
+import { runHere } from '../support/commands.ts';
 import { createCronWorld } from '../support/cron-world.ts';
-import { history } from '../support/world.ts';
+import { refused } from '../support/in-process.ts';
+import { configOf } from '../support/old-backups.ts';
 
-const { world, copy, sh, wholeBackups, assertBacksUp, assertJson } = await createCronWorld();
-const BACKUP = join(ROOT, 'scripts/backup.ts');
+const { world, copy, sh, assertBacksUp, assertOutlives, assertJson } = await createCronWorld();
 const ESCAPE = '\u001b';
 
 test('env -i and from /, with .env.production alone', async () => {
-  const { code, stdout, stderr } = await sh(`env -i PATH=/usr/bin:/bin '${copy}/scripts/backup.ts'`);
+  const { code, stdout, stderr } = await sh(
+    `env -i PATH=/usr/bin:/bin '${copy}/scripts/backup.ts' --no-upload`,
+  );
   assert.is(code, 0, stderr);
   assert.match(stdout, /^backup neurmatic_production_\d+_\d+: .* 100 rows/);
   assert.not.ok((stderr + stdout).includes(ESCAPE));
 });
 
-test('through symlinks, relative and absolute', async () => {
+test('through a symlink to a relative one to an absolute one', async () => {
   const directory = join(world.directory, 'links');
   mkdirSync(directory);
-  symlinkSync(join(copy, 'scripts/backup.ts'), join(directory, 'absolute'));
-  symlinkSync('../copy of the repository/scripts/backup.ts', join(directory, 'relative'));
+  symlinkSync(join(copy, 'scripts/backup.ts'), join(world.directory, 'absolute'));
+  symlinkSync('../absolute', join(directory, 'relative'));
   symlinkSync('relative', join(directory, 'of a link'));
-  for (const name of ['absolute', 'of a link']) {
-    const { code, stderr } = await sh(`'${directory}/${name}' --dry-run`);
-    assert.is(code, 0, stderr);
-  }
+  const { code, stderr } = await sh(`'${directory}/of a link' --dry-run`);
+  assert.is(code, 0, stderr);
 });
 
 test('no terminal and no --yes: exit 2, the flag is named, nothing is changed', async () => {
@@ -40,20 +41,12 @@ test('no terminal and no --yes: exit 2, the flag is named, nothing is changed', 
 // Each of them closed by itself: test/long/integration/cron.test.ts.
 test('stdin, stdout and stderr closed', () => assertBacksUp('<&- >&- 2>&-'));
 
-test('a reader of stdout or stderr that leaves does not end a backup', async () => {
-  const before = history(world).filter(({ exitCode }) => exitCode === 0).length;
-  const known = await wholeBackups();
-  await sh(`'${copy}/scripts/backup.ts' --no-upload 2>&1 | true`);
-  await sh(`'${copy}/scripts/backup.ts' --no-upload --json | head -c 1`);
-  assert.is(history(world).filter(({ exitCode }) => exitCode === 0).length, before + 2);
-  assert.is((await wholeBackups()).length, known.length + 2);
-});
+// Of stdout alone: test/long/integration/cron.test.ts.
+test('a reader of stdout and stderr that leaves does not end a backup', () => assertOutlives('2>&1 | true'));
 
 // Of the other scripts: test/long/integration/cron.test.ts.
 test('--json leaves stdout pure JSON, on errors too', async () => {
   await assertJson('list-backups.ts --json', 0);
-  await assertJson('backup.ts --json --no-such-flag', 2);
-  await assertJson('restore.ts --json neurmatic_production_20010101_000000 --yes', 3);
   const down = await sh(`PGPORT=1 '${copy}/scripts/backup.ts' --json`);
   assert.is(down.code, 1, down.stderr);
   assert.match(JSON.parse(down.stdout).error.message, /PostgreSQL \(127\.0\.0\.1:1\) can't be used/);
@@ -89,21 +82,17 @@ test('variables of zx, libpq, the locale and the terminal in the environment cha
   assert.not.match(stderr + stdout, /\r/);
 });
 
-test('unknown flags, arguments, environments and formats: exit 2, and nothing is read or written', async () => {
-  for (const [args, what] of [
-    ['--no-such-flag', /Unknown option '--no-such-flag'/],
-    ['--env', /--env/],
-    ['--env nowhere', /no environment is called "nowhere"/],
-    ['--format tar', /unknown format "tar"/],
-    ['stray', /unexpected argument "stray"/],
-  ] as const) {
-    const { code, stderr } = await sh(`'${copy}/scripts/backup.ts' ${args}`);
-    assert.is(code, 2, stderr);
-    assert.match(stderr, what);
-    assert.match(stderr, /\n {2}→ /);
-  }
-  const { code, stderr } = await sh(`DEPLOY_ENV=nowhere '${copy}/scripts/backup.ts'`);
+// Each script's, without a process: test/cli.test.ts.
+test('an unknown flag, format or environment: exit 2, and nothing is read or written', async () => {
+  const { code, stdout, stderr } = await sh(`'${copy}/scripts/backup.ts' --no-such-flag --json`);
   assert.is(code, 2, stderr);
+  assert.match(stderr, /Unknown option '--no-such-flag'\n {2}→ /);
+  assert.is(JSON.parse(stdout).error.exitCode, 2);
+  const config = configOf(world, {});
+  await refused(() => runHere(backup, ['--format', 'tar'], config), 2, /there is no format "tar"/);
+  const nowhere = await sh(`DEPLOY_ENV=nowhere '${copy}/scripts/backup.ts'`);
+  assert.is(nowhere.code, 2, nowhere.stderr);
+  assert.match(nowhere.stderr, /no environment is called "nowhere"\n {2}→ /);
 });
 
 test('bad configuration: every bad name at once, and no value', async () => {
@@ -138,26 +127,19 @@ test('precedence: flag, then process environment, then .env.<environment>', asyn
   try {
     assert.is(format(), 'custom');
     assert.is(format({ BACKUP_FORMAT: 'plain' }), 'plain');
-    const planned = async (args: string, env: Record<string, string> = {}) => {
-      const { code, stdout, stderr } = await sh(`'${copy}/scripts/backup.ts' --dry-run --json ${args}`, env);
-      assert.is(code, 0, stderr);
-      return /--format=(\w+)/.exec(JSON.parse(stdout).commands[0].join(' '))?.[1];
-    };
-    assert.is(await planned('--format custom', { BACKUP_FORMAT: 'plain' }), 'custom');
     // DEPLOY_ENV picks the file, --env comes before it; staging has none here.
-    assert.is(await planned('--env production', { DEPLOY_ENV: 'staging' }), 'custom');
+    const { code, stdout, stderr } = await sh(
+      `'${copy}/scripts/backup.ts' --dry-run --json --env production --format custom`,
+      { BACKUP_FORMAT: 'plain', DEPLOY_ENV: 'staging' },
+    );
+    assert.is(code, 0, stderr);
+    assert.match(JSON.parse(stdout).commands[0].join(' '), / --format=custom /);
   } finally {
     writeFileSync(file, before);
   }
   const none = await sh(`'${copy}/scripts/backup.ts'`, { DEPLOY_ENV: 'staging' });
   assert.is(none.code, 1, none.stderr);
   assert.match(none.stderr, /\(staging, plain\)/);
-});
-
-test('the script of this repository is executable by its path', async () => {
-  const { code, stdout } = await sh(`'${BACKUP}' --help`);
-  assert.is(code, 0);
-  assert.match(stdout, /Exit codes/);
 });
 
 test('the servers stop', world.stop);

@@ -4,13 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Ended, startScript } from '../support/world.ts';
+import { loadConfig, ROOT } from '../../scripts/lib/config/config.ts';
+import { commandOf, runHere } from '../support/commands.ts';
+import { refused } from '../support/in-process.ts';
+import { startScript } from '../support/world.ts';
 
-/** Runs a script where nothing was deployed yet, and where every call of docker fails. */
-async function run(script: string, args: string[]): Promise<Ended & { state: string[] }> {
+/** A place where nothing was ever deployed, and where there is no docker: whoever calls it fails. */
+async function inNewPlace(body: (env: Record<string, string>) => Promise<void>): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'never-deployed-'));
   try {
-    const ended = await startScript(script, args, {
+    await body({
       PATH: '/usr/bin:/bin',
       HOME: directory,
       DOCKER_HOST: `unix://${directory}/nobody.sock`,
@@ -18,44 +21,51 @@ async function run(script: string, args: string[]): Promise<Ended & { state: str
       LOG_DIR: join(directory, 'logs'),
       BACKEND_IMAGE: 'registry.example/shop/backend:1',
       FRONTEND_IMAGE: 'registry.example/shop/frontend:1',
-    }).ended;
-    const state = readdirSync(directory, { recursive: true }).map(String);
-    return {
-      ...ended,
-      state: state.filter(path => !/\.(lock|log)$|history\.jsonl$|^(state|logs)$/.test(path)),
-    };
+    });
+    const left = readdirSync(directory, { recursive: true }).map(String);
+    const own = /\.(lock|log)$|history\.jsonl$|^(state|logs)$/;
+    assert.equal(
+      left.filter(path => !own.test(path)),
+      [],
+      'it leaves nothing behind',
+    );
   } finally {
     rmSync(directory, { recursive: true });
   }
 }
 
-test('wrong arguments are usage errors and change nothing', async () => {
-  await Promise.all(
-    (
-      [
-        ['deploy', ['--yes'], /the tag or digest to deploy is missing/],
-        ['deploy', ['a b', '--yes'], /neither a tag nor a digest/],
-        ['deploy', ['2.0.0'], /no terminal to confirm/],
-        ['deploy', ['2.0.0', '--skip-backup', '--yes'], /--skip-backup needs a reason/],
-        ['deploy', ['--resume', '--yes'], /no deployment was interrupted/],
-        ['rollback', ['--yes'], /no release before this one/],
-        ['rollback', ['v0.1', '--yes'], /no release v0\.1 to go back to/],
-        ['scale', ['1'], /from 2 to 8/],
-        ['scale', ['9'], /from 2 to 8/],
-      ] as const
-    ).map(async ([script, args, message]) => {
-      const { code, stderr, state } = await run(script, [...args]);
-      assert.is(code, 2, stderr);
-      assert.match(stderr, message);
-      assert.equal(state, []);
-    }),
-  );
+test('arguments that mean nothing are usage errors, and leave nothing behind', async () => {
+  const cases: [script: string, args: string[], message: RegExp][] = [
+    ['deploy', ['--yes'], /the tag or digest to deploy is missing/],
+    ['deploy', ['a b', '--yes'], /neither a tag nor a digest/],
+    ['deploy', ['2.0.0'], /no terminal to confirm/],
+    ['deploy', ['2.0.0', '--skip-backup', '--yes'], /--skip-backup needs a reason/],
+    ['deploy', ['--resume', '--yes'], /no deployment was interrupted/],
+    ['rollback', ['--yes'], /no release before this one/],
+    ['rollback', ['v0.1', '--yes'], /no release v0\.1 to go back to/],
+    ['scale', ['1'], /from 2 to 8/],
+    ['scale', ['9'], /from 2 to 8/],
+  ];
+  for (const [script, args, message] of cases) {
+    const command = await commandOf(join(ROOT, `scripts/${script}.ts`));
+    await inNewPlace(async env => {
+      await refused(() => runHere(command, args, loadConfig('production', env)), 2, message);
+    });
+  }
 });
 
-test('rollback.ts --list says that nothing was deployed yet', async () => {
-  const { code, stdout, stderr } = await run('rollback', ['--list']);
-  assert.is(code, 0, stderr);
-  assert.match(stdout, /nothing was deployed yet/);
-});
+test('as a process: exit 2', () =>
+  inNewPlace(async env => {
+    const { code, stderr } = await startScript('rollback', ['--yes'], env).ended;
+    assert.is(code, 2, stderr);
+    assert.match(stderr, /no release before this one\n {2}→ /);
+  }));
+
+test('rollback.ts --list where nothing was deployed says so', () =>
+  inNewPlace(async env => {
+    const { code, stdout, stderr } = await startScript('rollback', ['--list'], env).ended;
+    assert.is(code, 0, stderr);
+    assert.match(stdout, /nothing was deployed yet/);
+  }));
 
 test.run();

@@ -10,6 +10,7 @@ import { newCase } from '../support/deployment-model.ts';
 import type { DockerModel } from '../support/docker-model.ts';
 
 const HTTP = 'nginx/snippets/http.conf';
+const API = 'nginx/snippets/api.conf';
 
 /** Without the extra fifth; the commands between the waits take almost no time. */
 const about = (seconds: number) => Math.round(seconds / 1.2);
@@ -61,44 +62,49 @@ test('a missing setting is an error, not a wait of zero seconds', async () => {
  * goes on by what `sleep` and `curl -m` take.
  *
  * @param metrics what curl does, for each time that it is called; then it goes on with the last
+ * @param answer how long Nginx waits for one
  */
-async function drainedWith(...metrics: (number | 'hangs')[]) {
+async function drainedWith(metrics: (number | 'hangs')[], { answer = '120s' } = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'drain-'));
   const clock = join(directory, 'clock');
   const calls = join(directory, 'calls');
-  const program = (name: string, script: string) =>
-    writeFileSync(join(directory, name), `#!/bin/sh\ncd ${directory}; read t <clock\n${script}\n`, {
-      mode: 0o755,
-    });
-  program('date', 'echo $((t / 1000))');
-  program('sleep', 'echo $((t + 500)) >clock');
-  program(
-    'curl',
-    `echo . >>calls; n=$(grep -c . calls); set -- ${metrics.join(' ')}; [ $n -lt $# ] || n=$#; shift $((n - 1))
-    [ "$1" != hangs ] || { echo $((t + 3000)) >clock; exit 28; }
-    printf '# TYPE http_requests_in_flight gauge\\nhttp_requests_in_flight %s\\n' "$1"`,
-  );
+  // Functions of its shell, as a program for each of some hundred calls is two seconds of a processor.
+  const clocked = (name: string, script: string) => `${name}() { read t <${clock}; ${script}; }`;
+  const programs = [
+    clocked('date', 'echo $((t / 1000))'),
+    clocked('sleep', `echo $((t + 500)) >${clock}`),
+    clocked(
+      'curl',
+      `read n <${calls}; n=$((n + 1)); echo $n >${calls}; set -- ${metrics.join(' ')}
+      [ $n -lt $# ] || n=$#; shift $((n - 1))
+      [ "$1" != hangs ] || { echo $((t + 3000)) >${clock}; return 28; }
+      printf '# TYPE http_requests_in_flight gauge\\nhttp_requests_in_flight %s\\n' "$1"`,
+    ),
+  ];
   const seen: { seconds: number; timeout: number; calls: number }[] = [];
   const c = await newCase({ frontend: false });
+  const api = c.read(API);
+  c.write(API, api.replace(/(?<=proxy_read_timeout )\w+/g, answer));
   c.docker.shell = (script, timeout) => {
     if (!script.includes('http_requests_in_flight')) return undefined;
     writeFileSync(clock, '1000000\n');
-    writeFileSync(calls, '');
-    const env = { PATH: `${directory}:${process.env.PATH}` };
-    const { status, stdout, stderr } = spawnSync('sh', ['-c', script], { env, encoding: 'utf8' });
+    writeFileSync(calls, '0\n');
+    const text = [...programs, script].join('\n');
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', text], { encoding: 'utf8' });
     const seconds = Number(readFileSync(clock, 'utf8')) / 1000 - 1000;
-    seen.push({ seconds, timeout, calls: readFileSync(calls, 'utf8').length / 2 });
+    seen.push({ seconds, timeout, calls: Number(readFileSync(calls, 'utf8')) });
     return { code: status!, stdout, stderr };
   };
   try {
     return { run: await c.deploy(), seen };
   } finally {
+    c.write(API, api);
     rmSync(directory, { recursive: true });
   }
 }
 
 test('an instance is stopped when its requests are 0 three times in a row', async () => {
-  const { run, seen } = await drainedWith(2, 0, 1, 0, 0, 0);
+  const { run, seen } = await drainedWith([2, 0, 1, 0, 0, 0]);
   assert.is(run.ended, 'done', run.said);
   assert.equal(
     seen.map(({ calls }) => calls),
@@ -107,10 +113,10 @@ test('an instance is stopped when its requests are 0 three times in a row', asyn
   assert.not.match(run.said, /still answers requests/);
 });
 
-test('an instance that does not count its requests is stopped after the longest request, with a warning', async () => {
-  const { run, seen } = await drainedWith('hangs');
+test('an instance that says nothing of its requests is stopped after as long as one may take, with a warning', async () => {
+  const { run, seen } = await drainedWith(['hangs']);
   assert.is(run.ended, 'done', run.said);
-  assert.match(run.said, /backend-1 still answers requests after 125 s, or does not count them; stopping it/);
+  assert.match(run.said, /backend-1 still answers requests after 125 s, or is ignored them; stopping it/);
   assert.is(seen.length, 2);
   for (const { seconds, timeout } of seen) {
     assert.ok(seconds >= 125, `${seconds} s`);
@@ -118,11 +124,11 @@ test('an instance that does not count its requests is stopped after the longest 
   }
 });
 
-test('an instance that never finishes its requests is stopped with a warning', async () => {
-  const { run, seen } = await drainedWith(1);
+test('an instance that is never done is given up on as well, when Nginx has given up on its answer', async () => {
+  const { run, seen } = await drainedWith([1], { answer: '15s' });
   assert.is(run.ended, 'done', run.said);
-  assert.match(run.said, /backend-2 still answers requests after 125 s/);
-  for (const { seconds } of seen) assert.ok(seconds >= 125 && seconds < 130, `${seconds} s`);
+  assert.match(run.said, /backend-2 still answers requests after 20 s/);
+  for (const { seconds } of seen) assert.ok(seconds >= 20 && seconds < 25, `${seconds} s`);
 });
 
 /** A deployment in which the new backend-1 answers its first looks like this. @returns curl's timeout of each look */

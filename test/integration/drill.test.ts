@@ -3,10 +3,12 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { drill } from '../../scripts/drill.ts';
 import type { DrillReport } from '../../scripts/lib/drill/report.ts';
 import { inTemporary, processesWith } from '../support/embedded.ts';
+import { here } from '../support/here.ts';
 import { makeBackup } from '../support/in-process.ts';
-import { plant, store } from '../support/old-backups.ts';
+import { configOf, plant, store } from '../support/old-backups.ts';
 import { createTurns } from '../support/turns.ts';
 import { startProgram, startScript, until, type World } from '../support/world.ts';
 
@@ -40,10 +42,10 @@ test('embedded: backs up, destroys, restores, compares, and leaves nothing behin
 /** At its later steps: test/long/integration/drill.test.ts. */
 test('embedded: interrupted while the database is filled, it leaves nothing behind', () =>
   inTemporary(async (env, directory) => {
-    const drill = startScript('drill', ['--embedded'], env);
-    await drill.shows(/started PostgreSQL/);
-    drill.child.kill('SIGINT');
-    const { code, stderr } = await drill.ended;
+    const running = startScript('drill', ['--embedded'], env);
+    await running.shows(/started PostgreSQL/);
+    running.child.kill('SIGINT');
+    const { code, stderr } = await running.ended;
     assert.is(code, 130, stderr);
     assert.not.match(stderr, /filled drill/);
     assert.equal(readdirSync(directory), []);
@@ -52,11 +54,11 @@ test('embedded: interrupted while the database is filled, it leaves nothing behi
 
 test('embedded: after SIGKILL no server is running', () =>
   inTemporary(async (env, directory) => {
-    const drill = startScript('drill', ['--embedded'], env);
-    await drill.shows(/started PostgreSQL/);
+    const running = startScript('drill', ['--embedded'], env);
+    await running.shows(/started PostgreSQL/);
     assert.ok(processesWith(directory).length > 0, 'there is one');
-    drill.child.kill('SIGKILL');
-    await drill.ended;
+    running.child.kill('SIGKILL');
+    await running.ended;
     await until('the servers have ended', () => processesWith(directory).length === 0, 60);
   }));
 
@@ -71,13 +73,33 @@ const databases = (world: World) =>
     'postgres',
   );
 
-test('on a server: restores the newest off-site backup into a scratch database and writes a report', () =>
+/** What `drill.ts` does after it has read its arguments. */
+const drillHere = (world: World, env: Record<string, string> = {}) =>
+  here(world, env, () => drill.run({ options: {}, positionals: [], config: () => configOf(world, env) }));
+
+test('on a server: restores the newest off-site backup beside the live database, keeps a report, drops what a killed drill left', () =>
   inTurn(async world => {
     const id = await withBackup(world);
     const before = await databases(world);
+    // Every new database is a copy of template0, and in this one the first statement of a load hangs.
+    await world.sql('ALTER DATABASE template0 ALLOW_CONNECTIONS true', 'postgres');
+    await world.sql(
+      `CREATE FUNCTION hang() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(600); END';
+       CREATE EVENT TRIGGER hang ON ddl_command_start EXECUTE FUNCTION hang()`,
+      'template0',
+    );
+    const killed = world.start('drill');
+    await killed.shows(/Loading/);
+    await until('the load is under way', async () => (await databases(world)).length > before.length);
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    await world.sql('DROP EVENT TRIGGER hang', 'template0'); // event triggers do not fire for their own statements
+    assert.is((await databases(world)).length, before.length + 1);
+
     await world.sql('INSERT INTO t SELECT 0 FROM generate_series(1, 7)');
     const { code, stdout, stderr } = await world.run('drill', ['--json']);
     assert.is(code, 0, stderr);
+    assert.match(stderr, /dropping it/);
     const report: DrillReport = JSON.parse(stdout);
     assert.is(report.backup, id);
     assert.is(report.rows, 500);
@@ -94,25 +116,24 @@ test('on a server: restores the newest off-site backup into a scratch database a
     assert.not.ok(existsSync(join(world.env.BACKUP_DIR!, '.drill-production')));
   }));
 
-test('on a server: a missed objective is exit 3, and in the report', () =>
+test('on a server: no backup, a missed objective, or a backup damaged in the store is exit 3; no S3 is exit 2', () =>
   inTurn(async world => {
-    const old = await plant(world.env.BACKUP_DIR!, await withBackup(world), { days: 2 });
+    const none = await drillHere(world);
+    assert.is(none.code, 3, none.stderr);
+    assert.match(none.error, /no verified backup/);
+    const id = await withBackup(world);
+
+    const old = await plant(world.env.BACKUP_DIR!, id, { days: 2 });
     await store(world, { S3_PREFIX: 'old' }, old);
     const env = { S3_PREFIX: 'old', RPO_OBJECTIVE: '36h' };
-    const { code, stdout, stderr } = await world.run('drill', [], env);
-    assert.is(code, 3, stderr);
-    assert.match(stdout, /RPO .*MISSED/);
-    assert.match(stdout, /RTO .*: met/);
-    assert.match(stdout, /drill FAILED: the data was .* old; the objective \(RPO_OBJECTIVE\) is /);
+    const { value, stderr } = await drillHere(world, env);
+    const text = value?.text ?? stderr;
+    assert.is(value?.exitCode, 3, text);
+    assert.match(text, /RPO .*MISSED/);
+    assert.match(text, /RTO .*: met/);
+    assert.match(text, /drill FAILED: the data was .* old; the objective \(RPO_OBJECTIVE\) is /);
     assert.match(readFileSync(join(world.env.STATE_DIR!, 'drills/report.md'), 'utf8'), /\| missed \|/);
-  }));
 
-test('on a server: a backup damaged in the store, or none, is exit 3; no S3 is exit 2', () =>
-  inTurn(async world => {
-    const none = await world.run('drill');
-    assert.is(none.code, 3, none.stderr);
-    assert.match(none.stderr, /no verified backup/);
-    const id = await withBackup(world);
     const path = join(world.s3.directory, `bucket/database/${id}.dump.zst._S3rver_object`);
     const content = readFileSync(path);
     content[Math.floor(content.length / 2)]! ^= 1;
@@ -122,32 +143,8 @@ test('on a server: a backup damaged in the store, or none, is exit 3; no S3 is e
     assert.is(damaged.code, 3, damaged.stderr);
     assert.match(damaged.stderr, /SHA-256/);
     assert.equal(await databases(world), before);
-    const unconfigured = await world.run('drill', [], { S3_BUCKET: '' });
+    const unconfigured = await drillHere(world, { S3_BUCKET: '' });
     assert.is(unconfigured.code, 2, unconfigured.stderr);
-  }));
-
-test('on a server: a killed drill leaves a scratch database, and the next one drops it', () =>
-  inTurn(async world => {
-    await withBackup(world);
-    const before = await databases(world);
-    // Every new database is a copy of template0, and in this one the first statement of a load hangs.
-    await world.sql('ALTER DATABASE template0 ALLOW_CONNECTIONS true', 'postgres');
-    await world.sql(
-      `CREATE FUNCTION hang() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(600); END';
-       CREATE EVENT TRIGGER hang ON ddl_command_start EXECUTE FUNCTION hang()`,
-      'template0',
-    );
-    const drill = world.start('drill');
-    await drill.shows(/Loading/);
-    await until('the load is under way', async () => (await databases(world)).length > before.length);
-    drill.child.kill('SIGKILL');
-    await drill.ended;
-    await world.sql('DROP EVENT TRIGGER hang', 'template0'); // event triggers do not fire for their own statements
-    assert.is((await databases(world)).length, before.length + 1);
-    const next = await world.run('drill');
-    assert.is(next.code, 0, next.stderr);
-    assert.match(next.stderr, /dropping database .*, left by a run that did not finish/);
-    assert.equal(await databases(world), before);
   }));
 
 test('the servers stop', stop);

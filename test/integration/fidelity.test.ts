@@ -1,84 +1,17 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Content, contentOf, program, propertiesOf } from '../support/compare.ts';
+import { propertiesOf } from '../support/compare.ts';
 import { succeed } from '../support/expect.ts';
-import { countsWhileWriting, latin1 } from '../support/fidelity.ts';
+import { countsWhileWriting, hardSchema, latin1 } from '../support/fidelity.ts';
 import { finishHere, makeBackup, restoreHere } from '../support/in-process.ts';
 import { createTurns } from '../support/turns.ts';
 
-const HARD = join(import.meta.dirname, '../support/hard-schema.sql');
 const READER = '"Reader, ""Role"""';
-const FORMATS = ['plain', 'custom'] as const;
 const { inTurn, stop } = await createTurns();
 
-/**
- * What docs/PRODUCTION_INFRASTRUCTURE.md promises of owners and grants: all is POSTGRES_USER's, with the privileges
- * that are PostgreSQL's default.
- */
-function afterRestore({ objects }: Content['rights'], user: string): Content['rights'] {
-  const defaults: Record<string, { owner: string; acl: string[] | null }> = {
-    'schema public': {
-      owner: 'pg_database_owner',
-      acl: ['=U/pg_database_owner', 'pg_database_owner=UC/pg_database_owner'],
-    },
-  };
-  return {
-    objects: objects
-      .filter(({ type }) => !type.endsWith('column')) // which are there for their privileges only
-      .map(({ type, identity }) => ({
-        type,
-        identity,
-        ...(defaults[`${type} ${identity}`] ?? { owner: user, acl: null }),
-      })),
-    defaults: [],
-  };
-}
-
-test('a schema of everything that is hard to dump comes back the same in both formats, but for owners and grants', () =>
-  inTurn(async world => {
-    await program(
-      world,
-      'psql',
-      '-qX',
-      '-vON_ERROR_STOP=1',
-      '-o/dev/null',
-      `-d${world.database}`,
-      `-f${HARD}`,
-    );
-    const before = await contentOf(world);
-    // Else what follows compares nothing.
-    const { objects, defaults } = before.rights;
-    assert.ok(objects.filter(({ owner }) => owner === 'writer').length > 10, 'owners');
-    assert.ok(objects.filter(({ acl }) => acl !== null).length > 15, 'privileges');
-    assert.is(defaults.length, 3);
-    const commentsIn = (text: string) => text.match(/^COMMENT ON/gm)?.length ?? 0;
-    assert.ok(commentsIn(before.dump) >= commentsIn(readFileSync(HARD, 'utf8')), 'comments');
-    assert.ok(JSON.stringify(before.tables).includes('CamelCase Table'));
-
-    for (const format of FORMATS) {
-      const { backup } = await succeed(world, 'backup', '--format', format, '--no-upload');
-      assert.is(backup.migrationHead, '20260102000000_users');
-      assert.equal(
-        backup.extensions.map(({ name }: { name: string }) => name),
-        ['btree_gist', 'citext', 'hstore', 'pgcrypto', 'plpgsql', 'postgres_fdw'],
-      );
-      assert.is(backup.largeObjects, 3);
-      await world.sql(
-        `DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP SCHEMA "Zweites Schema" CASCADE;
-         SELECT lo_unlink(4711)`,
-      );
-      const restored = await restoreHere(world, backup.id);
-      assert.is(restored.restored, backup.id);
-      const after = await contentOf(world);
-      assert.equal(after.tables, before.tables);
-      assert.equal(after.largeObjects, before.largeObjects);
-      assert.is(after.dump, before.dump, `${format}: the dumps differ`);
-      assert.equal(after.rights, afterRestore(before.rights, 'postgres'));
-      await finishHere(world);
-    }
-  }));
+/** In both formats: test/long/integration/fidelity.test.ts. */
+test('a schema of everything that is hard to dump comes back the same, but for owners and grants', () =>
+  inTurn(world => hardSchema(world, ['plain'])));
 
 test('an ICU database keeps owner, locale, limit, settings, privileges and comment', () =>
   inTurn(async world => {
@@ -107,7 +40,7 @@ test('an ICU database keeps owner, locale, limit, settings, privileges and comme
     await makeBackup(world, { format: 'custom' });
     await restoreHere(world, 'latest');
     assert.equal(await propertiesOf(world), before, 'restored beside the live one');
-    await succeed(world, 'restore', '--undo', '--yes');
+    await restoreHere(world, undefined, { undo: true });
     assert.equal(await propertiesOf(world), before, 'swapped back');
 
     await finishHere(world);

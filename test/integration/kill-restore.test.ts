@@ -12,7 +12,6 @@ const world = await createFaultedWorld();
 const { assertClean, assertNextRestoreWorks, faultAt, oldOrNew } = world;
 
 const plain = await world.backUp('plain');
-const custom = await world.backUp('custom');
 const RESTORE: [string, string[]] = ['restore', [plain, '--yes']];
 const WORK = '.fetched-production';
 
@@ -30,9 +29,9 @@ test('kill -9 of the script while loading: no process outlives it, and the next 
   assert.is(ended.signal, 'SIGKILL');
   await assertClean({ files: [WORK], databases: 1 });
   assert.is(await oldOrNew(), 'old');
-  await world.backUp('plain');
+  const another = await world.backUp('plain');
   assert.equal(strayFiles(world), [], 'a backup needs the space');
-  await assertNextRestoreWorks(custom); // of another backup than the one whose restore was killed
+  await assertNextRestoreWorks(another);
 });
 
 test('kill -9 of PostgreSQL while loading', async () => {
@@ -47,7 +46,7 @@ test('kill -9 of PostgreSQL while loading', async () => {
 
 test('kill -9 of the backend between the two renames: the live database is as it was', async () => {
   const fault = (_: unknown, backend: number) => process.kill(backend, 'SIGKILL');
-  const { code, stderr, live } = await betweenTheRenames(world, custom, fault);
+  const { code, stderr, live } = await betweenTheRenames(world, plain, fault);
   assert.is(code, 1, stderr);
   assert.match(stderr, /could not rename app_new_\d+_\d+ to app/);
   assert.is(await oidOf(world.pg.postgres, world.database), live);

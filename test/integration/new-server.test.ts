@@ -1,56 +1,30 @@
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { newId } from '../../scripts/lib/backup/manifest.ts';
 import { contentOf, program, propertiesOf } from '../support/compare.ts';
-import { begin, change, stateOf, succeed } from '../support/expect.ts';
+import { begin, change, stateOf } from '../support/expect.ts';
+import { captured } from '../support/here.ts';
 import { checkHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
+import { createAll, dropAll, rolesOf } from '../support/new-server.ts';
 import { createTurns } from '../support/turns.ts';
-import { until, type World } from '../support/world.ts';
 
 const { inTurn, stop } = await createTurns();
 
-const ROLES = `CREATE ROLE team NOLOGIN;
-  CREATE ROLE "App, User" LOGIN CREATEDB CONNECTION LIMIT 9 PASSWORD 'secret' IN ROLE team;
-  ALTER ROLE "App, User" SET app.motto TO E'two\\nlines; with \\'quotes\\'';
-  GRANT team TO "App, User" WITH ADMIN OPTION;
-  CREATE TABLE secrets (owner name);
-  ALTER TABLE secrets ENABLE ROW LEVEL SECURITY;
-  CREATE POLICY own ON secrets TO "App, User" USING (owner = current_user);
-  GRANT CONNECT ON DATABASE app TO team;
-  ALTER DATABASE app OWNER TO "App, User"`;
-const DROP_ROLES = `DROP DATABASE app; DROP ROLE "App, User"; DROP ROLE team`;
-const rolesOf = (world: World) =>
-  world.rows(`SELECT rolname, rolcanlogin, rolcreatedb, rolsuper, rolconnlimit, rolconfig,
-      (SELECT json_agg(json_build_array(pg_get_userbyid(roleid), admin_option)) FROM pg_auth_members WHERE member = oid) AS member
-    FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY rolname`);
-
-async function dropAll(world: World) {
-  for (const statement of DROP_ROLES.split(';')) await world.sql(statement, 'postgres');
-}
-
+/** Where the database is there already: test/long/integration/new-server.test.ts. */
 test('a new server: roles, database and its properties come from the backup', () =>
   inTurn(async world => {
-    await begin(world);
-    await world.sql(ROLES);
+    await createAll(world);
     const before = [await contentOf(world), await propertiesOf(world), await rolesOf(world)];
-    const backup = await makeBackup(world);
+    await makeBackup(world);
     await dropAll(world);
-    const bare = await succeed(world, 'restore', 'latest', '--from', 's3', '--yes');
-    assert.equal([bare.kept, bare.safetyBackup], [null, null]);
-    assert.match(bare.stderr, /created .*"App, User".*without passwords/);
+    const { value: bare, stderr } = await captured(() => restoreHere(world, 'latest', { from: 's3' }));
+    assert.equal([bare?.kept, bare?.safetyBackup], [null, null], stderr);
+    assert.match(stderr, /created .*"App, User".*without passwords/);
     assert.equal([await contentOf(world), await propertiesOf(world), await rolesOf(world)], before);
     const passwords = await world.rows(
       `SELECT FROM pg_authid WHERE rolpassword IS NOT NULL AND rolname <> 'postgres'`,
     );
     assert.is(passwords.length, 0, 'no password comes from a backup');
-
-    // Containers make the database, empty, when they first start.
-    await dropAll(world);
-    await world.sql('CREATE DATABASE app', 'postgres');
-    const empty = await restoreHere(world, backup.id);
-    assert.ok(empty.kept);
-    assert.equal([await contentOf(world), await rolesOf(world)], [before[0], before[2]]);
   }));
 
 test('a user who is no superuser can back up and restore', () =>
@@ -89,16 +63,12 @@ test('latest is the newest of both places', () =>
     const both = await makeBackup(world);
     await change(world, 'two');
     const local = await makeBackup(world, { upload: false });
-    // Ids are seconds: the safety backup of the restore into another directory must not get this one's.
-    const now = () => newId({ app: 'neurmatic', environment: 'production' }, new Date());
-    await until('another id', () => now() > local.id);
-    const latest = (from?: 'local' | 's3') => checkHere(world, 'latest', {}, from);
+    const latest = (from?: 'local' | 's3', env = {}) => checkHere(world, 'latest', env, from);
     assert.is(await latest(), local.id);
     assert.is(await latest('local'), local.id);
     assert.is(await latest('s3'), both.id);
     const elsewhere = { BACKUP_DIR: join(world.directory, 'new server') };
-    assert.is((await restoreHere(world, 'latest', {}, elsewhere)).restored, both.id);
-    assert.is(await stateOf(world), 'one');
+    assert.is(await latest(undefined, elsewhere), both.id);
     await refused(
       () => restoreHere(world, local.id, {}, elsewhere),
       3,

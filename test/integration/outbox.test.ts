@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadConfig } from '../../scripts/lib/config/config.ts';
+import { loadConfig, ROOT } from '../../scripts/lib/config/config.ts';
 import { notify } from '../../scripts/lib/notify/notify.ts';
 import { captured } from '../support/here.ts';
 import { type Receiver, startReceiver } from '../support/receiver.ts';
@@ -33,6 +33,7 @@ async function setting(body: (setting: Setting) => Promise<void>): Promise<void>
     SLACK_WEBHOOK_URL: `${slack.url}/SECRET`,
     WEBHOOK_URL: `${webhook.url}/SECRET`,
     POSTGRES_PASSWORD: PASSWORD,
+    NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/node'), // as the first line of a script has it
   };
   const start: Setting['start'] = (...texts) => startProgram(process.execPath, [TELL, ...texts], env);
   try {
@@ -142,12 +143,12 @@ test('many at once, with messages kept: each arrives, none twice', () =>
     await tell('kept 1', 'kept 2', 'kept 3');
     slack.answer = webhook.answer = 200;
     slack.received.length = webhook.received.length = 0;
-    const runs = await Promise.all(Array.from({ length: 5 }, (_, i) => start(`new ${i}`).ended));
+    const runs = await Promise.all(Array.from({ length: 3 }, (_, i) => start(`new ${i}`).ended));
     assert.equal(
       runs.map(({ code }) => code),
-      [0, 0, 0, 0, 0],
+      [0, 0, 0],
     );
-    const expected = ['kept 1', 'kept 2', 'kept 3', 'new 0', 'new 1', 'new 2', 'new 3', 'new 4'];
+    const expected = ['kept 1', 'kept 2', 'kept 3', 'new 0', 'new 1', 'new 2'];
     for (const receiver of [slack, webhook]) {
       const arrived = texts(receiver).map(text => text.replace(/^\[.*?\] (\(.*?\) )?/, ''));
       assert.equal([...arrived].sort(), expected);

@@ -4,7 +4,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { contentOf, databases, program, propertiesOf } from '../support/compare.ts';
 import { begin, change, failed, stateOf, succeed } from '../support/expect.ts';
-import { makeBackup, refused, restoreHere } from '../support/in-process.ts';
+import { captured } from '../support/here.ts';
+import { finishHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
 import { createTurns } from '../support/turns.ts';
 
 const { inTurn, stop } = await createTurns();
@@ -21,7 +22,7 @@ test('--database restores into a new database of that name', () =>
     assert.equal(await databases(world), ['app', 'fished']);
     assert.is((await world.rows(`SELECT FROM pg_class WHERE relname = 'migrated'`, 'fished')).length, 0);
 
-    for (const taken of ['fished', 'app', 'postgres', 'template1']) {
+    for (const taken of ['app', 'template1']) {
       await refused(
         () => restoreHere(world, 'latest', { database: taken }),
         2,
@@ -30,13 +31,15 @@ test('--database restores into a new database of that name', () =>
     }
     for (const database of ['', 'ü'.repeat(32), 'two\nlines'])
       await refused(() => restoreHere(world, 'latest', { database }), 2, /--database takes a name/);
-    failed(await world.run('restore', ['latest', '--database', '', '--yes']), 2, /--database takes a name/);
     assert.equal(await databases(world), ['app', 'fished']);
     assert.is(await stateOf(world), 'changed');
   }));
 
+const MIGRATE =
+  'psql "$DATABASE_URL" -qXc "UPDATE state SET name = name || \', migrated\' RETURNING current_database()"';
+
 /** With other options, and under an old name: test/long/integration/old-dump.test.ts. */
-test('a plain dump without a manifest, as pg_dump | gzip makes it', () =>
+test('a plain dump without a manifest, as pg_dump | gzip makes it; migrations run against the new database', () =>
   inTurn(async world => {
     await begin(world);
     const directory = join(world.directory, 'old');
@@ -55,21 +58,27 @@ test('a plain dump without a manifest, as pg_dump | gzip makes it', () =>
     await dump('cut.sql.gz', 'sh', '-c', 'pg_dump app | head -n -10');
     await change(world, 'changed');
 
-    const restored = await succeed(world, 'restore', join(directory, 'clean.sql.gz'), '--yes');
-    assert.match(restored.stderr, /no manifest/);
-    assert.match(restored.stderr, /not compared, because there is no manifest/);
+    world.env.MIGRATE_COMMAND = MIGRATE;
+    const { value: restored, stderr } = await captured(() =>
+      restoreHere(world, join(directory, 'clean.sql.gz')),
+    );
+    assert.ok(restored?.kept, stderr);
+    assert.match(stderr, /no manifest/);
+    assert.match(stderr, /not compared, because there is no manifest/);
     assert.is(restored.dataAgeSeconds, null);
-    assert.is(await stateOf(world), 'backed up');
-    assert.is(await stateOf(world, restored.kept), 'changed');
+    assert.equal(
+      [await stateOf(world), await stateOf(world, restored.kept)],
+      ['backed up, migrated', 'changed'],
+    );
     const restore = (name: string) => () => restoreHere(world, join(directory, name));
     await refused(restore('create.sql.gz'), 2, /connects to another database \(\\connect app\)/);
     await refused(restore('all.sql.gz'), 2, /connects to another database/);
     await refused(restore('cut.sql.gz'), 3, /last line of the dump is missing/);
     assert.equal(await databases(world), ['app', restored.kept]);
-    assert.is(await stateOf(world), 'backed up');
+    assert.is(await stateOf(world), 'backed up, migrated');
   }));
 
-test('migrations run against the new database, and a failing one stops the restore', () =>
+test('a migration that fails stops the restore', () =>
   inTurn(async world => {
     await begin(world);
     const backup = await makeBackup(world, { upload: false });
@@ -78,35 +87,26 @@ test('migrations run against the new database, and a failing one stops the resto
 
     world.env.MIGRATE_COMMAND =
       'psql "$DATABASE_URL" -qXc "UPDATE state SET name = \'half migrated\'" && echo >&2 "ERROR: no such column" && exit 3';
-    const failing = await world.run('restore', ['latest', '--yes']);
-    failed(failing, 1, /could not run the migrations.*ERROR: no such column/, /--no-migrate/);
+    const why = /could not run the migrations.*ERROR: no such column/;
+    await refused(() => restoreHere(world, 'latest'), 1, why, /--no-migrate/);
     assert.equal([await contentOf(world), await propertiesOf(world)], before);
     assert.equal(await databases(world), ['app']);
 
     // What the message advises means the same backup, not the one just made of the database to be replaced.
-    const without = await succeed(world, 'restore', 'latest', '--no-migrate', '--yes');
-    assert.is(without.restored, backup.id);
+    const without = await captured(() => restoreHere(world, 'latest', { 'no-migrate': true }));
+    assert.is(without.value?.restored, backup.id, without.stderr);
     assert.match(without.stderr, /migrations: skipped/);
     assert.is(await stateOf(world), 'backed up');
-
-    world.env.MIGRATE_COMMAND =
-      'psql "$DATABASE_URL" -qXc "UPDATE state SET name = name || \', migrated\' RETURNING current_database()"';
-    const migrated = await restoreHere(world, backup.id);
-    assert.is(await stateOf(world), 'backed up, migrated');
-    assert.is(await stateOf(world, migrated.kept!), 'backed up');
   }));
 
 test('--undo, undo of an undo, --finish; --dry-run changes nothing', () =>
   inTurn(async world => {
     await begin(world, 'one');
     await refused(() => restoreHere(world, 'latest'), 3, /there is no verified backup of app/);
-    for (const flags of [{ undo: true }, { finish: true }])
-      await refused(() => restoreHere(world, undefined, flags), 1, /there is no kept database of app/);
+    await refused(() => finishHere(world), 1, /there is no kept database of app/);
     failed(await world.run('restore', ['--undo', '--yes']), 1, /there is no kept database of app/);
     const one = await makeBackup(world);
     await change(world, 'two');
-    const two = await makeBackup(world);
-    await change(world, 'three');
 
     const files = () => readdirSync(world.env.BACKUP_DIR!).sort();
     const unchanged = async (dryRun: () => Promise<{ dryRun?: boolean }>) => {
@@ -117,14 +117,13 @@ test('--undo, undo of an undo, --finish; --dry-run changes nothing', () =>
     const dry = { 'dry-run': true };
     await unchanged(() => succeed(world, 'restore', 'latest', '--dry-run', '--yes'));
     await unchanged(() => restoreHere(world, 'latest', { ...dry, from: 's3' }));
-    await unchanged(() => restoreHere(world, 'latest', { ...dry, database: 'fished' }));
 
-    const first = await restoreHere(world, one.id);
+    const older = 'app_before_20200131_020000'; // as of an earlier restore
+    await world.sql(`CREATE DATABASE ${older}`, 'postgres');
+    const restored = await restoreHere(world, one.id);
     assert.is(await stateOf(world), 'one');
-    const second = await restoreHere(world, two.id);
-    assert.is(await stateOf(world), 'two');
-    assert.equal(await databases(world), ['app', first.kept, second.kept]);
-    assert.equal([await stateOf(world, first.kept!), await stateOf(world, second.kept!)], ['three', 'one']);
+    assert.equal(await databases(world), ['app', older, restored.kept]);
+    assert.is(await stateOf(world, restored.kept!), 'two');
 
     await unchanged(() => restoreHere(world, undefined, { ...dry, undo: true }));
     await unchanged(() => restoreHere(world, undefined, { ...dry, finish: true }));
@@ -140,21 +139,20 @@ test('--undo, undo of an undo, --finish; --dry-run changes nothing', () =>
     failed(await world.run('restore', ['--undo']), 2, /no terminal to confirm this on/, /--yes/);
 
     const undone = await succeed(world, 'restore', '--undo', '--yes');
-    assert.is(undone.restored, second.kept);
-    assert.equal([await stateOf(world), await stateOf(world, undone.kept)], ['one', 'two']);
+    assert.is(undone.restored, restored.kept);
+    assert.equal([await stateOf(world), await stateOf(world, undone.kept)], ['two', 'one']);
     const redone = await restoreHere(world, undefined, { undo: true });
     assert.is(redone.restored, undone.kept);
-    assert.equal([await stateOf(world), await stateOf(world, redone.kept!)], ['two', 'one']);
+    assert.equal([await stateOf(world), await stateOf(world, redone.kept!)], ['one', 'two']);
 
     // A database that is gone altogether is what --undo is for, too.
     await world.sql('DROP DATABASE app', 'postgres');
     const back = await restoreHere(world, undefined, { undo: true });
     assert.equal([back.restored, back.kept], [redone.kept, null]);
-    assert.is(await stateOf(world), 'one');
-    const older = 'app_before_20200131_020000';
-    await world.sql(`CREATE DATABASE ${older}`, 'postgres');
+    assert.is(await stateOf(world), 'two');
+    await world.sql('CREATE DATABASE app_before_20200131_020001', 'postgres');
     const { dropped } = await succeed(world, 'restore', '--finish', '--yes');
-    assert.equal(dropped, [first.kept, older]);
+    assert.equal(dropped, ['app_before_20200131_020001', older]);
     assert.equal(await databases(world), ['app']);
   }));
 

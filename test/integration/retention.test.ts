@@ -11,14 +11,15 @@ import {
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { localBackups, storedBackups } from '../../scripts/lib/backup/catalog.ts';
+import { localBackups, newestFirst, storedBackups } from '../../scripts/lib/backup/catalog.ts';
 import { findSource } from '../../scripts/lib/backup/find.ts';
 import { artifactName, globalsName, type Manifest, manifestName } from '../../scripts/lib/backup/manifest.ts';
-import { applyRetention, planRetention } from '../../scripts/lib/backup/prune.ts';
+import { applyRetention, planRetention, retain } from '../../scripts/lib/backup/prune.ts';
 import { openStore } from '../../scripts/lib/s3/open-store.ts';
+import { list } from '../../scripts/list-backups.ts';
 import { answers, hangs } from '../support/fault-proxy.ts';
 import { backUpHere, here } from '../support/here.ts';
-import { type Changes, configOf, manifestOf, plant, store } from '../support/old-backups.ts';
+import { type Changes, configOf, lay, manifestOf, plant } from '../support/old-backups.ts';
 import { createS3World, idOf, keysOf } from '../support/s3-world.ts';
 import { fileOf } from '../support/store.ts';
 import { startOnTerminal } from '../support/terminal.ts';
@@ -43,7 +44,7 @@ async function planted(
   const made: Manifest[] = [];
   for (const days of ages) {
     const manifest = await plant(seed.directory, seed.id, { ...changes, days }, env.BACKUP_DIR);
-    if (offsite) await store(world, env, manifest);
+    if (offsite) await lay(world, env, manifest);
     made.push(manifest);
   }
   proxy.seen.length = 0;
@@ -67,6 +68,22 @@ async function pruneHere(env: Record<string, string>): Promise<void> {
   assert.is(code, 0, error);
 }
 
+interface Row {
+  id: string;
+  snapshotAt: string;
+  bytes: number;
+  local: string;
+  s3: string;
+}
+
+/** What list-backups.ts finds, in this process: as JSON, and as a table. */
+async function listHere(env: Record<string, string>): Promise<{ rows: Row[]; text: string }> {
+  const config = () => configOf(world, env);
+  const done = await here(world, env, () => list.run({ options: {}, positionals: [], config }));
+  assert.is(done.code, 0, done.error);
+  return { rows: done.value!.json as Row[], text: done.value!.text! };
+}
+
 /** Which of these have all their files, in both places; a half-deleted one is an error. */
 function kept(env: Record<string, string>, manifests: Manifest[]) {
   const whole = (count: number, id: string) => {
@@ -78,6 +95,20 @@ function kept(env: Record<string, string>, manifests: Manifest[]) {
     here: manifests.filter(each => whole(isHere(env, each), each.id)).map(({ id }) => id),
     offsite: manifests.filter(each => whole(isOffsite(env, each, keys), each.id)).map(({ id }) => id),
   };
+}
+
+/** What retention does after a backup that succeeds, of which the files are planted in the place of a dump. */
+async function retainHere(env: Record<string, string>) {
+  const config = configOf(world, env);
+  const { app, environment } = config;
+  const done = await here(world, env, async () => {
+    const [previous] = newestFirst(await localBackups(config));
+    const [made] = await planted(env, [0], { app, environment });
+    const warnings = await retain(config, await openStore(config.s3!), made!, previous?.manifest, undefined);
+    return { made: made!, warnings };
+  });
+  assert.is(done.code, 0, done.error);
+  return { ...done.value!, stderr: done.stderr };
 }
 
 const ids = (manifests: Manifest[]) => manifests.map(({ id }) => id);
@@ -159,8 +190,7 @@ test('app and app_staging, production and staging: in one directory and under on
         found.map(({ id }) => id),
         ids(backups[owner]!),
       );
-    const done = await backUpHere(world, env);
-    assert.is(done.code, 0, done.stderr);
+    await retainHere(env);
     expected = expected.filter(id => id !== backups[owner]![2]!.id);
     assert.equal(kept(env, all), { here: expected, offsite: expected }, owner);
   }
@@ -201,23 +231,21 @@ test('a failed run costs no good backup, whether pg_dump fails or only stops', a
 test('after a long pause, or when the clock has jumped ahead, nothing is deleted and it is said', async () => {
   const env = fresh({ BACKUP_MIN_KEEP: '2' });
   const before = await planted(env, [3650, 3651, 3652, 3653, 3654, 3655]);
-  const done = await backUpHere(world, env);
-  assert.is(done.code, 0, done.stderr);
+  const { warnings, stderr } = await retainHere(env);
   assert.equal(kept(env, before), { here: ids(before), offsite: ids(before) });
   for (const place of ['local', 's3'])
     assert.match(
-      done.stderr,
+      stderr,
       new RegExp(`nothing was deleted: ${place}: it would delete 5 of 7 backups.*prune-backups.ts --dry-run`),
     );
-  assert.is(done.warnings.length, 2);
+  assert.is(warnings.length, 2);
 });
 
 test('a backup dated in the future is neither the latest nor a reason to delete', async () => {
   const env = fresh({ BACKUP_MIN_KEEP: '1' });
   const present = await planted(env, [1, 2, 3]);
   const [future] = await planted(env, [-3650]);
-  const done = await backUpHere(world, env);
-  assert.is(done.code, 0, done.stderr);
+  const { made } = await retainHere(env);
   const all = [...present, future!];
   const edge = Date.parse(present[0]!.snapshotAt) - 86_400_000; // it is a day ahead, and a millisecond more
   for (const [now, counts] of [
@@ -231,7 +259,7 @@ test('a backup dated in the future is neither the latest nor a reason to delete'
   assert.equal(kept(env, all), { here: ids(all), offsite: ids(all) });
   const latest = await here(world, env, () => findSource(configOf(world, env), 'latest', undefined));
   assert.is(latest.code, 0, latest.error);
-  assert.is(latest.value!.name, done.manifest!.id);
+  assert.is(latest.value!.name, made.id);
   assert.match(latest.stderr, new RegExp(`${future!.id} is newer, but is ignored.*in the future`));
 });
 
@@ -248,17 +276,18 @@ test('age counts from the newest: old backups alone all stay, and the newest alw
 // In size: test/retention.test.ts has what counts as one, and the long suite has it from end to end.
 test('a collapse in rows holds retention', async () => {
   const env = fresh({ BACKUP_MIN_KEEP: '1' });
-  const old = await planted(env, [2, 3, 400]);
-  await world.sql('CREATE TABLE extra AS SELECT generate_series(1, 5000)');
-  const whole = await backUpHere(world, env).finally(() => world.sql('DROP TABLE extra'));
-  assert.is(whole.code, 0, whole.stderr);
-  assert.equal(kept(env, old).here, ids(old.slice(0, 2)), 'retention was at work');
-  const [again] = await planted(env, [400]);
+  const all = await planted(env, [2, 3, 400]);
+  const { tables } = all[0]!;
+  const [whole] = await planted(env, [1], {
+    manifest: { tables: [...tables, { schema: 'public', name: 'extra', rows: 5000 }] },
+  });
   const done = await backUpHere(world, env);
   assert.is(done.code, 0, done.stderr);
   assert.match(done.stderr, /half of the previous one: 1,000 rows after 6,000 in neurmatic/);
   assert.match(done.warnings[0]!, /nothing was deleted/);
-  assert.equal(kept(env, [again!]), { here: [again!.id], offsite: [again!.id] });
+  assert.equal(kept(env, all), { here: ids(all), offsite: ids(all) });
+  await pruneHere(env);
+  assert.equal(kept(env, [...all, whole!]).here, ids([...all.slice(0, 2), whole!]), 'else it is deleted');
 });
 
 test('the manifest goes before what it is about: a kill between leaves no manifest without data', async () => {
@@ -282,8 +311,8 @@ test('the manifest goes before what it is about: a kill between leaves no manife
   assert.equal(gone, [manifestName(old.id), globalsName(old.id), artifactName(old.id, old.format)]);
   assert.not.ok(keysOf(world, env).some(key => key.endsWith(manifestName(old.id))));
   proxy.fault = () => undefined;
-  const listed = await world.run('list-backups', ['--json'], env);
-  assert.is(JSON.parse(listed.stdout).find(({ id }: { id: string }) => id === old.id).s3, 'no manifest');
+  const { rows } = await listHere(env);
+  assert.is(rows.find(({ id }) => id === old.id)!.s3, 'no manifest');
 });
 
 test('a store that refuses to delete: the backup counts, and it is said; prune-backups.ts fails', async () => {
@@ -374,11 +403,7 @@ test('list-backups.ts shows what is here and in S3 side by side, broken ones too
   truncateSync(join(env.BACKUP_DIR!, cut.artifact.name), 10);
   truncateSync(fileOf(world, `${env.S3_PREFIX}/${manifestName(damaged.id)}`), 10);
   unlinkSync(join(env.BACKUP_DIR!, manifestName(bare.id)));
-  const listed = await world.run('list-backups', ['--json'], env);
-  assert.is(listed.code, 0, listed.stderr);
-  const rows: { id: string; snapshotAt: string; bytes: number; local: string; s3: string }[] = JSON.parse(
-    listed.stdout,
-  );
+  const { rows, text } = await listHere(env);
   assert.equal(
     rows.map(({ id }) => id),
     ids([...made, other!]),
@@ -400,10 +425,9 @@ test('list-backups.ts shows what is here and in S3 side by side, broken ones too
     assert.is(row.snapshotAt, snapshotAt);
     assert.ok(row.bytes > 0);
   }
-  const drawn = await world.run('list-backups', [], env);
-  assert.match(drawn.stdout, /^id +data of +age +size +rows +format +local +S3 +label\n/);
-  assert.match(drawn.stdout, new RegExp(`${both.id} .*UTC +1 d.* 1,000 +plain +verified +verified`));
-  assert.match(drawn.stdout, /7 backups\n$/);
+  assert.match(text, /^id +data of +age +size +rows +format +local +S3 +label\n/);
+  assert.match(text, new RegExp(`${both.id} .*UTC +1 d.* 1,000 +plain +verified +verified`));
+  assert.match(text, /7 backups$/);
   proxy.fault = () => answers(500, 'InternalError');
   const blind = await world.run('list-backups', [], env);
   assert.is(blind.code, 4, 'half a list would look like a whole one');

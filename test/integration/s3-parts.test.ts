@@ -2,21 +2,35 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { manifestName } from '../../scripts/lib/backup/manifest.ts';
+import { copyOffsite } from '../../scripts/lib/backup/offsite-copy.ts';
+import { openStore } from '../../scripts/lib/s3/open-store.ts';
 import { answers, cutsRequest, type Fault, hangs, type Seen } from '../support/fault-proxy.ts';
+import { here } from '../support/here.ts';
 import { checkHere, makeBackup } from '../support/in-process.ts';
-import { createBigDatabase, createS3World, first, idOf, isData, keysOf } from '../support/s3-world.ts';
+import { configOf, plant, store } from '../support/old-backups.ts';
+import { createBigDatabase, createS3World, first, isData, keysOf } from '../support/s3-world.ts';
 import { storedParts, unfinishedUploads } from '../support/store.ts';
 import { until } from '../support/world.ts';
 
-const { world, proxy, fresh, backup, stop } = await createS3World();
+const { world, proxy, fresh, stop } = await createS3World();
 await createBigDatabase(world);
+
+/** Made once, and copied off-site in every way: it is the copy that can go wrong. */
+const big = fresh({ POSTGRES_DB: 'big' });
+const { id } = await makeBackup(world, { format: 'custom', upload: false }, big);
+
+/** The environment of one test, with that backup in it. */
+async function withBackup(extra: Record<string, string> = {}) {
+  const env = fresh({ POSTGRES_DB: 'big', ...extra });
+  return { env, manifest: await plant(big.BACKUP_DIR!, id, {}, env.BACKUP_DIR) };
+}
 
 for (const mode of ['supported', 'required']) {
   test(`checksums ${mode}: up and down again, in one part and in several`, async () => {
-    const env = fresh({ S3_CHECKSUMS: mode });
-    const own = { ...env, POSTGRES_DB: 'big' };
-    const { id } = await makeBackup(world, { format: 'custom' }, own);
-    assert.is(await checkHere(world, 'latest', own, 's3'), id);
+    const { env, manifest } = await withBackup({ S3_CHECKSUMS: mode });
+    await store(world, env, manifest);
+    assert.is(await checkHere(world, 'latest', env, 's3'), id);
     // Roles and the manifest are small; the rest is not.
     assert.ok(proxy.seen.some(seen => isData(seen) && !seen.query.has('partNumber')));
     const summed = ({ headers }: Seen) =>
@@ -32,20 +46,20 @@ for (const mode of ['supported', 'required']) {
 }
 
 test('several parts: one cut and one refused are sent again', async () => {
-  const env = fresh({ POSTGRES_DB: 'big' });
+  const { env, manifest } = await withBackup();
   const part = (number: string) => (seen: Seen) => seen.query.get('partNumber') === number;
   const faults = [
     first(2, part('1'), answers(500, 'InternalError')),
     first(2, part('2'), cutsRequest(1_000_000)),
   ];
   proxy.fault = seen => faults.map(fault => fault(seen)).find(Boolean);
-  await makeBackup(world, { format: 'custom' }, env);
+  await store(world, env, manifest);
   assert.is(proxy.seen.filter(({ query }) => query.get('partNumber') === '2').length, 3);
   assert.is(keysOf(world, env).length, 3);
   assert.is(unfinishedUploads(world), 0);
 });
 
-/** When both are refused: test/long/integration/s3-parts.test.ts. */
+/** The same, and when both are refused, of backup.ts as a process: test/long/integration/s3-parts.test.ts. */
 const PARTS: Record<string, (seen: Seen) => Fault | undefined> = {
   'the second part is always cut': seen =>
     seen.query.get('partNumber') === '2' ? cutsRequest(1_000_000) : undefined,
@@ -55,14 +69,19 @@ const PARTS: Record<string, (seen: Seen) => Fault | undefined> = {
 
 for (const [what, fault] of Object.entries(PARTS)) {
   test(`several parts: ${what}: none is left behind`, async () => {
-    const env = fresh({ POSTGRES_DB: 'big' });
+    const { env, manifest } = await withBackup();
     proxy.fault = fault;
-    const done = await backup(env, '--format', 'custom', '--json');
-    assert.is(done.code, 4, done.stderr);
+    const config = configOf(world, env);
+    // With fewer attempts than a backup makes: between them it only waits.
+    const done = await here(world, env, async () =>
+      copyOffsite(config, await openStore(config.s3!, 3), manifest),
+    );
+    assert.is(done.value?.exitCode, 4, done.stderr + done.error);
+    assert.match(done.stderr, /could not upload to s3:/);
     assert.ok(proxy.seen.some(({ query }) => query.has('partNumber')));
     assert.equal(keysOf(world, env), []);
     assert.is(unfinishedUploads(world), 0);
-    assert.ok(existsSync(join(env.BACKUP_DIR!, `${idOf(done)}.json`)));
+    assert.ok(existsSync(join(env.BACKUP_DIR!, manifestName(id))));
   });
 }
 

@@ -17,7 +17,7 @@ import { createBigDatabase, createS3World, PASSWORD } from '../support/s3-world.
 import { fileOf } from '../support/store.ts';
 
 const { world, proxy, fresh, stop } = await createS3World();
-await createBigDatabase(world);
+await createBigDatabase(world, 400);
 
 /** A backup in the store. */
 async function stored(extra: Record<string, string> = {}) {
@@ -133,7 +133,7 @@ test('a download that is cut again and again is taken up where it broke', async 
   const env = elsewhere(big);
   let cuts = 0;
   // More often than a request is tried: each time something arrives.
-  proxy.fault = seen => (isArtifact(seen) && cuts++ < 12 ? cutsAnswer(1_234_567) : undefined);
+  proxy.fault = seen => (isArtifact(seen) && cuts++ < 12 ? cutsAnswer(500_000) : undefined);
   assert.is(await checkHere(world, big.id, env, 's3'), big.id);
   const fetches = proxy.seen.filter(({ method, key }) => method === 'GET' && key === big.key('artifact'));
   assert.ok(fetches.length > 12, `${fetches.length} requests`);
@@ -195,17 +195,17 @@ for (const [how, damage] of Object.entries(DAMAGE)) {
       const before = await liveState(world);
       try {
         damage(path);
-        for (const source of [common.id, `s3://bucket/${common.key('artifact')}`]) {
-          const env = elsewhere();
-          await refused(
-            () => restoreHere(world, source, {}, env),
-            3,
-            /is truncated: |has changed: its SHA-256|is .* bytes\), not/,
-            /list-backups\.ts/,
-          );
-          assert.is(await liveState(world), before);
-          assert.equal(readdirSync(env.BACKUP_DIR!), [], 'what was fetched is removed');
-        }
+        const env = elsewhere();
+        // Each is asked for in one way: what is fetched is checked alike.
+        const source = part === 'artifact' ? common.id : `s3://bucket/${common.key('artifact')}`;
+        await refused(
+          () => restoreHere(world, source, {}, env),
+          3,
+          /is truncated: |has changed: its SHA-256|is .* bytes\), not/,
+          /list-backups\.ts/,
+        );
+        assert.is(await liveState(world), before);
+        assert.equal(readdirSync(env.BACKUP_DIR!), [], 'what was fetched is removed');
       } finally {
         writeFileSync(path, content);
       }

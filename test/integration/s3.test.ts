@@ -1,7 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { uploadBackup } from '../../scripts/lib/backup/offsite-copy.ts';
+import { openStore } from '../../scripts/lib/s3/open-store.ts';
+import { probeStore } from '../../scripts/lib/s3/store.ts';
 import {
   answers,
   cutsRequest,
@@ -11,18 +14,36 @@ import {
   losesMetadata,
   type Seen,
 } from '../support/fault-proxy.ts';
+import { backUpHere, here } from '../support/here.ts';
 import { makeBackup } from '../support/in-process.ts';
+import { configOf, plant, store } from '../support/old-backups.ts';
 import { createGood, type Lasting } from '../support/s3-failures.ts';
-import { createS3World, first, idOf, isData, keysOf, sha256 } from '../support/s3-world.ts';
+import { createS3World, first, isData, keysOf, sha256 } from '../support/s3-world.ts';
 import { fileOf } from '../support/store.ts';
 
 const s3World = await createS3World();
 const { world, proxy, fresh, backup, stop } = s3World;
 
+/** Two good backups, of which retention would delete the old one, were it not held. */
+const { good, recent, old, fails } = await createGood(s3World);
+
+/** It waits between the attempts of each request: the other tests run meanwhile. */
+const refused = (() => {
+  const own = fresh({ S3_ENDPOINT: 'http://127.0.0.1:1' });
+  cpSync(good.BACKUP_DIR!, own.BACKUP_DIR!, { recursive: true });
+  return fails({
+    env: own,
+    says: /ECONNREFUSED.*\n.*S3_ENDPOINT/,
+    asProcess: true,
+  });
+})();
+refused.catch(() => {}); // its test hears of it
+
 test('the copy: artifact, globals, then the manifest, with metadata, class and encryption', async () => {
   const env = fresh({ S3_SSE: 'AES256' });
   const done = await backup(env, '--json');
   assert.is(done.code, 0, done.stderr);
+  assert.not.match(done.stderr, /clock/);
   const { backup: manifest } = JSON.parse(done.stdout);
   const names = [`${manifest.id}.sql.gz`, `${manifest.id}.globals.sql.gz`, `${manifest.id}.json`];
   assert.match(manifest.id, /^neurmatic_production_\d{8}_\d{6}$/);
@@ -56,8 +77,9 @@ const PASSING: Record<string, () => (seen: Seen) => Fault | undefined> = {
 for (const [what, trouble] of Object.entries(PASSING)) {
   test(`trouble that passes: ${what}`, async () => {
     const env = fresh();
+    const manifest = await plant(good.BACKUP_DIR!, recent.id, {}, env.BACKUP_DIR);
     proxy.fault = trouble();
-    await makeBackup(world, {}, env);
+    await store(world, env, manifest);
     assert.is(keysOf(world, env).length, 3);
     for (const key of keysOf(world, env))
       assert.is(sha256(fileOf(world, key)), sha256(join(env.BACKUP_DIR!, key.split('/').at(-1)!)));
@@ -67,7 +89,7 @@ for (const [what, trouble] of Object.entries(PASSING)) {
 test('a store that is away before the dump and back after it gets its copy', async () => {
   const env = fresh();
   proxy.fault = ({ key }) => (key.endsWith('.write-probe') ? answers(403, 'AccessDenied') : undefined);
-  const done = await backup(env);
+  const done = await backUpHere(world, env);
   assert.is(done.code, 0, done.stderr);
   assert.match(done.stderr, /AccessDenied[\s\S]*The local backup is made anyway/);
   assert.is(keysOf(world, env).length, 3);
@@ -75,13 +97,10 @@ test('a store that is away before the dump and back after it gets its copy', asy
 
 /** More of them: test/long/integration/s3.test.ts. */
 const LASTING: Record<string, Lasting> = {
-  'connections refused': {
-    env: { S3_ENDPOINT: 'http://127.0.0.1:1' },
-    says: /ECONNREFUSED.*\n.*S3_ENDPOINT/,
-  },
   'HTTP 403': {
     fault: seen => (isData(seen) ? answers(403, 'AccessDenied') : undefined),
     says: /AccessDenied.*403.*\n.*AWS_ACCESS_KEY_ID/,
+    asProcess: true,
   },
   'the manifest alone refused': {
     fault: seen => (isData(seen) && seen.key.endsWith('.json') ? answers(403, 'AccessDenied') : undefined),
@@ -101,9 +120,6 @@ const LASTING: Record<string, Lasting> = {
   },
 };
 
-/** Two good backups, of which retention would delete the old one, were it not held. */
-const { good, old, fails } = await createGood(s3World);
-
 for (const [what, failure] of Object.entries(LASTING)) test(`the store fails: ${what}`, () => fails(failure));
 
 test('once the store is well again, the old backup is deleted, and only that', async () => {
@@ -117,13 +133,17 @@ test('once the store is well again, the old backup is deleted, and only that', a
   );
 });
 
+// With as many attempts as a backup makes: test/long/integration/s3.test.ts.
 test('a store that never answers is given up', async () => {
-  const env = fresh({ S3_TIMEOUT: '1s' });
+  const env = { ...fresh({ S3_TIMEOUT: '1s' }), BACKUP_DIR: good.BACKUP_DIR! };
   proxy.fault = () => hangs();
-  const done = await backup(env, '--json');
-  assert.is(done.code, 4, done.stderr);
-  assert.match(done.stderr, /no answer|timed out|TimeoutError/i);
-  assert.ok(existsSync(join(env.BACKUP_DIR!, `${idOf(done)}.json`)));
+  const config = configOf(world, env);
+  const dumb = await openStore(config.s3!, 1);
+  for (const work of [() => probeStore(dumb), () => uploadBackup(config, dumb, recent)]) {
+    const done = await here(world, env, work);
+    assert.is(done.code, 4, done.error);
+    assert.match(done.error, /no answer|timed out|TimeoutError/i);
+  }
 });
 
 test('a clock 20 minutes off: the copy is made by the store’s time, and it is said', async () => {
@@ -134,10 +154,9 @@ test('a clock 20 minutes off: the copy is made by the store’s time, and it is 
   const [refused, accepted] = proxy.seen.filter(({ method }) => method === 'PUT');
   assert.is(refused!.key, accepted!.key, 'the store refused the first request');
   assert.is(keysOf(world, env).length, 3);
-  const rightAgain = await backup({ ...env, NODE_OPTIONS: '' });
-  assert.is(rightAgain.code, 0, rightAgain.stderr);
-  assert.not.match(rightAgain.stderr, /clock/);
 });
+
+test('the store fails: connections refused', () => refused);
 
 test('the servers stop', stop);
 

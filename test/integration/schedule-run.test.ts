@@ -8,6 +8,7 @@ import { statusOf } from '../../scripts/lib/schedule/status.ts';
 import { createClock, type Turn } from '../support/clock.ts';
 import { fill, withDisk } from '../support/disk.ts';
 import { gateAt, lockIsFree, processesOf, strayFiles, untilNoProcess } from '../support/faults.ts';
+import { refused } from '../support/in-process.ts';
 import { configOf } from '../support/old-backups.ts';
 import { startReceiver } from '../support/receiver.ts';
 import { createWorld, history, type Started, until } from '../support/world.ts';
@@ -66,8 +67,10 @@ async function running(
 const duringDump = () => gateAt(world, { program: 'gzip', args: '^-5' });
 
 /** What `schedule.ts status` would say at that time. */
-const statusAt = (env: Record<string, string>, time: string) =>
-  statusOf(readState(configOf(world, env)), new Date(time)).json;
+const statusAt = (env: Record<string, string>, time: string) => {
+  const { text, json } = statusOf(readState(configOf(world, env)), new Date(time));
+  return { text, problems: json.problems };
+};
 
 test('started just before two o’clock, with the clock past it when it looks: it does what it says', async () => {
   const { backups, state } = fresh('2027-03-01T01:59:59.900Z', {
@@ -150,22 +153,25 @@ test('kill -9 during a backup: what it started ends, and the next start makes up
   assert.is(backups(), 1);
 });
 
-test('kill -9 a moment before it is due, and a start hours later: made up for, once', async () => {
-  const { stand, state, backups } = fresh('2027-03-01T01:59:59.900Z');
+test('kill -9 a moment before it is due, and a start hours later: made up for, once, and a failure ends nothing', async () => {
+  const { stand, state } = fresh('2027-03-01T01:59:59.900Z');
   const kept = () => existsSync(join(world.env.STATE_DIR!, 'production.schedule.json'));
   await running({}, () => until('its state is kept', kept), 'SIGKILL');
   assert.equal(statusAt(world.env, '2027-03-01T02:01:59Z').problems, [], 'it could still be alive');
   stand('2027-03-01T07:00:00Z');
-  const late = await world.run('schedule', ['status']);
-  assert.is(late.code, 1);
-  assert.match(late.stdout, /^the scheduler last looked at the clock at 2027-03-01 01:59:59 UTC$/m);
-  assert.match(late.stdout, /^backup is overdue since 2027-03-01 02:00:00 UTC$/m);
-  const { stderr } = await running({}, scheduler => scheduler.shows(/backup: ended with 0/));
+  const late = statusAt(world.env, '2027-03-01T07:00:00Z');
+  assert.is(late.problems.length, 2);
+  assert.match(late.text, /^the scheduler last looked at the clock at 2027-03-01 01:59:59 UTC$/m);
+  assert.match(late.text, /^backup is overdue since 2027-03-01 02:00:00 UTC$/m);
+  const { stderr } = await running({ PGPORT: '1' }, async scheduler => {
+    await scheduler.shows(/backup: ended with 1/);
+    await until('that is kept', () => state().jobs.backup.exitCode === 1);
+    assert.is(scheduler.child.exitCode, null);
+  });
   assert.equal(stderr.match(/^backup: starts.*$/gm), [
     'backup: starts late, was due 2027-03-01 02:00:00 UTC',
   ]);
   assert.is(state().jobs.backup.due, '2027-03-01T02:00:00.000Z');
-  assert.is(backups(), 1);
 });
 
 test('still going when it is due again: refused and told; killed: told; the next one runs', async () => {
@@ -215,20 +221,14 @@ test('still going when it is due again: refused and told; killed: told; the next
   assert.is(backups(), 1);
 });
 
-test('a failing job ends nothing; with a wrong configuration the scheduler does not start', async () => {
-  const { state } = fresh('2027-03-01T01:59:59.900Z', { shows: RUNS, goes: true });
-  await running({ PGPORT: '1' }, async scheduler => {
-    await scheduler.shows(/backup: ended with 1/);
-    await until('that is kept', () => state().jobs.backup.exitCode === 1);
-    assert.is(scheduler.child.exitCode, null);
-  });
-  const wrong = await world.run('schedule', ['run'], {
-    SCHEDULE_BACKUP: '0 25 * * *',
-    SCHEDULE_DRILL: '@daily',
-  });
-  assert.is(wrong.code, 2);
-  assert.match(wrong.stderr, /SCHEDULE_BACKUP: five fields of cron \(UTC\).*25.*0-23/);
-  assert.match(wrong.stderr, /SCHEDULE_DRILL: .*another form/);
+test('wrong schedules are refused with the rest of the configuration', async () => {
+  const wrong = { SCHEDULE_BACKUP: '0 25 * * *', SCHEDULE_DRILL: '@daily' };
+  await refused(
+    async () => configOf(world, wrong),
+    2,
+    /SCHEDULE_BACKUP: five fields of cron \(UTC\).*25.*0-23/,
+    /SCHEDULE_DRILL: .*another form/,
+  );
 });
 
 test('a full disk below its state is said, and the backup is made', async () => {

@@ -7,8 +7,11 @@ import { gunzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { client } from '../../scripts/lib/postgres/client.ts';
+import { list } from '../../scripts/list-backups.ts';
 import { watchArguments } from '../support/cmdlines.ts';
-import { backUpHere } from '../support/here.ts';
+import { here } from '../support/here.ts';
+import { checkHere, finishHere, makeBackup } from '../support/in-process.ts';
+import { configOf } from '../support/old-backups.ts';
 import { recordPrograms } from '../support/recorded-programs.ts';
 import { startOnTerminal } from '../support/terminal.ts';
 import { createWorld, type Ended, history } from '../support/world.ts';
@@ -18,7 +21,7 @@ const MARK = `S3ntinel${randomBytes(4).toString('hex')}`;
 const PASSWORD = `${MARK}/p@ss 'w"ord$`;
 const KEY_SECRET = `${MARK}+aws/secret`;
 const world = await createWorld({ password: PASSWORD });
-await world.sql('CREATE TABLE t AS SELECT i, md5(i::text) AS text FROM generate_series(1, 20000) AS i');
+await world.sql('CREATE TABLE t AS SELECT i, md5(i::text) AS text FROM generate_series(1, 2000) AS i');
 await world.sql(`CREATE ROLE app_user LOGIN PASSWORD '${MARK}-role'`);
 
 /** Where notifications arrive: what was asked for, and with what. */
@@ -64,11 +67,9 @@ function assertSilent({ stdout, stderr }: Ended): void {
 const RUNS: [script: string, args: string[], expected: number, env?: Record<string, string>][] = [
   ['backup', ['--dry-run'], 0],
   ['backup', ['--format', 'custom', '--json'], 0],
-  ['list-backups', [], 0],
   ['verify-backup', ['latest', '--from', 's3'], 0],
   ['prune-backups', ['--dry-run'], 0],
   ['restore', ['latest', '--yes', '--json'], 0, { MIGRATE_COMMAND: 'echo "to $DATABASE_URL"; env >&2' }],
-  ['restore', ['--finish', '--yes'], 0],
   // what fails
   [
     'restore',
@@ -79,41 +80,51 @@ const RUNS: [script: string, args: string[], expected: number, env?: Record<stri
         'echo "error: can not reach $DATABASE_URL with $PGPASSWORD$POSTGRES_PASSWORD" >&2; exit 1',
     },
   ],
-  ['backup', [], 1, { PGPORT: '1' }],
   ['backup', [], 4, { S3_BUCKET: 'nowhere' }],
   ['backup', [], 2, { SLACK_WEBHOOK_URL: `${MARK} not a URL`, POSTGRES_DB: MARK.repeat(4) }],
   [
     'backup',
     [],
-    0,
-    { SLACK_WEBHOOK_URL: `http://127.0.0.1:1/${MARK}`, BACKUP_PING_URL: `http://${MARK}.invalid/` },
+    1,
+    {
+      PGPORT: '1',
+      SLACK_WEBHOOK_URL: `http://127.0.0.1:1/${MARK}`,
+      BACKUP_PING_URL: `http://${MARK}.invalid/`,
+    },
   ],
 ];
 
-/** What fails as well, done in this process: of each kind there is a script among those above. */
-const CALLS: [expected: number, env: Record<string, string>][] = [
-  [1, { POSTGRES_USER: 'nobody' }],
-  [1, { POSTGRES_DB: 'nowhere' }],
-  [4, { AWS_ACCESS_KEY_ID: 'NOBODY' }],
+type Env = Record<string, string>;
+
+/** More, done in this process: of each kind there is a script among those above. */
+const CALLS: [expected: number, call: (env: Env) => Promise<unknown>, env?: Env][] = [
+  [0, env => list.run({ options: {}, positionals: [], config: () => configOf(world, env) })],
+  [0, env => finishHere(world, env)],
+  [1, env => makeBackup(world, {}, env), { POSTGRES_USER: 'nobody' }],
+  [1, env => makeBackup(world, {}, env), { POSTGRES_DB: 'nowhere' }],
+  [4, env => checkHere(world, 'latest', env, 's3'), { AWS_ACCESS_KEY_ID: 'NOBODY' }],
 ];
 
 test('no run shows a secret, in its output or in the arguments of any process', async () => {
-  const recorder = recordPrograms(world.directory, world.env.PATH!);
+  const { PATH = '' } = world.env;
+  const recorder = recordPrograms(world.directory, PATH);
+  world.env.PATH = recorder.path;
   const { leaks, programs } = await watchArguments(SECRETS, async () => {
     for (const [script, args, expected, env] of RUNS) {
-      const ended = await world.run(script, args, { PATH: recorder.path, ...env });
+      const ended = await world.run(script, args, env);
       assert.is(ended.code, expected, `${script} ${args.join(' ')}: ${ended.stderr}`);
       assertSilent(ended);
       if (env?.MIGRATE_COMMAND && expected === 1)
         assert.match(ended.stderr, '***', 'it had something to hide');
     }
-    for (const [expected, env] of CALLS) {
-      const done = await backUpHere(world, { PATH: recorder.path, ...env });
-      const said = done.stderr + done.error;
+    for (const [expected, call, env = {}] of CALLS) {
+      const done = await here(world, env, () => call(env));
+      const said = `${done.stderr}${done.error}${JSON.stringify(done.value)}`;
       assert.is(done.code, expected, said);
       assertNoSecret(said, JSON.stringify(env));
     }
   });
+  world.env.PATH = PATH;
   assert.equal(leaks, []);
   assert.ok(
     programs.some(program => program.endsWith('/node')),

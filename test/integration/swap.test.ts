@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { databases } from '../support/compare.ts';
-import { begin, change, failed, stateOf } from '../support/expect.ts';
+import { begin, change, stateOf } from '../support/expect.ts';
 import { finishHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
 import { pauseProgram } from '../support/pause.ts';
 import { createTurns } from '../support/turns.ts';
@@ -12,6 +12,12 @@ import { startWriters } from '../support/writers.ts';
 
 const SWAP = 'RENAME TO';
 const { inTurn, stop } = await createTurns();
+
+/** The world as a script sees it that is started with other variables, too. */
+const withEnv = (world: World, env: Record<string, string>): World => ({
+  ...world,
+  env: { ...world.env, ...env },
+});
 
 const idsIn = async (world: World, database: string) =>
   new Set((await world.rows<{ id: string }>('SELECT id FROM t', database)).map(({ id }) => id));
@@ -22,24 +28,22 @@ test('clients that keep writing and reconnecting lose nothing and are cut off fo
     await makeBackup(world, { format: 'custom', upload: false });
     const writers = startWriters(world, { holding: 2, reconnecting: 1 });
     try {
-      await writers.acknowledge(30);
+      await writers.acknowledge(15);
       const pause = pauseProgram(world, 'psql', SWAP, 'before');
-      const restore = world.start('restore', ['latest', '--yes', '--json'], pause.env);
-      await pause.reached(restore);
-      await writers.acknowledge(20);
+      const restore = restoreHere(withEnv(world, pause.env), 'latest');
+      await pause.reached();
+      await writers.acknowledge(15);
       assert.equal(writers.failures, [], 'nobody is disturbed before the swap');
       const before = [...writers.acknowledged];
       pause.go();
-      const { code, stdout, stderr } = await restore.ended;
-      assert.is(code, 0, stderr);
-      const { kept } = JSON.parse(stdout);
+      const kept = (await restore).kept!;
       const clients = ['holding0', 'holding1', 'reconnecting0'];
       await until('every client writes to the restored database', async () => {
         const ids = await idsIn(world, 'app');
         return clients.every(client => [...ids].some(id => id.startsWith(`${client}-`)));
       });
       const disturbed = writers.failures.length;
-      await writers.acknowledge(30);
+      await writers.acknowledge(15);
       assert.is(writers.failures.length, disturbed, 'nobody is disturbed after it');
       await writers.stop();
 
@@ -137,16 +141,18 @@ test('a prepared transaction is named, before anything is done and at the swap',
     await world.sql(`COMMIT PREPARED 'it''s pending'`);
 
     const pause = pauseProgram(world, 'psql', SWAP, 'before');
-    const restore = world.start('restore', ['latest', '--yes'], pause.env);
-    await pause.reached(restore);
+    const swapping = refused(
+      () => restoreHere(withEnv(world, pause.env), 'latest'),
+      1,
+      /app has a prepared transaction \(it's pending\)/,
+    );
+    await pause.reached();
     await world.sql(prepare);
     pause.go();
-    failed(await restore.ended, 1, /app has a prepared transaction \(it's pending\)/);
+    await swapping;
     assert.equal(await databases(world), ['app']);
     assert.is(await stateOf(world), 'live,prepared');
-    await world.sql(`COMMIT PREPARED 'it''s pending'`);
-    await restoreHere(world, 'latest');
-    assert.is(await stateOf(world), 'backed up');
+    await world.sql(`ROLLBACK PREPARED 'it''s pending'`); // else the database can't be dropped
   }));
 
 test('a connection lost at the commit: the server says what happened', () =>
@@ -156,10 +162,8 @@ test('a connection lost at the commit: the server says what happened', () =>
     await change(world, 'live');
     const pause = pauseProgram(world, 'psql', SWAP, 'after', 2);
     pause.go();
-    const restored = await world.run('restore', ['latest', '--yes', '--json'], pause.env);
-    assert.is(restored.code, 0, restored.stderr);
-    const { kept } = JSON.parse(restored.stdout);
-    assert.equal([await stateOf(world), await stateOf(world, kept)], ['backed up', 'live']);
+    const { kept } = await restoreHere(withEnv(world, pause.env), 'latest');
+    assert.equal([await stateOf(world), await stateOf(world, kept!)], ['backed up', 'live']);
     assert.equal(await databases(world), ['app', kept]);
   }));
 

@@ -31,8 +31,7 @@ test('a live line with an estimate, in colour', async () => {
 });
 
 for (const [what, keys, code, message, env] of [
-  ['another name', `ap${ENTER}`, 2, /not confirmed; nothing was changed/, {}],
-  ['nothing, without colour', ENTER, 2, /not confirmed; nothing was changed/, { NO_COLOR: '1' }],
+  ['another name, without colour', `ap${ENTER}`, 2, /not confirmed; nothing was changed/, { NO_COLOR: '1' }],
   ['Ctrl+D', CTRL_D, 2, /not confirmed; nothing was changed/, {}],
   ['Ctrl+C', CTRL_C, 130, /interrupted by SIGINT/, {}],
 ] as const) {

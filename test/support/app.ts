@@ -20,6 +20,8 @@ export interface Database {
   /** Runs statements. @returns the rows, one a line, columns separated by | */
   sql(text: string): Promise<string>;
   session(): Session;
+  /** Drops all that is in it. */
+  empty(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -86,18 +88,11 @@ export async function startDatabase(): Promise<Database> {
     url: databaseUrl(postgres, 'app'),
     sql: async text => (await run('app', text)).trim(),
     session: () => openSession(postgres, 'app'),
+    empty: async () => {
+      await run('app', 'DROP SCHEMA public CASCADE; CREATE SCHEMA public');
+    },
     stop,
   };
-}
-
-/** Runs `body` with an empty database and takes it down again, whatever happens. */
-export async function withDatabase(body: (database: Database) => Promise<void>): Promise<void> {
-  const database = await startDatabase();
-  try {
-    await body(database);
-  } finally {
-    await database.stop();
-  }
 }
 
 /** Whoever starts it stops it, in `finally` or in a test of its own at the end of the file. */

@@ -1,5 +1,7 @@
-import * as assert from 'uvu/assert';
+import { storedBackups } from '../../scripts/lib/backup/catalog.ts';
+import { openStore } from '../../scripts/lib/s3/open-store.ts';
 import { type Gate, gateAt, gateAtStore } from './faults.ts';
+import { configOf } from './old-backups.ts';
 import type { World } from './world.ts';
 
 /** Moments of a backup in the form `plain`. */
@@ -15,7 +17,7 @@ export const betweenUploads = (world: World) => gateAtStore(world, /^PUT \/bucke
 
 /** @returns what is in the store and is no whole backup */
 export async function unfinishedInStore(world: World): Promise<string[]> {
-  const list = await world.run('list-backups', ['--json']);
-  assert.is(list.code, 0, list.stderr);
-  return list.stdout.match(/no manifest/g) ?? [];
+  const config = configOf(world, {});
+  const found = await storedBackups(config, await openStore(config.s3!));
+  return found.flatMap(({ id, problem }) => (problem === 'no manifest' ? [id] : []));
 }

@@ -1,5 +1,7 @@
 import * as assert from 'uvu/assert';
-import type { Command } from '../../scripts/lib/cli/command.ts';
+import { type Command, parseArguments, type Result } from '../../scripts/lib/cli/command.ts';
+import type { Options } from '../../scripts/lib/cli/help.ts';
+import type { Config } from '../../scripts/lib/config/config.ts';
 
 export type AnyCommand = Command<Record<string, never>>;
 
@@ -9,4 +11,13 @@ export async function commandOf(script: string): Promise<AnyCommand> {
   const commands = exported.filter(value => typeof value === 'object' && 'exitCodes' in value);
   assert.is(commands.length, 1, script);
   return commands[0] as AnyCommand;
+}
+
+/** What a script's command does with these arguments, in this process and with another's configuration. */
+export function runHere<O extends Options>(
+  definition: Command<O>,
+  args: string[],
+  config: Config,
+): Promise<Result> {
+  return definition.run({ ...parseArguments(definition, args), config: () => config } as never);
 }

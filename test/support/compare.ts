@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { literal, queryOf, toDatabase } from '../../scripts/lib/postgres/client.ts';
+import { asJson, literal, queryOf, toDatabase } from '../../scripts/lib/postgres/client.ts';
 import { fingerprint } from '../../scripts/lib/postgres/row-counts.ts';
 import type { World } from './world.ts';
 
@@ -39,11 +39,7 @@ export async function contentOf(world: World, database = world.database): Promis
   return {
     dump: dump.replaceAll(/^\\(un)?restrict .*$/gm, ''),
     tables: await fingerprint(queryOf(world.pg.postgres, database)),
-    largeObjects: await world.rows(
-      'SELECT oid::int8, md5(lo_get(oid)) FROM pg_largeobject_metadata ORDER BY oid',
-      database,
-    ),
-    rights: await rightsOf(world, database),
+    ...(await beside(world, database)),
   };
 }
 
@@ -68,8 +64,8 @@ const OWNED: [catalog: string, prefix: string, acl: boolean, where: string][] = 
 const sorted = (acl: string) =>
   `(SELECT array_agg(a::text ORDER BY a::text COLLATE "C") FROM unnest(${acl}) AS a)`;
 
-/** The rights on all that a database has of its own, and on schema public. */
-export async function rightsOf(world: World, database = world.database): Promise<Rights> {
+/** The large objects, and the rights on all that a database has of its own and on schema public: in one query. */
+async function beside(world: World, database: string): Promise<Pick<Content, 'largeObjects' | 'rights'>> {
   const owned = OWNED.map(([catalog, prefix, acl, where]) => {
     const classid = catalog === 'pg_largeobject_metadata' ? 'pg_largeobject' : catalog;
     return `SELECT '${classid}'::regclass AS classid, oid AS objid, 0 AS subid, ${prefix}owner AS owner,
@@ -79,23 +75,23 @@ export async function rightsOf(world: World, database = world.database): Promise
     FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE attacl IS NOT NULL AND c.oid >= 16384`;
   const schema = `SELECT 'pg_namespace'::regclass, oid, 0, nspowner, nspacl
     FROM pg_namespace WHERE nspname = 'public' AND oid < 16384`;
-  return {
-    objects: await world.rows(
-      `SELECT i.type, i.identity, pg_get_userbyid(owner) AS owner, ${sorted('acl')} AS acl
-       FROM (${[...owned, columns, schema].join(' UNION ALL ')}) AS o,
-         pg_identify_object(classid, objid, subid) AS i
-       WHERE NOT EXISTS (SELECT FROM pg_depend d
-         WHERE d.classid = o.classid AND d.objid = o.objid AND deptype = 'e')
-       ORDER BY i.type, i.identity COLLATE "C"`,
-      database,
-    ),
-    defaults: await world.rows(
-      `SELECT pg_get_userbyid(defaclrole) AS role, nspname AS schema, defaclobjtype AS type,
-         ${sorted('defaclacl')} AS acl
-       FROM pg_default_acl LEFT JOIN pg_namespace n ON n.oid = defaclnamespace ORDER BY 1, 2, 3`,
-      database,
-    ),
-  };
+  const objects = `SELECT i.type, i.identity, pg_get_userbyid(owner) AS owner, ${sorted('acl')} AS acl
+    FROM (${[...owned, columns, schema].join(' UNION ALL ')}) AS o,
+      pg_identify_object(classid, objid, subid) AS i
+    WHERE NOT EXISTS (SELECT FROM pg_depend d
+      WHERE d.classid = o.classid AND d.objid = o.objid AND deptype = 'e')
+    ORDER BY i.type, i.identity COLLATE "C"`;
+  const defaults = `SELECT pg_get_userbyid(defaclrole) AS role, nspname AS schema, defaclobjtype AS type,
+      ${sorted('defaclacl')} AS acl
+    FROM pg_default_acl LEFT JOIN pg_namespace n ON n.oid = defaclnamespace ORDER BY 1, 2, 3`;
+  const largeObjects = 'SELECT oid::int8, md5(lo_get(oid)) FROM pg_largeobject_metadata ORDER BY oid';
+  const all = (sql: string) => `(${asJson(sql)})`;
+  const [row] = await world.rows<Content['rights'] & { largeObjects: unknown }>(
+    `SELECT ${all(objects)} AS objects, ${all(defaults)} AS defaults, ${all(largeObjects)} AS "largeObjects"`,
+    database,
+  );
+  const { largeObjects: found, ...rights } = row!;
+  return { largeObjects: found, rights };
 }
 
 /** What a database is beside its content: owner, encoding, locale, limit, comment, privileges, settings. */

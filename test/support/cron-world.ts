@@ -15,10 +15,10 @@ export interface CronWorld {
   copy: string;
   /** Runs a line of shell as cron does: `sh -c`, from `/`, in a nearly empty environment. */
   sh: (line: string, env?: Record<string, string>) => Promise<Ended>;
-  /** The ids of all backups that are there, each of which counts and can be read back. */
-  wholeBackups: () => Promise<string[]>;
   /** Asserts that a backup succeeds when it is started with this redirection, such as `>&-`. */
   assertBacksUp: (closed: string) => Promise<void>;
+  /** Asserts that a backup outlives what reads its output, such as `| true`. */
+  assertOutlives: (reader: string) => Promise<void>;
   /** Asserts that stdout is JSON, and says why it failed if that is expected. */
   assertJson: (line: string, expected: number) => Promise<void>;
 }
@@ -40,6 +40,7 @@ export async function createCronWorld(): Promise<CronWorld> {
       { PATH: '/usr/bin:/bin', HOME: world.directory, ...env },
       { cwd: '/' },
     ).ended;
+  /** The ids of all backups that are there, each of which counts and can be read back. */
   const wholeBackups = async () => {
     const config = configOf(world, {});
     const found = await localBackups(config);
@@ -50,20 +51,24 @@ export async function createCronWorld(): Promise<CronWorld> {
     }
     return found.map(({ id }) => id);
   };
-  const runs = () => (existsSync(join(world.env.STATE_DIR!, 'history.jsonl')) ? history(world).length : 0);
+  const succeeded = () =>
+    existsSync(join(world.env.STATE_DIR!, 'history.jsonl'))
+      ? history(world).filter(({ exitCode }) => exitCode === 0).length
+      : 0;
+  const assertMakes = async (rest: string, ended: (done: Ended) => void) => {
+    const known = await wholeBackups();
+    const before = succeeded();
+    ended(await sh(`'${copy}/scripts/backup.ts' --no-upload ${rest}`));
+    assert.is((await wholeBackups()).length, known.length + 1, rest);
+    assert.is(succeeded(), before + 1, `${rest}: it is in the history`);
+  };
   return {
     world,
     copy,
     sh,
-    wholeBackups,
-    assertBacksUp: async closed => {
-      const known = await wholeBackups();
-      const before = runs();
-      const { code, stderr } = await sh(`'${copy}/scripts/backup.ts' --no-upload ${closed}`);
-      assert.is(code, 0, `${closed}: ${stderr}`);
-      assert.is((await wholeBackups()).length, known.length + 1, closed);
-      assert.is(runs(), before + 1, `${closed}: it is in the history`);
-    },
+    assertBacksUp: closed =>
+      assertMakes(closed, ({ code, stderr }) => assert.is(code, 0, `${closed}: ${stderr}`)),
+    assertOutlives: reader => assertMakes(reader, () => {}), // the code is the reader's
     assertJson: async (line, expected) => {
       const { code, stdout, stderr } = await sh(`'${copy}/scripts/'${line}`);
       assert.is(code, expected, `${line}: ${stderr}`);

@@ -7,7 +7,7 @@ import { type Gate, gateAtStep, lockIsFree, otherDatabases, strayFiles, untilNoP
 import { checkHere, finishHere, makeBackup, restoreHere } from './in-process.ts';
 import { createWorld, type Ended, type Started, until, type World } from './world.ts';
 
-const ROWS = 20_000;
+const ROWS = 8000;
 
 /** Left by a fault for the next run to remove. */
 interface Left {

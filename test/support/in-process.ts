@@ -40,6 +40,7 @@ export interface Restored {
   restored: string;
   kept: string | null;
   safetyBackup: string | null;
+  dataAgeSeconds?: number | null;
   dryRun?: true;
   source?: string;
   dropped?: string[];

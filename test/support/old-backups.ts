@@ -1,5 +1,5 @@
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import {
   artifactName,
   globalsName,
@@ -12,6 +12,7 @@ import {
 import { uploadBackup } from '../../scripts/lib/backup/offsite-copy.ts';
 import { type Config, type Environment, loadConfig } from '../../scripts/lib/config/config.ts';
 import { openStore } from '../../scripts/lib/s3/open-store.ts';
+import { fileOf } from './store.ts';
 import type { World } from './world.ts';
 
 export interface Changes {
@@ -71,4 +72,14 @@ export async function plant(
 export async function store(world: World, env: Record<string, string>, manifest: Manifest): Promise<void> {
   const config = configOf(world, env);
   await uploadBackup(config, await openStore(config.s3!), manifest);
+}
+
+/** The same without a request: puts the files where the store has its objects. */
+export async function lay(world: World, env: Record<string, string>, manifest: Manifest): Promise<void> {
+  const { id, artifact, globals } = manifest;
+  for (const name of [artifact.name, globals.name, manifestName(id)]) {
+    const path = fileOf(world, `${env.S3_PREFIX}/${name}`);
+    await mkdir(dirname(path), { recursive: true });
+    await copyFile(join(env.BACKUP_DIR!, name), path);
+  }
 }

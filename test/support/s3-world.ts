@@ -46,12 +46,15 @@ export async function createS3World(): Promise<S3World> {
   };
 }
 
-/** A database `big` whose dump takes two parts of an upload: random, so that it can't be compressed. */
-export async function createBigDatabase(world: World): Promise<void> {
+/**
+ * A database `big` whose dump takes two parts of an upload: of hashes, so that it can't be compressed.
+ * @param rows of 16 kB each
+ */
+export async function createBigDatabase(world: World, rows = 1100): Promise<void> {
   await world.sql('CREATE DATABASE big', 'postgres');
   await world.sql(
-    `CREATE TABLE t AS SELECT i, (SELECT string_agg(uuid_send(gen_random_uuid()), '')
-       FROM generate_series(1, 1000) WHERE i > 0) AS bytes FROM generate_series(1, 1100) AS i`,
+    `CREATE TABLE t AS SELECT i, (SELECT string_agg(sha512(int4send(i * 1000 + n)), '')
+       FROM generate_series(1, 250) AS n) AS bytes FROM generate_series(1, ${rows}) AS i`,
     'big',
   );
 }

@@ -95,7 +95,7 @@ export async function createWorld({ database = 'app', password, directory }: Wis
     const options = { env: { ...process.env, ...env, PATH: pg.env.PATH }, maxBuffer: 1 << 30 };
     return (await promisify(execFile)('psql', argv, options)).stdout;
   };
-  await sql(`CREATE DATABASE ${identifier(database)}`, 'postgres');
+  await sql(`CREATE DATABASE ${identifier(database)} STRATEGY FILE_COPY`, 'postgres'); // a third of the work
   return {
     pg,
     s3,

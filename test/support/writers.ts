@@ -13,7 +13,7 @@ export interface Writers {
 }
 
 /** Milliseconds between a client's rows: as fast as they can be, clients take the processors from what is tested. */
-const PAUSE = 10;
+const PAUSE = 30;
 
 /**
  * Clients that write to the live database all the time, as psql processes: `holding` ones keep a session and

@@ -29,7 +29,7 @@ export async function runDrill(config: Config): Promise<DrillReport> {
     () => privateDirectory(config.backupDir, 'BACKUP_DIR'),
   );
   await dropLeftovers(postgres, postgres.database, 'drill');
-  const scratch = await siblingName(postgres, postgres.database, 'drill');
+  const scratch = siblingName(postgres.database, 'drill', []);
   const clock = stopwatch();
   try {
     const found = await findSource(config, 'latest', 's3');

@@ -28,12 +28,14 @@ export const ICU_LOCALE = `CASE to_jsonb(d) ->> 'datlocprovider'
 /** What a restore or drill makes a sibling of `<database>` for: a part of its name. */
 type SiblingKind = 'new' | 'before' | 'drill';
 
-/** @returns a free name for a sibling of the database: `app_before_20260131_020007` */
-export async function siblingName(postgres: Postgres, database: string, kind: SiblingKind): Promise<string> {
-  const taken = new Set(await siblingDatabases(postgres, database, kind));
+/**
+ * @param taken the siblings of that kind, as {@link siblingDatabases} finds them
+ * @returns a free name for a sibling of the database: `app_before_20260131_020007`
+ */
+export function siblingName(database: string, kind: SiblingKind, taken: string[]): string {
   for (let time = Date.now(); ; time += 1000) {
     const name = `${database}_${kind}_${stamp(new Date(time))}`;
-    if (!taken.has(name)) return name;
+    if (!taken.includes(name)) return name;
   }
 }
 

@@ -39,10 +39,10 @@ export async function refuseImpossible(
   const databaseMissing = (await oidOf(postgres, target)) === undefined;
   await preflight(
     () => refuseOlderServer(postgres, server, source),
-    () => refusePreparedTransactions(postgres, target),
     async () => {
-      if (databaseMissing || replace) return;
-      throw usageError(`database ${target} already exists`, 'give --database another name.');
+      if (databaseMissing) return;
+      if (!replace) throw usageError(`database ${target} already exists`, 'give --database another name.');
+      await refusePreparedTransactions(postgres, target);
     },
     async () => {
       const free = await databaseDiskFree(postgres, server.dataDirectory);

@@ -12,7 +12,7 @@ import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
 import { type Stopwatch, stopwatch } from '../core/step-timer.ts';
 import { runMigrations } from '../migrations/run.ts';
-import { drop, siblingName } from '../postgres/databases.ts';
+import { drop, siblingDatabases, siblingName } from '../postgres/databases.ts';
 import { type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { loadInto } from './load-dump.ts';
 import { createMissingRoles } from './missing-roles.ts';
@@ -87,8 +87,8 @@ async function loadAndSwap(
   const live = postgres.database;
   await createMissingRoles(postgres, source);
   await dropLeftovers(postgres, live, 'new');
-  const next = await siblingName(postgres, live, 'new');
-  const kept = replaced && (await siblingName(postgres, live, 'before'));
+  const next = siblingName(live, 'new', []);
+  const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, live, 'before'));
   try {
     await loadInto(config, source, next, live);
     clock.lap('load and compare');

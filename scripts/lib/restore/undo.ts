@@ -22,7 +22,8 @@ async function keptDatabases({ postgres }: Config): Promise<[string, ...string[]
 export async function undo(config: Config, confirmation: Confirmation): Promise<Result> {
   const { postgres } = config;
   const live = postgres.database;
-  const [newest] = await keptDatabases(config);
+  const others = await keptDatabases(config);
+  const [newest] = others;
   const plan = {
     question: `This replaces ${live} with ${newest}.`,
     database: live,
@@ -30,7 +31,7 @@ export async function undo(config: Config, confirmation: Confirmation): Promise<
   };
   return confirmed(plan, confirmation, async () => {
     const databaseMissing = (await oidOf(postgres, live)) === undefined;
-    const kept = databaseMissing ? undefined : await siblingName(postgres, live, 'before');
+    const kept = databaseMissing ? undefined : siblingName(live, 'before', others);
     await swapIn(postgres, live, newest, kept);
     return {
       text: `${newest} is ${live} again${kept ? `; the database that it replaced is ${kept}` : ''}`,

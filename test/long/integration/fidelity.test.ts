@@ -1,8 +1,11 @@
 import { test } from 'uvu';
-import { countsWhileWriting, latin1 } from '../../support/fidelity.ts';
+import { countsWhileWriting, hardSchema, latin1 } from '../../support/fidelity.ts';
 import { createTurns } from '../../support/turns.ts';
 
 const { inTurn, stop } = await createTurns();
+
+test('a schema of everything that is hard to dump comes back the same in both formats, but for owners and grants', () =>
+  inTurn(world => hardSchema(world, ['plain', 'custom'])));
 
 test('a database of another encoding, with names that only it can spell, in both formats', () =>
   inTurn(world => latin1(world, ['plain', 'custom'])));

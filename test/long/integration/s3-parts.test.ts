@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { answers, hangs } from '../../support/fault-proxy.ts';
+import { answers, cutsRequest, type Fault, hangs, type Seen } from '../../support/fault-proxy.ts';
 import { checkHere, makeBackup } from '../../support/in-process.ts';
 import { createBigDatabase, createS3World, idOf, isData, keysOf } from '../../support/s3-world.ts';
 import { unfinishedUploads } from '../../support/store.ts';
@@ -25,16 +25,26 @@ for (const mode of ['supported', 'required']) {
   });
 }
 
-test('several parts: both are refused: none is left behind', async () => {
-  const env = fresh({ POSTGRES_DB: 'big' });
-  proxy.fault = seen => (seen.query.has('partNumber') ? answers(403, 'AccessDenied') : undefined);
-  const done = await backup(env, '--format', 'custom', '--json');
-  assert.is(done.code, 4, done.stderr);
-  assert.ok(proxy.seen.some(({ query }) => query.has('partNumber')));
-  assert.equal(keysOf(world, env), []);
-  assert.is(unfinishedUploads(world), 0);
-  assert.ok(existsSync(join(env.BACKUP_DIR!, `${idOf(done)}.json`)));
-});
+const PARTS: Record<string, (seen: Seen) => Fault | undefined> = {
+  'both are refused': seen => (seen.query.has('partNumber') ? answers(403, 'AccessDenied') : undefined),
+  'the second part is always cut': seen =>
+    seen.query.get('partNumber') === '2' ? cutsRequest(1_000_000) : undefined,
+  'it can’t be completed': seen =>
+    seen.method === 'POST' && seen.query.has('uploadId') ? answers(500, 'InternalError') : undefined,
+};
+
+for (const [what, fault] of Object.entries(PARTS)) {
+  test(`several parts: ${what}: none is left behind`, async () => {
+    const env = fresh({ POSTGRES_DB: 'big' });
+    proxy.fault = fault;
+    const done = await backup(env, '--format', 'custom', '--json');
+    assert.is(done.code, 4, done.stderr);
+    assert.ok(proxy.seen.some(({ query }) => query.has('partNumber')));
+    assert.equal(keysOf(world, env), []);
+    assert.is(unfinishedUploads(world), 0);
+    assert.ok(existsSync(join(env.BACKUP_DIR!, `${idOf(done)}.json`)));
+  });
+}
 
 test('SIGTERM when a big artifact is there and the manifest is not leaves nothing in the store', async () => {
   const env = fresh({ POSTGRES_DB: 'big' });

@@ -1,14 +1,15 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { answers, cutsRequest } from '../../support/fault-proxy.ts';
+import { answers, cutsRequest, hangs } from '../../support/fault-proxy.ts';
 import { makeBackup } from '../../support/in-process.ts';
 import { createGood, type Lasting } from '../../support/s3-failures.ts';
-import { createS3World, first, isData, keysOf, sha256 } from '../../support/s3-world.ts';
+import { createS3World, first, idOf, isData, keysOf, sha256 } from '../../support/s3-world.ts';
 import { fileOf } from '../../support/store.ts';
 
 const s3World = await createS3World();
-const { world, proxy, fresh, stop } = s3World;
+const { world, proxy, fresh, backup, stop } = s3World;
 
 test('trouble that passes: HTTP 503 SlowDown four times', async () => {
   const env = fresh();
@@ -37,6 +38,15 @@ const LASTING: Record<string, Lasting> = {
 const { fails } = await createGood(s3World);
 
 for (const [what, failure] of Object.entries(LASTING)) test(`the store fails: ${what}`, () => fails(failure));
+
+test('a store that never answers is given up', async () => {
+  const env = fresh({ S3_TIMEOUT: '1s' });
+  proxy.fault = () => hangs();
+  const done = await backup(env, '--json');
+  assert.is(done.code, 4, done.stderr);
+  assert.match(done.stderr, /no answer|timed out|TimeoutError/i);
+  assert.ok(existsSync(join(env.BACKUP_DIR!, `${idOf(done)}.json`)));
+});
 
 test('the servers stop', stop);
 
