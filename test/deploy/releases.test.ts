@@ -42,7 +42,7 @@ test('a rollback removes the releases after its target; the next one goes furthe
   assert.equal(names([...history, entry('4', '2')]), ['4', '2', 'the one before']);
 });
 
-test('a deployment that was rolled back is ignored', () => {
+test('a deployment that was rolled back does not count', () => {
   assert.equal(names([entry('2', '1'), entry('3', '2', { outcome: 'rolled back' })]), [
     '2',
     'the one before',

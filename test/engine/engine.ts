@@ -156,7 +156,8 @@ async function main(): Promise<number> {
   }
 }
 
-function exports({ env }: { env: NodeJS.ProcessEnv }): string {
+/** Lines for a shell, after which its `docker` reaches the engine. */
+export function exports({ env }: { env: NodeJS.ProcessEnv }): string {
   const names = ['DOCKER_HOST', 'DOCKER_CONFIG', 'PATH'].filter(name => env[name]);
   return names.map(name => `export ${name}='${env[name]}'`).join('\n');
 }

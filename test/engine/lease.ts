@@ -44,32 +44,33 @@ export async function lease<T>({ isRunning, start, stop, directory }: Startable<
   mkdirSync(directory, { recursive: true });
   const startedByRun = join(directory, daemon.STARTED_BY_RUN);
   const users = openSync(join(directory, 'users.lock'), 'a');
+  const leave = async () => {
+    try {
+      // Fails while another run holds the lock, too.
+      const isLast = await flock(users, '--exclusive', '--nonblock').then(
+        () => true,
+        () => false,
+      );
+      if (!isLast || !existsSync(startedByRun)) return false;
+      await stop();
+      rmSync(startedByRun);
+      return true;
+    } finally {
+      closeSync(users);
+    }
+  };
+  let wasRunning = true;
   try {
     // Waits for a run that is ending the engine just now.
     await flock(users, '--shared', '--timeout', '300');
-    const wasRunning = isRunning();
+    wasRunning = isRunning();
     const engine = await start();
     if (!wasRunning && isRunning()) writeFileSync(startedByRun, '');
-    return {
-      engine,
-      leave: async () => {
-        try {
-          // Fails while another run holds the lock, too.
-          const isLast = await flock(users, '--exclusive', '--nonblock').then(
-            () => true,
-            () => false,
-          );
-          if (!isLast || !existsSync(startedByRun)) return false;
-          await stop();
-          rmSync(startedByRun);
-          return true;
-        } finally {
-          closeSync(users);
-        }
-      },
-    };
+    return { engine, leave };
   } catch (error) {
-    closeSync(users);
+    // Interrupted between its start and its first answer, the engine runs and nobody has it.
+    if (!wasRunning && isRunning()) writeFileSync(startedByRun, '');
+    await leave();
     throw error;
   }
 }

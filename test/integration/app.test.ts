@@ -55,7 +55,7 @@ test('probes: liveness, readiness, metrics with requests in flight', async () =>
   assert.equal(ready.json, { status: 'ready', failed: [], version: '1.2.3', instance: 'backend-1' });
 
   const inFlight = () => metric(one, 'http_requests_in_flight');
-  assert.is(await inFlight(), 0, 'the request for metrics is ignored');
+  assert.is(await inFlight(), 0, 'the request for metrics does not count');
   // Uploads that are not whole are in flight for as long as the test wants.
   const uploads = [startUpload(one.url), startUpload(one.url)];
   await until('both are in flight', async () => (await inFlight()) === 2);

@@ -89,7 +89,7 @@ test('an unknown flag, format or environment: exit 2, and nothing is read or wri
   assert.match(stderr, /Unknown option '--no-such-flag'\n {2}→ /);
   assert.is(JSON.parse(stdout).error.exitCode, 2);
   const config = configOf(world, {});
-  await refused(() => runHere(backup, ['--format', 'tar'], config), 2, /there is no format "tar"/);
+  await refused(() => runHere(backup, ['--format', 'tar'], config), 2, /unknown format "tar"/);
   const nowhere = await sh(`DEPLOY_ENV=nowhere '${copy}/scripts/backup.ts'`);
   assert.is(nowhere.code, 2, nowhere.stderr);
   assert.match(nowhere.stderr, /no environment is called "nowhere"\n {2}→ /);

@@ -116,7 +116,7 @@ test('an instance is stopped when its requests are 0 three times in a row', asyn
 test('an instance that says nothing of its requests is stopped after as long as one may take, with a warning', async () => {
   const { run, seen } = await drainedWith(['hangs']);
   assert.is(run.ended, 'done', run.said);
-  assert.match(run.said, /backend-1 still answers requests after 125 s, or is ignored them; stopping it/);
+  assert.match(run.said, /backend-1 still answers requests after 125 s, or does not count them; stopping it/);
   assert.is(seen.length, 2);
   for (const { seconds, timeout } of seen) {
     assert.ok(seconds >= 125, `${seconds} s`);

@@ -123,7 +123,7 @@ test('the disk is full when a restore decompresses: one connection instead, and 
     const filler = fill(BACKUP_DIR, 4 * MIB); // less than an empty database
     const restore = await run('restore', ['latest', '--from', 'local', '--yes'], env);
     assert.is(restore.code, 0, restore.stderr);
-    assert.match(restore.stderr, /compared: 10 rows in 1 table/);
+    assert.match(restore.stderr, /compared with the backup: 10 rows in 1 table/);
     assert.match(restore.stderr, /too little to decompress .*: loading with one connection/);
     rmSync(filler);
     assert.equal(strayFiles(inDirectory(BACKUP_DIR)), []);

@@ -59,7 +59,7 @@ test('no crontab at all: its lines are the crontab; removed, nothing is left', (
   assert.match(done.stdout, /^backup +0 2 \* \* \*/m);
   assert.is(`${cron.run([join(copy, 'scripts/schedule.ts'), 'print']).stdout}`, crontab());
   assert.is(readFileSync(join(STATE, 'crontab.before'), 'utf8'), '');
-  assert.match(schedule('remove').stdout, /taken out/);
+  assert.match(schedule('remove').stdout, /are removed from the crontab/);
   assert.is(crontab(), '');
 });
 
@@ -75,7 +75,7 @@ test('other lines stay byte for byte, in their place; the one before is kept', (
   assert.ok(both.startsWith(OTHERS), both);
   assert.match(both, /PATH=\/usr\/bin:\/bin:\/opt\/ours\nMAILTO=someone\n# END neurmatic production/);
   const before = statSync(join(STATE, 'crontab.before')).mtimeMs;
-  assert.match(schedule('install', '--env', 'staging').stdout, /nothing to do/);
+  assert.match(schedule('install', '--env', 'staging').stdout, /are unchanged in the crontab/);
   assert.is(crontab(), both, 'once more changes nothing');
   assert.is(statSync(join(STATE, 'crontab.before')).mtimeMs, before);
 
@@ -84,7 +84,7 @@ test('other lines stay byte for byte, in their place; the one before is kept', (
   assert.is(crontab().match(/# backup: /g)?.length, 2);
   assert.match(crontab(), '# backup: 30 5 * * * UTC');
   assert.is(schedule('remove', '--env', 'staging').code, 0);
-  assert.match(schedule('remove', '--env', 'staging').stdout, /nothing to do/);
+  assert.match(schedule('remove', '--env', 'staging').stdout, /are not in the crontab/);
   assert.is(schedule('remove').code, 0);
   assert.is(crontab(), OTHERS);
 });

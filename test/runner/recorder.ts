@@ -85,7 +85,7 @@ function tailOf(file: string): string {
   try {
     return readFileSync(file, 'utf8').slice(-KEPT);
   } catch {
-    return ''; // it is not a file, or gone
+    return ''; // it is no file, or gone
   }
 }
 

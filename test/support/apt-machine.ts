@@ -109,7 +109,7 @@ export const assertWaits = (lock: string): Promise<void> =>
   onMachine(async ({ holdLock, install, done }) => {
     const holder = await holdLock(lock);
     const run = install('left');
-    await run.shows(/another program holds a lock/);
+    await run.shows(/another program, which holds a lock/);
     await new Promise(resolve => setTimeout(resolve, 300)); // time enough for what must not happen
     assert.equal(done(), []);
     await holder.stop('SIGKILL');

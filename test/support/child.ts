@@ -6,8 +6,8 @@ export type Child = {
   process: ChildProcess;
   /** All that it wrote so far, stdout and stderr. */
   output(): string;
-  /** Resolves with the line that matches; rejects when the process ends without having written one, or after 2 minutes. */
-  line(pattern: RegExp): Promise<string>;
+  /** Resolves with the line that matches; rejects when the process ends without it, or after `seconds`, by default 120. */
+  line(pattern: RegExp, seconds?: number): Promise<string>;
   /** Sends the signal, SIGTERM by default, and resolves with how the process ended. */
   stop(signal?: NodeJS.Signals): Promise<End>;
   exited: Promise<End>;
@@ -38,7 +38,7 @@ export function startChild(
   });
   exited.catch(() => {}); // whoever awaits it hears of it
 
-  function line(pattern: RegExp): Promise<string> {
+  function line(pattern: RegExp, seconds = 120): Promise<string> {
     return new Promise((resolve, reject) => {
       let from = 0; // whole lines before it have been looked at
       const look = () => {
@@ -53,8 +53,9 @@ export function startChild(
         clearTimeout(limit);
         resolve(found);
       };
-      const vain = () => reject(new Error(`${command} has not written ${pattern} in 2 minutes:\n${output}`));
-      const limit = setTimeout(vain, 120_000);
+      const vain = () =>
+        reject(new Error(`${command} has not written ${pattern} in ${seconds} s:\n${output}`));
+      const limit = setTimeout(vain, seconds * 1000);
       exited.finally(() => clearTimeout(limit)).catch(() => {});
       listeners.add(look);
       look();

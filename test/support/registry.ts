@@ -1,11 +1,13 @@
 /**
- * A registry of images on this machine's loopback: Debian's docker-registry, with a directory of its own. What layers
- * hold is kept for the next ones, which all have the same large ones: pushing those takes longer than starting a stack.
+ * A registry of images on this machine's loopback: Debian's docker-registry, or the official image where that can't be
+ * had. Debian's keeps the layers for the next ones, which all have the same large ones: pushing those takes longer than
+ * starting a stack.
  */
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { install } from '../engine/apt.ts';
+import { install, whyNoPackages } from '../engine/apt.ts';
 import { CACHE } from '../engine/engine.ts';
 import { attempt, run } from '../engine/process.ts';
 import { startChild } from './child.ts';
@@ -22,32 +24,24 @@ export interface Registry {
   stop(): Promise<void>;
 }
 
+/** For a machine that Debian's program is not on and can't be installed on. */
+const IMAGE = 'registry:2.8.3';
+
+/** A registry that runs. */
+interface Server {
+  start(): void;
+  stop(): Promise<unknown>;
+  /** Blocks until it and its images are gone. */
+  remove(): void;
+}
+
 /** Starts a registry; it and its images go when this process ends. */
 export async function startRegistry(env: NodeJS.ProcessEnv): Promise<Registry> {
-  if ((await attempt('docker-registry', ['--version'])).code === 127) await install(['docker-registry']);
-  const directory = withKnownLayers();
   const host = `127.0.0.1:${await freePort()}`;
-  const config = join(directory, 'config.yml');
-  writeFileSync(
-    config,
-    `version: 0.1
-storage: {filesystem: {rootdirectory: ${directory}/data}}
-http: {addr: "${host}"}
-log: {level: warn}
-`,
-  );
-  const serve = () => {
-    const child = startChild('docker-registry', ['serve', config]);
-    // It ends with this process and does not keep it alive.
-    child.process.unref();
-    for (const stream of [child.process.stdout, child.process.stderr]) (stream as Socket).unref();
-    return child;
-  };
-  let server = serve();
-  process.once('exit', () => {
-    server.process.kill('SIGKILL');
-    rmSync(directory, { recursive: true, force: true });
-  });
+  const isMissing = (await attempt('docker-registry', ['--version'])).code === 127;
+  if (isMissing && !whyNoPackages()) await install(['docker-registry']);
+  const server = isMissing && whyNoPackages() ? await inContainer(host, env) : asProcess(host);
+  process.once('exit', server.remove);
   const answers = () =>
     fetch(`http://${host}/v2/`).then(
       ({ ok }) => ok,
@@ -65,12 +59,53 @@ log: {level: warn}
       return /digest: (sha256:[0-9a-f]{64})/.exec(output)![1]!;
     },
     async start() {
-      server = serve();
+      server.start();
       await until('the registry answers', answers);
     },
     async stop() {
       await server.stop();
     },
+  };
+}
+
+function asProcess(host: string): Server {
+  const directory = withKnownLayers();
+  const config = join(directory, 'config.yml');
+  writeFileSync(
+    config,
+    `version: 0.1
+storage: {filesystem: {rootdirectory: ${directory}/data}}
+http: {addr: "${host}"}
+log: {level: warn}
+`,
+  );
+  const serve = () => {
+    const child = startChild('docker-registry', ['serve', config]);
+    // It ends with this process and does not keep it alive.
+    child.process.unref();
+    for (const stream of [child.process.stdout, child.process.stderr]) (stream as Socket).unref();
+    return child;
+  };
+  let child = serve();
+  return {
+    start() {
+      child = serve();
+    },
+    stop: () => child.stop(),
+    remove() {
+      child.process.kill('SIGKILL');
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function inContainer(host: string, env: NodeJS.ProcessEnv): Promise<Server> {
+  const name = `registry-${host.split(':')[1]}`;
+  await run('docker', ['run', '--detach', '--name', name, '--publish', `${host}:5000`, IMAGE], { env });
+  return {
+    start: () => void spawnSync('docker', ['start', name], { env }),
+    stop: () => run('docker', ['stop', name], { env }),
+    remove: () => void spawnSync('docker', ['rm', '--force', '--volumes', name], { env }),
   };
 }
 

@@ -9,7 +9,6 @@ import { type Pause, pauseProgram } from '../../support/pause.ts';
 import { type Registry, startRegistry } from '../../support/registry.ts';
 import { type Ended, type Started, startProgram, until } from '../../support/world.ts';
 import { ask } from './http.ts';
-import { reload } from './puppet.ts';
 import { type Stack, startStack } from './stack.ts';
 
 /** Arguments of a deployment without a backup and without a question. */
@@ -48,10 +47,11 @@ async function untilVisited(stack: Stack): Promise<void> {
  *
  * @param keepalive Nginx's `keepalive_min_timeout`, as long as which a deployment waits again and again: a second, unless
  *   told, where nobody sends a second request on a connection, as neither visitor.ts nor the canary does
+ * @param address of this machine that the ports are published on
  */
 export async function startDeployable(
   variables: Record<string, string> = {},
-  { keepalive = '1s' } = {},
+  { keepalive = '1s', address = '0.0.0.0' } = {},
 ): Promise<Deployable> {
   const engine = await ensureEngine();
   await ensureImages(engine, baseImages);
@@ -75,18 +75,25 @@ export async function startDeployable(
   };
   for (const image of Object.values(images))
     await run('docker', ['pull', '--quiet', image], { env: engine.env });
-  const stack = await startStack('production', {
-    ...images,
-    MIGRATE_COMMAND: 'node src/migrate.ts deploy',
-    DEPLOY_BAKE_SECONDS: '5',
-    DEPLOY_READY_TIMEOUT: '60s',
-    ...variables,
-  });
-  const file = join(stack.directory, 'nginx/snippets/http.conf');
-  const text = readFileSync(file, 'utf8');
-  const changed = text.replace(/^keepalive_min_timeout \w+;$/m, `keepalive_min_timeout ${keepalive};`);
-  writeFileSync(file, changed);
-  if (changed !== text) await reload(stack);
+  const replace = (directory: string, path: string, pattern: RegExp, text: string) => {
+    const file = join(directory, path);
+    writeFileSync(file, readFileSync(file, 'utf8').replace(pattern, text));
+  };
+  const stack = await startStack(
+    'production',
+    {
+      ...images,
+      MIGRATE_COMMAND: 'node src/migrate.ts deploy',
+      DEPLOY_BAKE_SECONDS: '5',
+      DEPLOY_READY_TIMEOUT: '60s',
+      ...variables,
+    },
+    directory => {
+      const line = `keepalive_min_timeout ${keepalive};`;
+      replace(directory, 'nginx/snippets/http.conf', /^keepalive_min_timeout \w+;$/m, line);
+      replace(directory, 'docker-compose.production.yml', /"0\.0\.0\.0:(?=\$)/g, `"${address}:`);
+    },
+  );
   await untilVisited(stack);
   const own = engine.env as Record<string, string>;
   const start: Deployable['start'] = (script, args, env = {}) =>

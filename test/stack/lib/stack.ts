@@ -67,13 +67,19 @@ export async function layOut(
   return attach(await ensureEngine(), description, true);
 }
 
-/** A running stack with a migrated database, for the life of this process. */
+/**
+ * A running stack with a migrated database, for the life of this process.
+ *
+ * @param edit changes the stack's copy of the files before it starts
+ */
 export async function startStack(
   environment: Environment = 'production',
   overrides: Record<string, string> = {},
+  edit: (directory: string) => void = () => {},
 ): Promise<Stack> {
   const images = await stackImages();
   const stack = await layOut(environment, { ...images, ...overrides });
+  edit(stack.directory);
   return { ...stack, ca: await start(stack) };
 }
 
@@ -196,7 +202,7 @@ function showLogs(engine: Engine, app: string): void {
 
 /** Removes a stack with all that is named after it, and its files. Blocks until it is done. */
 export function takeDown(engine: Engine, description: Description): void {
-  const { app, directory } = description;
+  const { app, directory, variables } = description;
   const docker = (...args: string[]) =>
     spawnSync('docker', args, { env: engine.env, cwd: directory, encoding: 'utf8' }).stdout ?? '';
   const named = (...list: string[]) =>
@@ -209,7 +215,19 @@ export function takeDown(engine: Engine, description: Description): void {
   docker(...composeArgs(description), '--profile', '*', 'down', '--volumes', '--remove-orphans');
   const networks = named('network', 'ls');
   if (networks.length > 0) docker('network', 'rm', ...networks);
+  removeNames(docker, /^127\.0\.0\.1:\d+\//.exec(variables.BACKEND_IMAGE!)?.[0]);
   rmSync(directory, { recursive: true, force: true });
+}
+
+/** Removes the names that images got from a registry of the tests; the images stay under their own. */
+function removeNames(docker: (...args: string[]) => string, registry?: string): void {
+  if (!registry) return;
+  const ids = docker('image', 'ls', '--quiet', '--filter', `reference=${registry}shop/*`);
+  if (!ids) return;
+  const lines = (list: string) => `{{range ${list}}}{{println .}}{{end}}`;
+  const format = ['--format', `${lines('.RepoTags')}${lines('.RepoDigests')}`];
+  const names = docker('image', 'inspect', ...format, ...ids.trim().split('\n')).split('\n');
+  docker('image', 'rm', ...new Set(names.filter(name => name.startsWith(registry))));
 }
 
 /** Compose takes what stands between single quotes as it is. */

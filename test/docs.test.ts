@@ -1,0 +1,68 @@
+/* The pages point into the repository: each path and link that they name has to exist. */
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ROOT } from '../scripts/lib/config/config.ts';
+
+const pages = ['README.md', ...globSync('docs/*.md', { cwd: ROOT })];
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+const tests = new Set(
+  globSync('test/**/*.ts', { cwd: ROOT, exclude: path => path.includes('node_modules') }).map(path =>
+    basename(path),
+  ),
+);
+
+/** The anchors that GitHub gives to headings. */
+const anchors = (markdown: string) =>
+  [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+    title!
+      .toLowerCase()
+      .replace(/[^\w\s-]/g, '')
+      .replaceAll(' ', '-'),
+  );
+
+/** What is missing of all that a pattern finds in the pages. */
+function missing(pattern: RegExp, exists: (found: string, page: string) => boolean): string[] {
+  const all = pages.flatMap(page =>
+    [...read(page).matchAll(pattern)].map(([, found]) => [page, found!] as const),
+  );
+  assert.ok(all.length > 5, `${pattern} finds ${all.length}`);
+  return all.filter(([page, found]) => !exists(found, page)).map(([page, found]) => `${page}: ${found}`);
+}
+
+test('every test that a page names exists', () => {
+  assert.equal(
+    missing(/(?<![\w/*.-])((?:[\w-]+\/)*[\w-]+\.test\.ts)/g, path =>
+      path.includes('/') ? existsSync(join(ROOT, path)) : tests.has(path),
+    ),
+    [],
+  );
+});
+
+test('every file of the repository that a page names exists', () => {
+  const path = /(?<![\w/*.-])(?:\.\/)?((?:scripts|nginx|test|docs)\/[\w./-]+\.\w+)/g;
+  assert.equal(
+    missing(path, found => existsSync(join(ROOT, found))),
+    [],
+  );
+});
+
+test('every script that a page names exists', () => {
+  const names = globSync('scripts/*.ts', { cwd: ROOT }).map(path => basename(path));
+  assert.equal(
+    missing(/`([\w-]+\.ts)[ `]/g, name => names.includes(name)),
+    [],
+  );
+});
+
+test('every link leads somewhere', () => {
+  const leads = (link: string, page: string) => {
+    const [path, anchor] = link.split('#');
+    const target = path ? join(dirname(page), path) : page;
+    return existsSync(join(ROOT, target)) && (!anchor || anchors(read(target)).includes(anchor));
+  };
+  assert.equal(missing(/\]\((?!https:)([^)]+)\)/g, leads), []);
+});
+
+test.run();
