@@ -8,10 +8,10 @@ import { CommandError, run } from './lib/core/shell.ts';
 import { TAG } from './lib/docker/images.ts';
 
 const IMAGE = `(?:${TAG}|sha256:[0-9a-f]{64})`;
-const RELEASE = `(?:${TAG}|sha256:[0-9a-f]{12,64})`; // as rollback.ts --list calls it
+const RELEASE = `(?:${TAG}|sha256:[0-9a-f]{12,64})`; // as in rollback.ts --list
 const RUN = '[A-Za-z0-9-]{1,64}';
 
-/** All that a key may say. What matches is split at its spaces; no shell ever reads it. */
+/** The commands that a key can run. A match is split at its spaces; no shell reads it. */
 const ACCEPTED: [form: string, pattern: RegExp][] = [
   [
     'deploy <tag or digest> [<digest>] [--surge] [--plan] [--run <name>]',
@@ -26,26 +26,26 @@ const ACCEPTED: [form: string, pattern: RegExp][] = [
 ];
 
 export const sshCommand = command({
-  summary: 'What the key of a deployment may do on this server, and nothing else.',
+  summary: 'Run the few commands that the SSH key of a deployment is allowed to run.',
   usage: ['--env production|staging'],
   details:
     'The forced command of a key; ~/.ssh/authorized_keys has, in one line:\n' +
     '  restrict,command="/opt/neurmatic/scripts/ssh-command.ts --env production" ssh-ed25519 AAAA…\n' +
-    'The client then says one of these, and the environment is not its to choose:\n' +
+    'The client sends one of these commands; it can’t choose the environment:\n' +
     ACCEPTED.map(([form]) => `  ${form}`).join('\n') +
-    '\ndeploy and rollback go on when the connection is lost. The same --run said again does not start a second\n' +
-    'one, but shows the first from its beginning; follow does so for the one that runs, or else the last.',
+    '\ndeploy and rollback continue when the connection is lost. The same --run again does not start a second run,\n' +
+    'but shows the first one from its beginning. follow shows the run that is running, or else the last one.',
   options: {},
   examples: [
-    ['ssh-command.ts --env production', 'as authorized_keys has it; says what it accepts'],
+    ['ssh-command.ts --env production', 'as in authorized_keys; lists the commands'],
     ["ssh deploy@server 'deploy v2.4.0'", 'from a workflow, or by hand with its key'],
-    ['ssh deploy@server follow', 'the connection was lost: how does it go, how did it end?'],
+    ['ssh deploy@server follow', 'show a run after the connection was lost'],
   ],
   exitCodes: [
-    [Exit.usage, 'not accepted; nothing was started'],
+    [Exit.usage, 'command not allowed; nothing was started'],
     [Exit.locked, 'another deploy or rollback is running'],
-    [Exit.failed, 'the run that was followed ended without an exit code'],
-    [Exit.done, 'and all others: as the script that was run'],
+    [Exit.failed, 'the followed run ended without an exit code'],
+    [Exit.done, 'this and all others: the exit code of the script'],
   ],
   async run({ options, config: load }): Promise<Result> {
     if (!options.env) throw usageError('the key’s line has no --env', 'add it in ~/.ssh/authorized_keys.');
@@ -61,9 +61,9 @@ export const sshCommand = command({
 });
 
 /**
- * @param said by the client, and `from` where
- * @returns what it stands for: the script with its arguments, or the name of a run to follow
- * @throws a usage error for all that {@link ACCEPTED} has not
+ * @param said the client's command, and `from` its address
+ * @returns the script with its arguments, or the name of a run to follow
+ * @throws a usage error for a command that is not in {@link ACCEPTED}
  */
 export function accept(said: string, from: string, environment: string) {
   const { verb, args, name } = parse(said, from);
@@ -88,7 +88,7 @@ function parse(said: string, from: string) {
   );
 }
 
-/** Runs what only looks; it ends with the connection. */
+/** Runs a command that changes nothing; it ends with the connection. */
 async function look(argv: string[]): Promise<Result> {
   try {
     await run(argv, { purpose: 'run it', stdout: 1, stderr: 'inherit', timeout: 900 });
@@ -99,7 +99,7 @@ async function look(argv: string[]): Promise<Result> {
   }
 }
 
-/** Starts what changes something, unless it has been started under this name, and follows it to its end. */
+/** Starts a run that goes on without the connection, unless one of this name exists, and follows it to its end. */
 export async function change(
   logDir: string,
   verb: string,

@@ -18,15 +18,15 @@ import { sleep } from '../core/signals.ts';
 
 /*
  * Commands that outlive the connection that started them. `<verb>-<stamp>-<id>.log` has the output, and
- * `<verb>-<stamp>-<id>.exit` the exit code once there is one. Until then the run holds a lock on the latter, which
- * the kernel frees when it dies, however it dies: nothing here trusts the number of a process.
+ * `<verb>-<stamp>-<id>.exit` the exit code after its end. Until then the run holds a lock on the latter, which the
+ * kernel frees when the run ends, even if it is killed: process ids, which are reused, play no part.
  */
 
 export interface Run {
   verb: string;
-  /** What its caller calls it. */
+  /** Its name, given by the caller. */
   id: string;
-  /** Of both files, without `.log` and `.exit`. */
+  /** The path of both files, without `.log` and `.exit`. */
   path: string;
 }
 
@@ -35,7 +35,7 @@ const FILE = /^([a-z]+)-\d{8}_\d{6}-([A-Za-z0-9-]+)\.exit$/;
 /** Descriptor 3 is the locked file. A script holds it too; Node passes it on to nothing that a script leaves behind. */
 const KEEP_EXIT_CODE = '"$@"; echo "$?" >&3';
 
-/** @returns the runs of a directory, the one that began or ended last first */
+/** @returns the runs of a directory, the latest start or end first */
 export function detachedRuns(directory: string): Run[] {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   return readdirSync(directory)
@@ -47,16 +47,16 @@ export function detachedRuns(directory: string): Run[] {
     .sort((a, b) => b.time - a.time);
 }
 
-/** How many runs are kept for those who ask about them later. */
-const KEPT = 100;
+/** Number of runs whose files are kept. */
+const MAX_RUNS = 100;
 
-/** Removes what the oldest runs have left. */
+/** Deletes the files of the oldest runs. */
 export function forgetOldRuns(directory: string): void {
-  for (const { path } of detachedRuns(directory).slice(KEPT))
+  for (const { path } of detachedRuns(directory).slice(MAX_RUNS))
     for (const file of [`${path}.log`, `${path}.exit`]) rmSync(file, { force: true });
 }
 
-/** Starts a command in a session of its own, so that no signal of this process's reaches it. */
+/** Starts a command in a session of its own, so that signals to this process do not reach it. */
 export async function startDetached(
   directory: string,
   verb: string,
@@ -96,7 +96,7 @@ export async function isRunning({ path }: Run): Promise<boolean> {
 /**
  * Shows a run's output from its beginning to its end on stdout.
  * @returns its exit code
- * @throws when it ended without one: it was killed together with what waits for it, as by a reboot
+ * @throws OperationalError when it ended without one, for example by a reboot
  */
 export async function follow({ verb, path }: Run): Promise<number> {
   const output = openSync(`${path}.log`, 'r');
@@ -119,11 +119,11 @@ export async function follow({ verb, path }: Run): Promise<number> {
   if (exitCode !== '') return Number(exitCode);
   throw new OperationalError(
     `this ${verb} ended without an exit code: it was killed, or the server was restarted`,
-    `run ${verb} again on the server: it says what was left and how to go on.`,
+    `run ${verb} again on the server: it shows what is unfinished and how to continue.`,
   );
 }
 
-/** Copies to stdout what has come since the last time, no faster than it is read there. */
+/** Copies new output to stdout, no faster than it is read there. */
 async function show(file: number): Promise<void> {
   const chunk = Buffer.alloc(65_536);
   for (;;) {

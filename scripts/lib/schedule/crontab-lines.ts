@@ -18,7 +18,7 @@ const LONGEST_COMMAND = 998;
 
 const every = (values: number[], size: number) => values.length === size;
 
-/** @returns the minutes at which a line is looked at */
+/** @returns the minutes at which cron runs a line */
 function watched(minutes: number[]): number[] {
   const shifted = minutes.flatMap(minute => SHIFTS.map(shift => (minute + shift) % 60));
   return [...new Set(shifted)].sort((a, b) => a - b);
@@ -122,7 +122,7 @@ export function block(
 
 /**
  * @returns the crontab without an environment's block, all else as it was
- * @throws when one of its two markers is missing: what is ours then nobody can tell
+ * @throws a usage error when one of its two markers is missing: then the extent of the block is unknown
  */
 export function withoutBlock(crontab: string, owner: Owner): string {
   const kept: string[] = [];
