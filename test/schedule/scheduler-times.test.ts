@@ -1,10 +1,8 @@
 /* When the scheduler starts jobs, over days of a virtual clock. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadConfig } from '../../scripts/lib/config/config.ts';
-import { nextTime } from '../../scripts/lib/core/cron.ts';
-import { comingRuns, jobsOf } from '../../scripts/lib/schedule/jobs.ts';
 import { job, play } from '../support/schedule/play.ts';
+import { assertRunsAtOnce, assertStarts } from '../support/schedule/tables.ts';
 
 process.stderr.write = () => true; // the scheduler's log; failures of tests are printed on stdout
 
@@ -24,62 +22,12 @@ test('a first start runs nothing before its time, and then each night', async ()
   });
 });
 
-const MINUTE = 60_000;
-const DUE = Date.parse('2026-01-02T02:00:00Z');
+// Each of many moments: test/long/schedule/scheduler-times.test.ts.
+test('started around a due time, however slowly: the run that the table shows takes place', () =>
+  assertStarts([-1000, -1, 0, 1, 999], [0, 1, 1000, 1001, 119_999, 300_000]));
 
-/** Milliseconds from a due time at which a start, or a look, could go wrong. */
-const AROUND = [-1000, -999, -500, -100, ...Array.from({ length: 41 }, (_, i) => i - 20), 100, 999, 1000];
-const config = loadConfig('production', {
-  SCHEDULE_BACKUP: '*/2 * * * *',
-  SCHEDULE_HEALTH_CHECK: 'off',
-  SCHEDULE_DRILL: 'off',
-});
-
-test('started at any moment around a due time, however slowly: the run that the table shows takes place', async () => {
-  for (const offset of AROUND) {
-    const since = new Date(DUE + offset);
-    const { next } = comingRuns(config, since).json.runs[0]!;
-    assert.is(next.getTime(), offset < 0 ? DUE : DUE + 2 * MINUTE, `${offset}`);
-    for (const startUp of [0, 1, 19, 20, 21, 100, 999, 1000, 1001, 2500, 45_000, 119_999, 121_001, 300_000]) {
-      const from = new Date(since.getTime() + startUp);
-      const until = new Date(from.getTime() + 2 * MINUTE);
-      const { starts } = await play({
-        jobs: jobsOf(config).jobs,
-        since,
-        from,
-        until,
-        runs: () => ({ seconds: 0 }),
-      });
-      const expected: Date[] = next <= from ? [from] : []; // made up for once
-      for (let time = nextTime('*/2 * * * *', from); time <= until; time = nextTime('*/2 * * * *', time))
-        expected.push(time);
-      assert.equal(
-        starts,
-        expected.map(time => `backup ${time.toISOString().slice(0, 16)}`),
-        `since ${since.toISOString()}, ${startUp} ms to start`,
-      );
-    }
-  }
-});
-
-test('however a due time falls between two looks at the clock, the job runs at once, and once', async () => {
-  const until = new Date(DUE + 20_000); // before the clock would be looked at anyhow
-  for (let offset = -60; offset < 0; offset++) {
-    for (const slow of [
-      { reading: 1, saving: 1 },
-      { reading: 2, saving: 30 },
-      { reading: 7, saving: 0 },
-      { reading: 40, saving: 90 },
-    ]) {
-      for (const from of [new Date(DUE + offset), new Date(DUE - 30_000 + offset)]) {
-        const { starts, state } = await play({ from, until, slow });
-        assert.equal(starts, ['backup 2026-01-02T02:00'], `${from.toISOString()} ${JSON.stringify(slow)}`);
-        assert.is(state.jobs.backup!.due, new Date(DUE).toISOString());
-        assert.ok(Date.parse(state.jobs.backup!.started!) - DUE < 1000, state.jobs.backup!.started);
-      }
-    }
-  }
-});
+test('however a due time falls between two looks at the clock, the job runs at once, and once', () =>
+  assertRunsAtOnce([-60, -41, -2, -1]));
 
 test('the next time in the log is right, even if the run ends when that is due already', async () => {
   const said: string[] = [];
