@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ROOT } from '../../scripts/lib/config/config.ts';
 
-/** What takes the place of exports of the product's files, by file. Set anew for each run; the product asks through it. */
+/** What takes the place of exports of the product's files, by file. Set again for each run; the product asks through it. */
 export const standIns: Record<string, Record<string, unknown>> = {};
 const REPLACED: Record<string, { names: string[]; rest: boolean }> = {
   'lib/core/shell.ts': { names: ['run', 'start', 'sh'], rest: true },

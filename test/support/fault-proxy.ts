@@ -29,7 +29,7 @@ export type Fault = (exchange: Exchange) => void | Promise<void>;
 /** A store's front door that misbehaves as it is told; all else goes to the real store behind it, unchanged. */
 export interface FaultProxy {
   endpoint: string;
-  /** Decides about each request; undefined lets it pass. Set it anew for each test. */
+  /** Decides about each request; undefined lets it pass. Set it again for each test. */
   fault: (seen: Seen) => Fault | undefined;
   seen: Seen[];
   stop: () => Promise<void>;
