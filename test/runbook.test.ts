@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { help } from '../scripts/lib/cli/help.ts';
 import { loadConfig, ROOT } from '../scripts/lib/config/config.ts';
 import { allChecks } from '../scripts/lib/health/all-checks.ts';
-import { commandOf } from './support/commands.ts';
+import { commandOf } from './support/cli/commands.ts';
 
 const text = readFileSync(join(ROOT, 'docs/RUNBOOK.md'), 'utf8');
 const code = [...text.matchAll(/```bash\n([\s\S]*?)```/g)].map(([, block]) => block!).join('\n');

@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FILES, STEPS, stepOf, textOf, workflow } from './support/workflow.ts';
+import { FILES, STEPS, stepOf, textOf, workflow } from './support/deploy/workflow.ts';
 
 interface Finding {
   message: string;

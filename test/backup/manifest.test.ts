@@ -11,7 +11,7 @@ import {
   serialize,
 } from '../../scripts/lib/backup/manifest.ts';
 import { OperationalError } from '../../scripts/lib/core/errors.ts';
-import { sampleManifest } from '../support/sample-manifest.ts';
+import { sampleManifest } from '../support/backup/sample-manifest.ts';
 
 const manifest = sampleManifest();
 const { id } = manifest;

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Backup, newestFirst } from '../../scripts/lib/backup/catalog.ts';
 import { collapse, decide, deletesMost } from '../../scripts/lib/backup/retention.ts';
-import { sampleManifest } from '../support/sample-manifest.ts';
+import { sampleManifest } from '../support/backup/sample-manifest.ts';
 
 const NEWEST = Date.parse('2026-01-31T02:00:00Z');
 

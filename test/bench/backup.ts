@@ -12,7 +12,7 @@ import { run } from '../../scripts/lib/core/shell.ts';
 import { sampleData } from '../../scripts/lib/drill/sample-data.ts';
 import { client, identifier } from '../../scripts/lib/postgres/client.ts';
 import { sizeOfDatabase } from '../../scripts/lib/postgres/databases.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { createWorld, type World } from '../support/core/world.ts';
 
 interface Measure {
   seconds: number;

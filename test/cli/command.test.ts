@@ -8,7 +8,7 @@ import { type Invocation, parseArguments } from '../../scripts/lib/cli/command.t
 import { help } from '../../scripts/lib/cli/help.ts';
 import { environmentOf, loadConfig, ROOT } from '../../scripts/lib/config/config.ts';
 import { OperationalError } from '../../scripts/lib/core/errors.ts';
-import { commandOf as importCommand } from '../support/commands.ts';
+import { commandOf as importCommand } from '../support/cli/commands.ts';
 
 const scripts = globSync('scripts/*.ts', { cwd: ROOT }).map(path => join(ROOT, path));
 assert.ok(scripts.length >= 12, 'the scripts are found');

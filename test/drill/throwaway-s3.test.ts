@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ROOT } from '../../scripts/lib/config/config.ts';
-import { startProgram } from '../support/world.ts';
+import { startProgram } from '../support/core/world.ts';
 
 test('without the development dependencies the embedded drill says what is missing and what to do', async () => {
   const copy = mkdtempSync(join(tmpdir(), 'no-s3rver-'));

@@ -2,7 +2,7 @@
 import type { Engine } from '../engine/engine.ts';
 import { ensureApp } from '../stack/lib/app.ts';
 import { officialImages } from '../stack/lib/stack.ts';
-import { baseImages } from '../support/app-images.ts';
+import { baseImages } from '../support/app/app-images.ts';
 import { ensureImages } from './images.ts';
 
 /** Makes the images that the Compose files name, and those of the reference application. */

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Backend, startAppWorld } from '../support/app.ts';
-import { startBalancer } from '../support/balancer.ts';
-import { leaveUnderLoad } from '../support/leaving.ts';
-import { send } from '../support/load.ts';
-import { startSocketClient } from '../support/sockets.ts';
-import { until } from '../support/world.ts';
+import { type Backend, startAppWorld } from '../support/app/app.ts';
+import { startBalancer } from '../support/app/balancer.ts';
+import { leaveUnderLoad } from '../support/app/leaving.ts';
+import { send } from '../support/app/load.ts';
+import { startSocketClient } from '../support/app/sockets.ts';
+import { until } from '../support/core/world.ts';
 
 const world = await startAppWorld();
 

@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Database, migrate, startDatabase, startMigration } from '../support/app.ts';
-import type { Child } from '../support/child.ts';
-import { until } from '../support/world.ts';
+import { type Database, migrate, startDatabase, startMigration } from '../support/app/app.ts';
+import type { Child } from '../support/core/child.ts';
+import { until } from '../support/core/world.ts';
 
 const server = await startDatabase();
 

@@ -1,9 +1,9 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Backend, migrate, startAppWorld } from '../support/app.ts';
-import { send, startUpload } from '../support/load.ts';
-import { until } from '../support/world.ts';
+import { type Backend, migrate, startAppWorld } from '../support/app/app.ts';
+import { send, startUpload } from '../support/app/load.ts';
+import { until } from '../support/core/world.ts';
 
 const world = await startAppWorld();
 const { sql, url: databaseUrl } = world.database;

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { backup } from '../../scripts/backup.ts';
-import { runHere } from '../support/commands.ts';
-import { createCronWorld } from '../support/cron-world.ts';
-import { refused } from '../support/in-process.ts';
-import { configOf } from '../support/old-backups.ts';
+import { configOf } from '../support/backup/old-backups.ts';
+import { runHere } from '../support/cli/commands.ts';
+import { refused } from '../support/core/in-process.ts';
+import { createCronWorld } from '../support/schedule/cron-world.ts';
 
 const { world, copy, sh, assertBacksUp, assertOutlives, assertJson } = await createCronWorld();
 const ESCAPE = '\u001b';

@@ -18,9 +18,9 @@ import {
   TENTHS,
   WAYS,
   world,
-} from '../support/damage.ts';
-import { checkHere, refused, restoreHere } from '../support/in-process.ts';
-import { liveState } from '../support/live.ts';
+} from '../support/backup/damage.ts';
+import { checkHere, refused, restoreHere } from '../support/core/in-process.ts';
+import { liveState } from '../support/postgres/live.ts';
 
 for (const format of FORMATS) {
   // At every tenth of either, in every way to name it: test/long/integration/damage.test.ts.

@@ -1,13 +1,13 @@
 /**
  * The order of a deployment's steps, and every way in which it can be cut off: kill -9 before and after a change, a signal
  * at a command, a command that fails. No visitor loses a request, and `--resume` and `--revert` finish from every point.
- * Docker and Nginx are a model (test/support/docker-model.ts); test/stack/ has some of the points with a real engine.
+ * Docker and Nginx are a model (test/support/deploy/docker-model.ts); test/stack/ has some of the points with a real engine.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { CUTS } from '../support/deployment-cuts.ts';
-import { assertBack, assertEnd, SITUATIONS } from '../support/deployment-ends.ts';
-import { NEW, newCase, OLD } from '../support/deployment-model.ts';
+import { CUTS } from '../support/deploy/deployment-cuts.ts';
+import { assertBack, assertEnd, SITUATIONS } from '../support/deploy/deployment-ends.ts';
+import { NEW, newCase, OLD } from '../support/deploy/deployment-model.ts';
 
 test('a deployment, step by step', async () => {
   const c = await newCase({ migrations: ['expand'] });

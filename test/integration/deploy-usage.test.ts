@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadConfig, ROOT } from '../../scripts/lib/config/config.ts';
-import { commandOf, runHere } from '../support/commands.ts';
-import { refused } from '../support/in-process.ts';
-import { startScript } from '../support/world.ts';
+import { commandOf, runHere } from '../support/cli/commands.ts';
+import { refused } from '../support/core/in-process.ts';
+import { startScript } from '../support/core/world.ts';
 
 /** A place where nothing was ever deployed, and where there is no docker: whoever calls it fails. */
 async function inNewPlace(body: (env: Record<string, string>) => Promise<void>): Promise<void> {

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { pass } from '../support/deployment-copy.ts';
-import { newCase } from '../support/deployment-model.ts';
-import type { DockerModel } from '../support/docker-model.ts';
+import { pass } from '../support/deploy/deployment-copy.ts';
+import { newCase } from '../support/deploy/deployment-model.ts';
+import type { DockerModel } from '../support/deploy/docker-model.ts';
 
 const HTTP = 'nginx/snippets/http.conf';
 const API = 'nginx/snippets/api.conf';

@@ -2,10 +2,10 @@ import { chownSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { fill, withDisk } from '../support/disk.ts';
-import { gateAt, otherDatabases, strayFiles } from '../support/faults.ts';
-import { finishHere, makeBackup } from '../support/in-process.ts';
-import { createWorld, type Ended, history, type Started, type World } from '../support/world.ts';
+import { gateAt, otherDatabases, strayFiles } from '../support/backup/faults.ts';
+import { fill, withDisk } from '../support/core/disk.ts';
+import { finishHere, makeBackup } from '../support/core/in-process.ts';
+import { createWorld, type Ended, history, type Started, type World } from '../support/core/world.ts';
 
 const MIB = 1024 * 1024;
 const ROWS = 600;

@@ -5,12 +5,12 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { drill } from '../../scripts/drill.ts';
 import type { DrillReport } from '../../scripts/lib/drill/report.ts';
-import { inTemporary, processesWith } from '../support/embedded.ts';
-import { here } from '../support/here.ts';
-import { makeBackup } from '../support/in-process.ts';
-import { configOf, plant, store } from '../support/old-backups.ts';
-import { createTurns } from '../support/turns.ts';
-import { startProgram, startScript, until, type World } from '../support/world.ts';
+import { configOf, plant, store } from '../support/backup/old-backups.ts';
+import { here } from '../support/core/here.ts';
+import { makeBackup } from '../support/core/in-process.ts';
+import { createTurns } from '../support/core/turns.ts';
+import { startProgram, startScript, until, type World } from '../support/core/world.ts';
+import { inTemporary, processesWith } from '../support/drill/embedded.ts';
 
 const { inTurn, stop } = await createTurns();
 
@@ -23,7 +23,7 @@ test('embedded: backs up, destroys, restores, compares, and leaves nothing behin
       S3_PREFIX: 'live',
       SLACK_WEBHOOK_URL: 'http://127.0.0.1:1/',
     };
-    const argv = [join(import.meta.dirname, '../support/small-drill.ts')];
+    const argv = [join(import.meta.dirname, '../support/drill/small-drill.ts')];
     const { code, stdout, stderr } = await startProgram(process.execPath, argv, { ...env, ...settings })
       .ended;
     assert.is(code, 0, stderr);

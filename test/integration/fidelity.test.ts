@@ -1,10 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { propertiesOf } from '../support/compare.ts';
-import { succeed } from '../support/expect.ts';
-import { countsWhileWriting, hardSchema, latin1 } from '../support/fidelity.ts';
-import { finishHere, makeBackup, restoreHere } from '../support/in-process.ts';
-import { createTurns } from '../support/turns.ts';
+import { succeed } from '../support/core/expect.ts';
+import { finishHere, makeBackup, restoreHere } from '../support/core/in-process.ts';
+import { createTurns } from '../support/core/turns.ts';
+import { propertiesOf } from '../support/postgres/compare.ts';
+import { countsWhileWriting, hardSchema, latin1 } from '../support/postgres/fidelity.ts';
 
 const READER = '"Reader, ""Role"""';
 const { inTurn, stop } = await createTurns();

@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { betweenUploads, MOMENTS, unfinishedInStore } from '../support/backup-faults.ts';
-import { createFaultedWorld, manifests, startAgain } from '../support/faulted.ts';
-import { killProgram, strayFiles } from '../support/faults.ts';
+import { betweenUploads, MOMENTS, unfinishedInStore } from '../support/backup/backup-faults.ts';
+import { createFaultedWorld, manifests, startAgain } from '../support/backup/faulted.ts';
+import { killProgram, strayFiles } from '../support/backup/faults.ts';
 
 const world = await createFaultedWorld();
 const { assertClean, assertNextBackupWorks, faultAt } = world;

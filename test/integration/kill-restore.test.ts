@@ -1,12 +1,12 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { oidOf } from '../../scripts/lib/postgres/databases.ts';
-import { change } from '../support/expect.ts';
-import { createFaultedWorld, startAgain } from '../support/faulted.ts';
-import { strayFiles, untilNoProcess } from '../support/faults.ts';
-import { finishHere } from '../support/in-process.ts';
-import { pauseProgram } from '../support/pause.ts';
-import { betweenTheRenames, midLoad } from '../support/restore-faults.ts';
+import { createFaultedWorld, startAgain } from '../support/backup/faulted.ts';
+import { strayFiles, untilNoProcess } from '../support/backup/faults.ts';
+import { change } from '../support/core/expect.ts';
+import { finishHere } from '../support/core/in-process.ts';
+import { pauseProgram } from '../support/core/pause.ts';
+import { betweenTheRenames, midLoad } from '../support/restore/restore-faults.ts';
 
 const world = await createFaultedWorld();
 const { assertClean, assertNextRestoreWorks, faultAt, oldOrNew } = world;

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { gateAt, lockIsFree, strayFiles, untilNoProcess } from '../support/faults.ts';
-import { finishHere, makeBackup } from '../support/in-process.ts';
-import { createWorld, type Started } from '../support/world.ts';
+import { gateAt, lockIsFree, strayFiles, untilNoProcess } from '../support/backup/faults.ts';
+import { finishHere, makeBackup } from '../support/core/in-process.ts';
+import { createWorld, type Started } from '../support/core/world.ts';
 
 const world = await createWorld();
 await world.sql(`CREATE TABLE t AS SELECT i, md5(i::text) AS text FROM generate_series(1, 1000) AS i`);

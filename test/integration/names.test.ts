@@ -4,11 +4,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ROOT } from '../../scripts/lib/config/config.ts';
 import { identifier } from '../../scripts/lib/postgres/client.ts';
-import { databases } from '../support/compare.ts';
-import { checkHere, finishHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
-import { NAME, PASSWORD, succeed, texts } from '../support/odd-names.ts';
-import { createTurns } from '../support/turns.ts';
-import type { World } from '../support/world.ts';
+import { checkHere, finishHere, makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
+import { createTurns } from '../support/core/turns.ts';
+import type { World } from '../support/core/world.ts';
+import { databases } from '../support/postgres/compare.ts';
+import { NAME, PASSWORD, succeed, texts } from '../support/postgres/odd-names.ts';
 
 const { inTurn, stop } = await createTurns({ password: PASSWORD });
 

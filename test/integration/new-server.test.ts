@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { contentOf, program, propertiesOf } from '../support/compare.ts';
-import { begin, change, stateOf } from '../support/expect.ts';
-import { captured } from '../support/here.ts';
-import { checkHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
-import { createAll, dropAll, rolesOf } from '../support/new-server.ts';
-import { createTurns } from '../support/turns.ts';
+import { begin, change, stateOf } from '../support/core/expect.ts';
+import { captured } from '../support/core/here.ts';
+import { checkHere, makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
+import { createTurns } from '../support/core/turns.ts';
+import { contentOf, program, propertiesOf } from '../support/postgres/compare.ts';
+import { createAll, dropAll, rolesOf } from '../support/restore/new-server.ts';
 
 const { inTurn, stop } = await createTurns();
 

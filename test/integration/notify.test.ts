@@ -8,12 +8,12 @@ import type { Options } from '../../scripts/lib/cli/help.ts';
 import { logMissingChannels, notify, ping } from '../../scripts/lib/notify/notify.ts';
 import { openSession } from '../../scripts/lib/postgres/session.ts';
 import { restore } from '../../scripts/restore.ts';
-import { runHere } from '../support/commands.ts';
-import { backUpHere, captured, here } from '../support/here.ts';
-import { assertNoSecrets } from '../support/live.ts';
-import { configOf } from '../support/old-backups.ts';
-import { type Receiver, startReceiver } from '../support/receiver.ts';
-import { createWorld, type Ended } from '../support/world.ts';
+import { configOf } from '../support/backup/old-backups.ts';
+import { runHere } from '../support/cli/commands.ts';
+import { backUpHere, captured, here } from '../support/core/here.ts';
+import { createWorld, type Ended } from '../support/core/world.ts';
+import { type Receiver, startReceiver } from '../support/notify/receiver.ts';
+import { assertNoSecrets } from '../support/postgres/live.ts';
 
 const SLACK = '/services/T0SECRET/B0SECRET/x0SECRET';
 const PING = '/ping-0b5e-SECRET';

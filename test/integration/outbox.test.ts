@@ -6,11 +6,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadConfig, ROOT } from '../../scripts/lib/config/config.ts';
 import { notify } from '../../scripts/lib/notify/notify.ts';
-import { captured } from '../support/here.ts';
-import { type Receiver, startReceiver } from '../support/receiver.ts';
-import { startProgram, until } from '../support/world.ts';
+import { captured } from '../support/core/here.ts';
+import { startProgram, until } from '../support/core/world.ts';
+import { type Receiver, startReceiver } from '../support/notify/receiver.ts';
 
-const TELL = join(import.meta.dirname, '../support/tell.ts');
+const TELL = join(import.meta.dirname, '../support/notify/tell.ts');
 const PASSWORD = 'a-password-nobody-may-see';
 
 interface Setting {

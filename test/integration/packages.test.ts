@@ -4,7 +4,7 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { assertWaits, onMachine } from '../support/apt-machine.ts';
+import { assertWaits, onMachine } from '../support/core/apt-machine.ts';
 
 test('what is missing is installed, what is there is not touched, and what there is not is said', () =>
   onMachine(async ({ install, done }) => {

@@ -2,11 +2,11 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { contentOf, databases, program, propertiesOf } from '../support/compare.ts';
-import { begin, change, failed, stateOf, succeed } from '../support/expect.ts';
-import { captured } from '../support/here.ts';
-import { finishHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
-import { createTurns } from '../support/turns.ts';
+import { begin, change, failed, stateOf, succeed } from '../support/core/expect.ts';
+import { captured } from '../support/core/here.ts';
+import { finishHere, makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
+import { createTurns } from '../support/core/turns.ts';
+import { contentOf, databases, program, propertiesOf } from '../support/postgres/compare.ts';
 
 const { inTurn, stop } = await createTurns();
 

@@ -17,13 +17,13 @@ import { artifactName, globalsName, type Manifest, manifestName } from '../../sc
 import { applyRetention, planRetention, retain } from '../../scripts/lib/backup/prune.ts';
 import { openStore } from '../../scripts/lib/s3/open-store.ts';
 import { list } from '../../scripts/list-backups.ts';
-import { answers, hangs } from '../support/fault-proxy.ts';
-import { backUpHere, here } from '../support/here.ts';
-import { type Changes, configOf, lay, manifestOf, plant } from '../support/old-backups.ts';
-import { createS3World, idOf, keysOf } from '../support/s3-world.ts';
-import { fileOf } from '../support/store.ts';
-import { startOnTerminal } from '../support/terminal.ts';
-import { until } from '../support/world.ts';
+import { type Changes, configOf, lay, manifestOf, plant } from '../support/backup/old-backups.ts';
+import { backUpHere, here } from '../support/core/here.ts';
+import { startOnTerminal } from '../support/core/terminal.ts';
+import { until } from '../support/core/world.ts';
+import { answers, hangs } from '../support/s3/fault-proxy.ts';
+import { createS3World, idOf, keysOf } from '../support/s3/s3-world.ts';
+import { fileOf } from '../support/s3/store.ts';
 
 const { world, proxy, fresh, backup, stop } = await createS3World();
 

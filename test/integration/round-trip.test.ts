@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createTurns } from '../support/turns.ts';
+import { createTurns } from '../support/core/turns.ts';
 
 const { inTurn, stop } = await createTurns();
 

@@ -1,6 +1,9 @@
 import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { plant, store } from '../support/backup/old-backups.ts';
+import { checkHere, finishHere, makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
+import { assertNoSecrets, liveState } from '../support/postgres/live.ts';
 import {
   answers,
   cutsAnswer,
@@ -9,12 +12,9 @@ import {
   passes,
   type Seen,
   startFaultProxy,
-} from '../support/fault-proxy.ts';
-import { checkHere, finishHere, makeBackup, refused, restoreHere } from '../support/in-process.ts';
-import { assertNoSecrets, liveState } from '../support/live.ts';
-import { plant, store } from '../support/old-backups.ts';
-import { createBigDatabase, createS3World, PASSWORD } from '../support/s3-world.ts';
-import { fileOf } from '../support/store.ts';
+} from '../support/s3/fault-proxy.ts';
+import { createBigDatabase, createS3World, PASSWORD } from '../support/s3/s3-world.ts';
+import { fileOf } from '../support/s3/store.ts';
 
 const { world, proxy, fresh, stop } = await createS3World();
 await createBigDatabase(world, 400);

@@ -5,6 +5,9 @@ import * as assert from 'uvu/assert';
 import { uploadBackup } from '../../scripts/lib/backup/offsite-copy.ts';
 import { openStore } from '../../scripts/lib/s3/open-store.ts';
 import { probeStore } from '../../scripts/lib/s3/store.ts';
+import { configOf, plant, store } from '../support/backup/old-backups.ts';
+import { backUpHere, here } from '../support/core/here.ts';
+import { makeBackup } from '../support/core/in-process.ts';
 import {
   answers,
   cutsRequest,
@@ -13,13 +16,10 @@ import {
   loses,
   losesMetadata,
   type Seen,
-} from '../support/fault-proxy.ts';
-import { backUpHere, here } from '../support/here.ts';
-import { makeBackup } from '../support/in-process.ts';
-import { configOf, plant, store } from '../support/old-backups.ts';
-import { createGood, type Lasting } from '../support/s3-failures.ts';
-import { createS3World, first, isData, keysOf, sha256 } from '../support/s3-world.ts';
-import { fileOf } from '../support/store.ts';
+} from '../support/s3/fault-proxy.ts';
+import { createGood, type Lasting } from '../support/s3/s3-failures.ts';
+import { createS3World, first, isData, keysOf, sha256 } from '../support/s3/s3-world.ts';
+import { fileOf } from '../support/s3/store.ts';
 
 const s3World = await createS3World();
 const { world, proxy, fresh, backup, stop } = s3World;
@@ -147,7 +147,9 @@ test('a store that never answers is given up', async () => {
 });
 
 test('a clock 20 minutes off: the copy is made by the store’s time, and it is said', async () => {
-  const env = fresh({ NODE_OPTIONS: `--import=${join(import.meta.dirname, '../support/clock-off.ts')}` });
+  const env = fresh({
+    NODE_OPTIONS: `--import=${join(import.meta.dirname, '../support/core/clock-off.ts')}`,
+  });
   const done = await backup(env, '--json');
   assert.is(done.code, 0, done.stderr);
   assert.match(done.stderr, /clock is (20 min|19 min 59 s).* behind the store’s: .*timedatectl/);

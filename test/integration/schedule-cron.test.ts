@@ -13,8 +13,8 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ROOT } from '../../scripts/lib/config/config.ts';
-import { startPrivateCron } from '../support/private-cron.ts';
-import { createWorld, until } from '../support/world.ts';
+import { createWorld, until } from '../support/core/world.ts';
+import { startPrivateCron } from '../support/schedule/private-cron.ts';
 
 const cron = await startPrivateCron('Asia/Kathmandu');
 const world = await createWorld();

@@ -8,13 +8,13 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { client } from '../../scripts/lib/postgres/client.ts';
 import { list } from '../../scripts/list-backups.ts';
-import { watchArguments } from '../support/cmdlines.ts';
-import { here } from '../support/here.ts';
-import { checkHere, finishHere, makeBackup } from '../support/in-process.ts';
-import { configOf } from '../support/old-backups.ts';
-import { recordPrograms } from '../support/recorded-programs.ts';
-import { startOnTerminal } from '../support/terminal.ts';
-import { createWorld, type Ended, history } from '../support/world.ts';
+import { configOf } from '../support/backup/old-backups.ts';
+import { watchArguments } from '../support/core/cmdlines.ts';
+import { here } from '../support/core/here.ts';
+import { checkHere, finishHere, makeBackup } from '../support/core/in-process.ts';
+import { recordPrograms } from '../support/core/recorded-programs.ts';
+import { startOnTerminal } from '../support/core/terminal.ts';
+import { createWorld, type Ended, history } from '../support/core/world.ts';
 
 // Of this run only: the arguments of all processes of the machine are read, another run of this test's too.
 const MARK = `S3ntinel${randomBytes(4).toString('hex')}`;

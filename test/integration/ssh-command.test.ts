@@ -7,9 +7,9 @@ import * as assert from 'uvu/assert';
 import { ROOT } from '../../scripts/lib/config/config.ts';
 import { exitCodeOf, messageOf, OperationalError } from '../../scripts/lib/core/errors.ts';
 import { accept } from '../../scripts/ssh-command.ts';
-import { startReceiver } from '../support/receiver.ts';
-import { createSshPlaces } from '../support/ssh-places.ts';
-import { startProgram, startScript, until } from '../support/world.ts';
+import { createSshPlaces } from '../support/cli/ssh-places.ts';
+import { startProgram, startScript, until } from '../support/core/world.ts';
+import { startReceiver } from '../support/notify/receiver.ts';
 
 const { server, place, stop } = await createSshPlaces();
 

@@ -7,9 +7,9 @@ import { detachedRuns } from '../../scripts/lib/cli/detached-runs.ts';
 import { exitCodeOf, messageOf } from '../../scripts/lib/core/errors.ts';
 import { withLock } from '../../scripts/lib/core/lock.ts';
 import { change, followOne } from '../../scripts/ssh-command.ts';
-import { createSshPlaces, descendants, psOf } from '../support/ssh-places.ts';
-import { survives } from '../support/ssh-signals.ts';
-import { until } from '../support/world.ts';
+import { createSshPlaces, descendants, psOf } from '../support/cli/ssh-places.ts';
+import { survives } from '../support/cli/ssh-signals.ts';
+import { until } from '../support/core/world.ts';
 
 const { server, place, stop } = await createSshPlaces();
 

@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { gateAt, lockIsFree, otherDatabases, strayFiles, untilNoProcess } from '../support/faults.ts';
-import { backUpHere } from '../support/here.ts';
-import { startOnTerminal } from '../support/terminal.ts';
-import { createWorld } from '../support/world.ts';
+import { gateAt, lockIsFree, otherDatabases, strayFiles, untilNoProcess } from '../support/backup/faults.ts';
+import { backUpHere } from '../support/core/here.ts';
+import { startOnTerminal } from '../support/core/terminal.ts';
+import { createWorld } from '../support/core/world.ts';
 
 const world = await createWorld();
 await world.sql('CREATE TABLE t AS SELECT i, md5(i::text) AS text FROM generate_series(1, 20000) AS i');

@@ -6,10 +6,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { install } from '../engine/apt.ts';
 import { attempt } from '../engine/process.ts';
-import { startReceiver } from '../support/receiver.ts';
-import { createSshPlaces, type SshPlace } from '../support/ssh-places.ts';
-import { FILES, type Runner, STEPS, startRunner, stepOf } from '../support/workflow.ts';
-import { until } from '../support/world.ts';
+import { createSshPlaces, type SshPlace } from '../support/cli/ssh-places.ts';
+import { until } from '../support/core/world.ts';
+import { FILES, type Runner, STEPS, startRunner, stepOf } from '../support/deploy/workflow.ts';
+import { startReceiver } from '../support/notify/receiver.ts';
 
 await install(['jq', 'curl', 'shellcheck']);
 const { server, place: createPlace, stop } = await createSshPlaces();

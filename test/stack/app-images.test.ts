@@ -4,9 +4,15 @@ import * as assert from 'uvu/assert';
 import { type Engine, ensureEngine } from '../engine/engine.ts';
 import { attempt, run } from '../engine/process.ts';
 import { ensureImages } from '../images/images.ts';
-import { baseImages, buildBackend, buildFrontend, type Variant, variants } from '../support/app-images.ts';
-import { send } from '../support/load.ts';
-import { until } from '../support/world.ts';
+import {
+  baseImages,
+  buildBackend,
+  buildFrontend,
+  type Variant,
+  variants,
+} from '../support/app/app-images.ts';
+import { send } from '../support/app/load.ts';
+import { until } from '../support/core/world.ts';
 
 const stores = { postgres: 'postgres:15.20-bookworm', redis: 'redis:7.0.15-bookworm' };
 const hardening = [

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { until } from '../support/world.ts';
+import { until } from '../support/core/world.ts';
 import { layOutBackupService } from './lib/backup-service.ts';
 
 const YEARLY = '0 0 1 1 *';

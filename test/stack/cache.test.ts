@@ -4,7 +4,7 @@ import { Agent } from 'node:https';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { until } from '../support/world.ts';
+import { until } from '../support/core/world.ts';
 import { cloudflareBefore } from './lib/cloudflare.ts';
 import { json } from './lib/http.ts';
 import { backendsAre, startPuppet, upstreamIs } from './lib/puppet.ts';

@@ -6,7 +6,7 @@
 import { readdir } from 'node:fs/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { until } from '../support/world.ts';
+import { until } from '../support/core/world.ts';
 import { startServer, wholeCycle } from './lib/container-server.ts';
 
 const server = await startServer();

@@ -6,8 +6,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ensureEngine } from '../engine/engine.ts';
 import { attempt, run } from '../engine/process.ts';
-import { type Child, startChild } from '../support/child.ts';
-import { until } from '../support/world.ts';
+import { type Child, startChild } from '../support/core/child.ts';
+import { until } from '../support/core/world.ts';
 
 const { env } = await ensureEngine();
 const PROGRAM = join(import.meta.dirname, '../demo.ts');

@@ -4,9 +4,9 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { startReceiver } from '../support/receiver.ts';
-import { startSshServer } from '../support/sshd.ts';
-import { type Ended, killWhen } from '../support/world.ts';
+import { startSshServer } from '../support/cli/sshd.ts';
+import { type Ended, killWhen } from '../support/core/world.ts';
+import { startReceiver } from '../support/notify/receiver.ts';
 import {
   assertEnded,
   assertHealthy,

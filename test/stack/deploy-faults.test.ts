@@ -5,7 +5,7 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { until } from '../support/world.ts';
+import { until } from '../support/core/world.ts';
 import { assertAs, backendOf, told } from './lib/bad-release.ts';
 import { assertEnded, containers, listed, serving } from './lib/deploy-state.ts';
 import { startDeployable } from './lib/deployable.ts';

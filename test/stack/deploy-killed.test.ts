@@ -7,7 +7,7 @@
 import { globSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { until } from '../support/world.ts';
+import { until } from '../support/core/world.ts';
 import {
   assertHealthy,
   assertNothingLeft,

@@ -6,9 +6,9 @@ import { globSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { watchArguments } from '../support/cmdlines.ts';
-import { startReceiver } from '../support/receiver.ts';
-import { until } from '../support/world.ts';
+import { watchArguments } from '../support/core/cmdlines.ts';
+import { until } from '../support/core/world.ts';
+import { startReceiver } from '../support/notify/receiver.ts';
 import {
   assertEnded,
   assertHealthy,

@@ -10,8 +10,8 @@ import { ROOT } from '../../scripts/lib/config/config.ts';
 import { ensureEngine } from '../engine/engine.ts';
 import { ensureImages } from '../images/images.ts';
 import { Sandbox } from '../images/sandbox.ts';
-import { programsBut } from '../support/programs.ts';
-import { startProgram } from '../support/world.ts';
+import { programsBut } from '../support/core/programs.ts';
+import { startProgram } from '../support/core/world.ts';
 
 test('no server’s programs and no apt-get: the drill uses Docker’s image and leaves no container', async () => {
   const engine = await ensureEngine();

@@ -3,7 +3,7 @@ import { Agent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { until } from '../support/world.ts';
+import { until } from '../support/core/world.ts';
 import { cloudflareBefore } from './lib/cloudflare.ts';
 import { json } from './lib/http.ts';
 import { askPuppet, serverLines, startPuppet, upstreamIs, withUpstreams } from './lib/puppet.ts';

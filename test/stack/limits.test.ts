@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { until } from '../support/world.ts';
+import { until } from '../support/core/world.ts';
 import { cloudflareBefore } from './lib/cloudflare.ts';
 import { type Ask, ask, dial, hostOf, json, sendRaw } from './lib/http.ts';
 import { sharedStack } from './lib/shared.ts';

@@ -11,8 +11,8 @@ import * as assert from 'uvu/assert';
 import { unpack } from '../engine/apt.ts';
 import { CACHE, ensureEngine } from '../engine/engine.ts';
 import { run, withLock } from '../engine/process.ts';
-import { startRegistry } from '../support/registry.ts';
-import { type Runner, startRunner } from '../support/workflow.ts';
+import { type Runner, startRunner } from '../support/deploy/workflow.ts';
+import { startRegistry } from '../support/docker/registry.ts';
 
 const engine = await ensureEngine();
 const PROGRAMS = join(CACHE, 'promotion');

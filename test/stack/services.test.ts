@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { attempt, type Result } from '../engine/process.ts';
-import { until } from '../support/world.ts';
+import { until } from '../support/core/world.ts';
 import { cloudflareBefore } from './lib/cloudflare.ts';
 import { ask } from './lib/http.ts';
 import { sharedStack } from './lib/shared.ts';

@@ -4,7 +4,7 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { until } from '../support/world.ts';
+import { until } from '../support/core/world.ts';
 import {
   assertPrompt,
   BACKENDS,

@@ -3,8 +3,8 @@ import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { fill, withDisk } from '../support/disk.ts';
-import { type Ended, startProgram, until } from '../support/world.ts';
+import { fill, withDisk } from '../support/core/disk.ts';
+import { type Ended, startProgram, until } from '../support/core/world.ts';
 import { upstreams } from './lib/deploy-state.ts';
 import { ask, json } from './lib/http.ts';
 import { backendsAre, reload, runBeside, upstreamIs } from './lib/puppet.ts';

@@ -1,7 +1,7 @@
 /* An instance that leaves under a crowd that never pauses; test/integration/app-leaving.test.ts has a small one. */
 import { test } from 'uvu';
-import { type Backend, startAppWorld } from '../../support/app.ts';
-import { leaveUnderLoad } from '../../support/leaving.ts';
+import { type Backend, startAppWorld } from '../../support/app/app.ts';
+import { leaveUnderLoad } from '../../support/app/leaving.ts';
 
 for (const turn of [1, 2, 3])
   test(`SIGTERM under load, ${turn}: not ready, still serving, nothing lost, exit 0`, async () => {

@@ -1,8 +1,8 @@
 /* One more variant of the reference application; test/integration/app.test.ts has the others. */
 import { test } from 'uvu';
-import { type Backend, startAppWorld } from '../../support/app.ts';
-import { send } from '../../support/load.ts';
-import { until } from '../../support/world.ts';
+import { type Backend, startAppWorld } from '../../support/app/app.ts';
+import { send } from '../../support/app/load.ts';
+import { until } from '../../support/core/world.ts';
 
 test('a variant that fails after a while: only its answers show it', async () => {
   const world = await startAppWorld();

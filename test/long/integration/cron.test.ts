@@ -1,5 +1,5 @@
 import { test } from 'uvu';
-import { createCronWorld } from '../../support/cron-world.ts';
+import { createCronWorld } from '../../support/schedule/cron-world.ts';
 
 const { world, assertBacksUp, assertOutlives, assertJson } = await createCronWorld();
 

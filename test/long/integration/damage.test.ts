@@ -1,7 +1,7 @@
 /* Backups that are cut or changed at every tenth, in every way to name them; test/integration/damage.test.ts has some. */
 import { unlinkSync } from 'node:fs';
 import { test } from 'uvu';
-import { assertRefused, cutAt, everyTenth, FORMATS, TENTHS, world } from '../../support/damage.ts';
+import { assertRefused, cutAt, everyTenth, FORMATS, TENTHS, world } from '../../support/backup/damage.ts';
 
 for (const format of FORMATS)
   for (const file of ['artifact', 'manifest'] as const)

@@ -4,9 +4,9 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { CUTS } from '../../support/deployment-cuts.ts';
-import { assertBack, assertEnd, SITUATIONS } from '../../support/deployment-ends.ts';
-import { NEW, newCase } from '../../support/deployment-model.ts';
+import { CUTS } from '../../support/deploy/deployment-cuts.ts';
+import { assertBack, assertEnd, SITUATIONS } from '../../support/deploy/deployment-ends.ts';
+import { NEW, newCase } from '../../support/deploy/deployment-model.ts';
 
 const DIRECTIONS = ['resume', 'revert'] as const;
 

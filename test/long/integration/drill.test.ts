@@ -2,8 +2,8 @@ import { readdirSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { DrillReport } from '../../../scripts/lib/drill/report.ts';
-import { inTemporary, processesWith } from '../../support/embedded.ts';
-import { startScript } from '../../support/world.ts';
+import { startScript } from '../../support/core/world.ts';
+import { inTemporary, processesWith } from '../../support/drill/embedded.ts';
 
 test('embedded: backs up, destroys, restores, compares, and leaves nothing behind', () =>
   inTemporary(async (env, directory) => {

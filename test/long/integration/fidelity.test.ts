@@ -1,6 +1,6 @@
 import { test } from 'uvu';
-import { countsWhileWriting, hardSchema, latin1 } from '../../support/fidelity.ts';
-import { createTurns } from '../../support/turns.ts';
+import { createTurns } from '../../support/core/turns.ts';
+import { countsWhileWriting, hardSchema, latin1 } from '../../support/postgres/fidelity.ts';
 
 const { inTurn, stop } = await createTurns();
 

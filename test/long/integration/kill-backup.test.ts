@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { betweenUploads, MOMENTS, unfinishedInStore } from '../../support/backup-faults.ts';
-import { createFaultedWorld, manifests } from '../../support/faulted.ts';
-import { gateAt, gateAtStore, killProgram, strayFiles } from '../../support/faults.ts';
-import { checkHere } from '../../support/in-process.ts';
+import { betweenUploads, MOMENTS, unfinishedInStore } from '../../support/backup/backup-faults.ts';
+import { createFaultedWorld, manifests } from '../../support/backup/faulted.ts';
+import { gateAt, gateAtStore, killProgram, strayFiles } from '../../support/backup/faults.ts';
+import { checkHere } from '../../support/core/in-process.ts';
 
 const world = await createFaultedWorld();
 const { assertClean, assertNextBackupWorks, faultAt } = world;

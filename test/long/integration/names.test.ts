@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { identifier } from '../../../scripts/lib/postgres/client.ts';
-import { databases } from '../../support/compare.ts';
-import { finishHere, makeBackup, restoreHere } from '../../support/in-process.ts';
-import { NAME, PASSWORD, succeed, texts } from '../../support/odd-names.ts';
-import { createTurns } from '../../support/turns.ts';
-import { inWorld } from '../../support/world.ts';
+import { finishHere, makeBackup, restoreHere } from '../../support/core/in-process.ts';
+import { createTurns } from '../../support/core/turns.ts';
+import { inWorld } from '../../support/core/world.ts';
+import { databases } from '../../support/postgres/compare.ts';
+import { NAME, PASSWORD, succeed, texts } from '../../support/postgres/odd-names.ts';
 
 const { inTurn, stop } = await createTurns();
 

@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { contentOf } from '../../support/compare.ts';
-import { makeBackup, restoreHere } from '../../support/in-process.ts';
-import { createAll, dropAll, rolesOf } from '../../support/new-server.ts';
-import { createTurns } from '../../support/turns.ts';
+import { makeBackup, restoreHere } from '../../support/core/in-process.ts';
+import { createTurns } from '../../support/core/turns.ts';
+import { contentOf } from '../../support/postgres/compare.ts';
+import { createAll, dropAll, rolesOf } from '../../support/restore/new-server.ts';
 
 const { inTurn, stop } = await createTurns();
 

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { program } from '../../support/compare.ts';
-import { begin, change, stateOf } from '../../support/expect.ts';
-import { restoreHere } from '../../support/in-process.ts';
-import { createTurns } from '../../support/turns.ts';
+import { begin, change, stateOf } from '../../support/core/expect.ts';
+import { restoreHere } from '../../support/core/in-process.ts';
+import { createTurns } from '../../support/core/turns.ts';
+import { program } from '../../support/postgres/compare.ts';
 
 const { inTurn, stop } = await createTurns();
 

@@ -9,8 +9,8 @@ import {
   type Manifest,
   manifestName,
 } from '../../../scripts/lib/backup/manifest.ts';
-import { plant, store } from '../../support/old-backups.ts';
-import { createS3World, idOf, keysOf } from '../../support/s3-world.ts';
+import { plant, store } from '../../support/backup/old-backups.ts';
+import { createS3World, idOf, keysOf } from '../../support/s3/s3-world.ts';
 
 const { world, fresh, backup, stop } = await createS3World();
 const seed = await (async () => {

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { answers, cutsRequest, type Fault, hangs, type Seen } from '../../support/fault-proxy.ts';
-import { checkHere, makeBackup } from '../../support/in-process.ts';
-import { createBigDatabase, createS3World, idOf, isData, keysOf } from '../../support/s3-world.ts';
-import { unfinishedUploads } from '../../support/store.ts';
+import { checkHere, makeBackup } from '../../support/core/in-process.ts';
+import { answers, cutsRequest, type Fault, hangs, type Seen } from '../../support/s3/fault-proxy.ts';
+import { createBigDatabase, createS3World, idOf, isData, keysOf } from '../../support/s3/s3-world.ts';
+import { unfinishedUploads } from '../../support/s3/store.ts';
 
 const { world, proxy, fresh, backup, stop } = await createS3World();
 await createBigDatabase(world);

@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { answers, cutsRequest, hangs } from '../../support/fault-proxy.ts';
-import { makeBackup } from '../../support/in-process.ts';
-import { createGood, type Lasting } from '../../support/s3-failures.ts';
-import { createS3World, first, idOf, isData, keysOf, sha256 } from '../../support/s3-world.ts';
-import { fileOf } from '../../support/store.ts';
+import { makeBackup } from '../../support/core/in-process.ts';
+import { answers, cutsRequest, hangs } from '../../support/s3/fault-proxy.ts';
+import { createGood, type Lasting } from '../../support/s3/s3-failures.ts';
+import { createS3World, first, idOf, isData, keysOf, sha256 } from '../../support/s3/s3-world.ts';
+import { fileOf } from '../../support/s3/store.ts';
 
 const s3World = await createS3World();
 const { world, proxy, fresh, backup, stop } = s3World;

@@ -4,8 +4,8 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createClock } from '../../support/clock.ts';
-import { createWorld } from '../../support/world.ts';
+import { createClock } from '../../support/core/clock.ts';
+import { createWorld } from '../../support/core/world.ts';
 
 const world = await createWorld();
 

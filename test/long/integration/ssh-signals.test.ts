@@ -1,7 +1,7 @@
 /** Every signal that could end what follows a deployment; test/integration/ssh-runs.test.ts has two of them. */
 import { test } from 'uvu';
-import { createSshPlaces } from '../../support/ssh-places.ts';
-import { survives } from '../../support/ssh-signals.ts';
+import { createSshPlaces } from '../../support/cli/ssh-places.ts';
+import { survives } from '../../support/cli/ssh-signals.ts';
 
 const { server, place, stop } = await createSshPlaces();
 

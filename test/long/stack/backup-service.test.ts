@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { layOutBackupService } from '../../stack/lib/backup-service.ts';
 import { sql } from '../../stack/lib/visitor.ts';
-import { until } from '../../support/world.ts';
+import { until } from '../../support/core/world.ts';
 
 const service = await layOutBackupService('* * * * *');
 const { stack, inspect, manifests } = service;

@@ -7,7 +7,7 @@ import { assertAs, backendOf, told } from '../../stack/lib/bad-release.ts';
 import { assertEnded, assertHealthy, listed, releases, serving } from '../../stack/lib/deploy-state.ts';
 import { startDeployable } from '../../stack/lib/deployable.ts';
 import { sql, whileVisited } from '../../stack/lib/visitor.ts';
-import { fill, withDisk } from '../../support/disk.ts';
+import { fill, withDisk } from '../../support/core/disk.ts';
 
 const d = await startDeployable({ SHUTDOWN_LINGER_MS: '300', DEPLOY_BAKE_SECONDS: '60' });
 const { stack } = d;

@@ -20,7 +20,7 @@ import {
 import { startDeployable, UNSAVED } from '../../stack/lib/deployable.ts';
 import { assertRefused, killAt, killDeployment, revert, standsIn } from '../../stack/lib/interrupted.ts';
 import { sql, whileVisited } from '../../stack/lib/visitor.ts';
-import { until } from '../../support/world.ts';
+import { until } from '../../support/core/world.ts';
 
 const d = await startDeployable({ SHUTDOWN_LINGER_MS: '300' });
 const { stack, registry } = d;

@@ -6,7 +6,7 @@
 import { randomInt } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { until } from '../../support/world.ts';
+import { until } from '../../support/core/world.ts';
 import { type Ask, ask as askDirectly } from './http.ts';
 import type { Stack } from './stack.ts';
 

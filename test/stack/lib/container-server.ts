@@ -11,7 +11,7 @@ import { startThrowawayS3 } from '../../../scripts/lib/drill/throwaway-s3.ts';
 import { ensureEngine } from '../../engine/engine.ts';
 import { ensureImages } from '../../images/images.ts';
 import { Sandbox } from '../../images/sandbox.ts';
-import { type Ended, type Started, startScript, until } from '../../support/world.ts';
+import { type Ended, type Started, startScript, until } from '../../support/core/world.ts';
 
 const IMAGE = 'postgres:15.20-bookworm';
 const SECRET = `it's a $ecret "here"`;

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { run } from '../../engine/process.ts';
-import { until } from '../../support/world.ts';
+import { until } from '../../support/core/world.ts';
 import { type Cloudflare, cloudflareBefore } from './cloudflare.ts';
 import { hostOf } from './http.ts';
 import { ROOT, type Stack } from './stack.ts';

@@ -3,7 +3,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import type { Release } from '../../../scripts/lib/deploy/releases.ts';
-import type { Ended } from '../../support/world.ts';
+import type { Ended } from '../../support/core/world.ts';
 import type { Deployable } from './deployable.ts';
 import type { Stack } from './stack.ts';
 import { sql } from './visitor.ts';

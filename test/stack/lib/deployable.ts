@@ -4,10 +4,16 @@ import { join } from 'node:path';
 import { ensureEngine } from '../../engine/engine.ts';
 import { run } from '../../engine/process.ts';
 import { ensureImages } from '../../images/images.ts';
-import { baseImages, buildBackend, buildFrontend, type Variant, variants } from '../../support/app-images.ts';
-import { type Pause, pauseProgram } from '../../support/pause.ts';
-import { type Registry, startRegistry } from '../../support/registry.ts';
-import { type Ended, type Started, startProgram, until } from '../../support/world.ts';
+import {
+  baseImages,
+  buildBackend,
+  buildFrontend,
+  type Variant,
+  variants,
+} from '../../support/app/app-images.ts';
+import { type Pause, pauseProgram } from '../../support/core/pause.ts';
+import { type Ended, type Started, startProgram, until } from '../../support/core/world.ts';
+import { type Registry, startRegistry } from '../../support/docker/registry.ts';
 import { ask } from './http.ts';
 import { type Stack, startStack } from './stack.ts';
 

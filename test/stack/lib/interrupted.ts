@@ -1,6 +1,6 @@
 /** Deployments that are ended by kill -9, as by a lost server, and what gets them to an end. */
 import * as assert from 'uvu/assert';
-import { kill, killWhen } from '../../support/world.ts';
+import { kill, killWhen } from '../../support/core/world.ts';
 import { assertNothingLeft, everything, releases, serving, upstreams } from './deploy-state.ts';
 import type { Deployable } from './deployable.ts';
 

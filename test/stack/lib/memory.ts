@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Ended, startProgram } from '../../support/world.ts';
+import { type Ended, startProgram } from '../../support/core/world.ts';
 import type { Deployable } from './deployable.ts';
 
 /** Runs a script where so many MiB of memory are available. Needs the right to mount. */

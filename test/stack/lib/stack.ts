@@ -11,7 +11,7 @@ import { join, resolve } from 'node:path';
 import { type Engine, ensureEngine } from '../../engine/engine.ts';
 import { attempt, type Result, run } from '../../engine/process.ts';
 import { ensureImages } from '../../images/images.ts';
-import { freePort } from '../../support/ports.ts';
+import { freePort } from '../../support/core/ports.ts';
 import { ensureApp } from './app.ts';
 
 export const ROOT = resolve(import.meta.dirname, '../../..');

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { ensureEngine } from '../../engine/engine.ts';
 import { attempt } from '../../engine/process.ts';
 import { ensureImages } from '../../images/images.ts';
-import { until } from '../../support/world.ts';
+import { until } from '../../support/core/world.ts';
 import { ensureApp } from './app.ts';
 import { hostOf } from './http.ts';
 import type { Readiness, Request, Sight, View } from './onlooker.ts';

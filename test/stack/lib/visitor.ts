@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import * as assert from 'uvu/assert';
 import { attempt } from '../../engine/process.ts';
-import { until } from '../../support/world.ts';
+import { until } from '../../support/core/world.ts';
 import { type Answer, ask, json } from './http.ts';
 import type { Stack } from './stack.ts';
 

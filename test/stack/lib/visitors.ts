@@ -11,7 +11,7 @@ import { Agent, type RequestOptions, request } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type SocketClient, startSocketClient } from '../../support/sockets.ts';
+import { type SocketClient, startSocketClient } from '../../support/app/sockets.ts';
 
 export interface Visit {
   /** Nginx's address. */

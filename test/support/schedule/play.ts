@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import type { Scheduled } from '../../../scripts/lib/schedule/jobs.ts';
 import { runSchedule } from '../../../scripts/lib/schedule/scheduler.ts';
 import type { State } from '../../../scripts/lib/schedule/state.ts';
-import { startVirtualTime, type VirtualTime } from '../virtual-time.ts';
+import { startVirtualTime, type VirtualTime } from './virtual-time.ts';
 
 export const job = (name: Scheduled['name'], expression: string): Scheduled => ({
   name,

@@ -1,0 +1,82 @@
+import { hash } from 'node:crypto';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CACHE } from '../../engine/engine.ts';
+import { attempt, run, withLock } from '../../engine/process.ts';
+import { BACKEND, installBackend } from './install-backend.ts';
+
+/** The images that the two Dockerfiles of test/app start from: the ones that the stack runs anyway. */
+export const baseImages = ['node:24.21.0-bookworm-slim', 'nginx:1.30.6-trixie'];
+
+const frontendDirectory = join(BACKEND, '../frontend');
+
+/** Every variant of the backend, and the version that its image tells. */
+export const variants = {
+  v1: '1.0.0',
+  v2: '2.0.0',
+  'never-ready': '2.1.0',
+  'crash-under-traffic': '2.2.0',
+  'errors-after-a-minute': '2.3.0',
+  'bad-migration': '2.4.0',
+  'locking-migration': '2.5.0',
+  'contracting-migration': '3.0.0',
+} as const;
+
+export type Variant = keyof typeof variants;
+
+/** The label of an image with the hash of all that it was made from. */
+const LABEL = 'test.app.hash';
+
+/**
+ * Builds an image unless the engine has one of the same sources: some twenty test files want the same two. The build
+ * itself would find that nothing changed, and takes two seconds to say so.
+ */
+async function build(
+  directory: string,
+  tag: string,
+  args: Record<string, string>,
+  env: NodeJS.ProcessEnv,
+): Promise<string> {
+  const wanted = hash('sha256', JSON.stringify([sources(directory), args, await ids(baseImages, env)]));
+  const unchanged = async () => (await ids([tag], env, `{{index .Config.Labels "${LABEL}"}}`)) === wanted;
+  if (await unchanged()) return tag;
+  return withLock(join(CACHE, `${tag.replaceAll(/\W/g, '-')}.lock`), async () => {
+    if (await unchanged()) return tag;
+    const buildArgs = Object.entries(args).flatMap(arg => ['--build-arg', arg.join('=')]);
+    const label = ['--label', `${LABEL}=${wanted}`];
+    await run('docker', ['build', '--quiet', '--tag', tag, ...label, ...buildArgs, directory], { env });
+    return tag;
+  });
+}
+
+/** @returns what `docker image inspect` says of the images, '' where one is not there */
+async function ids(images: string[], env: NodeJS.ProcessEnv, format = '{{.Id}}'): Promise<string> {
+  return (
+    await attempt('docker', ['image', 'inspect', '--format', format, ...images], { env })
+  ).stdout.trim();
+}
+
+/** @returns names and contents of the files that an image is built from; for packages, their lock file stands */
+function sources(directory: string): [string, string][] {
+  return globSync('**/*', {
+    cwd: directory,
+    withFileTypes: true,
+    exclude: entry => entry.name === 'node_modules',
+  })
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath, entry.name))
+    .sort()
+    .map(path => [path.slice(directory.length), readFileSync(path, 'base64')]);
+}
+
+/** Builds `name:variant` from the sources, without a network. The base images have to be there. */
+export async function buildBackend(name: string, variant: Variant, env: NodeJS.ProcessEnv): Promise<string> {
+  installBackend();
+  const tag = `${name}:${variant}`;
+  return build(BACKEND, tag, { APP_VARIANT: variant, APP_VERSION: variants[variant] }, env);
+}
+
+/** Builds `name:version` of the frontend. */
+export async function buildFrontend(name: string, version: string, env: NodeJS.ProcessEnv): Promise<string> {
+  return build(frontendDirectory, `${name}:${version}`, { APP_VERSION: version }, env);
+}

@@ -1,0 +1,114 @@
+/** Backups that are spoilt in ways, and the check that refuses them. A module of a server: for one file of tests at a time. */
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { type Format, type Manifest, manifestName } from '../../../scripts/lib/backup/manifest.ts';
+import { checkHere, makeBackup, refused } from '../core/in-process.ts';
+import { createWorld } from '../core/world.ts';
+import { fileOf } from '../s3/store.ts';
+
+export const world = await createWorld();
+await world.sql('CREATE TABLE t AS SELECT i, md5(i::text) AS text FROM generate_series(1, 1000) AS i');
+
+/** A sound backup of each format; every case spoils a copy. */
+export const sound: Record<Format, Manifest> = {
+  plain: await makeBackup(world, { format: 'plain', upload: false }),
+  custom: await makeBackup(world, { format: 'custom', upload: false }),
+};
+export const FORMATS = ['plain', 'custom'] as const;
+let copies = 0;
+
+export function copyOf(format: Format) {
+  const { id, artifact, globals } = sound[format];
+  const directory = join(world.directory, `copy-${++copies}`);
+  mkdirSync(directory);
+  for (const name of [artifact.name, globals.name, manifestName(id)])
+    cpSync(join(world.env.BACKUP_DIR!, name), join(directory, name));
+  return {
+    id,
+    directory,
+    artifact: join(directory, artifact.name),
+    globals: join(directory, globals.name),
+    manifest: join(directory, manifestName(id)),
+  };
+}
+
+export type Copy = ReturnType<typeof copyOf>;
+
+/** The ways to name a backup, each of which is looked up by code of its own. */
+export const WAYS = {
+  id: (copy: Copy) => copy.id,
+  path: (copy: Copy) => copy.artifact,
+  S3: (copy: Copy) => fromStore(copy),
+};
+export type Way = keyof typeof WAYS;
+export const EVERY_WAY = Object.keys(WAYS) as Way[];
+
+/** Puts a copy into the store, as it is. */
+function fromStore(copy: Copy): string {
+  const prefix = basename(copy.directory);
+  mkdirSync(join(world.s3.directory, world.s3.bucket, prefix));
+  for (const name of readdirSync(copy.directory))
+    cpSync(join(copy.directory, name), fileOf(world, `${prefix}/${name}`));
+  return `s3://${world.s3.bucket}/${prefix}/${basename(copy.artifact)}`;
+}
+
+/** The environment in which a copy is the only backup there is, here or in the store. */
+export function only(copy: Copy, way: Way): Record<string, string> {
+  if (way !== 'S3') return { BACKUP_DIR: copy.directory, S3_BUCKET: '' };
+  const elsewhere = `${copy.directory}-elsewhere`;
+  mkdirSync(elsewhere, { recursive: true });
+  return { BACKUP_DIR: elsewhere };
+}
+
+export interface Case {
+  what: string;
+  spoil: (copy: Copy) => void;
+  code?: number;
+  says?: RegExp;
+  /** Default: all. */
+  ways?: Way[];
+  /** What is asked for; default: what the way names. */
+  wanted?: (copy: Copy) => string;
+}
+
+const DAMAGED = /damaged|is cut|has changed|missing|no manifest|can't be read|bytes/;
+
+/** Checks all that `spoil` makes of copies, and asserts that each is refused for the right reason. */
+export async function assertRefused(format: Format, cases: Case[]) {
+  for (const { what, spoil, code = 3, says = DAMAGED, ways = EVERY_WAY, wanted } of cases) {
+    for (const way of ways) {
+      const copy = copyOf(format);
+      spoil(copy);
+      const address = (wanted ?? WAYS[way])(copy);
+      const env = only(copy, way);
+      await refused(() => checkHere(world, address, env), code, says).catch(error => {
+        throw new Error(`${what}, by ${way}`, { cause: error });
+      });
+      rmSync(copy.directory, { recursive: true });
+    }
+  }
+}
+
+export const TENTHS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+
+export function cutAt(path: string, tenth: number): void {
+  truncateSync(path, Math.floor((readFileSync(path).length * tenth) / 10));
+}
+
+/** Flips the lowest bit of the byte in the middle of one tenth. */
+export function flipIn(path: string, tenth: number): void {
+  const content = readFileSync(path);
+  content[Math.floor((content.length * (tenth + 0.5)) / 10)]! ^= 1;
+  writeFileSync(path, content);
+}
+
+/** Cuts a file at each of these tenths, and flips a bit in each. */
+export const everyTenth = (
+  file: 'artifact' | 'manifest',
+  tenths: number[],
+  ways: Way[] = EVERY_WAY,
+): Case[] =>
+  tenths.flatMap(tenth => [
+    { what: `cut at tenth ${tenth}`, spoil: copy => cutAt(copy[file], tenth), ways },
+    { what: `bit flipped in tenth ${tenth}`, spoil: copy => flipIn(copy[file], tenth), ways },
+  ]);

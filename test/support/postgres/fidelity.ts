@@ -1,0 +1,127 @@
+/** Cases of which one format is enough on every run, and all are tried in the long suite. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import type { Format } from '../../../scripts/lib/backup/manifest.ts';
+import { finishHere, makeBackup, restoreHere } from '../core/in-process.ts';
+import type { World } from '../core/world.ts';
+import { type Content, contentOf, databases, program, propertiesOf } from './compare.ts';
+import { startWriters } from './writers.ts';
+
+const HARD = join(import.meta.dirname, 'hard-schema.sql');
+
+/**
+ * What docs/PRODUCTION_INFRASTRUCTURE.md promises of owners and grants: all is POSTGRES_USER's, with the privileges
+ * that are PostgreSQL's default.
+ */
+function afterRestore({ objects }: Content['rights'], user: string): Content['rights'] {
+  const defaults: Record<string, { owner: string; acl: string[] | null }> = {
+    'schema public': {
+      owner: 'pg_database_owner',
+      acl: ['=U/pg_database_owner', 'pg_database_owner=UC/pg_database_owner'],
+    },
+  };
+  return {
+    objects: objects
+      .filter(({ type }) => !type.endsWith('column')) // which are there for their privileges only
+      .map(({ type, identity }) => ({
+        type,
+        identity,
+        ...(defaults[`${type} ${identity}`] ?? { owner: user, acl: null }),
+      })),
+    defaults: [],
+  };
+}
+
+/** A schema of everything that is hard to dump comes back the same in each format, but for owners and grants. */
+export async function hardSchema(world: World, formats: Format[]): Promise<void> {
+  await program(world, 'psql', '-qX', '-vON_ERROR_STOP=1', '-o/dev/null', `-d${world.database}`, `-f${HARD}`);
+  const before = await contentOf(world);
+  // Else what follows compares nothing.
+  const { objects, defaults } = before.rights;
+  assert.ok(objects.filter(({ owner }) => owner === 'writer').length > 10, 'owners');
+  assert.ok(objects.filter(({ acl }) => acl !== null).length > 15, 'privileges');
+  assert.is(defaults.length, 3);
+  const commentsIn = (text: string) => text.match(/^COMMENT ON/gm)?.length ?? 0;
+  assert.ok(commentsIn(before.dump) >= commentsIn(readFileSync(HARD, 'utf8')), 'comments');
+  assert.ok(JSON.stringify(before.tables).includes('CamelCase Table'));
+
+  for (const format of formats) {
+    const backup = await makeBackup(world, { format, upload: false });
+    assert.is(backup.migrationHead, '20260102000000_users');
+    assert.equal(
+      backup.extensions.map(({ name }) => name),
+      ['btree_gist', 'citext', 'hstore', 'pgcrypto', 'plpgsql', 'postgres_fdw'],
+    );
+    assert.is(backup.largeObjects, 3);
+    await world.sql(
+      `DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP SCHEMA "Zweites Schema" CASCADE;
+       SELECT lo_unlink(4711)`,
+    );
+    const restored = await restoreHere(world, backup.id);
+    assert.is(restored.restored, backup.id);
+    const after = await contentOf(world);
+    assert.equal(after.tables, before.tables);
+    assert.equal(after.largeObjects, before.largeObjects);
+    assert.is(after.dump, before.dump, `${format}: the dumps differ`);
+    assert.equal(after.rights, afterRestore(before.rights, 'postgres'));
+    await finishHere(world);
+  }
+}
+
+/** A database of another encoding, with names that only it can spell, comes back in each format. */
+export async function latin1(world: World, formats: Format[]): Promise<void> {
+  const { database } = world;
+  await world.sql(`DROP DATABASE ${database}`, 'postgres');
+  await world.sql(
+    `CREATE DATABASE ${database} TEMPLATE template0 ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C'`,
+    'postgres',
+  );
+  await world.sql(`CREATE TABLE U&"Caf\\00E9" AS SELECT U&'cr\\00E8me br\\00FBl\\00E9e' AS U&"d\\00EEner"`);
+  const before = [await contentOf(world), await propertiesOf(world)];
+  for (const format of formats) {
+    const backup = await makeBackup(world, { format, upload: false });
+    assert.equal(backup.tables, [{ schema: 'public', name: 'Café', rows: 1 }]);
+    await world.sql(`UPDATE U&"Caf\\00E9" SET U&"d\\00EEner" = ''`);
+    await restoreHere(world, backup.id);
+    assert.equal([await contentOf(world), await propertiesOf(world)], before);
+  }
+}
+
+/** The manifest counts exactly what was dumped while clients write. */
+export async function countsWhileWriting(world: World, formats: Format[]): Promise<void> {
+  await world.sql(
+    'CREATE TABLE left_side (id text PRIMARY KEY); CREATE TABLE right_side (id text PRIMARY KEY)',
+  );
+  for (const format of formats) {
+    const writers = startWriters(
+      world,
+      { holding: 3, reconnecting: 1 },
+      id =>
+        `WITH l AS (INSERT INTO left_side VALUES ('${format}${id}')) INSERT INTO right_side VALUES ('${format}${id}')`,
+    );
+    try {
+      await writers.acknowledge(30);
+      const backup = await makeBackup(world, { format, upload: false });
+      await writers.acknowledge(30);
+      await writers.stop();
+      const [left, right] = backup.tables;
+      assert.equal([left!.name, right!.name], ['left_side', 'right_side']);
+      assert.is(left!.rows, right!.rows, 'both sides are of one moment');
+      assert.ok(left!.rows >= 30);
+      const target = `fished_${format}`;
+      await restoreHere(world, backup.id, { database: target });
+      const [found] = await world.rows<{ left: number; right: number }>(
+        'SELECT (SELECT count(*) FROM left_side) AS left, (SELECT count(*) FROM right_side) AS right',
+        target,
+      );
+      assert.equal(found, { left: left!.rows, right: right!.rows });
+      const [live] = await world.rows<{ rows: number }>('SELECT count(*) AS rows FROM left_side');
+      assert.ok(live!.rows >= left!.rows + 30, 'clients went on writing');
+      assert.equal(writers.failures, []);
+    } finally {
+      await writers.stop();
+    }
+  }
+  assert.equal(await databases(world), ['app', ...formats.map(format => `fished_${format}`).sort()]);
+}

@@ -1,0 +1,62 @@
+import { readdirSync } from 'node:fs';
+import * as assert from 'uvu/assert';
+import { plant, store } from '../backup/old-backups.ts';
+import { backUpHere } from '../core/here.ts';
+import { checkHere, makeBackup } from '../core/in-process.ts';
+import { assertNoSecrets } from '../postgres/live.ts';
+import type { Fault, Seen } from './fault-proxy.ts';
+import { idOf, keysOf, PASSWORD, type S3World } from './s3-world.ts';
+
+/** What makes every upload fail, and what backup.ts says of it. */
+export interface Lasting {
+  fault?: (seen: Seen) => Fault | undefined;
+  env?: Record<string, string>;
+  says: RegExp;
+  /** Default: in this process. */
+  asProcess?: boolean;
+}
+
+const SECRETS = [PASSWORD, 'S3RVER'];
+
+/** Two good backups, of which retention would delete the old one, were it not held. */
+export async function createGood({ world, proxy, fresh, backup }: S3World) {
+  const good = fresh();
+  const recent = await makeBackup(world, {}, good);
+  const old = await plant(good.BACKUP_DIR!, recent.id, { days: 400 });
+  await store(world, good, old);
+
+  /** Asserts that a backup with this failure stays here, says so, and that nothing is deleted for it. */
+  async function fails({ fault, env: extra, says, asProcess = false }: Lasting): Promise<void> {
+    const env: Record<string, string> = { ...fresh(), ...good, ...extra, BACKUP_MIN_KEEP: '1' };
+    const before = keysOf(world, env);
+    if (fault) proxy.fault = fault;
+    const { id, stderr } = asProcess ? await failingProcess(env) : await failingHere(env);
+    assert.match(stderr, says);
+    assert.match(stderr, /nothing was deleted: the newest backup is not off-site/);
+    assert.equal(keysOf(world, env), before, 'the store is as it was');
+    const names = readdirSync(env.BACKUP_DIR!);
+    for (const each of [old.id, recent.id, id]) {
+      for (const end of ['.sql.gz', '.globals.sql.gz', '.json'])
+        assert.ok(names.includes(each + end), each + end);
+    }
+    assert.is(await checkHere(world, id, env, 'local'), id);
+  }
+
+  async function failingProcess(env: Record<string, string>) {
+    const done = await backup(env, '--json');
+    assert.is(done.code, 4, done.stderr);
+    assert.is(JSON.parse(done.stdout).offsite, 'FAILED');
+    assertNoSecrets(done, env, SECRETS);
+    return { id: idOf(done), stderr: done.stderr };
+  }
+
+  async function failingHere(env: Record<string, string>) {
+    const { code, stderr, error, manifest, warnings } = await backUpHere(world, env);
+    assert.is(code, 4, stderr + error);
+    const text = [stderr, ...warnings].join('\n');
+    for (const secret of SECRETS) assert.not.ok(text.includes(secret), `a secret is shown:\n${text}`);
+    return { id: manifest!.id, stderr: text };
+  }
+
+  return { good, recent, old, fails };
+}
