@@ -1,12 +1,11 @@
-import { once } from 'node:events';
 import { chownSync, existsSync, globSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Postgres } from '../config/config.ts';
 import { type Service, startService } from '../core/service.ts';
 import { run, sh } from '../core/shell.ts';
+import { freePort } from './free-port.ts';
 import { untilReady } from './postgres-ready.ts';
 
 const PACKAGED = '/usr/lib/postgresql';
@@ -86,16 +85,6 @@ function serverArguments(directory: string, port: number): string[] {
     'fsync=off', // the data need not survive a power cut
   ];
   return ['-D', `${directory}/data`, ...settings.flatMap(setting => ['-c', setting])];
-}
-
-/** A port of the loopback interface that is free now. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** The user to run the server as, because PostgreSQL refuses root; undefined: this process is not root's. */

@@ -8,10 +8,10 @@ import { randomBytes } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { freePort } from '../../../scripts/lib/drill/free-port.ts';
 import { type Engine, ensureEngine } from '../../engine/engine.ts';
 import { attempt, type Result, run } from '../../engine/process.ts';
 import { ensureImages } from '../../images/images.ts';
-import { freePort } from '../../support/core/ports.ts';
 import { ensureApp } from './app.ts';
 
 export const ROOT = resolve(import.meta.dirname, '../../..');

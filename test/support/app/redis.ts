@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { canInstall } from '../../../scripts/lib/core/packages.ts';
 import { hasProgram } from '../../../scripts/lib/core/shell.ts';
+import { freePort } from '../../../scripts/lib/drill/free-port.ts';
 import { install } from '../../engine/apt.ts';
 import { startChild } from '../core/child.ts';
-import { freePort } from '../core/ports.ts';
 
 export type ThrowawayRedis = { url: string; port: number; password: string; stop(): Promise<void> };
 

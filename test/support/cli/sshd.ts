@@ -12,9 +12,9 @@ import {
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from '../../../scripts/lib/config/config.ts';
+import { freePort } from '../../../scripts/lib/drill/free-port.ts';
 import { install } from '../../engine/apt.ts';
 import { startChild } from '../core/child.ts';
-import { freePort } from '../core/ports.ts';
 import { type Ended, type Started, startProgram } from '../core/world.ts';
 
 /** What a workflow is given: the values of its variables and secrets. */

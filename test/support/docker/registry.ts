@@ -7,11 +7,11 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from '../../../scripts/lib/drill/free-port.ts';
 import { install, whyNoPackages } from '../../engine/apt.ts';
 import { CACHE } from '../../engine/engine.ts';
 import { attempt, run } from '../../engine/process.ts';
 import { startChild } from '../core/child.ts';
-import { freePort } from '../core/ports.ts';
 import { until } from '../core/world.ts';
 
 export interface Registry {

@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 /**
- * A port of loopback for a program that can't choose one itself. Between this look and the program's own, any
- * connection of this machine could take a port that the kernel gives out by itself, so it is one below those.
+ * Finds a port of 127.0.0.1 for a program that can't choose one itself. Between this look and the program's start, any
+ * outgoing connection can take a port from the range of which the kernel gives out ports; so it is one below that range.
+ *
+ * @throws the error of the last of 100 ports, if all are in use
  */
 export async function freePort(): Promise<number> {
   for (let tries = 1; ; tries++) {
