@@ -50,10 +50,10 @@ export const backup = command({
       await ping(config, 'start');
       try {
         const result = await backUp(config, { format, label: options.label, upload: !options['no-upload'] });
-        await tell(config, result.exitCode ?? Exit.done, result.text);
+        await announce(config, result.exitCode ?? Exit.done, result.text);
         return result;
       } catch (error) {
-        await tell(config, exitCodeOf(error), `backup FAILED: ${messageOf(error)}`);
+        await announce(config, exitCodeOf(error), `backup FAILED: ${messageOf(error)}`);
         throw error;
       }
     });
@@ -65,7 +65,7 @@ function formatOf(text: string): Format {
   throw usageError(`unknown format ${JSON.stringify(text)}`, 'use --format plain or --format custom.');
 }
 
-async function tell(config: Config, exitCode: number, text: string): Promise<void> {
+async function announce(config: Config, exitCode: number, text: string): Promise<void> {
   await Promise.all([notify(config, text, exitCode), ping(config, exitCode)]);
 }
 

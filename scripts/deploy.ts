@@ -21,8 +21,8 @@ export const deploy = command({
     '--resume | --revert',
   ],
   details:
-    'One tag means both images; a digest (sha256:…) names one, and the other stays. Backs up, migrates once, then drains\n' +
-    'and replaces one instance after the other.',
+    'A tag selects both images, a digest (sha256:…) only one. Backs up, migrates once, then drains and replaces one\n' +
+    'instance after the other.',
   options: {
     plan: {
       type: 'boolean',

@@ -37,14 +37,14 @@ export const prune = command({
     if (!store) log.info('S3: not configured (S3_BUCKET is empty)');
     return withLock(config.stateDir, config.environment, 'prune-backups.ts', async () => {
       const plans = await planRetention(config, store);
-      const going = plans.flatMap(({ decisions }) => decisions.filter(({ keep }) => !keep));
-      const summary = `${toTable(plans)}\n${plural(going.length, 'backup')} to delete`;
-      if (going.length === 0 || options['dry-run']) return { text: summary, json: toRows(plans, false) };
+      const expired = plans.flatMap(({ decisions }) => decisions.filter(({ keep }) => !keep));
+      const summary = `${toTable(plans)}\n${plural(expired.length, 'backup')} to delete`;
+      if (expired.length === 0 || options['dry-run']) return { text: summary, json: toRows(plans, false) };
       process.stderr.write(`${summary}\n`);
       await confirm('The deletion can’t be undone.', config.environment, options.yes);
       log.changesBegin();
       for (const plan of plans) await applyRetention(config, plan);
-      return { text: `deleted ${plural(going.length, 'backup')}`, json: toRows(plans, true) };
+      return { text: `deleted ${plural(expired.length, 'backup')}`, json: toRows(plans, true) };
     });
   },
 });

@@ -40,7 +40,7 @@ export const restore = command({
     ['restore.ts latest', 'the newest backup; asks for the name of the database'],
     ['restore.ts latest --from s3 --yes', 'unattended, on a new server'],
     [
-      'restore.ts neurmatic_production_20260131_020007 --database fished',
+      'restore.ts neurmatic_production_20260131_020007 --database old_rows',
       'into another database, to copy single rows back',
     ],
     ['restore.ts old/neurmatic_20250106.sql.gz', 'a plain dump by any pg_dump'],

@@ -20,12 +20,12 @@ import { wantedBackends } from './lib/nginx/upstreams.ts';
 import { runRestore } from './lib/restore/run-restore.ts';
 
 export const rollback = command({
-  summary: 'Go back to a release that served before, without losing a request.',
+  summary: 'Go back to an earlier release, without losing a request.',
   usage: ['[RELEASE] [--env production|staging] [--with-database BACKUP] [--yes] [--json]', '--list'],
   details:
-    'Without RELEASE: the one before. After a contracting migration the older release needs the database of its time:\n' +
-    '--with-database restores it. Visitors see the maintenance page meanwhile, and what was written since stays in the\n' +
-    'kept database.',
+    'Without RELEASE: the release before. After a contracting migration it needs the earlier database:\n' +
+    '--with-database restores that. Visitors see the maintenance page meanwhile. Data written since then stays in the\n' +
+    'database that is kept.',
   options: {
     list: { type: 'boolean', help: 'list the releases to go back to' },
     'with-database': {
@@ -103,7 +103,7 @@ export const rollback = command({
 function refuseContracted({ release, since }: Target, backup: string | undefined): void {
   if (since.length === 0 || backup) return;
   throw usageError(
-    `${release} may fail after ${since.join(', ')}, which changed the schema since`,
+    `${release} may fail after ${since.join(', ')}, which changed the schema`,
     'deploy a corrected version, or add --with-database BACKUP: list-backups.ts shows the backup made before each release.',
   );
 }
@@ -115,7 +115,7 @@ async function restore(config: Config, backup: string): Promise<void> {
 }
 
 function listReleases(targets: Target[]): string {
-  if (targets.length === 0) return 'nothing was deployed yet';
+  if (targets.length === 0) return 'nothing has been deployed yet';
   const rows = targets.map(({ release, images, since }, index) => [
     index === 0 ? '→' : '',
     release,

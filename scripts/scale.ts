@@ -27,7 +27,7 @@ export const scale = command({
     [Exit.done, 'the requested number is serving'],
     [
       Exit.failed,
-      'an instance did not become ready, or there is too little memory; the instances of before serve',
+      'an instance did not become ready, or there is too little memory; the earlier instances still serve',
     ],
     [Exit.usage, 'wrong number, flags or configuration'],
     [Exit.locked, 'another run holds the lock'],

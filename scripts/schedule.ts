@@ -88,7 +88,7 @@ const ACTIONS = {
       return runSchedule(jobsOf(config).jobs, readState(config), since, {
         now: () => new Date(),
         sleep,
-        // exec: bash would end at once when the group gets a signal, before the script has ended.
+        // exec: a signal to the process group would end bash before the script ends.
         start: ({ argv }) => startService(['exec', ...argv], { log: 2 }),
         save: stateWriter(config),
         notify: (text, exitCode) => notify(config, text, exitCode),

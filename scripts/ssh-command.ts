@@ -45,53 +45,54 @@ export const sshCommand = command({
     [Exit.usage, 'command not allowed; nothing was started'],
     [Exit.locked, 'another deploy or rollback is running'],
     [Exit.failed, 'the followed run ended without an exit code'],
-    [Exit.done, 'this and all others: the exit code of the script'],
+    [Exit.done, 'this and all other codes: the exit code of the script'],
   ],
   async run({ options, config: load }): Promise<Result> {
     if (!options.env) throw usageError('the key’s line has no --env', 'add it in ~/.ssh/authorized_keys.');
     const { logDir } = load();
     logTo(join(logDir, 'ssh-command.log'));
-    const said = process.env.SSH_ORIGINAL_COMMAND ?? '';
+    const requested = process.env.SSH_ORIGINAL_COMMAND ?? '';
     const from = process.env.SSH_CONNECTION?.split(' ')[0] ?? 'this server';
-    const { verb, name, looks, argv } = accept(said, from, options.env);
+    const { verb, name, readOnly, argv } = accept(requested, from, options.env);
     if (verb === 'follow') return { exitCode: await followOne(logDir, name) };
-    if (looks) return look(argv);
-    return { exitCode: await change(logDir, verb, name, argv, `${said}, from ${from}`) };
+    if (readOnly) return runReadOnly(argv);
+    return { exitCode: await change(logDir, verb, name, argv, `${requested}, from ${from}`) };
   },
 });
 
 /**
- * @param said the client's command, and `from` its address
+ * @param requested the client's command
+ * @param from the client's address
  * @returns the script with its arguments, or the name of a run to follow
  * @throws a usage error for a command that is not in {@link ACCEPTED}
  */
-export function accept(said: string, from: string, environment: string) {
-  const { verb, args, name } = parse(said, from);
-  const looks = verb === 'health-check' || args.includes('--plan') || args.includes('--list');
+export function accept(requested: string, from: string, environment: string) {
+  const { verb, args, name } = parse(requested, from);
+  const readOnly = verb === 'health-check' || args.includes('--plan') || args.includes('--list');
   const script = join(import.meta.dirname, `${verb}.ts`);
-  const argv = [script, ...args, '--env', environment, ...(looks ? [] : ['--yes'])];
-  return { verb, name, looks, argv };
+  const argv = [script, ...args, '--env', environment, ...(readOnly ? [] : ['--yes'])];
+  return { verb, name, readOnly, argv };
 }
 
-function parse(said: string, from: string) {
+function parse(requested: string, from: string) {
   for (const [, pattern] of ACCEPTED) {
-    const match = pattern.exec(said);
+    const match = pattern.exec(requested);
     if (!match) continue;
     const name = match.groups?.run;
-    const [verb = '', ...words] = said.split(' ');
+    const [verb = '', ...words] = requested.split(' ');
     return { verb, name, args: words.includes('--run') ? words.slice(0, -2) : words };
   }
-  const what = said === '' ? 'a shell' : JSON.stringify(said.slice(0, 300));
+  const what = requested === '' ? 'a shell' : JSON.stringify(requested.slice(0, 300));
   throw usageError(
-    `this key may not run ${what}, asked from ${from}`,
-    `it may say:${ACCEPTED.map(([form]) => `\n      ${form}`).join('')}`,
+    `this key is not allowed to run ${what}, requested from ${from}`,
+    `allowed commands:${ACCEPTED.map(([form]) => `\n      ${form}`).join('')}`,
   );
 }
 
 /** Runs a command that changes nothing; it ends with the connection. */
-async function look(argv: string[]): Promise<Result> {
+async function runReadOnly(argv: string[]): Promise<Result> {
   try {
-    await run(argv, { purpose: 'run it', stdout: 1, stderr: 'inherit', timeout: 900 });
+    await run(argv, { purpose: 'run the script', stdout: 1, stderr: 'inherit', timeout: 900 });
     return {};
   } catch (error) {
     if (error instanceof CommandError && error.status !== null) return { exitCode: error.status };
@@ -99,13 +100,13 @@ async function look(argv: string[]): Promise<Result> {
   }
 }
 
-/** Starts a run that goes on without the connection, unless one of this name exists, and follows it to its end. */
+/** Starts a run that continues without the connection, unless one of this name exists, and follows it to its end. */
 export async function change(
   logDir: string,
   verb: string,
   name: string | undefined,
   argv: string[],
-  said: string,
+  requested: string,
 ) {
   const runs = detachedRuns(logDir);
   const known = runs.find(each => each.verb === verb && each.id === name);
@@ -120,7 +121,7 @@ export async function change(
   }
   forgetOldRuns(logDir);
   const started = await startDetached(logDir, verb, name ?? String(process.pid), argv);
-  log.info(`${said}; run ${started.id} goes on without this connection`);
+  log.info(`${requested}; run ${started.id} continues without this connection`);
   return follow(started);
 }
 
@@ -128,7 +129,7 @@ export async function followOne(logDir: string, name: string | undefined): Promi
   const runs = detachedRuns(logDir).filter(each => name === undefined || each.id === name);
   for (const each of runs) if (await isRunning(each)) return follow(each);
   if (runs[0]) return follow(runs[0]);
-  throw usageError('there is no such run', 'deploy and rollback leave one.');
+  throw usageError('there is no such run', 'only a deploy or rollback can be followed.');
 }
 
 if (import.meta.main) await execute(sshCommand);

@@ -65,7 +65,7 @@ test('rollback.ts --list where nothing was deployed says so', () =>
   inNewPlace(async env => {
     const { code, stdout, stderr } = await startScript('rollback', ['--list'], env).ended;
     assert.is(code, 0, stderr);
-    assert.match(stdout, /nothing was deployed yet/);
+    assert.match(stdout, /nothing has been deployed yet/);
   }));
 
 test.run();

@@ -151,7 +151,7 @@ for (const script of ['backup', 'restore']) {
       const args = script === 'restore' ? ['latest', '--yes'] : [];
       const { code, stderr } = await run(script, args, { BACKUP_DIR, PGPORT: '1' });
       assert.is(code, 1, stderr);
-      assert.match(stderr, /2 things are wrong; nothing was changed:/);
+      assert.match(stderr, /2 problems found; nothing was changed:/);
       assert.match(stderr, /- BACKUP_DIR \(.*\) can't be written: EROFS/);
       assert.match(stderr, /- PostgreSQL \(127\.0\.0\.1:1\) can't be used/);
     });

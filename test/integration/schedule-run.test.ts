@@ -227,7 +227,7 @@ test('wrong schedules are refused with the rest of the configuration', async () 
     async () => configOf(world, wrong),
     2,
     /SCHEDULE_BACKUP: five fields of cron \(UTC\).*25.*0-23/,
-    /SCHEDULE_DRILL: .*another form/,
+    /SCHEDULE_DRILL: .*unsupported syntax/,
   );
 });
 

@@ -37,7 +37,7 @@ test('what a key may say, with what comes of it', () => {
     const accepted = accept(said, '127.0.0.1', 'production');
     assert.is(accepted.argv.join(' '), `${SCRIPTS}/${argv}`, said);
     assert.is(accepted.argv.length, argv.split(' ').length, 'each word is an argument of its own');
-    assert.is(accepted.looks, !argv.endsWith('--yes'), said);
+    assert.is(accepted.readOnly, !argv.endsWith('--yes'), said);
     assert.is(accepted.verb, said.split(' ')[0]);
   }
   for (const [said, name] of [
@@ -147,8 +147,11 @@ test('all else is refused', () => {
     }
     assert.ok(error instanceof OperationalError, `${JSON.stringify(said)} was not refused`);
     assert.is(exitCodeOf(error), 2);
-    assert.is(messageOf(error), `this key may not run ${JSON.stringify(said)}, asked from 127.0.0.1`);
-    assert.match(error.hint, /^it may say:\n {6}deploy /);
+    assert.is(
+      messageOf(error),
+      `this key is not allowed to run ${JSON.stringify(said)}, requested from 127.0.0.1`,
+    );
+    assert.match(error.hint, /^allowed commands:\n {6}deploy /);
   }
 });
 
@@ -158,10 +161,10 @@ test('through ssh, what is refused is logged, and starts nothing', async () => {
     const { code, stdout, stderr } = await run([said]);
     assert.is(code, 2, `${JSON.stringify(said)} was not refused: ${stdout}${stderr}`);
     assert.is(stdout, '');
-    assert.match(stderr, /this key may not run .*\n {2}→ it may say:\n {6}deploy /);
+    assert.match(stderr, /this key is not allowed to run .*\n {2}→ allowed commands:\n {6}deploy /);
     assert.not.match(stderr, /this is a bug|uid=/);
     const shown = JSON.stringify(said);
-    assert.ok(logged().includes(`this key may not run ${shown}, asked from 127.0.0.1`), shown);
+    assert.ok(logged().includes(`this key is not allowed to run ${shown}, requested from 127.0.0.1`), shown);
   };
   await Promise.all(['deploy v1;id', 'deploy $(id)\nid'].map(refuse));
   assert.equal(readdirSync(logs), ['ssh-command.log']);
@@ -189,13 +192,13 @@ test('no shell, no terminal, no file transfer', async () => {
     copy('-s'),
   ]);
   assert.is(shell.code, 2);
-  assert.match(shell.stderr, /may not run a shell/);
+  assert.match(shell.stderr, /not allowed to run a shell/);
   assert.match(terminal.stderr, /PTY allocation request failed/);
   assert.is(sftp.code, 2);
   assert.is(sftp.stdout, '');
   // A subsystem's stderr is not sent, so scp can't say why.
-  assert.match(logged(), /may not run "[^"]*sftp[^"]*"/);
-  assert.match(logged(), /may not run "scp -t /);
+  assert.match(logged(), /not allowed to run "[^"]*sftp[^"]*"/);
+  assert.match(logged(), /not allowed to run "scp -t /);
   for (const { code } of copies) assert.is.not(code, 0);
   assert.not.ok(existsSync(copied));
 });
@@ -248,7 +251,7 @@ test('a key whose line names no environment may do nothing, and another key gets
   assert.is(stranger.stdout, '');
 });
 
-test('--help has the key’s line and all that it may say', async () => {
+test('--help has the key’s line and the allowed commands', async () => {
   const { code, stdout } = await startScript('ssh-command', ['--help'], { PATH: process.env.PATH! }).ended;
   assert.is(code, 0);
   assert.match(stdout, /restrict,command="\S+ --env production" ssh-ed25519/);

@@ -20,7 +20,7 @@ const CASES: Record<string, string[]> = {
   '-- DROP TABLE t;\nSELECT 1': [],
   'CREATE TABLE new (i int); CREATE INDEX ON new (i); ALTER TABLE new DROP COLUMN i': [],
 
-  'ALTER TABLE t ADD COLUMN c text NOT NULL': ['contracts: adds a column that must be given a value'],
+  'ALTER TABLE t ADD COLUMN c text NOT NULL': ['contracts: adds a required column without a default'],
   'DROP TABLE t': ['contracts: drops a table'],
   'DROP VIEW v': ['contracts: drops a view'],
   'ALTER TABLE t DROP COLUMN c': ['contracts: drops a column'],

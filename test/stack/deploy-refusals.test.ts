@@ -78,7 +78,7 @@ test('all problems are listed at once', async () => {
       assert.is(code, 1, stderr);
       const said = flags.includes('--json') ? JSON.parse(stdout).error.message : stderr;
       for (const finding of [
-        /[5-9] things are wrong; nothing was changed:/,
+        /[5-9] problems found; nothing was changed:/,
         /shop\/backend:9\.9\.9.*not found/,
         /shop\/frontend:9\.9\.9.*not found/,
         /the registry has no such image/,

@@ -35,7 +35,7 @@ export interface Command<O extends Options> extends Description<O> {
   positionals?: number;
   /** The result of a failed run, for a script with exit codes and an output of its own. */
   failed?: (error: Failure) => Result;
-  /** Whether runs go into the history, or those with these arguments; `--dry-run` never does. */
+  /** Whether runs, or runs with these arguments, are recorded in the history; `--dry-run` never is. */
   changesState?: boolean | ((positionals: string[]) => boolean);
   run: (invocation: Invocation<O & typeof COMMON>) => Promise<Result>;
 }
@@ -109,7 +109,7 @@ export function parseArguments<O extends Options>(definition: Command<O>, args =
     }
     return { options: parsed.values as Values<O & typeof COMMON>, positionals };
   } catch (error) {
-    throw usageError(messageOf(error).split('. ')[0]!, 'see --help for what it takes.');
+    throw usageError(messageOf(error).split('. ')[0]!, 'see --help.');
   }
 }
 

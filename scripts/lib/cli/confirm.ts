@@ -6,7 +6,7 @@ import { interrupt } from '../core/signals.ts';
 /** @throws a usage error when {@link confirm} could not ask; call it before long work, so that no work is lost */
 export function requireTerminal(yes: boolean | undefined): void {
   if (yes || (process.stdin.isTTY && process.stderr.isTTY)) return;
-  throw usageError('there is no terminal to confirm this on', 'add --yes to go on without being asked.');
+  throw usageError('there is no terminal to confirm this on', 'add --yes to skip the question.');
 }
 
 /**
@@ -17,7 +17,7 @@ export async function confirm(question: string, name: string, yes: boolean | und
   if (yes) return;
   requireTerminal(false);
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  prompt.once('SIGINT', () => process.kill(process.pid, 'SIGINT')); // readline takes Ctrl+C for itself
+  prompt.once('SIGINT', () => process.kill(process.pid, 'SIGINT')); // readline handles Ctrl+C itself
   try {
     const closed = new Promise<string>(resolve => prompt.once('close', () => resolve('')));
     const asked = prompt.question(`${question}\nType ${styled('bold', name)} to go on: `, {

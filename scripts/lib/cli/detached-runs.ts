@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path';
 import { OperationalError } from '../core/errors.ts';
 import { stamp } from '../core/format.ts';
-import { CommandError, run } from '../core/shell.ts';
+import { CommandError, sh } from '../core/shell.ts';
 import { sleep } from '../core/signals.ts';
 
 /*
@@ -32,7 +32,7 @@ export interface Run {
 
 const FILE = /^([a-z]+)-\d{8}_\d{6}-([A-Za-z0-9-]+)\.exit$/;
 
-/** Descriptor 3 is the locked file. A script holds it too; Node passes it on to nothing that a script leaves behind. */
+/** Descriptor 3 is the locked file. The script inherits it; Node does not pass it on to its children. */
 const KEEP_EXIT_CODE = '"$@"; echo "$?" >&3';
 
 /** @returns the runs of a directory, the latest start or end first */
@@ -67,7 +67,7 @@ export async function startDetached(
   const exit = openSync(`${path}.exit`, 'wx', 0o600);
   const output = openSync(`${path}.log`, 'wx', 0o600);
   try {
-    await run(['flock', '-n', '0'], { purpose: `lock ${path}.exit`, stdin: exit });
+    await sh(`lock ${path}.exit`, { stdin: exit })`flock -n 0`;
     const child = spawn('sh', ['-c', KEEP_EXIT_CODE, 'sh', ...argv], {
       detached: true,
       stdio: ['ignore', output, output, exit],
@@ -85,7 +85,7 @@ export async function startDetached(
 export async function isRunning({ path }: Run): Promise<boolean> {
   if (statSync(`${path}.exit`).size > 0) return false;
   try {
-    await run(['flock', '-n', '-s', `${path}.exit`, 'true'], { purpose: `look at ${path}.exit` });
+    await sh(`check ${path}.exit`)`flock -n -s ${path}.exit true`;
     return false;
   } catch (error) {
     if (error instanceof CommandError && error.status === 1) return true;
@@ -100,10 +100,7 @@ export async function isRunning({ path }: Run): Promise<boolean> {
  */
 export async function follow({ verb, path }: Run): Promise<number> {
   const output = openSync(`${path}.log`, 'r');
-  const unlocked = run(['flock', '-s', `${path}.exit`, 'true'], {
-    purpose: `wait for the end of ${path}`,
-    timeout: Infinity,
-  });
+  const unlocked = sh(`wait for the end of ${path}`, { timeout: Infinity })`flock -s ${path}.exit true`;
   let over = false;
   const settle = () => {
     over = true;

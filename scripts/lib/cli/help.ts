@@ -2,7 +2,7 @@ import { styled } from '../core/format.ts';
 
 export interface Option {
   type: 'boolean' | 'string';
-  /** What stands for the value in the help: `NAME`. */
+  /** The placeholder of the value in the help: `NAME`. */
   value?: string;
   help: string;
 }
@@ -26,7 +26,7 @@ export interface Description<O extends Options> {
   summary: string;
   /** After the script's name, one line for each form. */
   usage: string[];
-  /** What else a reader of the help must know. */
+  /** Further text. */
   details?: string;
   options: O;
   examples: [command: string, what: string][];

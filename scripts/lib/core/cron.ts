@@ -2,15 +2,15 @@ import { createRequire } from 'node:module';
 import type { CronExpression, CronExpressionParser } from 'cron-parser';
 import { messageOf } from './errors.ts';
 
-/** A shape that cron has too: cron-parser also takes seconds, `@daily`, `L`, `H` and fewer fields. */
+/** The five fields that cron accepts; cron-parser also accepts seconds, `@daily`, `L`, `H` and fewer fields. */
 const FIVE_FIELDS = /^[\d*,/-]+ [\d*,/-]+ [\d*,/-]+ [\da-z*,/-]+ [\da-z*,/-]+$/i;
 
-/** Loaded by whoever asks: most runs of most scripts never need it. */
+/** Loaded on first use: most scripts do not need it. */
 function parser(): typeof CronExpressionParser {
   return createRequire(import.meta.url)('cron-parser').CronExpressionParser;
 }
 
-/** @returns the times of an expression of five fields, in UTC, from `after` on, which is not one of them */
+/** @returns the times of an expression of five fields, in UTC, later than `after` */
 export function cronTimes(expression: string, after: Date): CronExpression {
   return parser().parse(expression, { tz: 'UTC', currentDate: after });
 }
@@ -29,7 +29,7 @@ export function nextTime(expression: string, instant: Date): Date {
 
 /** @returns what is wrong with an expression, or undefined */
 export function cronProblem(expression: string): string | undefined {
-  if (!FIVE_FIELDS.test(expression)) return 'it has another form';
+  if (!FIVE_FIELDS.test(expression)) return 'unsupported syntax';
   try {
     cronTimes(expression, new Date()).next();
     return undefined;
@@ -38,18 +38,18 @@ export function cronProblem(expression: string): string | undefined {
   }
 }
 
-/** Every value that a field stands for; Sunday is 0. */
+/** All values that each field matches; Sunday is 0. */
 export interface CronFields {
   minutes: number[];
   hours: number[];
   daysOfMonth: number[];
   months: number[];
   daysOfWeek: number[];
-  /** Both kinds of day are restricted: cron then takes either. */
+  /** Day of month and day of week are both restricted: the expression then matches days that match either. */
   eitherDay: boolean;
 }
 
-/** @returns an expression's fields written out */
+/** @returns the values of each field of an expression */
 export function cronFields(expression: string): CronFields {
   const { minute, hour, dayOfMonth, month, dayOfWeek } = cronTimes(expression, new Date()).fields;
   const weekdays = new Set(dayOfWeek.values.map(day => Number(day) % 7));

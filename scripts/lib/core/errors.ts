@@ -1,4 +1,4 @@
-/** Exit codes of every script but health-check.ts, which keeps the Nagios convention. */
+/** Exit codes of every script except health-check.ts, which follows the Nagios convention. */
 export const Exit = {
   done: 0,
   failed: 1,
@@ -38,7 +38,7 @@ export function usageError(message: string, hint: string): OperationalError {
   return new OperationalError(message, hint, Exit.usage);
 }
 
-/** SIGINT or SIGTERM arrived; what was running has been ended. */
+/** SIGINT or SIGTERM arrived; running commands have been ended. */
 export class Interrupted extends OperationalError {
   constructor(signal: 'SIGINT' | 'SIGTERM') {
     super(

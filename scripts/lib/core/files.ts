@@ -4,10 +4,10 @@ import { chmod, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf, OperationalError } from './errors.ts';
 
-/** The suffix of files that are not whole yet; whoever finds one from a run that is over may delete it. */
+/** The suffix of incomplete files. Those of a run that has ended can be deleted. */
 export const PARTIAL = '.partial';
 
-/** Makes what was written to `path` survive a power cut: a file's content, or a directory's names. */
+/** Flushes a file's content, or a directory's entries, to disk, so that they survive a power loss. */
 export async function sync(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
@@ -17,7 +17,7 @@ export async function sync(path: string): Promise<void> {
   }
 }
 
-/** Renames `<path>.partial` to `path`, after its content and before its name are made durable. */
+/** Flushes the content of `<path>.partial`, renames it to `path`, and flushes the directory. */
 export async function publish(path: string): Promise<void> {
   await sync(path + PARTIAL);
   await rename(path + PARTIAL, path);
@@ -25,14 +25,16 @@ export async function publish(path: string): Promise<void> {
 }
 
 /**
- * Writes a small file whole or not at all, unless told otherwise readable by its owner only. One that it replaces keeps its
- * owner, so that a run as root takes nothing away from the user whose file it is.
+ * Writes a small file completely or not at all. A replaced file keeps its owner, so that its user can still read it after a
+ * run as root.
+ *
+ * @param mode by default, only the owner can read the file
  */
 export async function writeWhole(path: string, text: string | Buffer, mode = 0o600): Promise<void> {
   const before = await stat(path).catch(() => undefined);
   const handle = await open(path + PARTIAL, 'w', mode);
   try {
-    await handle.chmod(mode); // whatever the umask, and whatever a killed run left
+    await handle.chmod(mode); // independent of the umask and of a file that a killed run left
     if (before && process.getuid?.() === 0) await handle.chown(before.uid, before.gid);
     await handle.writeFile(text);
   } catch (error) {
@@ -62,13 +64,13 @@ export async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
-/** Creates a directory that only its owner can enter, and tries whether it can be written. */
+/** Creates a directory that only its owner can enter. @throws OperationalError when it is not writable */
 export async function privateDirectory(path: string, name: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
     const { mode } = await stat(path);
     if (mode & 0o077) await chmod(path, 0o700);
-    const probe = `${path}/.probe${PARTIAL}`; // one name for all runs: what a killed one left goes with the next
+    const probe = `${path}/.probe${PARTIAL}`; // one name for all runs: each deletes what a killed one left
     await rm(probe, { force: true });
     const handle = await open(probe, 'w', 0o600);
     await handle.close();

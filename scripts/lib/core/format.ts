@@ -13,7 +13,7 @@ export function bytes(count: number): string {
   return `${value.toFixed(digits)} ${units[unit]}`;
 }
 
-/** @returns seconds as a person says them: `0.4 s`, `3 min 12 s`, `2 d 4 h` */
+/** @returns seconds in readable units: `0.4 s`, `3 min 12 s`, `2 d 4 h` */
 export function duration(seconds: number): string {
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
@@ -37,7 +37,7 @@ export function plural(value: number, noun: string): string {
   return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
 }
 
-/** @returns UTC as operators compare it: `2026-01-31 02:00:07 UTC` */
+/** @returns a time in UTC, to the second: `2026-01-31 02:00:07 UTC` */
 export function utc(instant: Date | string): string {
   return new Date(instant).toISOString().slice(0, 19).replace('T', ' ') + ' UTC';
 }
@@ -46,16 +46,16 @@ export function utc(instant: Date | string): string {
 export function isTime(text: string): boolean {
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(text)) return false;
   const instant = new Date(text);
-  // JavaScript takes the 30th of February for the 2nd of March.
+  // JavaScript parses February 30 as March 2.
   return !Number.isNaN(instant.getTime()) && instant.toISOString().slice(0, 19) === text.slice(0, 19);
 }
 
-/** @returns a time as it stands in names of backups and databases: `20260131_020007` (UTC) */
+/** @returns a time as in the names of backups and databases: `20260131_020007` (UTC) */
 export function stamp(instant: Date): string {
   return instant.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '_');
 }
 
-/** @returns the time that {@link stamp} has written */
+/** @returns the time of a text that {@link stamp} made */
 export function parseStamp(text: string): Date {
   return new Date(text.replace(/^(....)(..)(..)_(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'));
 }

@@ -45,7 +45,7 @@ export async function withLock<T>(
     try {
       writeSync(descriptor, JSON.stringify(holder));
     } catch (error) {
-      log.warn(`can't write the holder of the lock to ${path}: ${messageOf(error)}`); // it is locked all the same
+      log.warn(`can't write the holder of the lock to ${path}: ${messageOf(error)}`); // the lock is held anyway
     }
     try {
       return await work();

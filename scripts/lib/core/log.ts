@@ -6,12 +6,12 @@ const secrets = new Set<string>();
 let file: string | undefined;
 let unfinishedLine = false;
 
-/** Makes every later message show `***` in place of these values. Short values would hide half of every text. */
+/** Replaces these values with `***` in all later messages, except those under 4 characters: other text contains them. */
 export function hideSecrets(values: (string | undefined)[]): void {
   for (const value of values) {
     if (!value || value.length < 4) continue;
     secrets.add(value);
-    secrets.add(encodeURIComponent(value)); // as it stands in a connection URL
+    secrets.add(encodeURIComponent(value)); // as in a connection URL
     secrets.add(JSON.stringify(value).slice(1, -1));
   }
 }
@@ -23,12 +23,12 @@ export function redact(text: string): string {
   return result;
 }
 
-/** From now on every message also goes to this file, with its time (UTC). */
+/** Also writes every later message to this file, with its time (UTC). */
 export function logTo(path: string): void {
   file = path;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  } catch {} // the first message says what is wrong
+  } catch {} // the first message reports the reason
 }
 
 function write(level: string, message: string, shown: string) {
@@ -43,12 +43,12 @@ function write(level: string, message: string, shown: string) {
     });
   } catch (error) {
     const path = file;
-    file = undefined; // a full disk must not end the work that the log is about
+    file = undefined; // a full disk must not end the run
     process.stderr.write(`warning: no more messages to ${path}: ${(error as Error).message}\n`);
   }
 }
 
-/** What happens, on stderr and in the log file. stdout is for results only. */
+/** Messages go to stderr and the log file. stdout is for results only. */
 export const log = {
   info: (message: string) => write('info', message, message),
   /** A step that is done. */

@@ -2,7 +2,7 @@ import { readFile, statfs } from 'node:fs/promises';
 import { DISK_FULL_HINT, OperationalError } from './errors.ts';
 import { bytes } from './format.ts';
 
-/** @returns this machine's memory in bytes: in all, and the kernel's estimate of what programs get without swapping (`man proc_meminfo`) */
+/** @returns this machine's memory in bytes: its size, and the kernel's estimate of what programs can get without swapping (`man proc_meminfo`) */
 export async function readMemory(): Promise<{ available: number; total: number }> {
   const text = await readFile('/proc/meminfo', 'utf8');
   const of = (name: string) => Number(new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(text)?.[1]) * 1024;

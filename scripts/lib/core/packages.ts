@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { withFileLock } from './lock.ts';
 import { log } from './log.ts';
-import { CommandError, hasProgram, run } from './shell.ts';
+import { CommandError, hasProgram, sh } from './shell.ts';
 import { sleep } from './signals.ts';
 
 /** In a directory that only root can write: no other user can block an installation. */
@@ -35,12 +35,10 @@ export async function installPackages(names: string[]): Promise<void> {
 }
 
 async function missing(names: string[]): Promise<string[]> {
-  // It fails for an unknown name, and still lists the others.
+  // dpkg-query fails for an unknown package, but still lists the others.
   const format = ['Package', 'db:Status-Abbrev'].map(field => `\${${field}}`).join(' ');
-  const argv = ['dpkg-query', '--show', '--showformat', `${format}\n`, ...names];
-  const lines = await run(['sh', '-c', '"$@" 2>/dev/null || true', 'sh', ...argv], {
-    purpose: 'look which packages are installed',
-  });
+  const query = sh('list the installed packages');
+  const lines = await query`dpkg-query --show --showformat ${`${format}\n`} ${names} 2>/dev/null || true`;
   const installed = new Set([...lines.matchAll(/^(\S+) ii/gm)].map(([, name]) => name));
   return names.filter(name => !installed.has(name));
 }
@@ -56,18 +54,15 @@ function oneAtATime(work: () => Promise<void>): Promise<void> {
 /** Retries while a lock is held: apt's `DPkg::Lock::Timeout` does not cover the locks of the lists and archives. */
 async function apt(args: string[], purpose: string): Promise<void> {
   const deadline = Date.now() + FOREIGN_LOCK_SECONDS * 1000;
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
   for (let logged = false; ; logged = true) {
     try {
-      await run(['apt-get', '-q', ...args], {
-        purpose,
-        timeout: WAIT_SECONDS,
-        env: { DEBIAN_FRONTEND: 'noninteractive' },
-      });
+      await sh(purpose, { timeout: WAIT_SECONDS, env })`apt-get -q ${args}`;
       return;
     } catch (error) {
       const locked = error instanceof CommandError && /Could not get lock/.test(error.stderr);
       if (!locked || Date.now() > deadline) throw error;
-      if (!logged) log.info('waiting for another program, which holds a lock of apt');
+      if (!logged) log.info('waiting for another program that holds an apt lock');
       await sleep(1);
     }
   }

@@ -1,4 +1,4 @@
-/** Pipes, which live in bash and tell which of their programs failed: zx's own keeps all that passes in memory. */
+/** Pipes in bash, which report the program that failed. zx's own pipes keep all data in memory. */
 import { zx } from './spawn.ts';
 
 const STATUSES = 'exit statuses of ';
@@ -20,9 +20,8 @@ export function pipeline(...stages: string[][]): string[] {
 
 /**
  * The same, ended as a group when its standard input ends: for a pipe in a container, where killing `docker exec`
- * ends nothing. Bash outlives what it started and reaps it. A process that lost its parent there would be
- * adopted by process 1, and a PostgreSQL that is process 1 takes any child's violent death for a crash of its
- * own and restarts.
+ * ends nothing. Bash outlives the programs that it started, and reaps them: a process that loses its parent in a container
+ * is adopted by process 1, and PostgreSQL as process 1 treats a killed child as a crash of its own and restarts.
  */
 export function withLifelineOnStdin([, , script]: string[]): string[] {
   const watch =
@@ -31,12 +30,12 @@ export function withLifelineOnStdin([, , script]: string[]): string[] {
   return ['bash', '-c', watch + unwatch + script];
 }
 
-/** zx's quote makes $'…' strings, which only bash reads; here that is who reads them. */
+/** zx's quote makes $'…' strings, which bash reads and sh does not: only bash runs these scripts. */
 function quoteWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : zx().quote(word);
 }
 
-/** Of a failed pipe's statuses, the stage to blame: not the one that merely lost its reader. */
+/** @returns which stage of a failed pipe failed, and how: not one that only lost its reader (SIGPIPE, status 141) */
 export function explainStatuses(stderr: string): string | undefined {
   const line = stderr.split('\n').findLast(each => each.startsWith(STATUSES));
   if (line === undefined) return undefined;
@@ -47,13 +46,13 @@ export function explainStatuses(stderr: string): string | undefined {
     .filter(({ status }) => status !== 0);
   const culprit = failed.find(({ status }) => status !== 141) ?? failed[0];
   if (!culprit) return undefined;
-  const said = lastLine(stderr);
+  const last = lastLine(stderr);
   const how =
     culprit.status > 128 ? `was ended by signal ${culprit.status - 128}` : `exited with ${culprit.status}`;
-  return `${culprit.name} ${how}${said ? `: ${said}` : ''}`;
+  return `${culprit.name} ${how}${last ? `: ${last}` : ''}`;
 }
 
-/** An output cut to its last meaningful line; PostgreSQL's errors keep their first line too. */
+/** @returns the first line of an output with `error:`, `fatal:` or `panic:`, or else its last line */
 export function lastLine(text: string): string | undefined {
   const lines = text.split('\n').filter(line => line.trim() !== '' && !line.startsWith(STATUSES));
   return lines.find(line => /\b(error|fatal|panic):/i.test(line))?.trim() ?? lines.at(-1)?.trim();

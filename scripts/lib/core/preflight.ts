@@ -16,7 +16,7 @@ export async function preflight<T extends readonly unknown[]>(
   if (problems.length > 1) {
     const list = problems.map(({ message, hint }) => `\n  - ${message}\n    → ${hint}`).join('');
     throw new OperationalError(
-      `${problems.length} things are wrong; nothing was changed:${list}`,
+      `${problems.length} problems found; nothing was changed:${list}`,
       'correct them and run it again.',
       problems[0]!.exitCode,
     );

@@ -2,15 +2,15 @@ import { bytes, duration } from './format.ts';
 import { log } from './log.ts';
 
 export interface Progress {
-  /** What is going on, as a participle: `Dumping`. */
+  /** The work, as a participle: `Dumping`. */
   label: string;
   /** Bytes done so far; called a few times a second on a terminal. */
   measure: () => number | Promise<number>;
-  /** Bytes in all, if known or estimated. */
+  /** Total bytes, if known or estimated. */
   total?: number;
 }
 
-/** @returns one line: what, how much, how fast and, with a known total, how long still */
+/** @returns one line: label, bytes, rate and, with a known total, the time left */
 export function progressLine(
   { label, total }: Omit<Progress, 'measure'>,
   done: number,
@@ -28,7 +28,7 @@ export function progressLine(
   return parts.join('  ');
 }
 
-/** Shows how long work comes along: a live line on a terminal, a first and a last line elsewhere. */
+/** Shows the progress of work: a live line on a terminal; elsewhere a line at the start and one at the end. */
 export async function withProgress<T>(progress: Progress, work: () => Promise<T>): Promise<T> {
   const { label, measure, total } = progress;
   const started = performance.now();

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { messageOf } from './errors.ts';
 import { log, redact } from './log.ts';
 
-/** @returns who is at work: the person behind sudo, else the user of this process */
+/** @returns who runs this: the user who called sudo, else the user of this process */
 export function operator(): string {
   if (process.env.SUDO_USER) return process.env.SUDO_USER;
   try {

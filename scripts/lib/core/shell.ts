@@ -14,12 +14,12 @@ export interface RunOptions {
   stdout?: number;
   /** Show stderr as it comes, for scripts that report to people. Default: kept, for the error's message. */
   stderr?: 'inherit';
-  /** Seconds until the command is ended. Default: 60. Bulk work passes Infinity and is watched by progress. */
+  /** Seconds until the command is ended. Default: 60. Bulk work passes Infinity and shows its progress. */
   timeout?: number;
   /** What to do next if it fails. */
   hint?: string;
   cwd?: string;
-  /** Go on even when a signal has arrived: for cleaning up. */
+  /** Run even after a signal: for cleanup. */
   evenInterrupted?: boolean;
 }
 
@@ -42,7 +42,7 @@ export class CommandError extends OperationalError {
 /**
  * Runs a simple command, with what it is for: ``await sh('find the image')`docker image inspect ${reference}` ``.
  *
- * @returns what it printed on stdout, without the line ends at its end, as `$(…)` of a shell
+ * @returns its stdout without trailing newlines, like `$(…)` in a shell
  * @throws CommandError when it does not exit with 0; OperationalError when it takes longer than `timeout` seconds;
  *   Interrupted when a signal arrives meanwhile
  */
@@ -54,7 +54,7 @@ export function sh(
     (await runTemplate(template, { ...options, purpose })).stdout.replace(/\n+$/, '');
 }
 
-/** The same for a command that a function has made, as an array. @returns what it printed on stdout, whole */
+/** Like {@link sh}, for a command that a function made, as an array. @returns its whole stdout */
 export async function run(argv: string[], options: RunOptions): Promise<string> {
   return (await start(argv, options)).stdout;
 }
@@ -103,7 +103,7 @@ async function runTemplate(
     if (timedOut) {
       throw new OperationalError(
         `could not ${purpose}: no answer in ${timeout} s`,
-        hint ?? 'see whether the server hangs.',
+        hint ?? 'check whether the server hangs.',
       );
     }
     if (output.exitCode !== 0)
@@ -115,7 +115,7 @@ async function runTemplate(
   }
 }
 
-/** Starts a program that is talked to through pipes until it ends. */
+/** Starts a program with pipes as stdin, stdout and stderr. */
 export function startDialogue(argv: string[], env: RunOptions['env']) {
   return spawnGroup(templateOf(argv), { env, stdio: ['pipe', 'pipe', 'pipe'] });
 }

@@ -3,7 +3,7 @@ import { Interrupted, OperationalError } from './errors.ts';
 
 /*
  * One AbortSignal for the whole process. SIGINT and SIGTERM abort it; everything that waits (commands, requests, locks)
- * listens to it and rejects, so that `finally` blocks clean up and the process exits in the ordinary way.
+ * listens to it and rejects, so that `finally` blocks clean up and the process exits normally.
  */
 const controller = new AbortController();
 let deferrals = 0;
@@ -62,7 +62,7 @@ export async function sleep(seconds: number, until?: AbortSignal): Promise<void>
 }
 
 /**
- * Waits for `work`, at most `seconds`. Work that hangs is not ended: the process ends it when it exits.
+ * Waits for `work`, at most `seconds`. Work that hangs is not stopped: it ends with this process.
  * @throws OperationalError after `seconds`; Interrupted as soon as a signal arrives
  */
 export async function withTimeout<T>(seconds: number, work: () => Promise<T>, purpose?: string): Promise<T> {
@@ -70,7 +70,7 @@ export async function withTimeout<T>(seconds: number, work: () => Promise<T>, pu
   const timeout = async (): Promise<never> => {
     await sleep(seconds, over.signal);
     const message = `${purpose ? `could not ${purpose}: ` : ''}no answer in ${seconds} s`;
-    throw new OperationalError(message, 'see whether the server hangs.');
+    throw new OperationalError(message, 'check whether the server hangs.');
   };
   try {
     return await Promise.race([work(), timeout()]);

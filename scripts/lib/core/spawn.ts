@@ -13,7 +13,7 @@ export const zx = (): typeof import('zx/core') => createRequire(import.meta.url)
 const LIFELINE = '(exec >&- 2>&-; read -r _ <&3 || kill -TERM 0) & exec 3<&-; ';
 
 /*
- * All are set, because ZX_* variables of the environment change zx's defaults, pipefail included.
+ * Every option is set, because ZX_* environment variables change zx's defaults, pipefail included.
  * stdin is /dev/null: with a socket there, bash under cron assumes that rshd started it and reads ~/.bashrc.
  */
 const SETTINGS: Partial<Options> = {
@@ -33,7 +33,7 @@ const SETTINGS: Partial<Options> = {
 
 let bash: string | undefined;
 
-/** zx's `$` as these scripts use it. */
+/** zx's `$` with {@link SETTINGS}. */
 function $(options: Partial<Options>): Shell {
   bash ??= zx().which.sync('bash');
   return zx().$({ ...SETTINGS, shell: bash, ...options });

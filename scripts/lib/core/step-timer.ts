@@ -1,5 +1,5 @@
 export interface Stopwatch {
-  /** Ends a step that began where the one before ended. */
+  /** Ends a step, which began when the previous one ended. */
   lap: (step: string) => void;
   /** Seconds of each step so far. */
   laps: () => Record<string, number>;

@@ -2,7 +2,7 @@ import { messageOf } from '../core/errors.ts';
 
 /**
  * What is wrong with a statement of a migration.
- * - contracts: the release before may fail with the new schema, so a rollback needs the database of before, too
+ * - contracts: the release before may fail with the new schema, so a rollback also needs the database from before
  * - blocks: writers of an existing table wait while it runs
  *
  * Which locks a statement takes: https://www.postgresql.org/docs/15/sql-altertable.html
@@ -11,7 +11,7 @@ export interface Finding {
   kind: 'contracts' | 'blocks';
   /** In words: `drops a column`. */
   what: string;
-  /** The statement, cut to a line. */
+  /** The statement, shortened to one line. */
   sql: string;
 }
 
@@ -124,7 +124,7 @@ function lintAlteration({ subtype, def }: Node): Fault[] {
       );
       const needed = kinds.includes('CONSTR_NOTNULL') || kinds.includes('CONSTR_PRIMARY');
       const serial = /serial/.test(JSON.stringify(def.ColumnDef.typeName?.names ?? ''));
-      return needed && !filled && !serial ? [contracts('adds a column that must be given a value')] : [];
+      return needed && !filled && !serial ? [contracts('adds a required column without a default')] : [];
     }
     case 'AT_DropColumn':
       return [contracts('drops a column')];

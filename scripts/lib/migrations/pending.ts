@@ -23,7 +23,7 @@ export function contracting(migrations: Pending[]): string[] {
  * Compares the migrations in an image with those that are applied to the database. The image is not run: its files are
  * copied out of a container that is never started.
  *
- * @returns the pending ones in their order, or undefined where the image has no directory of migrations
+ * @returns the pending ones in their order, or undefined if the image has no directory of migrations
  * @throws CommandError when Docker can't read the image; OperationalError when PostgreSQL can't be reached
  */
 export async function pendingMigrations(config: Config, image: string): Promise<Pending[] | undefined> {

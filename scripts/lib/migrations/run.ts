@@ -13,9 +13,9 @@ type Migrations = NonNullable<Config['migrate']>;
 const TIMEOUT = 3600;
 
 /**
- * Migrates a database that is being restored, if that is configured and wanted.
+ * Migrates a database that is being restored, if migrations are configured and wanted.
  *
- * @throws like {@link migrate}; the live database is then as it was
+ * @throws like {@link migrate}; the live database is then unchanged
  */
 export async function runMigrations(config: Config, database: string, wanted: boolean): Promise<void> {
   if (!config.migrate) log.info('migrations: not configured (BACKEND_IMAGE and MIGRATE_COMMAND are empty)');
@@ -34,8 +34,8 @@ interface Options {
 }
 
 /**
- * Runs the product's migrations once, in a one-off container of the backend's image or on this host. Leaves nothing
- * behind: neither the container nor its session, which would hold its locks, outlives a failure.
+ * Runs the product's migrations once, in a one-off container of the backend's image or on this host. Also after a failure,
+ * removes the container and ends its database session, which would keep its locks.
  *
  * @throws CommandError when they fail, OperationalError when they take longer than an hour or block other sessions
  */
@@ -59,7 +59,7 @@ export async function migrate(
   }
 }
 
-/** Passes the address by standard input: `docker inspect` would show an environment variable. */
+/** Passes the URL on standard input: `docker inspect` would show an environment variable. */
 async function inContainer(
   { app, environment, postgres }: Config,
   image: string,
@@ -69,10 +69,10 @@ async function inContainer(
 ): Promise<void> {
   const name = `${app}-migrate-${environment}`;
   const remove = () => sh(`remove container ${name}`, { evenInterrupted: true })`docker rm --force ${name}`;
-  await remove(); // of a run that was killed
-  // In the database container's network, where PostgreSQL is 127.0.0.1 whatever the networks are called.
+  await remove(); // left by a killed run
+  // In the database container's network, where PostgreSQL is 127.0.0.1, independent of the networks' names.
   const network = postgres.container ? `container:${postgres.container}` : 'host';
-  // Its stdout goes to stderr, from which a failure is explained.
+  // Its stdout goes to stderr, which the error message quotes.
   const script = 'IFS= read -r DATABASE_URL; export DATABASE_URL; exec sh -c "$1" </dev/null >&2';
   const stdin = secretInput(`${url}\n`);
   try {
@@ -83,12 +83,12 @@ async function inContainer(
   }
 }
 
-/** @returns a descriptor to read `text` from, of a file that has no name any more */
+/** @returns a descriptor to read `text` from; its file is already deleted */
 function secretInput(text: string): number {
   const directory = mkdtempSync(join(tmpdir(), 'input-'));
   try {
     const descriptor = openSync(join(directory, 'input'), 'wx+', 0o600);
-    writeSync(descriptor, text, 0); // at a position, so that the reader begins at the first byte
+    writeSync(descriptor, text, 0); // at a position: the file offset stays at 0, where the reader starts
     return descriptor;
   } finally {
     rmSync(directory, { recursive: true });

@@ -1,4 +1,4 @@
-/** The database session of a running migration, which is known by its application name. */
+/** The database session of a running migration, found by its application name. */
 import type { Config } from '../config/config.ts';
 import { messageOf, OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
@@ -7,7 +7,7 @@ import { databaseUrl, literal, query, runSql } from '../postgres/client.ts';
 
 /** `application_name` in pg_stat_activity. */
 const APPLICATION = 'neurmatic-migrate';
-/** Seconds that a migration waits for a lock, since all later queries then wait behind it, and that others wait for it. */
+/** Longest wait of a migration for a lock (later queries wait behind it), and of other sessions for its locks. Seconds. */
 const LOCK_SECONDS = 5;
 /*
  * The second setting: a server that is busy with a statement does not notice that its client is gone unless it checks,
@@ -16,7 +16,7 @@ const LOCK_SECONDS = 5;
  */
 const SETTINGS = `-c lock_timeout=${LOCK_SECONDS}s -c client_connection_check_interval=2s`;
 
-/** @returns the address of a database that marks its session as a migration's, and limits how long it waits for locks */
+/** @returns a database URL that names the session {@link APPLICATION} and limits its wait for locks */
 export function migrationUrl({ postgres }: Config, database: string): string {
   const url = databaseUrl(postgres, database);
   const parameters = `application_name=${APPLICATION}&options=${encodeURIComponent(SETTINGS)}`;
@@ -24,7 +24,7 @@ export function migrationUrl({ postgres }: Config, database: string): string {
 }
 
 export interface Guard {
-  /** Why it has ended the migration. */
+  /** The reason, if it ended the migration. */
   blocked?: OperationalError;
   stop: () => void;
 }

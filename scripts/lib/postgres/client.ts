@@ -27,7 +27,7 @@ export function literal(value: string): string {
 }
 
 /**
- * A connection string for a database of any name. libpq takes a bare name that contains `=` for a connection string:
+ * A connection string for a database of any name. libpq parses a name that contains `=` as a connection string:
  * https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
  */
 export function toDatabase(name: string): string {
@@ -75,7 +75,7 @@ export const PSQL = [
 ];
 
 /*
- * For sessions in which this process and the server exchange names: by default they have the database's encoding.
+ * For sessions that pass names between this process and the server: the default is the database's encoding.
  * Dumps and loads keep that encoding, so that no conversion can fail.
  */
 export const TEXT = '-c client_encoding=UTF8';

@@ -21,11 +21,11 @@ interface Definition extends Encoding {
   tablespace: string | null;
 }
 
-/** The ICU locale in a row of pg_database, whose column has had two names since 15. */
+/** The ICU locale in a row of pg_database, whose column has another name in 15 and 16 than in 17. */
 export const ICU_LOCALE = `CASE to_jsonb(d) ->> 'datlocprovider'
   WHEN 'i' THEN coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale') END AS "icuLocale"`;
 
-/** What a restore or drill makes a sibling of `<database>` for: a part of its name. */
+/** The purpose of a sibling of `<database>` that a restore or drill makes, as in its name. */
 type SiblingKind = 'new' | 'before' | 'drill';
 
 /**
@@ -49,7 +49,7 @@ export async function siblingDatabases(
   return rows.map(({ name }) => name);
 }
 
-/** @returns the query behind {@link siblingDatabases}, to be part of a larger one */
+/** @returns the query of {@link siblingDatabases}, for use in a larger one */
 export function siblingsSql(database: string, kind: SiblingKind): string {
   return `SELECT datname AS name FROM pg_database
      WHERE starts_with(datname, ${literal(`${database}_${kind}_`)})
@@ -105,7 +105,7 @@ export async function createLike(
   if (model?.tablespace) words.push(`TABLESPACE ${identifier(model.tablespace)}`);
   await runSql(postgres, MAINTENANCE, words.join(' '), {
     purpose: `create database ${name}`,
-    hint: 'the user of POSTGRES_USER needs CREATEDB, and this server the same locales as the one backed up.',
+    hint: 'the user of POSTGRES_USER needs CREATEDB, and this server needs the locales of the backed-up server.',
   });
 }
 

@@ -22,7 +22,7 @@ const TABLES = `
 
 const TABLES_PER_STATEMENT = 100;
 
-/** @returns one row a table: its name, and what `expressions` select from it */
+/** @returns one row per table: its name and the values of `expressions` */
 async function fromEachTable<Row extends { schema: string; name: string }>(
   query: Query,
   expressions: string,

@@ -9,7 +9,7 @@ import { openSession } from './session.ts';
 const SWAP_ATTEMPTS = 10;
 
 /**
- * Renames `live` to `kept` and `next` to `live`, in one transaction: a kill leaves either the old state or the new one.
+ * Renames `live` to `kept` and `next` to `live`, in one transaction: after a kill, both are renamed or neither.
  * The first rename blocks new sessions and waits up to 5 s for the others to end; meanwhile a second session ends them.
  *
  * @param kept undefined when there is no live database
@@ -39,7 +39,7 @@ export async function swap(
       } catch (error) {
         const busy = error instanceof CommandError && /being accessed by other users/.test(error.stderr);
         if (!busy || attempt === SWAP_ATTEMPTS) throw error;
-        await refusePreparedTransactions(postgres, live); // no session can end one
+        await refusePreparedTransactions(postgres, live); // ending sessions does not end these
       }
     }
   });
@@ -52,7 +52,7 @@ export async function swap(
 const MAY_BE_ENDED = `(pg_has_role(usesysid, 'MEMBER') OR (pg_has_role('pg_signal_backend', 'MEMBER')
   AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = usesysid)))`;
 
-/** Ends the sessions of some databases while `work` has one of them locked: earlier, clients would reconnect. */
+/** Ends the sessions of some databases while `work` holds the lock of one: without the lock, clients would reconnect. */
 async function whileEndingSessions(
   postgres: Postgres,
   databases: string[],

@@ -7,7 +7,7 @@ import { Exit, OperationalError } from '../core/errors.ts';
 import { PARTIAL, publish, writeWhole } from '../core/files.ts';
 import { withLock } from '../core/lock.ts';
 import { log } from '../core/log.ts';
-import { CommandError, hasProgram, run } from '../core/shell.ts';
+import { CommandError, hasProgram, sh } from '../core/shell.ts';
 import { block, withoutBlock } from './crontab-lines.ts';
 import { jobsOf } from './jobs.ts';
 import { readState } from './state.ts';
@@ -38,7 +38,7 @@ export function installBlock(config: Config): Promise<boolean> {
   });
 }
 
-/** @throws OperationalError when a scheduler that is alive runs the same jobs, most likely that of the backup service */
+/** @throws OperationalError when a running scheduler, usually that of the backup service, has one of the jobs */
 function refuseDouble(config: Config): void {
   const state = readState(config);
   if (!statusOf(state, new Date()).json.alive) return;
@@ -79,11 +79,11 @@ async function change(config: Config, to: (others: string) => string): Promise<b
     const wanted = join(stateDir, 'crontab.new');
     await writeWhole(wanted, Buffer.from(after, 'latin1'));
     try {
-      await run(['crontab', wanted], { purpose: 'install the crontab' });
+      await sh('install the crontab')`crontab ${wanted}`;
       if ((await readInto(wanted)) !== after)
         throw new OperationalError(
-          'the crontab is not what was installed',
-          `it was changed at the same time: see crontab -l; the one before is in ${kept}.`,
+          'the crontab differs from what was installed',
+          `another program changed it: see crontab -l; the previous crontab is in ${kept}.`,
         );
     } finally {
       await rm(wanted);
@@ -96,7 +96,7 @@ async function change(config: Config, to: (others: string) => string): Promise<b
 async function readInto(path: string): Promise<string> {
   const file = await open(path, 'w', 0o600);
   try {
-    await run(['crontab', '-l'], { purpose: 'read the crontab', stdout: file.fd, env: { LC_ALL: 'C' } });
+    await sh('read the crontab', { stdout: file.fd, env: { LC_ALL: 'C' } })`crontab -l`;
   } catch (error) {
     if (!(error instanceof CommandError && /^no crontab for /m.test(error.stderr))) throw error;
   } finally {

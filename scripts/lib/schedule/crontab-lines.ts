@@ -3,17 +3,17 @@ import { usageError } from '../core/errors.ts';
 import type { Scheduled } from './jobs.ts';
 
 /*
- * Debian's and Ubuntu's cron goes by the server's zone and knows no other. All zones differ from UTC by a multiple
- * of 15 minutes, so a line that is looked at in every hour, at the minutes of the expression and those a quarter, a
- * half and three quarters of an hour later, is looked at when the job is due, in any zone, on either side of a
- * change of the clock, and after the server has been given another zone. A guard then asks the clock of UTC.
+ * cron on Debian and Ubuntu only knows the server's time zone. All zones differ from UTC by a multiple of 15 minutes.
+ * So cron runs each line every hour, at the minutes of the expression and 15, 30 and 45 minutes later: one of these
+ * times is the due time, in any zone, before and after a clock change, and after a change of the server's zone. A guard
+ * at the start of the line checks the time in UTC.
  */
 const SHIFTS = [0, 15, 30, 45];
 
-/** Where a command's programs are looked for; cron's own default lacks /usr/local/bin. */
+/** PATH of the jobs; cron's own default lacks /usr/local/bin. */
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** Of a crontab's line, Debian's cron refuses a longer one as a whole. */
+/** Bytes; Debian's cron refuses a longer command. */
 const LONGEST_COMMAND = 998;
 
 const every = (values: number[], size: number) => values.length === size;
@@ -25,8 +25,8 @@ function watched(minutes: number[]): number[] {
 }
 
 /**
- * A server that stands still for a moment runs the line late: what counts is the minute that it was looked at for,
- * so that each stands for those after it until the next one.
+ * A busy server runs a line late. So the guard accepts a due minute and the minutes after it, up to the next minute at
+ * which cron runs the line.
  */
 function forgiving(minutes: number[]): number[] {
   const stops = [...watched(minutes), 60];
@@ -37,8 +37,8 @@ function forgiving(minutes: number[]): number[] {
 }
 
 /**
- * When a line runs: the five fields for the crontab and what must hold of `minute hour day month weekday` in UTC, as
- * an extended regular expression for a whole line. Without a guard, where any zone gives the same.
+ * @returns the five fields for the crontab, and the guard: an extended regular expression that must match the whole
+ *   `minute hour day month weekday` in UTC; none where the fields match the same times in every zone
  */
 export function timing(expression: string): { fields: string; guard?: string } {
   const { minutes, hours, daysOfMonth, months, daysOfWeek, eitherDay } = cronFields(expression);
@@ -59,29 +59,34 @@ export function timing(expression: string): { fields: string; guard?: string } {
   return { fields: `${watch.join()} * * * *`, guard };
 }
 
-/** @returns a word for sh within a crontab, where a % that no backslash precedes ends the command */
+/** @returns a quoted word for sh in a crontab, where a % without a backslash ends the command */
 export function quoteForCron(word: string): string {
   if (/[\n\r]/.test(word))
-    throw usageError('no crontab takes a path with a line break', 'move the repository to another path.');
+    throw usageError(
+      'a path in a crontab can’t contain a line break',
+      'move the repository to another path.',
+    );
   return `'${word.replaceAll("'", "'\\''").replaceAll('%', "'\\%'")}'`;
 }
 
-/** @returns the crontab's line of a job, whose output goes to `log`; a failure is said to cron, which mails it */
+/** @returns the crontab line of a job. Its output goes to `log`; a failure is printed to cron, which mails it. */
 export function crontabLine({ name, expression, argv, nagios }: Scheduled, log: string): string {
   const { fields, guard } = timing(expression);
   const [script, ...args] = argv as [string, ...string[]];
   const run = `${[quoteForCron(script), ...args].join(' ')} >>${quoteForCron(log)} 2>&1`;
-  const told = nagios ? run : `{ ${run} || echo ${name}: exit status $?, see ${quoteForCron(log)}; }`;
-  const command = guard ? `date -u '+\\%-M \\%-H \\%-d \\%-m \\%w' | grep -Eqx '${guard}' && ${told}` : told;
+  const reported = nagios ? run : `{ ${run} || echo ${name}: exit status $?, see ${quoteForCron(log)}; }`;
+  const command = guard
+    ? `date -u '+\\%-M \\%-H \\%-d \\%-m \\%w' | grep -Eqx '${guard}' && ${reported}`
+    : reported;
   if (Buffer.byteLength(command) > LONGEST_COMMAND)
     throw usageError(
-      `the crontab's line of ${name} would be longer than cron takes`,
+      `the crontab line of ${name} is too long for cron`,
       'move the repository, or LOG_DIR, to a shorter path.',
     );
   return `${fields} ${command}`;
 }
 
-/** Of one environment's block in a crontab. */
+/** The environment that owns a block of a crontab. */
 export interface Owner {
   app: string;
   environment: string;
@@ -91,10 +96,10 @@ const begin = ({ app, environment }: Owner) => `# BEGIN ${app} ${environment} (s
 const end = ({ app, environment }: Owner) => `# END ${app} ${environment} (schedule.ts)`;
 
 /**
- * An environment's lines, between markers. A setting in a crontab holds for all lines after it, so the block ends with
- * those that held before it.
- * @param above what the crontab has before the block
- * @param user whose crontab it is: who gets the mails unless a line says otherwise
+ * @returns an environment's lines, between markers. A variable in a crontab applies to all lines below it, so the block
+ *   ends with the earlier values.
+ * @param above the crontab above the block
+ * @param user the crontab's user, who gets the mail without MAILTO
  */
 export function block(
   owner: Owner,
@@ -109,11 +114,11 @@ export function block(
     `${name}=${defaults[name]}`;
   return [
     begin(owner),
-    '# Times are UTC: a line looks at the clock at each time that it could be, and runs when it is.',
+    '# Times are UTC. cron runs a line more often than its job; the line checks the time and runs the job when it is due.',
     ...Object.entries(settings).map(([name, value]) => `${name}=${value}`),
     ...off.map(name => `# ${name}: off`),
     ...jobs.flatMap(job => [`# ${job.name}: ${job.expression} UTC`, crontabLine(job, log)]),
-    '# What held for the lines above holds again.',
+    '# The variables of the lines above the block, for the lines below it:',
     ...Object.keys(settings).map(before),
     end(owner),
     '',
@@ -121,8 +126,8 @@ export function block(
 }
 
 /**
- * @returns the crontab without an environment's block, all else as it was
- * @throws a usage error when one of its two markers is missing: then the extent of the block is unknown
+ * @returns the crontab without an environment's block, otherwise unchanged
+ * @throws a usage error when one of the two markers is missing: the extent of the block is then unknown
  */
 export function withoutBlock(crontab: string, owner: Owner): string {
   const kept: string[] = [];
@@ -130,8 +135,8 @@ export function withoutBlock(crontab: string, owner: Owner): string {
   const lines = crontab.split('\n');
   const broken = (line: number, marker: string) =>
     usageError(
-      `line ${line + 1} of the crontab has no “${marker}” to it`,
-      'put the marker back, or delete the other one and the lines that are schedule.ts’s, with crontab -e.',
+      `line ${line + 1} of the crontab has no matching “${marker}”`,
+      'restore the marker, or delete the other marker and the lines of schedule.ts, with crontab -e.',
     );
   for (const [index, line] of lines.entries()) {
     if (line === begin(owner)) {

@@ -14,14 +14,14 @@ const RENOTIFY_SECONDS = 3600;
 export const secondsBetween = (from: string | Date, to: string | Date) =>
   (+new Date(to) - +new Date(from)) / 1000;
 
-/** A message, for the log only or for the notifications, too. */
+/** A message for the log, and for the notifications if `notify` is true. */
 interface Message {
   text: string;
   notify: boolean;
 }
 
 interface Decision {
-  /** The state in which the jobs to start have started. */
+  /** The state after the jobs of `start` have started. */
   state: State;
   start: Scheduled[];
   messages: Message[];
@@ -29,7 +29,7 @@ interface Decision {
 
 /**
  * @param before the state that the last scheduler left
- * @param since a job that it did not have is due for the first time after this instant
+ * @param since a new job is first due after this time
  */
 export function initialState(jobs: Scheduled[], before: State | undefined, since: Date): State {
   const own = ({ name, expression }: Scheduled): JobState => {
@@ -40,7 +40,7 @@ export function initialState(jobs: Scheduled[], before: State | undefined, since
 }
 
 /**
- * Decides which jobs start at `now`. A job that has missed several times, or was cut short, starts once; a job that is
+ * Decides which jobs start at `now`. A job that missed several runs, or was cut short, starts once; a job that is
  * still running does not start again.
  *
  * @param running the names of the jobs that this scheduler is running
@@ -85,7 +85,7 @@ export function finished({ refused: _, ...own }: JobState, exitCode: number, at:
   return { ...own, finished: at.toISOString(), exitCode };
 }
 
-/** @returns what to notify of a run that has ended; undefined when its script does that, or for a failure that repeats */
+/** @returns the notification about an ended run; undefined if its script sends it, or if the failure was just notified */
 export function failureOf(job: Scheduled, previous: JobState, now: JobState): string | undefined {
   const exitCode = now.exitCode!;
   if (notifiesByItself(job, exitCode)) return undefined;

@@ -6,11 +6,11 @@ import { duration, table } from '../core/format.ts';
 interface Recurring {
   script: string;
   arguments: string[];
-  /** Its exit code, 0 to 3 in the Nagios convention, is a result, which it notifies by itself. */
+  /** Its exit codes 0 to 3 are results in the Nagios convention; it sends their notifications itself. */
   nagios?: true;
 }
 
-/** The recurring jobs. A new one is a line here, a SCHEDULE_ variable and its place in Config. */
+/** The recurring jobs. To add one, add a line here, a SCHEDULE_ variable and its field in Config. */
 const JOBS: Record<Job, Recurring> = {
   backup: { script: 'backup.ts', arguments: [] },
   'health-check': { script: 'health-check.ts', arguments: ['--notify', '--nagios'], nagios: true },

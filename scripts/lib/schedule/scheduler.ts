@@ -18,17 +18,17 @@ export interface SchedulerDeps {
   notify: (text: string, exitCode?: number) => Promise<void>;
 }
 
-/** Longest time between two looks at the clock: it may have been set, or the machine may have slept. */
+/** Longest time between two readings of the clock: it can be set, and the machine can be suspended. */
 const LOOK_SECONDS = 30;
 /** Time for a script to clean up. Compose gives the service a little more. */
 const STOP_SECONDS = 50;
 
 /**
- * Starts jobs when {@link due} says so, until `sleep` rejects; then stops those that are running, and rejects likewise.
- * Each decision is made of one look at the clock: with two, a job could become due between them.
+ * Starts jobs when {@link due} says so, until `sleep` rejects; then stops the running jobs and rejects with the same error.
+ * Each decision uses one reading of the clock: with two, a job could become due between them.
  *
  * @param before the state that the last scheduler left
- * @param since a job that it did not have is due for the first time after this instant
+ * @param since a new job is first due after this time
  */
 export async function runSchedule(
   jobs: Scheduled[],
@@ -82,9 +82,9 @@ export async function runSchedule(
 
   try {
     for (;;) {
-      const looked = now();
+      const read = now();
       const previous = state.jobs;
-      const decision = due(jobs, state, new Set(running.keys()), looked);
+      const decision = due(jobs, state, new Set(running.keys()), read);
       state = decision.state;
       for (const message of decision.messages) {
         if (message.notify) announce(message.text);
@@ -96,8 +96,8 @@ export async function runSchedule(
         running.set(job.name, ended);
       }
       await save(state);
-      // After the look, even if it is due by now: saving takes time.
-      const next = Math.min(...jobs.map(({ expression }) => nextTime(expression, looked).getTime()));
+      // The first due time after `read`, not after now: saving takes time, and a job may have become due meanwhile.
+      const next = Math.min(...jobs.map(({ expression }) => nextTime(expression, read).getTime()));
       await sleep(Math.max(0, Math.min(LOOK_SECONDS, (next - now().getTime()) / 1000)));
     }
   } finally {

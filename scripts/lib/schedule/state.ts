@@ -16,7 +16,7 @@ const stateSchema = v.object({
     v.string(),
     v.object({
       expression: v.string(),
-      /** The last due time that was handled; at first, when the job became known. */
+      /** The last due time that was handled; for a new job, the time when it was added. */
       due: time,
       started: v.optional(time),
       /** Absent while the job runs, and when it was cut short. */
@@ -30,7 +30,7 @@ const stateSchema = v.object({
   ),
 });
 
-/** The jobs' state, on disk, so that a restart misses nothing and repeats nothing. */
+/** The state of the jobs, on disk, so that a restart skips no run and repeats none. */
 export type State = v.InferOutput<typeof stateSchema>;
 export type JobState = State['jobs'][string];
 
@@ -42,7 +42,7 @@ export function readState(config: Config): State | undefined {
   if (!existsSync(path)) return undefined;
   try {
     const { success, output, issues } = v.safeParse(stateSchema, JSON.parse(readFileSync(path, 'utf8')));
-    if (!success) throw new Error(`${v.getDotPath(issues[0]) ?? 'all of it'} is wrong`);
+    if (!success) throw new Error(`${v.getDotPath(issues[0]) ?? 'the whole file'} is wrong`);
     return output;
   } catch (error) {
     log.warn(`${path} can't be read and is ignored: ${messageOf(error).split('\n')[0]}`);
@@ -50,7 +50,7 @@ export function readState(config: Config): State | undefined {
   }
 }
 
-/** @returns a function that writes the state; a failure is a warning, once until it succeeds again */
+/** @returns a function that writes the state; it logs a warning for the first failure after a success */
 export function stateWriter(config: Config): (state: State) => Promise<void> {
   let failing = false;
   let writing = Promise.resolve(); // two at once would write the same file
