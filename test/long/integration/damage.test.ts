@@ -18,7 +18,7 @@ test('a plain dump without a manifest, cut at every tenth', () =>
         cutAt(copy.artifact, tenth);
       },
       ways: ['path'],
-      says: /can't be read to its end/,
+      says: /can't be decoded/,
     })),
   ));
 
