@@ -95,7 +95,10 @@ test('a block without its end is refused, and left alone', () => {
   for (const action of ['install', 'remove']) {
     const { code, stderr } = schedule(action);
     assert.is(code, 2, stderr);
-    assert.match(stderr, /line 6 of the crontab has no “# END neurmatic production \(schedule\.ts\)”/);
+    assert.match(
+      stderr,
+      /line 6 of the crontab has no matching “# END neurmatic production \(schedule\.ts\)”/,
+    );
     assert.not.match(stderr, /things change/);
   }
   assert.is(crontab(), broken);
