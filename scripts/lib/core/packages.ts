@@ -62,7 +62,7 @@ async function apt(args: string[], purpose: string): Promise<void> {
     } catch (error) {
       const locked = error instanceof CommandError && /Could not get lock/.test(error.stderr);
       if (!locked || Date.now() > deadline) throw error;
-      if (!logged) log.info('waiting for another program that holds an apt lock');
+      if (!logged) log.info('waiting for another program, which holds a lock of apt');
       await sleep(1);
     }
   }
