@@ -65,7 +65,7 @@ export const deploy = command({
         surge: options.surge === true,
         backup: !options['skip-backup'],
       });
-      if (options.plan) return { text: describePlan(plan).join('\n'), json: plan };
+      if (options.plan) return { text: describePlan(plan).join('\n'), json: planJson(plan) };
       for (const line of describePlan(plan)) log.info(line);
       await confirm(question(config, plan), config.environment, options.yes);
       log.changesBegin();
@@ -80,6 +80,11 @@ function wantedImages(config: Config, [backend, frontend]: string[]): Images {
     throw usageError('BACKEND_IMAGE and FRONTEND_IMAGE are not set', 'set both in the env file.');
   if (!backend) throw usageError('the tag or digest to deploy is missing', 'give one, or see --help.');
   return namedImages(config.images, backend, frontend);
+}
+
+/** The plan for other programs, which know the critical checks as `unwell`, as the journal's file does. */
+function planJson({ criticalBefore: unwell, ...plan }: Plan) {
+  return { ...plan, unwell };
 }
 
 function question(config: Config, { release, migrations }: Plan): string {

@@ -40,7 +40,7 @@ export async function decode(postgres: Postgres, path: string, format: Format): 
  * commands start a line with one backslash.
  * @throws exit code 2
  */
-export async function refuseConnecting(postgres: Postgres, path: string): Promise<void> {
+async function refuseConnecting(postgres: Postgres, path: string): Promise<void> {
   const lines = pipeline(DECOMPRESS.plain, ['env', 'LC_ALL=C', 'sed', '-n', '/^\\\\connect /p']);
   const found = await runFromFile(postgres, lines, path, { purpose: `search ${path} for \\connect` });
   if (found === '') return;
@@ -56,7 +56,7 @@ const OTHER_BACKUP = 'use another backup: list-backups.ts lists them.';
  * Checks a file against its manifest entry: size, then SHA-256.
  * @throws exit code 3
  */
-export async function checkFile(path: string, expected: Manifest['artifact']): Promise<void> {
+async function checkFile(path: string, expected: Manifest['artifact']): Promise<void> {
   const fail = (what: string) => verificationError(`${path} ${what}`, OTHER_BACKUP);
   const size = await sizeOf(path);
   if (size === undefined) throw fail('is missing');

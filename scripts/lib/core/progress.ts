@@ -11,11 +11,7 @@ export interface Progress {
 }
 
 /** @returns one line: label, bytes, rate and, with a known total, the time left */
-export function progressLine(
-  { label, total }: Omit<Progress, 'measure'>,
-  done: number,
-  seconds: number,
-): string {
+function progressLine({ label, total }: Omit<Progress, 'measure'>, done: number, seconds: number): string {
   const rate = done / Math.max(seconds, 0.001);
   const parts = [label.padEnd(10), bytes(done)];
   if (total && done <= total) {

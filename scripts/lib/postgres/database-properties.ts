@@ -60,7 +60,7 @@ function settingValue(name: string, value: string): string {
 }
 
 /** @returns the statements that give a new database these properties */
-export function propertyStatements(database: string, properties: Properties): string[] {
+function propertyStatements(database: string, properties: Properties): string[] {
   const { owner, connectionLimit, comment, settings, privileges } = properties;
   const name = identifier(database);
   return [

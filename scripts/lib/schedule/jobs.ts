@@ -44,7 +44,7 @@ export function notifiesByItself({ nagios }: Recurring, exitCode: number): boole
 }
 
 /** @returns the time zone of this machine */
-export const localZone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone;
+const localZone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 const minute = (instant: Date, timeZone: string) =>
   new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' }).format(instant);
