@@ -47,7 +47,7 @@ export const restore = command({
   ],
   exitCodes: [
     [Exit.done, 'restored, compared and swapped in'],
-    [Exit.failed, 'failed; the live database is unchanged'],
+    [Exit.failed, 'failed; the live database is unchanged, unless the message says that this is unknown'],
     [Exit.usage, 'wrong flags or configuration, or not confirmed'],
     [Exit.verification, 'the backup is missing, damaged, or differs after loading; nothing was changed'],
     [Exit.offsite, 'S3 can’t be read; nothing was changed'],

@@ -18,9 +18,14 @@ export function pipeline(...stages: string[][]): string[] {
   return ['bash', '-c', script];
 }
 
+/** Bash that runs one program. */
+export function bashOf(argv: string[]): string[] {
+  return ['bash', '-c', argv.map(quoteWord).join(' ')];
+}
+
 /**
- * The same, ended as a group when its standard input ends: for a pipe in a container, where killing `docker exec`
- * ends nothing. Bash outlives the programs that it started, and reaps them: a process that loses its parent in a container
+ * A script of bash, ended as a group when its standard input ends: for a container, where killing `docker exec` ends
+ * nothing. Bash outlives the programs that it started, and reaps them: a process that loses its parent in a container
  * is adopted by process 1, and PostgreSQL as process 1 treats a killed child as a crash of its own and restarts.
  */
 export function withLifelineOnStdin([, , script]: string[]): string[] {

@@ -14,7 +14,7 @@ const PACKAGED = '/usr/lib/postgresql';
 export function serverPrograms(): string | undefined {
   const majors = globSync('*', { cwd: PACKAGED })
     .map(Number)
-    .filter(major => major >= 12)
+    .filter(major => major >= 14)
     .sort((a, b) => Number(b === 15) - Number(a === 15) || b - a);
   return [...majors.map(major => `${PACKAGED}/${major}/bin`), ...(process.env.PATH ?? '').split(':')].find(
     directory => existsSync(`${directory}/initdb`) && existsSync(`${directory}/postgres`),

@@ -3,7 +3,8 @@ import type { Config } from '../config/config.ts';
 import { messageOf, OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { sleep } from '../core/signals.ts';
-import { databaseUrl, literal, query, runSql } from '../postgres/client.ts';
+import { literal, query, runSql } from '../postgres/client.ts';
+import { databaseUrl } from '../postgres/url.ts';
 
 /** `application_name` in pg_stat_activity. */
 const APPLICATION = 'neurmatic-migrate';
@@ -62,9 +63,9 @@ export function endWhenBlocking(config: Pick<Config, 'postgres'>, database: stri
   return guard;
 }
 
-/** Ends the migration's session. A failure is a warning: the migration's own failure matters more. */
+/** Ends the migration's session and waits until it is gone. A failure is a warning: the migration's own failure matters more. */
 export async function endSessions({ postgres }: Pick<Config, 'postgres'>, database: string): Promise<void> {
-  const sql = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+  const sql = `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
     WHERE application_name = ${literal(APPLICATION)} AND datname = ${literal(database)}`;
   try {
     await runSql(postgres, database, sql, {

@@ -1,9 +1,17 @@
 import type { Postgres } from '../config/config.ts';
-import { withLifelineOnStdin } from '../core/pipeline.ts';
+import { bashOf, withLifelineOnStdin } from '../core/pipeline.ts';
 import { run } from '../core/shell.ts';
+import { APPLICATION, endAbandoned, isAnswered, sessionName } from './abandoned.ts';
 
 /* Limits that a role, a database or the server may set. They must not end a long dump or load. */
 const NO_LIMITS = '-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0';
+
+/*
+ * A server that is busy with a statement, or waits for a lock, does not notice that its client is gone unless it checks
+ * (PostgreSQL 14 and later):
+ * https://www.postgresql.org/docs/15/runtime-config-connection.html#GUC-CLIENT-CONNECTION-CHECK-INTERVAL
+ */
+const NOTICE_LOSS = '-c client_connection_check_interval=2s';
 
 /** Variables of the operator's environment that libpq would prefer to PGHOST and PGPORT. */
 const NO_OTHER_SERVER = { PGSERVICE: undefined, PGHOSTADDR: undefined, PGDATABASE: undefined };
@@ -37,13 +45,14 @@ export function toDatabase(name: string): string {
 /**
  * Where a PostgreSQL client program runs: in the container, or on this host.
  * @param settings server settings of its sessions, as `-c name=value`
+ * @param name the `application_name` of its sessions
  */
-export function client(postgres: Postgres, argv: string[], settings = ''): ClientCommand {
+export function client(postgres: Postgres, argv: string[], settings = '', name = APPLICATION): ClientCommand {
   const env = {
     PGUSER: postgres.user,
     PGPASSWORD: postgres.password,
-    PGOPTIONS: `${NO_LIMITS} ${settings}`.trim(),
-    PGAPPNAME: 'neurmatic-scripts',
+    PGOPTIONS: `${NO_LIMITS} ${NOTICE_LOSS} ${settings}`.trim(),
+    PGAPPNAME: name,
     PGCONNECT_TIMEOUT: '10',
   };
   if (!postgres.container) {
@@ -57,10 +66,16 @@ export function client(postgres: Postgres, argv: string[], settings = ''): Clien
 /**
  * Like {@link client}, for a command without input: inside a container it ends when this process dies. Killing
  * `docker exec` does not end what it started.
+ * @param argv a pipe of bash, or one program
  */
-export function producer(postgres: Postgres, argv: string[]): ClientCommand & { stdin?: 'lifeline' } {
-  if (!postgres.container) return client(postgres, argv);
-  return { ...client(postgres, withLifelineOnStdin(argv)), stdin: 'lifeline' };
+export function producer(
+  postgres: Postgres,
+  argv: string[],
+  ...rest: [settings?: string, name?: string]
+): ClientCommand & { stdin?: 'lifeline' } {
+  if (!postgres.container) return client(postgres, argv, ...rest);
+  const script = argv[0] === 'bash' ? argv : bashOf(argv);
+  return { ...client(postgres, withLifelineOnStdin(script), ...rest), stdin: 'lifeline' };
 }
 
 /** psql for programs: no start-up file, plain output, stops at the first error, never asks for a password. */
@@ -85,56 +100,96 @@ export function asJson(sql: string): string {
   return `SELECT coalesce(json_agg(q), '[]') FROM (${sql}) AS q`;
 }
 
+/** Longest wait for a lock, in seconds. */
+const LOCK_SECONDS = 60;
+
 /**
  * Runs one SELECT.
+ * @param timeout seconds
  * @returns its rows
- * @throws CommandError
+ * @throws CommandError; OperationalError after `timeout` seconds
  */
-export async function query<Row>(postgres: Postgres, database: string, sql: string): Promise<Row[]> {
-  const text = await runSql(postgres, database, asJson(sql), { purpose: `query ${database}` });
-  return JSON.parse(text) as Row[];
+export async function query<Row>(
+  postgres: Postgres,
+  database: string,
+  sql: string,
+  timeout = 60,
+): Promise<Row[]> {
+  const options = { purpose: `query ${database}`, timeout, onlyReads: true };
+  return JSON.parse(await runSql(postgres, database, asJson(sql), options)) as Row[];
 }
 
 export type Query = <Row>(sql: string) => Promise<Row[]>;
 
 /** @returns {@link query} bound to one database */
-export function queryOf(postgres: Postgres, database: string): Query {
-  return <Row>(sql: string) => query<Row>(postgres, database, sql);
+export function queryOf(postgres: Postgres, database: string, timeout?: number): Query {
+  return <Row>(sql: string) => query<Row>(postgres, database, sql, timeout);
 }
 
 interface SqlOptions {
   purpose: string;
   hint?: string;
-  /** Seconds. Default: none. */
+  /** Seconds; the server ends a statement a little earlier. Default: none. */
   timeout?: number;
+  /** Longest wait for a lock, in seconds. Default: 60, or less if `timeout` is shorter. */
+  lockTimeout?: number;
   /** Settings of its session, as `-c name=value`. */
   settings?: string;
+  /** The `application_name` of its session, from `sessionName()`. */
+  name?: string;
+  /** There is no outcome to find out when it is given up. */
+  onlyReads?: boolean;
   evenInterrupted?: boolean;
 }
 
 /**
- * Runs SQL statements, in one transaction unless they contain BEGIN.
+ * Runs SQL statements, in one transaction unless they contain BEGIN. When it is given up (no answer in time, a signal, a
+ * lost connection), its session is ended first: after an error nothing of it goes on in the server.
+ *
  * @returns the output of psql
- * @throws CommandError
+ * @throws CommandError; OperationalError after `timeout` seconds; OutcomeUnknown where its session can't be ended
  */
-export function runSql(
+export async function runSql(
   postgres: Postgres,
   database: string,
   sql: string,
-  { timeout = Number.POSITIVE_INFINITY, settings = '', ...options }: SqlOptions,
+  {
+    timeout = Number.POSITIVE_INFINITY,
+    lockTimeout = LOCK_SECONDS,
+    settings = '',
+    name = sessionName(),
+    onlyReads,
+    ...options
+  }: SqlOptions,
 ): Promise<string> {
-  const psql = [...PSQL, `--dbname=${toDatabase(database)}`, `--command=${sql}`];
-  const { argv, env } = client(postgres, psql, `${TEXT} ${settings}`.trim());
-  return run(argv, { env, timeout, ...options });
+  const limits = serverLimits(timeout, lockTimeout);
+  const { argv, ...rest } = psql(postgres, database, sql, `${limits} ${settings}`.trim(), name);
+  try {
+    return await run(argv, { ...rest, timeout, ...options });
+  } catch (error) {
+    if (!onlyReads && !isAnswered(error)) await endSession(postgres, name, error);
+    throw error;
+  }
 }
 
-/** @returns the URL of a database, for programs such as Prisma; it contains the password */
-export function databaseUrl(postgres: Postgres, database: string): string {
-  const secret = postgres.password ? `:${encodeURIComponent(postgres.password)}` : '';
-  const host = postgres.container ? '127.0.0.1' : (postgres.host ?? 'localhost');
-  const base = `postgresql://${encodeURIComponent(postgres.user)}${secret}`;
-  if (host.startsWith('/')) {
-    return `${base}@localhost:${postgres.port ?? 5432}/${encodeURIComponent(database)}?host=${encodeURIComponent(host)}`;
-  }
-  return `${base}@${host}:${postgres.port ?? 5432}/${encodeURIComponent(database)}`;
+/** The limits in the server end before the client's, which can only guess what the server does. */
+function serverLimits(timeout: number, lockTimeout: number): string {
+  const lock = `-c lock_timeout=${Math.round(Math.min(lockTimeout, timeout * 0.8) * 1000)}`;
+  return Number.isFinite(timeout) ? `${lock} -c statement_timeout=${Math.round(timeout * 900)}` : lock;
+}
+
+function psql(postgres: Postgres, database: string, sql: string, settings: string, name?: string) {
+  const argv = [...PSQL, `--dbname=${toDatabase(database)}`, `--command=${sql}`];
+  return producer(postgres, argv, `${TEXT} ${settings}`, name);
+}
+
+/**
+ * Ends the session that was given up with this name. @see endAbandoned
+ * @throws OutcomeUnknown
+ */
+export async function endSession(postgres: Postgres, name: string, error: unknown): Promise<void> {
+  await endAbandoned(name, error, sql => {
+    const { argv, ...rest } = psql(postgres, 'postgres', sql, serverLimits(20, 20));
+    return run(argv, { ...rest, purpose: 'end its session', timeout: 20, evenInterrupted: true });
+  });
 }

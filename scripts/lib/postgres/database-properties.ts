@@ -87,5 +87,6 @@ export async function applyProperties(
 ): Promise<void> {
   await runSql(postgres, 'postgres', propertyStatements(database, properties).join(';\n'), {
     purpose: `give ${database} its owner, settings and privileges`,
+    timeout: 60,
   });
 }

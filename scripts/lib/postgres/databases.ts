@@ -105,6 +105,7 @@ export async function createLike(
   if (model?.tablespace) words.push(`TABLESPACE ${identifier(model.tablespace)}`);
   await runSql(postgres, MAINTENANCE, words.join(' '), {
     purpose: `create database ${name}`,
+    timeout: 600,
     hint: 'the user of POSTGRES_USER needs CREATEDB, and this server needs the locales of the backed-up server.',
   });
 }
@@ -113,6 +114,7 @@ export async function createLike(
 export async function drop(postgres: Postgres, name: string): Promise<void> {
   await runSql(postgres, MAINTENANCE, `DROP DATABASE IF EXISTS ${identifier(name)} WITH (FORCE)`, {
     purpose: `drop database ${name}`,
+    timeout: 3600,
     evenInterrupted: true,
   });
 }

@@ -1,7 +1,10 @@
 import type { Postgres } from '../config/config.ts';
+import { messageOf } from '../core/errors.ts';
+import { log } from '../core/log.ts';
 import { CommandError, startDialogue } from '../core/shell.ts';
 import { interrupt } from '../core/signals.ts';
-import { asJson, client, PSQL, type Query, TEXT, toDatabase } from './client.ts';
+import { sessionName } from './abandoned.ts';
+import { asJson, client, endSession, PSQL, type Query, TEXT, toDatabase } from './client.ts';
 
 /** A session that stays open, for several queries of one snapshot. */
 export interface Session {
@@ -13,14 +16,18 @@ export interface Session {
 
 /**
  * Opens a session of psql that reads statements from a pipe. It ends with this process. Its methods reject with
- * CommandError when psql ends.
+ * CommandError when psql ends, and with Interrupted after a signal, when the session is gone from the server.
  */
 export function openSession(postgres: Postgres, database: string): Session {
-  const { argv, env } = client(postgres, [...PSQL, `--dbname=${toDatabase(database)}`], TEXT);
-  const { child, ended: psql } = startDialogue(argv, env);
+  const name = sessionName();
+  const { argv, env } = client(postgres, [...PSQL, `--dbname=${toDatabase(database)}`], TEXT, name);
+  const { child, ended: psql, signal } = startDialogue(argv, env);
   const input = child.stdin!;
   input.on('error', () => {}); // psql has ended: `ended` has the reason
-  const end = () => input.destroy();
+  const end = () => {
+    input.destroy(); // ends psql in a container, when it has no statement
+    signal('SIGTERM');
+  };
   interrupt.addEventListener('abort', end, { once: true });
   let printed = '';
   let arrived = () => {};
@@ -30,7 +37,10 @@ export function openSession(postgres: Postgres, database: string): Session {
   });
   const ended = (async (): Promise<never> => {
     const { exitCode, stderr } = await psql;
-    interrupt.throwIfAborted();
+    if (interrupt.aborted) {
+      await endSession(postgres, name, interrupt.reason).catch(error => log.warn(messageOf(error)));
+      throw interrupt.reason;
+    }
     throw new CommandError(`keep a session with ${database}`, argv[0]!, exitCode, stderr);
   })();
   ended.catch(() => {}); // rejects in send()

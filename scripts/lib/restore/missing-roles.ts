@@ -44,6 +44,7 @@ export async function createMissingRoles(postgres: Postgres, source: LocalSource
       : statement.replaceAll(/ NO(SUPERUSER|REPLICATION|BYPASSRLS)(?=[ ;])/g, '');
   await runSql(postgres, 'postgres', statements.filter(isMissing).map(portable).join('\n'), {
     purpose: 'create the missing roles',
+    timeout: 60,
     hint: `create them by hand, as a superuser: ${missing.join(', ')}. The statements are in ${path}.`,
   });
   log.warn(`created ${missing.join(', ')} without passwords, because a backup has none: set them`);

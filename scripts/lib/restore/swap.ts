@@ -1,14 +1,15 @@
 import type { Source } from '../backup/find.ts';
 import type { Postgres } from '../config/config.ts';
-import { verificationError } from '../core/errors.ts';
+import { messageOf, verificationError } from '../core/errors.ts';
 import { duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { CommandError } from '../core/shell.ts';
 import { deferSignals } from '../core/signals.ts';
+import { OutcomeUnknown } from '../postgres/abandoned.ts';
 import { queryOf } from '../postgres/client.ts';
 import { applyProperties, readProperties } from '../postgres/database-properties.ts';
 import { drop, oidOf, siblingDatabases } from '../postgres/databases.ts';
-import { swap } from '../postgres/swap.ts';
+import { PATIENCE, swap } from '../postgres/swap.ts';
 
 /**
  * Gives the new database the owner, settings, privileges and comment of the live one. Without a live one it gets those
@@ -46,29 +47,41 @@ export async function dropLeftovers(
 }
 
 /**
- * Swaps the new database in and checks that the name `target` now means it. A signal that arrives meanwhile takes
- * effect afterwards.
+ * Swaps the new database in and reads from the catalog which database the name `target` now means. A signal that arrives
+ * meanwhile takes effect between two attempts or afterwards.
  *
  * @param kept the new name of the database that is replaced; undefined: there is none
- * @throws the error of the swap; exit code 3 where `target` is another database afterwards
+ * @throws the error of the swap, where `target` is the database that it was; OutcomeUnknown; exit code 3 where `target` is
+ *   another database afterwards
  */
-export function swapIn(postgres: Postgres, target: string, next: string, kept?: string): Promise<void> {
+export function swapIn(
+  postgres: Postgres,
+  target: string,
+  next: string,
+  kept?: string,
+  patience = PATIENCE,
+): Promise<void> {
   return deferSignals(async () => {
     const oid = await oidOf(postgres, next);
+    const before = await oidOf(postgres, target);
     const started = performance.now();
     // When the connection is lost during the commit, only the server knows whether it succeeded.
-    const failure: unknown = await swap(postgres, target, next, kept).then(
+    const failure: unknown = await swap(postgres, target, next, kept, patience).then(
       () => undefined,
       error => error,
     );
-    const now = await oidOf(postgres, target).catch(() => undefined);
+    const now = await oidOf(postgres, target).catch((error: unknown) => {
+      const reason = `${failure === undefined ? '' : `${messageOf(failure)}; `}${messageOf(error)}`;
+      throw new OutcomeUnknown(
+        `whether ${next} was renamed to ${target} is unknown: ${reason}`,
+        `when the server answers, see \`psql -l\`: ${next} is only listed if it was not renamed.`,
+      );
+    });
     if (oid === undefined || now !== oid) {
-      throw (
-        failure ??
-        verificationError(
-          `${target} is not the database that was swapped in`,
-          'something else renames databases: see `psql -l`.',
-        )
+      if (failure !== undefined && now === before) throw failure;
+      throw verificationError(
+        `${target} is not the database that was swapped in`,
+        'something else renames databases: see `psql -l`.',
       );
     }
     const seconds = (performance.now() - started) / 1000;

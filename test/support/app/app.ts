@@ -1,8 +1,9 @@
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { databaseUrl, runSql } from '../../../scripts/lib/postgres/client.ts';
+import { runSql } from '../../../scripts/lib/postgres/client.ts';
 import { openSession, type Session } from '../../../scripts/lib/postgres/session.ts';
+import { databaseUrl } from '../../../scripts/lib/postgres/url.ts';
 import { type Child, startChild } from '../core/child.ts';
 import { startTestPostgres } from '../postgres/test-postgres.ts';
 import { BACKEND, installBackend } from './install-backend.ts';

@@ -1,0 +1,168 @@
+/** What was given up does not happen later: the server goes on with a statement whose client is gone, unless it is ended. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { runSql } from '../../scripts/lib/postgres/client.ts';
+import { swapIn } from '../../scripts/lib/restore/swap.ts';
+import { begin, change, stateOf } from '../support/core/expect.ts';
+import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
+import { createTurns } from '../support/core/turns.ts';
+import { kill, until, type World } from '../support/core/world.ts';
+import { throughDocker } from '../support/docker/exec-stub.ts';
+import { databases } from '../support/postgres/compare.ts';
+import { holdLock, statementsOfScripts, untilItWaits } from '../support/postgres/held-lock.ts';
+
+const { inTurn, stop } = await createTurns();
+
+const untilNothingRuns = (world: World) =>
+  until('its session ends', async () => (await statementsOfScripts(world)).length === 0, 20);
+
+/** The live database is the restored one; the one that it replaced is kept. */
+async function restored(world: World): Promise<string> {
+  await begin(world);
+  await makeBackup(world, { upload: false });
+  await change(world, 'live');
+  return (await restoreHere(world, 'latest')).kept!;
+}
+
+/**
+ * Gives something up while a database is locked: nothing of it goes on in the server then, and with the lock free each name
+ * still means the same database.
+ */
+async function givenUp(world: World, locked: string, attempt: (holder: number) => Promise<unknown>) {
+  const names = await databases(world);
+  const { pid, release } = await holdLock(world, locked);
+  try {
+    await attempt(pid);
+    assert.equal(await statementsOfScripts(world), []);
+    const holders = `SELECT FROM pg_stat_activity WHERE pid = ${pid}`;
+    assert.is((await world.rows(holders, 'postgres')).length, 1, 'no other session is ended');
+  } finally {
+    await release();
+  }
+  assert.equal(await databases(world), names);
+}
+
+test('an undo that gives up waiting for a lock names its holder, and is not done later', () =>
+  inTurn(async world => {
+    const kept = await restored(world);
+    const { postgres } = world.pg;
+    for (const locked of ['app', kept]) {
+      const short = { lockSeconds: 0.3, attempts: 2, pauseSeconds: 0 };
+      await givenUp(world, locked, async pid => {
+        await refused(
+          () => swapIn(postgres, 'app', kept, 'app_before_20990101_000000', short),
+          1,
+          /could not rename app_before_\d+_\d+ to app: .*lock timeout/,
+          new RegExp(`held by process ${pid} \\(holder, postgres, active\\)`),
+          /the live database is unchanged/,
+        );
+        assert.is(await stateOf(world), 'backed up', 'it takes new sessions');
+      });
+      assert.equal([await stateOf(world), await stateOf(world, kept)], ['backed up', 'live']);
+    }
+    await restoreHere(world, undefined, { undo: true });
+    assert.is(await stateOf(world), 'live');
+  }));
+
+test('a session that holds a lock in the live database is ended for the swap', () =>
+  inTurn(async world => {
+    const kept = await restored(world);
+    const holder = world.sql(`BEGIN; ALTER DATABASE app SET work_mem = '8MB'; SELECT pg_sleep(600)`);
+    holder.catch(() => {});
+    const sleeps = `SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'`;
+    await until('the lock is held', async () => (await world.rows(sleeps)).length === 1);
+    await restoreHere(world, undefined, { undo: true });
+    assert.is(await stateOf(world), 'live');
+    await holder.then(
+      () => assert.unreachable('it still runs'),
+      error => assert.match(error.message, /terminating connection/),
+    );
+    assert.is((await databases(world)).includes(kept), false);
+  }));
+
+for (const [how, end] of [
+  ['kill -9', { signal: 'SIGKILL' }],
+  ['Ctrl-C', { signal: 'SIGINT', code: 130 }],
+] as const) {
+  test(`${how} while an undo waits for a lock: it is not done later`, () =>
+    inTurn(async world => {
+      const kept = await restored(world);
+      await givenUp(world, kept, async () => {
+        const undo = world.start('restore', ['--undo', '--yes']);
+        await untilItWaits(world, undo, 'BEGIN; ALTER DATABASE');
+        if ('code' in end) {
+          undo.child.kill(end.signal);
+          const { code, stderr } = await undo.ended;
+          assert.is(code, end.code, stderr);
+        } else {
+          await kill(undo);
+          await untilNothingRuns(world);
+        }
+      });
+      assert.equal([await stateOf(world), await stateOf(world, kept)], ['backed up', 'live']);
+    }));
+}
+
+for (const [where, variables, signals] of [
+  ['', () => ({}), ['SIGKILL']],
+  [' through docker exec', throughDocker, ['SIGTERM', 'SIGKILL']],
+] as const) {
+  test(`${signals.join(' and ')} while a restore waits to create its database${where}: it does not appear later`, () =>
+    inTurn(async world => {
+      await begin(world);
+      await makeBackup(world, { upload: false });
+      const env = variables(world);
+      for (const signal of signals) {
+        await givenUp(world, 'template0', async () => {
+          const restore = world.start('restore', ['latest', '--database', 'copy', '--yes'], env);
+          await untilItWaits(world, restore, 'CREATE DATABASE');
+          restore.child.kill(signal);
+          const { code, stderr } = await restore.ended;
+          if (signal === 'SIGTERM') assert.is(code, 143, stderr);
+          else await untilNothingRuns(world);
+        });
+      }
+    }));
+}
+
+test('no answer in time: the session is gone before the error, on this host and through docker exec', () =>
+  inTurn(async world => {
+    const options = {
+      purpose: 'rename app',
+      settings: '-c lock_timeout=0 -c statement_timeout=0',
+      timeout: 0.7,
+    };
+    const { POSTGRES_CONTAINER, ...env } = throughDocker(world);
+    const before = { ...process.env };
+    Object.assign(process.env, env);
+    try {
+      for (const container of [undefined, POSTGRES_CONTAINER]) {
+        const postgres = { ...world.pg.postgres, container };
+        await givenUp(world, 'app', () =>
+          refused(
+            () => runSql(postgres, 'postgres', 'ALTER DATABASE app RENAME TO b', options),
+            1,
+            /could not rename app: no answer in 0.7 s$/m,
+          ),
+        );
+      }
+    } finally {
+      for (const name of Object.keys(env)) delete process.env[name];
+      Object.assign(process.env, before);
+    }
+  }));
+
+test('a limit of this program is one of the server, too: the server says what it waited for', () =>
+  inTurn(async world => {
+    const { postgres } = world.pg;
+    await givenUp(world, 'app', async () => {
+      const lock = runSql(postgres, 'postgres', 'DROP DATABASE app', { purpose: 'drop app', timeout: 1 });
+      await refused(() => lock, 1, /could not drop app: ERROR: {2}canceling statement due to lock timeout/);
+      const slow = runSql(postgres, 'postgres', 'SELECT pg_sleep(600)', { purpose: 'sleep', timeout: 1 });
+      await refused(() => slow, 1, /could not sleep: ERROR: {2}canceling statement due to statement timeout/);
+    });
+  }));
+
+test('the servers stop', stop);
+
+test.run();
