@@ -39,7 +39,7 @@ test('kill -9 of PostgreSQL while loading', async () => {
   await startAgain(world);
   assert.is(ended.code, 1, ended.stderr);
   assert.match(ended.stderr, /could not load/);
-  assert.match(ended.stderr, /app_new_\d+_\d+ is left over; the next restore drops it/);
+  assert.match(ended.stderr, /app_new_\d+_\d+ is left over; the next run tries to drop it/);
   await assertClean({ databases: 1 });
   assert.is(await oldOrNew(), 'old');
 });

@@ -52,7 +52,7 @@ export async function embeddedDrill(scale = 1): Promise<DrillReport> {
     clock.lap('start servers');
 
     await fill(config, scale);
-    const hash = () => fingerprint(queryOf(config.postgres, DATABASE, HASH_SECONDS));
+    const hash = () => fingerprint(queryOf(config.postgres, DATABASE, { timeout: HASH_SECONDS }));
     const before = await hash();
     log.done(`filled ${DATABASE}: ${count(totalRows(before))} rows in ${plural(before.length, 'table')}`);
     clock.lap('fill and hash');

@@ -7,11 +7,12 @@ import { privateDirectory } from '../core/files.ts';
 import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
 import { stopwatch } from '../core/step-timer.ts';
-import { drop, siblingName } from '../postgres/databases.ts';
+import { siblingName } from '../postgres/databases.ts';
 import { serverFacts } from '../postgres/server.ts';
+import { detachSubscriptions } from '../postgres/subscriptions.ts';
 import { loadInto } from '../restore/load-dump.ts';
 import { refuseImpossible } from '../restore/preflight.ts';
-import { dropLeftovers } from '../restore/swap.ts';
+import { dropLeftovers, dropOrWarn } from '../restore/swap.ts';
 import { type DrillReport, drillReport } from './report.ts';
 
 /**
@@ -28,8 +29,8 @@ export async function runDrill(config: Config): Promise<DrillReport> {
     () => serverFacts(postgres),
     () => privateDirectory(config.backupDir, 'BACKUP_DIR'),
   );
-  await dropLeftovers(postgres, postgres.database, 'drill');
-  const scratch = siblingName(postgres.database, 'drill', []);
+  const left = await dropLeftovers(postgres, postgres.database, 'drill');
+  const scratch = siblingName(postgres.database, 'drill', left);
   const clock = stopwatch();
   try {
     const found = await findSource(config, 'latest', 's3');
@@ -42,11 +43,12 @@ export async function runDrill(config: Config): Promise<DrillReport> {
     await refuseImpossible(config, source, server, scratch);
     log.changesBegin();
     await loadInto(config, source, scratch, postgres.database);
+    await detachSubscriptions(postgres, scratch);
     clock.lap('restore and compare');
     const rpo = (started.getTime() - Date.parse(manifest.snapshotAt)) / 1000;
     return drillReport(config, manifest, { started, seconds: clock.laps(), rto: clock.total(), rpo });
   } finally {
-    await drop(postgres, scratch);
+    await dropOrWarn(postgres, scratch);
     await removeWork(work);
   }
 }

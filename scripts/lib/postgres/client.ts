@@ -103,9 +103,11 @@ export function asJson(sql: string): string {
 /** Longest wait for a lock, in seconds. */
 const LOCK_SECONDS = 60;
 
+/** `timeout` in seconds; default: 60. */
+type QueryOptions = Pick<SqlOptions, 'timeout' | 'evenInterrupted'>;
+
 /**
  * Runs one SELECT.
- * @param timeout seconds
  * @returns its rows
  * @throws CommandError; OperationalError after `timeout` seconds
  */
@@ -113,17 +115,17 @@ export async function query<Row>(
   postgres: Postgres,
   database: string,
   sql: string,
-  timeout = 60,
+  { timeout = 60, evenInterrupted }: QueryOptions = {},
 ): Promise<Row[]> {
-  const options = { purpose: `query ${database}`, timeout, onlyReads: true };
+  const options = { purpose: `query ${database}`, timeout, evenInterrupted, onlyReads: true };
   return JSON.parse(await runSql(postgres, database, asJson(sql), options)) as Row[];
 }
 
 export type Query = <Row>(sql: string) => Promise<Row[]>;
 
 /** @returns {@link query} bound to one database */
-export function queryOf(postgres: Postgres, database: string, timeout?: number): Query {
-  return <Row>(sql: string) => query<Row>(postgres, database, sql, timeout);
+export function queryOf(postgres: Postgres, database: string, options?: QueryOptions): Query {
+  return <Row>(sql: string) => query<Row>(postgres, database, sql, options);
 }
 
 interface SqlOptions {

@@ -12,13 +12,15 @@ import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
 import { type Stopwatch, stopwatch } from '../core/step-timer.ts';
 import { runMigrations } from '../migrations/run.ts';
-import { drop, siblingDatabases, siblingName } from '../postgres/databases.ts';
+import { siblingDatabases, siblingName } from '../postgres/databases.ts';
 import { type ServerFacts, serverFacts } from '../postgres/server.ts';
+import { detachSubscriptions } from '../postgres/subscriptions.ts';
 import { loadInto } from './load-dump.ts';
 import { createMissingRoles } from './missing-roles.ts';
 import { confirmed, type RestoreRequest } from './options.ts';
 import { refuseImpossible } from './preflight.ts';
-import { copyProperties, dropLeftovers, swapIn } from './swap.ts';
+import { replaceLive } from './replication.ts';
+import { copyProperties, dropLeftovers, dropOrWarn, swapIn } from './swap.ts';
 
 /**
  * Finds, fetches and checks a backup, asks for confirmation, loads it into a new database, and swaps that in. The caller
@@ -55,8 +57,8 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
       const replaced = databaseMissing ? undefined : postgres.database;
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
-      const kept = await loadAndSwap(config, source, request, replaced, clock);
-      return report(source, { target, kept, safety, clock });
+      const swapped = await loadAndSwap(config, source, request, replaced, clock);
+      return report(source, { target, safety, clock, ...swapped });
     });
   } finally {
     await removeWork(work);
@@ -75,42 +77,50 @@ async function safetyBackup(config: Config, restored: string, server: ServerFact
   return id;
 }
 
-/** @returns the new name of the database that was replaced, if there was one */
+/** @returns the new name of the database that was replaced, if there was one, and lines about logical replication */
 async function loadAndSwap(
   config: Config,
   source: LocalSource,
   { target, migrate }: RestoreRequest,
   replaced: string | undefined,
   clock: Stopwatch,
-): Promise<string | undefined> {
+): Promise<{ kept?: string; replication: string[] }> {
   const { postgres } = config;
   const live = postgres.database;
   await createMissingRoles(postgres, source);
-  await dropLeftovers(postgres, live, 'new');
-  const next = siblingName(live, 'new', []);
+  const next = siblingName(live, 'new', await dropLeftovers(postgres, live, 'new'));
   const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, live, 'before'));
   try {
     await loadInto(config, source, next, live);
     clock.lap('load and compare');
+    const replication: string[] = [];
     if (target === undefined) {
       await copyProperties(postgres, source, replaced, next);
       await runMigrations(config, next, migrate);
+      replication.push(...(await replaceLive(postgres, live, next, kept)));
+    } else {
+      const names = (await detachSubscriptions(postgres, next)).join(', ');
+      if (names) log.warn(`subscriptions of ${target} are disabled and have no slot: ${names}`);
+      await swapIn(postgres, target, next);
     }
-    await swapIn(postgres, target ?? live, next, kept);
     clock.lap('migrate and swap');
+    return { kept, replication };
   } catch (error) {
-    await drop(postgres, next).catch(() =>
-      log.warn(`database ${next} is left over; the next restore drops it`),
-    );
+    await dropOrWarn(postgres, next);
     throw error;
   }
-  return kept;
 }
 
 /** What was restored, how long it took, how old the data is, and what to do next. */
 function report(
   source: Source,
-  { target, kept, safety, clock }: { target: string; kept?: string; safety?: string; clock: Stopwatch },
+  {
+    target,
+    kept,
+    safety,
+    clock,
+    replication,
+  }: { target: string; kept?: string; safety?: string; clock: Stopwatch; replication: string[] },
 ): Result {
   const dataAge = source.manifest ? (Date.now() - Date.parse(source.manifest.snapshotAt)) / 1000 : null;
   const steps = Object.entries(clock.laps()).map(([step, seconds]) => `${step} ${duration(seconds)}`);
@@ -123,6 +133,7 @@ function report(
           'next: run health-check.ts; then `restore.ts --finish` drops the kept database, or `restore.ts --undo` swaps it back',
         ]
       : []),
+    ...replication,
   ].join('\n');
   return {
     text,
@@ -131,6 +142,7 @@ function report(
       database: target,
       kept: kept ?? null,
       safetyBackup: safety ?? null,
+      replication,
       seconds: clock.laps(),
       totalSeconds: clock.total(),
       dataAgeSeconds: dataAge,

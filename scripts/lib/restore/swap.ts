@@ -1,14 +1,15 @@
 import type { Source } from '../backup/find.ts';
 import type { Postgres } from '../config/config.ts';
-import { messageOf, verificationError } from '../core/errors.ts';
+import { messageOf, OperationalError, verificationError } from '../core/errors.ts';
 import { duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { CommandError } from '../core/shell.ts';
 import { deferSignals } from '../core/signals.ts';
 import { OutcomeUnknown } from '../postgres/abandoned.ts';
 import { queryOf } from '../postgres/client.ts';
-import { applyProperties, readProperties } from '../postgres/database-properties.ts';
+import { applyProperties, type Properties, readProperties } from '../postgres/database-properties.ts';
 import { drop, oidOf, siblingDatabases } from '../postgres/databases.ts';
+import { PAUSED_SETTING } from '../postgres/subscriptions.ts';
 import { PATIENCE, swap } from '../postgres/swap.ts';
 
 /**
@@ -23,10 +24,15 @@ export async function copyProperties(
   live: string | undefined,
   next: string,
 ): Promise<void> {
-  if (live) return applyProperties(postgres, next, await readProperties(queryOf(postgres, 'postgres'), live));
+  const apply = ({ settings, ...rest }: Properties) =>
+    applyProperties(postgres, next, {
+      ...rest,
+      settings: settings.filter(({ name }) => name !== PAUSED_SETTING),
+    });
+  if (live) return apply(await readProperties(queryOf(postgres, 'postgres'), live));
   if (!source.manifest) return;
   try {
-    await applyProperties(postgres, next, source.manifest.properties);
+    await apply(source.manifest.properties);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     // A managed server may allow less than the old server did; the data is restored all the same.
@@ -34,15 +40,34 @@ export async function copyProperties(
   }
 }
 
-/** Drops the databases that killed restores or drills left. Call it under the lock only. */
+/**
+ * Drops the databases that killed restores or drills left; one that can't be dropped is named. Call it under the lock only.
+ * @returns those that are still there
+ */
 export async function dropLeftovers(
   postgres: Postgres,
   database: string,
   kind: 'new' | 'drill',
-): Promise<void> {
+): Promise<string[]> {
+  const left: string[] = [];
   for (const name of await siblingDatabases(postgres, database, kind)) {
     log.warn(`dropping database ${name}, left by a run that did not finish`);
+    if (!(await dropOrWarn(postgres, name))) left.push(name);
+  }
+  return left;
+}
+
+/** Drops a copy. @returns whether it is dropped; if not, a warning has the reason and the statement */
+export async function dropOrWarn(postgres: Postgres, name: string): Promise<boolean> {
+  try {
     await drop(postgres, name);
+    return true;
+  } catch (error) {
+    if (!(error instanceof OperationalError)) throw error;
+    log.warn(
+      `database ${name} is left over; the next run tries to drop it. ${error.message}\n  → ${error.hint}`,
+    );
+    return false;
   }
 }
 

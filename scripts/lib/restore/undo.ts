@@ -1,9 +1,11 @@
 import type { Result } from '../cli/command.ts';
-import type { Config } from '../config/config.ts';
-import { OperationalError } from '../core/errors.ts';
+import type { Config, Postgres } from '../config/config.ts';
+import { messageOf, OperationalError } from '../core/errors.ts';
+import { literal } from '../postgres/client.ts';
 import { drop, oidOf, siblingDatabases, siblingName } from '../postgres/databases.ts';
+import { subscriptionsOf } from '../postgres/subscriptions.ts';
 import { type Confirmation, confirmed } from './options.ts';
-import { swapIn } from './swap.ts';
+import { logicalSlots, replaceLive } from './replication.ts';
 
 /** @returns the databases that restores have replaced and kept, newest first; at least one */
 async function keptDatabases({ postgres }: Config): Promise<[string, ...string[]]> {
@@ -32,29 +34,65 @@ export async function undo(config: Config, confirmation: Confirmation): Promise<
   return confirmed(plan, confirmation, async () => {
     const databaseMissing = (await oidOf(postgres, live)) === undefined;
     const kept = databaseMissing ? undefined : siblingName(live, 'before', others);
-    await swapIn(postgres, live, newest, kept);
+    const replication = await replaceLive(postgres, live, newest, kept);
+    const replaced = kept ? `; the database that it replaced is ${kept}` : '';
     return {
-      text: `${newest} is ${live} again${kept ? `; the database that it replaced is ${kept}` : ''}`,
-      json: { ...plan.json, kept: kept ?? null },
+      text: [`${newest} is ${live} again${replaced}`, ...replication].join('\n'),
+      json: { ...plan.json, kept: kept ?? null, replication },
     };
   });
 }
 
 /**
  * Drops all kept databases.
- * @throws OperationalError where none is kept
+ * @throws OperationalError where none is kept; where some can't be dropped, with the reason of the first, when the others are
  */
 export async function finish(config: Config, confirmation: Confirmation): Promise<Result> {
   const { postgres } = config;
-  const dropped = await keptDatabases(config);
-  const names = dropped.join(', ');
+  const kept = await keptDatabases(config);
+  const slots = (await Promise.all(kept.map(name => logicalSlots(postgres, name)))).flat();
   const plan = {
-    question: `This permanently drops ${names}.`,
+    question: `This permanently drops ${kept.join(', ')}${slots.length > 0 ? ` and the replication slots ${slots.join(', ')}` : ''}.`,
     database: postgres.database,
-    json: { dropped },
+    json: { dropped: kept },
   };
   return confirmed(plan, confirmation, async () => {
-    for (const name of dropped) await drop(postgres, name);
-    return { text: `dropped ${names}`, json: { dropped } };
+    const dropped: string[] = [];
+    const failures: unknown[] = [];
+    const unused: string[] = [];
+    for (const name of kept) {
+      try {
+        const subscriptions = await subscriptionsOf(postgres, name);
+        await drop(postgres, name);
+        dropped.push(name);
+        unused.push(...subscriptions.flatMap(({ slot }) => slot ?? []));
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    const text = dropped.length > 0 ? `dropped ${dropped.join(', ')}` : 'dropped nothing';
+    if (failures.length > 0) {
+      const [first] = failures;
+      if (!(first instanceof OperationalError)) throw first;
+      throw new OperationalError(
+        `${text}. ${failures.map(messageOf).join('; ')}`,
+        first.hint,
+        first.exitCode,
+      );
+    }
+    const replication = await slotsLeft(postgres, unused);
+    return { text: [text, ...replication].join('\n'), json: { dropped, replication } };
   });
+}
+
+/** @returns a line for each slot at a publisher that the live database does not use: an unused slot keeps WAL there */
+async function slotsLeft(postgres: Postgres, slots: string[]): Promise<string[]> {
+  const used = (await subscriptionsOf(postgres, postgres.database)).map(({ slot }) => slot);
+  return [...new Set(slots)]
+    .filter(slot => !used.includes(slot))
+    .map(
+      slot =>
+        `no subscription of ${postgres.database} uses slot ${slot} at its publisher, where it keeps WAL. ` +
+        `If nothing else uses it, drop it there: SELECT pg_drop_replication_slot(${literal(slot)})`,
+    );
 }

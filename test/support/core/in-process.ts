@@ -44,6 +44,7 @@ export interface Restored {
   dryRun?: true;
   source?: string;
   dropped?: string[];
+  replication?: string[];
 }
 
 type Flags = Parameters<typeof parseAction>[1];

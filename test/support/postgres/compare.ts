@@ -38,7 +38,7 @@ export async function contentOf(world: World, database = world.database): Promis
   const dump = await program(world, 'pg_dump', '--no-owner', '--no-acl', `--dbname=${toDatabase(database)}`);
   return {
     dump: dump.replaceAll(/^\\(un)?restrict .*$/gm, ''),
-    tables: await fingerprint(queryOf(world.pg.postgres, database, 600)),
+    tables: await fingerprint(queryOf(world.pg.postgres, database, { timeout: 600 })),
     ...(await beside(world, database)),
   };
 }
