@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Postgres } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
+import { lastLine } from '../core/pipeline.ts';
 import type { Service } from '../core/service.ts';
 import { sh } from '../core/shell.ts';
 import { sleep, throwIfInterrupted } from '../core/signals.ts';
@@ -12,7 +13,7 @@ const READY_SECONDS = 60;
  * Waits until a server that was just started answers, at most 60 s.
  *
  * @param started the process, if it is one of this host, and the file of its log
- * @throws OperationalError with the last line of the log when the process has ended or the time is over
+ * @throws OperationalError with the first error of the log when the process has ended or the time is over
  */
 export async function untilReady(
   postgres: Postgres,
@@ -33,10 +34,10 @@ export async function untilReady(
     } catch (error) {
       throwIfInterrupted();
       if (ended || Date.now() > deadline) {
-        const last = started && readFileSync(started.logFile, 'utf8').trim().split('\n').at(-1);
+        const reason = started && lastLine(readFileSync(started.logFile, 'utf8'));
         throw new OperationalError(
           'the temporary PostgreSQL server did not start',
-          last || 'see the message before.',
+          reason || 'see the message before.',
           undefined,
           { cause: error },
         );
