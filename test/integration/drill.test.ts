@@ -1,9 +1,20 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { drill } from '../../scripts/drill.ts';
+import { serverPrograms, startProcess } from '../../scripts/lib/drill/postgres-process.ts';
 import type { DrillReport } from '../../scripts/lib/drill/report.ts';
 import { configOf, plant, store } from '../support/backup/old-backups.ts';
 import { here } from '../support/core/here.ts';
@@ -61,6 +72,38 @@ test('embedded: after SIGKILL no server is running', () =>
     await running.ended;
     await until('the servers have ended', () => processesWith(directory).length === 0, 60);
   }));
+
+/** Takes the server's port before the server does, the first time. */
+const THIEF = `#!/bin/sh
+[ -e "$0.once" ] && exec "$0.real" "$@"
+touch "$0.once"
+port=$(printf '%s\\n' "$@" | sed -n 's/^port=//p')
+exec ${process.execPath} -e '
+  require("node:net").createServer().listen(process.argv[1], "127.0.0.1", () => {
+    const { status } = require("node:child_process").spawnSync(process.argv[2], process.argv.slice(3), { stdio: "inherit" });
+    process.exit(status);
+  })' "$port" "$0.real" "$@"
+`;
+
+test('a temporary server whose port another program takes gets another port', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'programs-'));
+  try {
+    const real = serverPrograms()!;
+    symlinkSync(join(real, 'initdb'), join(directory, 'initdb'));
+    symlinkSync(join(real, 'postgres'), join(directory, 'postgres.real'));
+    writeFileSync(join(directory, 'postgres'), THIEF, { mode: 0o755 });
+    chmodSync(directory, 0o777);
+    const server = await startProcess(directory, 'secret');
+    try {
+      assert.ok(existsSync(join(directory, 'postgres.once')), 'the first port was taken');
+      assert.match(readFileSync(join(server.directory, 'server.log'), 'utf8'), /Address already in use/);
+    } finally {
+      await server.stop();
+    }
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
 
 async function withBackup(world: World): Promise<string> {
   await world.sql('CREATE TABLE t AS SELECT i FROM generate_series(1, 500) AS i');

@@ -26,8 +26,7 @@ export async function startProcess(programs: string, password: string, template?
   const directory = mkdtempSync(join(tmpdir(), 'throwaway-postgres-'));
   const data = `${directory}/data`;
   const logFile = `${directory}/server.log`;
-  const port = await freePort();
-  const postgres: Postgres = { user: 'postgres', password, database: 'postgres', host: '127.0.0.1', port };
+  const postgres: Postgres = { user: 'postgres', password, database: 'postgres', host: '127.0.0.1', port: 0 };
   const owner = await unprivilegedUser();
   const asOwner = owner ? ['setpriv', `--reuid=${owner.uid}`, `--regid=${owner.gid}`, '--clear-groups'] : [];
   const log = openSync(logFile, 'a', 0o600);
@@ -37,10 +36,19 @@ export async function startProcess(programs: string, password: string, template?
     service = undefined;
   };
   const resume = async () => {
-    service = startService([...asOwner, `${programs}/postgres`, ...serverArguments(directory, port)], {
-      log,
-    });
+    const program = [...asOwner, `${programs}/postgres`];
+    service = startService([...program, ...serverArguments(directory, postgres.port!)], { log });
     await untilReady(postgres, { service, logFile });
+  };
+  /** Another program can take the port before the server does. */
+  const startOnFreePort = async (tries = 3): Promise<void> => {
+    postgres.port = await freePort();
+    try {
+      await resume();
+    } catch (error) {
+      if (tries === 1 || !/Address already in use/.test(readFileSync(logFile, 'utf8'))) throw error;
+      await startOnFreePort(tries - 1);
+    }
   };
   const stop = async () => {
     await halt();
@@ -54,7 +62,7 @@ export async function startProcess(programs: string, password: string, template?
       ? ['cp', '-a', template, data] // as root, so that the copy keeps its owner
       : [...asOwner, `${programs}/initdb`, ...clusterArguments(data, passwordFile)];
     await run(create, { purpose: 'create a PostgreSQL cluster', timeout: 120, cwd: directory });
-    await resume();
+    await startOnFreePort();
   } catch (error) {
     await stop();
     throw error;
