@@ -130,7 +130,8 @@ test('the long tests, and those with another store, run each night, on the same 
   const { steps, strategy, ...long } = jobs.long!;
   const { steps: others, ...test } = workflow('ci.yml').jobs.test!;
   assert.equal({ ...long, name: '' }, { ...test, name: '' });
-  assert.equal(steps, [...others.slice(0, -1), { run: 'npm run test:${{ matrix.suite }}' }]);
+  assert.equal(steps.slice(0, -1), others.slice(0, -1));
+  assert.is(steps.at(-1)!.run, 'npm run "test:$SUITE"');
   const { suite } = strategy!.matrix;
   const scripts = Object.keys(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).scripts).filter(
     name => name.startsWith('test:'),
