@@ -1,7 +1,7 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { command, execute } from './lib/cli/command.ts';
 import { Exit, exitCodeOf, messageOf } from './lib/core/errors.ts';
-import { withLock } from './lib/core/lock.ts';
+import { withLockUnless } from './lib/core/lock.ts';
 import { logTo } from './lib/core/log.ts';
 import { notify } from './lib/notify/notify.ts';
 import { parseAction } from './lib/restore/options.ts';
@@ -58,8 +58,9 @@ export const restore = command({
   async run({ options, positionals: [wanted], config: load }) {
     const action = parseAction(wanted, options);
     const config = load();
-    logTo(`${config.logDir}/restore.log`);
-    return withLock(config.stateDir, config.environment, 'restore.ts', async () => {
+    const looking = options['dry-run'];
+    logTo(`${config.logDir}/restore.log`, looking);
+    return withLockUnless(looking, config.stateDir, config.environment, 'restore.ts', async () => {
       const confirmation = { yes: options.yes, dryRun: options['dry-run'] };
       if (action === 'undo') return undo(config, confirmation);
       if (action === 'finish') return finish(config, confirmation);

@@ -1,12 +1,11 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
-import { mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { makeLookingDirectory } from './lib/backup/directory.ts';
 import { fetchSource } from './lib/backup/fetch.ts';
 import { describeSource, findSource, parsePlace } from './lib/backup/find.ts';
 import { checkSource } from './lib/backup/verify.ts';
 import { command, execute } from './lib/cli/command.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
-import { privateDirectory } from './lib/core/files.ts';
 import { bytes, count } from './lib/core/format.ts';
 import { totalRows } from './lib/postgres/row-counts.ts';
 
@@ -39,8 +38,7 @@ export const verify = command({
       throw usageError('no backup given', 'give latest, an id, a file or an s3:// address; see --help.');
     const place = parsePlace(from);
     const config = load();
-    await privateDirectory(config.backupDir, 'BACKUP_DIR');
-    const fetched = await mkdtemp(join(config.backupDir, '.verify-'));
+    const fetched = await makeLookingDirectory(config);
     try {
       const source = await fetchSource(await findSource(config, wanted, place), fetched);
       await checkSource(config.postgres, source);

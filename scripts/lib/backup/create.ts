@@ -12,6 +12,7 @@ import { runIntoFile } from '../postgres/redirect.ts';
 import { countRows, totalRows } from '../postgres/row-counts.ts';
 import { openSession } from '../postgres/session.ts';
 import { readFacts } from './database-facts.ts';
+import { makeBackupDirectory } from './directory.ts';
 import { dumpPipeline, globalsPipeline } from './dump-commands.ts';
 import {
   artifactName,
@@ -37,6 +38,7 @@ export async function createBackup(
   plan: BackupPlan,
   { format, label, safety = false }: { format: Format; label?: string; safety?: boolean },
 ): Promise<Manifest> {
+  await makeBackupDirectory(config);
   await removeUnfinished(config);
   const startedAt = new Date();
   const id = freeId(config, startedAt);

@@ -23,8 +23,12 @@ export function redact(text: string): string {
   return result;
 }
 
-/** Also writes every later message to this file, with its time (UTC). */
-export function logTo(path: string): void {
+/**
+ * Also writes every later message to this file, with its time (UTC).
+ * @param looking a run that only looks leaves no file
+ */
+export function logTo(path: string, looking = false): void {
+  if (looking) return;
   file = path;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });

@@ -1,4 +1,5 @@
 import { createBackup } from '../backup/create.ts';
+import { checkBackupDirectory, makeBackupDirectory, makeLookingDirectory } from '../backup/directory.ts';
 import { fetchSource, type LocalSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
 import { describeSource, findSource, type Source } from '../backup/find.ts';
 import { planBackup } from '../backup/plan.ts';
@@ -6,7 +7,6 @@ import { checkSource } from '../backup/verify.ts';
 import type { Result } from '../cli/command.ts';
 import { requireTerminal } from '../cli/confirm.ts';
 import type { Config } from '../config/config.ts';
-import { privateDirectory } from '../core/files.ts';
 import { duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
@@ -29,12 +29,12 @@ import { copyProperties, dropLeftovers, swapIn } from './swap.ts';
 export async function runRestore(config: Config, request: RestoreRequest): Promise<Result> {
   const { postgres, environment } = config;
   const { wanted, from, target = postgres.database, yes, dryRun } = request;
-  const work = restoreDirectory(config);
+  const work = dryRun ? await makeLookingDirectory(config) : restoreDirectory(config);
   const clock = stopwatch();
   try {
     const [server] = await preflight(
       () => serverFacts(postgres),
-      () => privateDirectory(config.backupDir, 'BACKUP_DIR'),
+      () => (dryRun ? checkBackupDirectory(config) : makeBackupDirectory(config)),
       async () => requireTerminal(yes || dryRun),
     );
     const source = await fetchSource(await findSource(config, wanted, from), work);
