@@ -12,7 +12,7 @@ export const restore = command({
   summary:
     'Restore the database from a backup. The live database serves until the new one is loaded and compared.',
   usage: [
-    '<latest | backup id | file | s3://bucket/key> [--from local|s3] [--database NAME] [--no-migrate] [--yes]',
+    '<latest | backup id | file | s3://bucket/key> [--from local|s3] [--database NAME] [--no-migrate] [--allow-foreign] [--yes]',
     '--undo [--yes]      swap back the database that the last restore replaced',
     '--finish [--yes]    drop the databases that restores replaced',
   ],
@@ -32,6 +32,10 @@ export const restore = command({
     },
     'no-migrate': { type: 'boolean', help: 'skip the migrations' },
     yes: { type: 'boolean', help: 'do not ask for confirmation' },
+    'allow-foreign': {
+      type: 'boolean',
+      help: 'with --yes: also a backup of another app, environment or database',
+    },
     undo: { type: 'boolean', help: 'swap back the database that the last restore replaced' },
     finish: { type: 'boolean', help: 'drop the databases that restores replaced' },
     'dry-run': { type: 'boolean', help: 'find, fetch and check; change nothing' },

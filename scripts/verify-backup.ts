@@ -1,8 +1,10 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { rm } from 'node:fs/promises';
+import { recordCheck } from './lib/backup/check-log.ts';
 import { makeLookingDirectory } from './lib/backup/directory.ts';
 import { fetchSource } from './lib/backup/fetch.ts';
 import { describeSource, findSource, parsePlace } from './lib/backup/find.ts';
+import { isOurs } from './lib/backup/manifest.ts';
 import { checkSource } from './lib/backup/verify.ts';
 import { command, execute } from './lib/cli/command.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
@@ -26,7 +28,7 @@ export const verify = command({
     ['verify-backup.ts neurmatic_production_20260131_020007', 'one backup'],
   ],
   exitCodes: [
-    [Exit.done, 'complete and unchanged'],
+    [Exit.done, 'complete; with a manifest, also unchanged'],
     [Exit.failed, 'could not be read'],
     [Exit.usage, 'wrong flags or configuration'],
     [Exit.verification, 'missing, truncated or damaged'],
@@ -46,8 +48,15 @@ export const verify = command({
       const size = manifest
         ? `, ${bytes(manifest.artifact.bytes)}, ${count(totalRows(manifest.tables))} rows`
         : '';
+      if (manifest && isOurs(manifest.id, config)) {
+        const kept = source.directory === fetched ? 's3' : 'local';
+        recordCheck(config, { id: manifest.id, place: kept, check: 'read' });
+      }
+      const verdict = manifest
+        ? 'complete and unchanged'
+        : 'complete; without a manifest nothing shows whether it was changed';
       return {
-        text: `complete and unchanged: ${describeSource(source)}${size}`,
+        text: `${verdict}: ${describeSource(source)}${size}`,
         json: { verified: source.name, compared: manifest !== null, bytes: manifest?.artifact.bytes ?? null },
       };
     } finally {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { usageError } from '../core/errors.ts';
 import { hideSecrets } from '../core/log.ts';
@@ -44,6 +45,13 @@ export function environmentOf(option: string | undefined): Environment {
   return found;
 }
 
+const envFileOf = (environment: Environment) => join(ROOT, `.env.${environment}`);
+
+/** @returns whether this environment has an env file; without one, only the process environment and defaults count */
+export function hasEnvFile(environment: Environment): boolean {
+  return existsSync(envFileOf(environment));
+}
+
 /**
  * Reads and validates the configuration of one environment: the process environment over
  * `.env.<environment>` over defaults. An empty value counts as not set, except for `POSTGRES_CONTAINER`.
@@ -51,7 +59,7 @@ export function environmentOf(option: string | undefined): Environment {
  * @throws a usage error that lists every bad variable at once, without its value
  */
 export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessEnv = process.env): Config {
-  const path = join(ROOT, `.env.${environment}`);
+  const path = envFileOf(environment);
   const file = readEnvFile(path);
   const given = { ...file, ...processEnv };
   hideSecrets(

@@ -21,6 +21,8 @@ export interface RestoreRequest extends Confirmation {
   /** The name of a new database; undefined: the live one is replaced. */
   target?: string;
   migrate: boolean;
+  /** Replace the live database without a question by a backup of another app, environment or database. */
+  allowForeign?: boolean;
 }
 
 interface Flags {
@@ -29,6 +31,7 @@ interface Flags {
   'no-migrate'?: boolean;
   yes?: boolean;
   'dry-run'?: boolean;
+  'allow-foreign'?: boolean;
   undo?: boolean;
   finish?: boolean;
 }
@@ -48,12 +51,12 @@ export function parseAction(wanted: string | undefined, flags: Flags): RestoreRe
     throw usageError('--database takes a name of 1 to 63 bytes, without line breaks', 'choose another name.');
   const place = parsePlace(from);
   if (wanted !== undefined) {
-    const { yes, 'dry-run': dryRun, 'no-migrate': noMigrate } = flags;
-    return { wanted, from: place, target: database, migrate: !noMigrate, yes, dryRun };
+    const { yes, 'dry-run': dryRun, 'no-migrate': noMigrate, 'allow-foreign': allowForeign } = flags;
+    return { wanted, from: place, target: database, migrate: !noMigrate, yes, dryRun, allowForeign };
   }
-  if (place || database !== undefined || flags['no-migrate'])
+  if (place || database !== undefined || flags['no-migrate'] || flags['allow-foreign'])
     throw usageError(
-      "--undo and --finish can't be combined with --from, --database or --no-migrate",
+      "--undo and --finish can't be combined with --from, --database, --no-migrate or --allow-foreign",
       'see --help.',
     );
   return undo ? 'undo' : 'finish';

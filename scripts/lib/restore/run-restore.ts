@@ -7,6 +7,7 @@ import { checkSource } from '../backup/verify.ts';
 import type { Result } from '../cli/command.ts';
 import { requireTerminal } from '../cli/confirm.ts';
 import type { Config } from '../config/config.ts';
+import { usageError } from '../core/errors.ts';
 import { duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
@@ -46,8 +47,11 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     const effect = databaseMissing
       ? ', which does not exist yet.'
       : '. The current database is backed up and kept under another name.';
+    const foreign = replace ? originOf(config, source) : undefined;
+    if (foreign && yes && !dryRun && !request.allowForeign)
+      throw usageError(foreign, 'add --allow-foreign to replace the live database by it without a question.');
     const plan = {
-      question: `${describeSource(source)} → database ${target} of ${environment}${effect}`,
+      question: `${foreign ? `${foreign}. ` : ''}${describeSource(source)} → database ${target} of ${environment}${effect}`,
       database: target,
       json: { source: source.name, target },
     };
@@ -61,6 +65,14 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
   } finally {
     await removeWork(work);
   }
+}
+
+/** @returns a sentence about a backup that is not one of this database; undefined for all others */
+function originOf({ app, environment, postgres }: Config, { manifest }: Source): string | undefined {
+  if (!manifest) return undefined;
+  const origin = `database ${manifest.database} of ${manifest.app} (${manifest.environment})`;
+  const live = `database ${postgres.database} of ${app} (${environment})`;
+  return origin === live ? undefined : `this is a backup of ${origin}, not of ${live}`;
 }
 
 /** Backs up the live database before it is replaced. */
