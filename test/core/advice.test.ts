@@ -63,6 +63,7 @@ const CASES: [stderr: string, cause: string, says: RegExp][] = [
   ],
   [connection('timeout expired'), 'no answer', /firewall/],
   ['ERROR:  57014: canceling statement due to statement timeout', '57014', /timeout/],
+  ['pg_restore: error: could not execute query: ERROR:  role "a" does not exist', '42704', /create it/],
   ['ERROR:  08006: connection failure', '08006', /connection/],
   ['ERROR:  58P01: could not open file "base/5/16384": No such file or directory', '58P01', /dmesg/],
   ['ERROR:  53100: could not extend file: disk is full', '53100', /free some space/],
@@ -127,6 +128,7 @@ test('what is not known is not guessed', () => {
 
 test('data, statements and warnings that quote other errors do not choose the advice', () => {
   const quoting = [
+    'Error response from daemon: tls: certificate signed by unknown authority',
     'ERROR:  23505: duplicate key value\nDETAIL:  Key (note)=(No space left on device) already exists.',
     'ERROR:  23514: check "No space left on device" is violated',
     "pg_restore: error: could not execute query: ERROR:  syntax error\nCommand was: COMMENT ON TABLE t IS 'no such container';",

@@ -16,7 +16,7 @@ import { begin, change, stateOf } from '../support/core/expect.ts';
 import { backUpHere, captured } from '../support/core/here.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
-import type { World } from '../support/core/world.ts';
+import { history, type World } from '../support/core/world.ts';
 import { withRefusingServer } from '../support/postgres/refusing-server.ts';
 
 const { inTurn, stop } = await createTurns();
@@ -44,18 +44,23 @@ test('a damaged page: table, block and relation are named, and the log has all t
     const [row] = await world.rows<{ path: string }>(`SELECT 'base/' || (SELECT oid FROM pg_database
       WHERE datname = 'damaged') || '/' || pg_relation_filenode('notes') AS path`);
     writeSync(openSync(join(world.pg.directory!, 'data', row!.path), 'r+'), Buffer.alloc(24, 0xff), 0, 24, 0);
-    const log = join(world.directory, 'backup.log');
-    logTo(log);
-    const { error, stderr } = await backUpHere(world, { POSTGRES_DB: 'damaged' });
+    const env = { POSTGRES_DB: 'damaged' };
+    const { code, stdout, stderr } = await world.run('backup', ['--json'], env);
+    assert.is(code, 1, stderr);
+    const { error } = JSON.parse(stdout);
     assert.match(
-      error,
-      /could not dump damaged: pg_dump exited with 1: .*"notes".*invalid page in block 0 of relation base/,
+      error.message,
+      /^could not dump damaged: pg_dump exited with 1: .*"notes".*invalid page in block 0 of relation base.*$/,
     );
-    assert.is(error.split('\n').length, 1);
-    assert.not.match(stderr, /Command was/); // shown by the script, at its end
-    const kept = readFileSync(log, 'utf8');
-    assert.match(kept, /PQgetResult\(\) failed/);
-    assert.match(kept, /Command was: COPY public\.notes/);
+    assert.match(
+      stderr,
+      /error: could not dump.*\n {2}pg_dump: .*Command was: COPY public\.notes.*\n {2}→ data on .* damaged/,
+    );
+    assert.match(error.details.join('\n'), /Command was: COPY public\.notes/);
+    const log = readFileSync(join(world.env.LOG_DIR!, 'backup.log'), 'utf8');
+    for (const line of [/PQgetResult\(\) failed\./, /Command was/, /exit statuses of pg_dump \| gzip: 1 0/])
+      assert.match(log, line);
+    assert.not.match(history(world)[0]!.error!, /Command was/);
   }));
 
 test('errors of statements: fields and the advice of the code', () =>

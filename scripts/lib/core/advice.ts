@@ -19,6 +19,7 @@ const ADVICE: Record<string, string> = {
   '3D000': 'check POSTGRES_DB and POSTGRES_MAINTENANCE_DB; `psql -l` lists the databases.',
   42501:
     'the user of POSTGRES_USER lacks the right that the message names: grant it, or use a user who has it.',
+  42704: 'this server lacks what the message names, such as a role: create it, then try again.',
   53100: DISK_FULL_HINT,
   53200:
     'PostgreSQL ran out of memory. With a HINT on locks: raise max_locks_per_transaction and restart the server.',
@@ -68,7 +69,7 @@ const SIGNS: { text: RegExp; cause: string; state?: string }[] = [
   { text: /no password supplied/, cause: 'no password' },
   { text: /password authentication failed/, cause: '28P01' },
   {
-    text: /pg_hba\.conf|(Peer|Ident) authentication failed|role ".*" does not exist|not permitted to log in/,
+    text: /pg_hba\.conf|(Peer|Ident) authentication failed|FATAL: +role ".*" does not exist|not permitted to log in/,
     cause: '28000',
   },
   { text: /FATAL: +database ".*" does not exist/, cause: '3D000' },
@@ -79,12 +80,12 @@ const SIGNS: { text: RegExp; cause: string; state?: string }[] = [
   },
   { text: /unsupported startup parameter/, cause: '08P01' },
   { text: /could not translate host name/, cause: 'unknown host' },
-  { text: /connection to server .*(Connection refused|No such file or directory)/, cause: 'refused' },
+  { text: /connect(ion)? to server.*(Connection refused|No such file or directory)/, cause: 'refused' },
   {
-    text: /connection to server .*timeout expired|connection to server .*(timed out|No route to host|unreachable)/,
+    text: /connection to server .*(timeout expired|timed out|No route to host|unreachable)/,
     cause: 'no answer',
   },
-  { text: /SSL error|certificate|does not support SSL/, cause: 'tls' },
+  { text: /SSL error|certificate verify failed|root certificate file|does not support SSL/, cause: 'tls' },
   {
     text: /server closed the connection|could not receive data from server|terminating connection due to (admin|unexp)/,
     cause: '57P01',
@@ -97,12 +98,13 @@ const SIGNS: { text: RegExp; cause: string; state?: string }[] = [
   { text: /being accessed by other users/, cause: '55006' },
   { text: /in a read-only transaction|during recovery/, cause: '25006' },
   { text: /ERROR: +(permission denied|must be (owner|superuser|member))/, cause: '42501' },
+  { text: /ERROR: +role ".*" does not exist/, cause: '42704' },
   { text: /no such container/i, cause: 'no container' },
   { text: /container \S+ is (not running|paused|restarting)/i, cause: 'stopped' },
   { text: /permission denied while trying to connect to the docker/i, cause: 'docker denied' },
   { text: /(cannot|failed to) connect to the docker/i, cause: 'docker down' },
   { text: /executable file not found|command not found/, cause: 'no program' },
-  { text: /unauthorized|denied: requested access|no basic auth|manifest unknown/i, cause: 'registry' },
+  { text: /unauthorized: |denied: requested access|no basic auth|manifest unknown/i, cause: 'registry' },
 ];
 
 /** @returns the cause of a failure: an SQLSTATE, or a name; undefined: it is not known */

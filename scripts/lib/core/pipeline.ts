@@ -35,7 +35,7 @@ function quoteWord(word: string): string {
 }
 
 /** @returns which stage of a failed pipe failed, and how: not one that only lost its reader (SIGPIPE, status 141) */
-export function failedStage(stderr: string): { how: string; status: number } | undefined {
+export function failedStage(stderr: string): { name: string; how: string; status: number } | undefined {
   const line = stderr.split('\n').findLast(each => each.startsWith(STATUSES));
   if (line === undefined) return undefined;
   const [names = '', statuses = ''] = line.slice(STATUSES.length).split(': ');
@@ -47,6 +47,7 @@ export function failedStage(stderr: string): { how: string; status: number } | u
   if (!culprit) return undefined;
   const { name, status } = culprit;
   return {
+    name,
     how: `${name} ${status > 128 ? `was ended by signal ${status - 128}` : `exited with ${status}`}`,
     status,
   };

@@ -24,6 +24,11 @@ const QUOTING =
   /^(?:DETAIL|CONTEXT|QUERY|STATEMENT|LINE \d+|Command was): |^[\w./-]+: detail: (?!Error message)/i;
 const FROM_SERVER = /Error message from server: +(.*)$/i;
 
+/** @returns an output without the lines of pipes */
+export function withoutStatuses(stderr: string): string {
+  return stderr.replaceAll(new RegExp(`^${STATUSES}.*\n?`, 'gm'), '');
+}
+
 interface Message {
   kind: 'error' | 'warning' | 'notice' | 'other';
   lines: string[];
@@ -78,7 +83,11 @@ export function failureIn(stderr: string): Failure {
   const [line = ''] = shorten([headline.trim()]);
   return {
     summary: reason ? `${line.replace(/\.$/, '')}: ${reason}` : line,
-    details: shorten(rest.filter(each => each !== why && !NOT_SHOWN.test(each)).map(each => each.trimEnd())),
+    details: shorten(
+      rest
+        .filter(each => each !== why && !NOT_SHOWN.test(each))
+        .map(each => each.replace(/^\t+/, '').trimEnd()),
+    ),
   };
 }
 

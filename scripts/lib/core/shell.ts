@@ -2,7 +2,7 @@ import { adviceFor, causeOf } from './advice.ts';
 import { OperationalError } from './errors.ts';
 import { log, logFile } from './log.ts';
 import { failedStage } from './pipeline.ts';
-import { failureIn, warningsIn } from './program-output.ts';
+import { failureIn, warningsIn, withoutStatuses } from './program-output.ts';
 import { interrupt } from './signals.ts';
 import { spawnGroup, type Template, templateOf, zx } from './spawn.ts';
 
@@ -47,7 +47,10 @@ export class CommandError extends OperationalError {
     const { summary, details } = failureIn(stderr);
     const reason = causeOf(stderr, stage?.status ?? status);
     const advice =
-      (reason && hints?.[reason]) ?? adviceFor(reason) ?? hint ?? unknown(program, status, stderr);
+      (reason && hints?.[reason]) ??
+      adviceFor(reason) ??
+      hint ??
+      unknown(stage?.name ?? program, status, stderr);
     super(
       `could not ${purpose}: ${[stage?.how, summary].filter(Boolean).join(': ') || 'no error output'}`,
       state ? `${state} ${advice}` : advice,
@@ -68,7 +71,8 @@ function unknown(program: string, status: number | null, stderr: string): string
 
 /** Keeps what a program wrote to stderr in the log, and shows its warnings, whatever its exit status. */
 function keepOutput(program: string, purpose: string, status: number | null, stderr: string): void {
-  log.keep(`${program}, to ${purpose}, exited with ${status} and wrote:`, stderr);
+  const output = status === 0 ? withoutStatuses(stderr) : stderr;
+  log.keep(`${program}, to ${purpose}, exited with ${status} and wrote:`, output);
   for (const warning of warningsIn(stderr)) log.warnOnce(warning.replaceAll('\n', '\n  '));
 }
 
