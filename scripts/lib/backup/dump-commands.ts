@@ -1,6 +1,6 @@
 /** The commands of dumps and loads, as argument arrays. */
 import { pipeline } from '../core/pipeline.ts';
-import { toDatabase } from '../postgres/client.ts';
+import { toDatabase, WITH_CODES } from '../postgres/client.ts';
 import type { Format } from './manifest.ts';
 
 /*
@@ -29,9 +29,11 @@ export function dumpPipeline(database: string, format: Format, snapshot: string)
   return pipeline(pgDump, COMPRESS[format]);
 }
 
-/** Roles and their settings: they belong to the server, and pg_dump leaves them out. */
-export function globalsPipeline(): string[] {
-  return pipeline(['pg_dumpall', '--globals-only', '--no-role-passwords', '--no-password'], COMPRESS.plain);
+/** Roles and their settings: they belong to the server, and pg_dump leaves them out. `maintenance`: where it connects. */
+export function globalsPipeline(maintenance: string): string[] {
+  const database = `--database=${toDatabase(maintenance)}`;
+  const pgDumpall = ['pg_dumpall', '--globals-only', '--no-role-passwords', '--no-password', database];
+  return pipeline(pgDumpall, COMPRESS.plain);
 }
 
 /** Decodes a whole artifact as a restore does, and discards it. */
@@ -59,6 +61,7 @@ export function streamRestore(database: string, format: Format): string[] {
     '--quiet',
     '--output=/dev/null',
     '--set=ON_ERROR_STOP=1',
+    WITH_CODES,
     '--no-password',
   ];
   const load = format === 'plain' ? [...psql, `--dbname=${toDatabase(database)}`] : pgRestore(database);

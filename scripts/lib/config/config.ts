@@ -17,6 +17,8 @@ export interface Postgres {
   password?: string;
   /** The live database. */
   database: string;
+  /** The database to connect to for statements about databases and roles. Unset: `postgres`. */
+  maintenance?: string;
   container?: string;
   /** With no container. Unset: libpq's default, a socket of this host. */
   host?: string;
@@ -70,6 +72,13 @@ export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessE
     for (const key of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) {
       if (!given[key]) problems.push(`${key}: needed, because S3_BUCKET is set`);
     }
+    // A token belongs to one key: with another one, the store refuses both.
+    const fromEnvironment = (name: string) => Boolean(processEnv[name]);
+    const [key, token] = ['AWS_ACCESS_KEY_ID', 'AWS_SESSION_TOKEN'];
+    if (given[token] && fromEnvironment(key) !== fromEnvironment(token))
+      problems.push(
+        `${token}: not from the same place as ${key} (file, environment), so it can’t be its token; set it there, or to nothing`,
+      );
   }
   if (problems.length > 0) {
     const list = problems.map(problem => `\n  ${problem}`).join('');
@@ -87,6 +96,7 @@ function build(environment: Environment, v: Variables) {
   const postgres: Postgres = {
     user: v.POSTGRES_USER,
     database: v.POSTGRES_DB ?? `${v.APP_NAME}_${environment}`,
+    maintenance: v.POSTGRES_MAINTENANCE_DB,
     password: v.POSTGRES_PASSWORD,
     container: container || undefined,
     host: v.PGHOST,
@@ -164,6 +174,7 @@ function s3Settings(v: Variables, bucket: string) {
     region: v.AWS_REGION,
     accessKeyId: v.AWS_ACCESS_KEY_ID!,
     secretAccessKey: v.AWS_SECRET_ACCESS_KEY!,
+    sessionToken: v.AWS_SESSION_TOKEN,
     retentionDays: v.S3_RETENTION_DAYS,
   };
 }
