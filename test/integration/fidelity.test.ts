@@ -10,7 +10,7 @@ const READER = '"Reader, ""Role"""';
 const { inTurn, stop } = await createTurns();
 
 /** In both formats: test/long/integration/fidelity.test.ts. */
-test('a schema of everything that is hard to dump comes back the same, but for owners and grants', () =>
+test('a schema of everything that is hard to dump comes back the same, with owners and privileges', () =>
   inTurn(world => hardSchema(world, ['plain'])));
 
 test('an ICU database keeps owner, locale, limit, settings, privileges and comment', () =>

@@ -1,6 +1,7 @@
 import type { Query } from '../postgres/client.ts';
 import { readProperties } from '../postgres/database-properties.ts';
 import { ICU_LOCALE } from '../postgres/databases.ts';
+import { readNeeds } from '../postgres/needs.ts';
 
 /** @returns what the manifest has about the database, except the rows, from the snapshot of `query` */
 export async function readFacts(query: Query, name: string) {
@@ -33,5 +34,6 @@ export async function readFacts(query: Query, name: string) {
     properties: await readProperties(query, name),
     extensions,
     migrationHead: head?.name ?? null,
+    needs: await readNeeds(query),
   };
 }

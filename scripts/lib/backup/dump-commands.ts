@@ -3,6 +3,13 @@ import { pipeline } from '../core/pipeline.ts';
 import { toDatabase, WITH_CODES } from '../postgres/client.ts';
 import type { Format } from './manifest.ts';
 
+/** What a restore leaves out of a dump. */
+export interface Without {
+  /** Owners, privileges and default privileges. */
+  owners?: boolean;
+  tablespaces?: boolean;
+}
+
 /*
  * custom is compressed by zstd outside pg_dump: as fast as no compression at all, where pg_dump 15's own
  * gzip takes twice the time. plain is gzip, which any machine can read.
@@ -19,8 +26,6 @@ export function dumpPipeline(database: string, format: Format, snapshot: string)
     'pg_dump',
     `--format=${format}`,
     ...(format === 'custom' ? ['--compress=0'] : []),
-    '--no-owner',
-    '--no-acl',
     '--no-password',
     '--lock-wait-timeout=60s', // a backup must not wait forever for an ALTER TABLE
     `--snapshot=${snapshot}`,
@@ -32,7 +37,14 @@ export function dumpPipeline(database: string, format: Format, snapshot: string)
 /** Roles and their settings: they belong to the server, and pg_dump leaves them out. `maintenance`: where it connects. */
 export function globalsPipeline(maintenance: string): string[] {
   const database = `--database=${toDatabase(maintenance)}`;
-  const pgDumpall = ['pg_dumpall', '--globals-only', '--no-role-passwords', '--no-password', database];
+  const pgDumpall = [
+    'pg_dumpall',
+    '--globals-only',
+    '--no-role-passwords',
+    '--encoding=UTF8',
+    '--no-password',
+    database,
+  ];
   return pipeline(pgDumpall, COMPRESS.plain);
 }
 
@@ -49,12 +61,17 @@ export function decompressTo(path: string): string[] {
 }
 
 /** Loads a decompressed `custom` artifact with several connections at once. */
-export function parallelRestore(database: string, path: string, jobs: number): string[] {
-  return [...pgRestore(database), `--jobs=${jobs}`, path];
+export function parallelRestore(
+  database: string,
+  path: string,
+  jobs: number,
+  without: Without = {},
+): string[] {
+  return [...pgRestore(database, without), `--jobs=${jobs}`, path];
 }
 
 /** Loads an artifact that comes on stdin, with one connection. */
-export function streamRestore(database: string, format: Format): string[] {
+export function streamRestore(database: string, format: Format, without: Without = {}): string[] {
   const psql = [
     'psql',
     '--no-psqlrc',
@@ -64,16 +81,17 @@ export function streamRestore(database: string, format: Format): string[] {
     WITH_CODES,
     '--no-password',
   ];
-  const load = format === 'plain' ? [...psql, `--dbname=${toDatabase(database)}`] : pgRestore(database);
+  const load =
+    format === 'plain' ? [...psql, `--dbname=${toDatabase(database)}`] : pgRestore(database, without);
   return pipeline(DECOMPRESS[format], load);
 }
 
-function pgRestore(database: string): string[] {
+function pgRestore(database: string, { owners, tablespaces }: Without): string[] {
   return [
     'pg_restore',
     '--exit-on-error',
-    '--no-owner',
-    '--no-acl',
+    ...(owners ? ['--no-owner', '--no-acl'] : []),
+    ...(tablespaces ? ['--no-tablespaces'] : []),
     '--no-password',
     `--dbname=${toDatabase(database)}`,
   ];

@@ -5,6 +5,7 @@ import { ENVIRONMENTS } from '../config/config.ts';
 import { messageOf, verificationError } from '../core/errors.ts';
 import { isTime, stamp } from '../core/format.ts';
 import { propertiesSchema } from '../postgres/database-properties.ts';
+import { needsSchema } from '../postgres/needs.ts';
 
 export type Format = 'plain' | 'custom';
 
@@ -49,6 +50,8 @@ const schema = v.object({
   largeObjects: count,
   extensions: v.array(v.object({ name: v.string(), version: v.string() })),
   migrationHead: v.nullable(v.string()),
+  /** Missing: the dump holds no owners and no privileges. */
+  needs: v.optional(needsSchema),
   verification: v.object({ level: v.literal('decoded'), at: time }),
 });
 

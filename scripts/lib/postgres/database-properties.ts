@@ -89,11 +89,15 @@ function inOrder(privileges: Privilege[]): Privilege[] {
 }
 
 /** @returns the statements that give a new database these properties */
-export function propertyStatements(database: string, properties: Properties): string[] {
-  const { owner, connectionLimit, comment, settings, privileges } = properties;
+export function propertyStatements(
+  database: string,
+  { owner, connectionLimit, comment, settings, ...properties }: Properties,
+  withoutOwners = false,
+): string[] {
+  const privileges = withoutOwners ? null : properties.privileges;
   const name = identifier(database);
   return [
-    `ALTER DATABASE ${name} OWNER TO ${identifier(owner)}`,
+    ...(withoutOwners ? [] : [`ALTER DATABASE ${name} OWNER TO ${identifier(owner)}`]),
     `ALTER DATABASE ${name} CONNECTION LIMIT ${connectionLimit}`,
     `COMMENT ON DATABASE ${name} IS ${comment === null ? 'NULL' : literal(comment)}`,
     ...settings.map(({ role, name: setting, value }) => {
@@ -110,13 +114,23 @@ export function propertyStatements(database: string, properties: Properties): st
   ];
 }
 
-/** Gives a new database these properties, in one transaction. @throws CommandError */
+/**
+ * Gives a new database these properties, in one transaction.
+ * @param withoutOwners leave out its owner and privileges
+ * @throws CommandError
+ */
 export async function applyProperties(
   postgres: Postgres,
   database: string,
   properties: Properties,
+  withoutOwners = false,
 ): Promise<void> {
-  await runSql(postgres, maintenanceOf(postgres), propertyStatements(database, properties).join(';\n'), {
-    purpose: `give ${database} its owner, settings and privileges`,
-  });
+  await runSql(
+    postgres,
+    maintenanceOf(postgres),
+    propertyStatements(database, properties, withoutOwners).join(';\n'),
+    {
+      purpose: `give ${database} its owner, settings and privileges`,
+    },
+  );
 }

@@ -85,14 +85,14 @@ export async function sizeOfDatabase(postgres: Postgres, database: string): Prom
 /**
  * Creates an empty database.
  * @param like the database whose owner, encoding, locale and tablespace it gets
- * @param otherwise its encoding and locale if `like` does not exist
+ * @param otherwise its encoding, locale and owner if `like` does not exist
  * @throws CommandError
  */
 export async function createLike(
   postgres: Postgres,
   name: string,
   like: string,
-  otherwise?: Encoding,
+  otherwise?: Encoding & { owner?: string },
 ): Promise<void> {
   const model = await definitionOf(postgres, like);
   const encoding = model ?? otherwise;
@@ -103,7 +103,8 @@ export async function createLike(
     if (encoding.icuLocale !== null)
       words.push(`LOCALE_PROVIDER icu ICU_LOCALE ${literal(encoding.icuLocale)}`);
   }
-  if (model) words.push(`OWNER ${identifier(model.owner)}`);
+  const owner = model?.owner ?? otherwise?.owner;
+  if (owner !== undefined) words.push(`OWNER ${identifier(owner)}`);
   if (model?.tablespace) words.push(`TABLESPACE ${identifier(model.tablespace)}`);
   const locale = 'install the locale that the message names on this server, which the backed-up server has.';
   await runSql(postgres, maintenanceOf(postgres), words.join(' '), {

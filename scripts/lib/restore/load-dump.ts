@@ -33,9 +33,11 @@ export async function loadInto(
   like: string,
 ): Promise<void> {
   const { postgres } = config;
-  await createLike(postgres, name, like, source.manifest?.server);
+  const { manifest, without } = source;
+  const owner = without?.owners ? undefined : manifest?.properties.owner;
+  await createLike(postgres, name, like, manifest ? { ...manifest.server, owner } : undefined);
   await load(config, source, name);
-  await compare(postgres, source.manifest, name);
+  await compare(postgres, manifest, name);
 }
 
 async function load({ postgres }: Config, source: LocalSource, name: string): Promise<void> {
@@ -48,7 +50,11 @@ async function load({ postgres }: Config, source: LocalSource, name: string): Pr
   await withProgress({ label: 'Loading', measure, total }, async () => {
     if (jobs > 1 && (await scratchFits(postgres, source)))
       await loadInParallel(postgres, source, name, jobs, { purpose, settings });
-    else await runFromFile(postgres, streamRestore(name, source.format), path, { purpose, settings });
+    else
+      await runFromFile(postgres, streamRestore(name, source.format, source.without), path, {
+        purpose,
+        settings,
+      });
   });
   // Without statistics the planner guesses, and the first queries after the swap are slow.
   const analyze = client(postgres, [
@@ -94,7 +100,11 @@ async function loadInParallel(
   const scratch = scratchOf(postgres, source);
   try {
     await runFromFile(postgres, decompressTo(scratch), path, { purpose: 'decompress the dump' });
-    const { argv, env } = client(postgres, parallelRestore(name, scratch, jobs), options.settings);
+    const { argv, env } = client(
+      postgres,
+      parallelRestore(name, scratch, jobs, source.without),
+      options.settings,
+    );
     await run(argv, { env, purpose: options.purpose, timeout: Number.POSITIVE_INFINITY });
   } finally {
     const { argv, env } = client(postgres, ['rm', '-f', scratch]);

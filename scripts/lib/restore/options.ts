@@ -1,3 +1,4 @@
+import type { Without } from '../backup/dump-commands.ts';
 import { parsePlace } from '../backup/find.ts';
 import type { Result } from '../cli/command.ts';
 import { confirm } from '../cli/confirm.ts';
@@ -23,18 +24,32 @@ export interface RestoreRequest extends Confirmation {
   migrate: boolean;
   /** Replace the live database without a question by a backup of another app, environment or database. */
   allowForeign?: boolean;
+  /** Default: nothing. */
+  without?: Without;
 }
 
 interface Flags {
   from?: string;
   database?: string;
   'no-migrate'?: boolean;
+  'no-owners'?: boolean;
+  'no-tablespaces'?: boolean;
   yes?: boolean;
   'dry-run'?: boolean;
   'allow-foreign'?: boolean;
   undo?: boolean;
   finish?: boolean;
 }
+
+/** Flags that say how a backup is restored. */
+const ONLY_RESTORE = [
+  'from',
+  'database',
+  'no-migrate',
+  'no-owners',
+  'no-tablespaces',
+  'allow-foreign',
+] as const;
 
 /**
  * Reads from the command line which of its three actions restore.ts takes.
@@ -52,13 +67,12 @@ export function parseAction(wanted: string | undefined, flags: Flags): RestoreRe
   const place = parsePlace(from);
   if (wanted !== undefined) {
     const { yes, 'dry-run': dryRun, 'no-migrate': noMigrate, 'allow-foreign': allowForeign } = flags;
-    return { wanted, from: place, target: database, migrate: !noMigrate, yes, dryRun, allowForeign };
+    const without = { owners: flags['no-owners'], tablespaces: flags['no-tablespaces'] };
+    return { wanted, from: place, target: database, migrate: !noMigrate, without, yes, dryRun, allowForeign };
   }
-  if (place || database !== undefined || flags['no-migrate'] || flags['allow-foreign'])
-    throw usageError(
-      "--undo and --finish can't be combined with --from, --database, --no-migrate or --allow-foreign",
-      'see --help.',
-    );
+  const others = ONLY_RESTORE.filter(flag => flags[flag] !== undefined).map(flag => `--${flag}`);
+  if (others.length > 0)
+    throw usageError(`--undo and --finish can't be combined with ${others.join(', ')}`, 'see --help.');
   return undo ? 'undo' : 'finish';
 }
 

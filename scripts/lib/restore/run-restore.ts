@@ -1,5 +1,6 @@
 import { createBackup } from '../backup/create.ts';
 import { checkBackupDirectory, makeBackupDirectory, makeLookingDirectory } from '../backup/directory.ts';
+import type { Without } from '../backup/dump-commands.ts';
 import { fetchSource, type LocalSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
 import { describeSource, findSource, type Source } from '../backup/find.ts';
 import { planBackup } from '../backup/plan.ts';
@@ -16,8 +17,9 @@ import { runMigrations } from '../migrations/run.ts';
 import { drop, siblingDatabases, siblingName } from '../postgres/databases.ts';
 import { type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { loadInto } from './load-dump.ts';
-import { createMissingRoles } from './missing-roles.ts';
+import { createMissingRoles, type Roles } from './missing-roles.ts';
 import { confirmed, type RestoreRequest } from './options.ts';
+import { leaveOut } from './plain-dump.ts';
 import { refuseImpossible } from './preflight.ts';
 import { copyProperties, dropLeftovers, swapIn } from './swap.ts';
 
@@ -29,7 +31,7 @@ import { copyProperties, dropLeftovers, swapIn } from './swap.ts';
  */
 export async function runRestore(config: Config, request: RestoreRequest): Promise<Result> {
   const { postgres, environment } = config;
-  const { wanted, from, target = postgres.database, yes, dryRun } = request;
+  const { wanted, from, target = postgres.database, without = {}, yes, dryRun } = request;
   const work = dryRun ? await makeLookingDirectory(config) : restoreDirectory(config);
   const clock = stopwatch();
   try {
@@ -43,7 +45,9 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     await checkSource(postgres, source);
     clock.lap('check');
     const replace = request.target === undefined;
-    const { databaseMissing } = await refuseImpossible(config, source, server, target, replace);
+    const options = { replace, without };
+    const { databaseMissing, roles } = await refuseImpossible(config, source, server, target, options);
+    sayWhatIsLeftOut(source, without);
     const effect = databaseMissing
       ? ', which does not exist yet.'
       : '. The current database is backed up and kept under another name.';
@@ -59,7 +63,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
       const replaced = databaseMissing ? undefined : postgres.database;
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
-      const kept = await loadAndSwap(config, source, request, replaced, clock);
+      const kept = await loadAndSwap(config, source, request, replaced, roles, clock);
       return report(source, { target, kept, safety, clock });
     });
   } finally {
@@ -73,6 +77,14 @@ function originOf({ app, environment, postgres }: Config, { manifest }: Source):
   const origin = `database ${manifest.database} of ${manifest.app} (${manifest.environment})`;
   const live = `database ${postgres.database} of ${app} (${environment})`;
   return origin === live ? undefined : `this is a backup of ${origin}, not of ${live}`;
+}
+
+/** Without owners a function that was closed to all but some is open to all again: that must not go unnoticed. */
+function sayWhatIsLeftOut({ manifest }: Source, { owners }: Without): void {
+  const missing = manifest && !manifest.needs;
+  if (!owners && !missing) return;
+  const why = owners ? 'owners and privileges are left out' : 'this backup has no owners and privileges';
+  log.warn(`${why}: POSTGRES_USER will own everything, and what was revoked is not (REVOKE … FROM PUBLIC)`);
 }
 
 /** Backs up the live database before it is replaced. */
@@ -91,21 +103,23 @@ async function safetyBackup(config: Config, restored: string, server: ServerFact
 async function loadAndSwap(
   config: Config,
   source: LocalSource,
-  { target, migrate }: RestoreRequest,
+  { target, migrate, without = {} }: RestoreRequest,
   replaced: string | undefined,
+  roles: Roles,
   clock: Stopwatch,
 ): Promise<string | undefined> {
   const { postgres } = config;
   const live = postgres.database;
-  await createMissingRoles(postgres, source);
+  const loaded = await leaveOut(source, without);
+  await createMissingRoles(postgres, roles);
   await dropLeftovers(postgres, live, 'new');
   const next = siblingName(live, 'new', []);
   const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, live, 'before'));
   try {
-    await loadInto(config, source, next, live);
+    await loadInto(config, loaded, next, live);
     clock.lap('load and compare');
     if (target === undefined) {
-      await copyProperties(postgres, source, replaced, next);
+      await copyProperties(postgres, loaded, replaced, next);
       await runMigrations(config, next, migrate);
     }
     await swapIn(postgres, target ?? live, next, kept);

@@ -5,35 +5,12 @@ import * as assert from 'uvu/assert';
 import type { Format } from '../../../scripts/lib/backup/manifest.ts';
 import { finishHere, makeBackup, restoreHere } from '../core/in-process.ts';
 import type { World } from '../core/world.ts';
-import { type Content, contentOf, databases, program, propertiesOf } from './compare.ts';
+import { contentOf, databases, program, propertiesOf } from './compare.ts';
 import { startWriters } from './writers.ts';
 
 const HARD = join(import.meta.dirname, 'hard-schema.sql');
 
-/**
- * What docs/PRODUCTION_INFRASTRUCTURE.md promises of owners and grants: all is POSTGRES_USER's, with the privileges
- * that are PostgreSQL's default.
- */
-function afterRestore({ objects }: Content['rights'], user: string): Content['rights'] {
-  const defaults: Record<string, { owner: string; acl: string[] | null }> = {
-    'schema public': {
-      owner: 'pg_database_owner',
-      acl: ['=U/pg_database_owner', 'pg_database_owner=UC/pg_database_owner'],
-    },
-  };
-  return {
-    objects: objects
-      .filter(({ type }) => !type.endsWith('column')) // which are there for their privileges only
-      .map(({ type, identity }) => ({
-        type,
-        identity,
-        ...(defaults[`${type} ${identity}`] ?? { owner: user, acl: null }),
-      })),
-    defaults: [],
-  };
-}
-
-/** A schema of everything that is hard to dump comes back the same in each format, but for owners and grants. */
+/** A schema of everything that is hard to dump comes back the same in each format, with its owners and privileges. */
 export async function hardSchema(world: World, formats: Format[]): Promise<void> {
   await program(world, 'psql', '-qX', '-vON_ERROR_STOP=1', '-o/dev/null', `-d${world.database}`, `-f${HARD}`);
   const before = await contentOf(world);
@@ -64,7 +41,7 @@ export async function hardSchema(world: World, formats: Format[]): Promise<void>
     assert.equal(after.tables, before.tables);
     assert.equal(after.largeObjects, before.largeObjects);
     assert.is(after.dump, before.dump, `${format}: the dumps differ`);
-    assert.equal(after.rights, afterRestore(before.rights, 'postgres'));
+    assert.equal(after.rights, before.rights, format);
     await finishHere(world);
   }
 }
