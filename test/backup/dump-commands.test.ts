@@ -21,6 +21,22 @@ test('a dump is made of one snapshot, and compressed outside pg_dump', () => {
   assert.match(zstd!, /^zstd /);
 });
 
+test('dumps have owners and privileges; a load leaves out what it is told to', () => {
+  for (const format of ['plain', 'custom'] as const)
+    assert.not.match(
+      dumpPipeline('app', format, '0003-1').join(' '),
+      /--no-(owner|acl|privileges|tablespaces)/,
+    );
+  const options = (...args: [{ owners?: boolean; tablespaces?: boolean }?]) =>
+    parallelRestore('app', '/tmp/dump', 4, ...args).filter(
+      word => word.startsWith('--no-') && word !== '--no-password',
+    );
+  assert.equal(options(), []);
+  assert.equal(options({ owners: true }), ['--no-owner', '--no-acl']);
+  assert.equal(options({ tablespaces: true }), ['--no-tablespaces']);
+  assert.match(streamRestore('app', 'custom', { owners: true }).join(' '), /--no-owner --no-acl/);
+});
+
 test('roles are dumped without passwords', () => {
   const globals = stages(globalsPipeline('main db'))[0]!;
   assert.match(globals, /^pg_dumpall --globals-only --no-role-passwords .*--database="?\$?.*main db/);

@@ -97,9 +97,9 @@ function decoderOf(encoding: string) {
  * Makes of a plain dump another, in the source's temporary directory, that leaves out what `without` names.
  * A custom dump stays as it is: pg_restore leaves it out.
  */
-export async function leaveOut(source: LocalSource, without: Without): Promise<LocalSource> {
+export async function leaveOut<S extends LocalSource>(source: S, without: Without): Promise<S> {
   if (source.format === 'custom' || !(without.owners || without.tablespaces)) return { ...source, without };
-  log.status(`Leaving out ${describe(without)}`);
+  log.status(`Leaving out a part of ${source.artifact}`);
   const artifact = `.left-out.${source.artifact}`;
   const path = join(source.directory, source.artifact);
   await pipeline(
@@ -115,9 +115,13 @@ export async function leaveOut(source: LocalSource, without: Without): Promise<L
   return { ...source, directory: source.work, artifact, without };
 }
 
-/** @returns `owners and privileges, and tablespaces` */
-export function describe({ owners, tablespaces }: Without): string {
-  return [...(owners ? ['owners and privileges'] : []), ...(tablespaces ? ['tablespaces'] : [])].join(
-    ', and ',
-  );
+/** Without privileges a function that was closed to all but some is open to all again: that must not go unnoticed. */
+export function sayWhatIsLeftOut({ manifest }: LocalSource, { owners }: Without): void {
+  if (!owners && (manifest === null || manifest.needs)) return;
+  const why = owners
+    ? 'owners and privileges are left out: POSTGRES_USER will own everything'
+    : manifest?.format === 'custom'
+      ? 'this backup has no privileges'
+      : 'this backup has no owners and no privileges: POSTGRES_USER will own everything';
+  log.warn(`${why}. What was revoked (REVOKE … FROM PUBLIC) is allowed again`);
 }

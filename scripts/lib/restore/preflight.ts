@@ -64,7 +64,10 @@ export async function refuseImpossible(
   }
   await preflight(
     async () => refuseRoles(roles.plan, postgres.user, !without.owners),
-    ...(await requirementChecks(postgres, server, needs, target, without.tablespaces)),
+    ...(await requirementChecks(postgres, server, needs, target, {
+      withoutTablespaces: without.tablespaces,
+      globals: roles.globals,
+    })),
     () => refuseOlderServer(postgres, server, source),
     async () => {
       if (target === maintenanceOf(postgres))

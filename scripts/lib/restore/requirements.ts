@@ -9,6 +9,7 @@ import { identifier, query } from '../postgres/client.ts';
 import { maintenanceOf } from '../postgres/databases.ts';
 import type { Needs } from '../postgres/needs.ts';
 import type { ServerFacts } from '../postgres/server.ts';
+import type { Globals } from './globals.ts';
 import type { Requirements } from './plain-dump.ts';
 
 interface Facts {
@@ -69,7 +70,7 @@ export async function requirementChecks(
   server: ServerFacts,
   needs: Requirements,
   database: string,
-  withoutTablespaces = false,
+  { withoutTablespaces, globals }: { withoutTablespaces?: boolean; globals?: Globals } = {},
 ): Promise<(() => Promise<void>)[]> {
   const [facts] = (await query<Facts>(postgres, maintenanceOf(postgres), FACTS)) as [Facts];
   const who = identifier(postgres.user);
@@ -110,7 +111,7 @@ export async function requirementChecks(
       if (facts.isManaged) return log.warn(`${problem}, unless the provider of this server allows it`);
       throw new OperationalError(`${problem}; ${who} is none`, 'restore with a superuser as POSTGRES_USER.');
     },
-    async () => refuseTablespaces(withoutTablespaces ? [] : needs.tablespaces, facts, who),
+    async () => refuseTablespaces(withoutTablespaces ? [] : needs.tablespaces, facts, who, globals),
     async () => {
       const absent = needs.collations.filter(name => !facts.collations.includes(name));
       if (absent.length === 0) return;
@@ -122,7 +123,12 @@ export async function requirementChecks(
   ];
 }
 
-function refuseTablespaces(needed: string[], { tablespaces }: Facts, who: string): void {
+function refuseTablespaces(
+  needed: string[],
+  { tablespaces }: Facts,
+  who: string,
+  globals: Globals | undefined,
+): void {
   const found = new Map(tablespaces.map(each => [each.name, each]));
   const absent = needed.filter(name => !found.has(name));
   const denied = needed.filter(name => found.get(name)?.usable === false);
@@ -133,7 +139,9 @@ function refuseTablespaces(needed: string[], { tablespaces }: Facts, who: string
   ];
   const statements = [
     ...absent.map(
-      name => `CREATE TABLESPACE ${identifier(name)} LOCATION '/an/empty/directory/of/postgres';`,
+      name =>
+        globals?.tablespaces.get(name) ??
+        `CREATE TABLESPACE ${identifier(name)} LOCATION '/an/empty/directory/of/postgres';`,
     ),
     ...denied.map(name => `GRANT CREATE ON TABLESPACE ${identifier(name)} TO ${who};`),
   ];

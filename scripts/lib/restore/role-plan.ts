@@ -9,8 +9,6 @@ export interface ServerRole {
   attributes: Attribute[];
   /** POSTGRES_USER may do all that it may, and may give objects to it. */
   usable: boolean;
-  /** POSTGRES_USER may make others its members. */
-  grantable: boolean;
 }
 
 /** This server and POSTGRES_USER on it. */

@@ -1,6 +1,5 @@
 import { createBackup } from '../backup/create.ts';
 import { checkBackupDirectory, makeBackupDirectory, makeLookingDirectory } from '../backup/directory.ts';
-import type { Without } from '../backup/dump-commands.ts';
 import { fetchSource, type LocalSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
 import { describeSource, findSource, type Source } from '../backup/find.ts';
 import { planBackup } from '../backup/plan.ts';
@@ -19,7 +18,7 @@ import { type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { loadInto } from './load-dump.ts';
 import { createMissingRoles, type Roles } from './missing-roles.ts';
 import { confirmed, type RestoreRequest } from './options.ts';
-import { leaveOut } from './plain-dump.ts';
+import { leaveOut, sayWhatIsLeftOut } from './plain-dump.ts';
 import { refuseImpossible } from './preflight.ts';
 import { copyProperties, dropLeftovers, swapIn } from './swap.ts';
 
@@ -77,14 +76,6 @@ function originOf({ app, environment, postgres }: Config, { manifest }: Source):
   const origin = `database ${manifest.database} of ${manifest.app} (${manifest.environment})`;
   const live = `database ${postgres.database} of ${app} (${environment})`;
   return origin === live ? undefined : `this is a backup of ${origin}, not of ${live}`;
-}
-
-/** Without owners a function that was closed to all but some is open to all again: that must not go unnoticed. */
-function sayWhatIsLeftOut({ manifest }: Source, { owners }: Without): void {
-  const missing = manifest && !manifest.needs;
-  if (!owners && !missing) return;
-  const why = owners ? 'owners and privileges are left out' : 'this backup has no owners and privileges';
-  log.warn(`${why}: POSTGRES_USER will own everything, and what was revoked is not (REVOKE … FROM PUBLIC)`);
 }
 
 /** Backs up the live database before it is replaced. */
