@@ -54,18 +54,19 @@ test('a POSTGRES_USER that is no superuser restores what it may, and says before
       const dry = { 'dry-run': true };
       await refused(() => restoreHere(world, id, dry), 1, /is not a member/);
     });
-    const { stderr } = await captured(() => restoreHere(world, id, { 'no-owners': true }));
+    const flags = { 'no-owners': true, database: 'without' };
+    const { stderr } = await captured(() => restoreHere(world, id, flags));
     assert.match(stderr, /owners and privileges are left out: .*REVOKE … FROM PUBLIC/);
-    assert.is(await ownerOf(world, 'written'), 'manager');
-    const { rights, ...content } = await contentOf(world);
+    assert.is(await ownerOf(world, 'written', 'without'), 'manager');
+    const { rights, ...content } = await contentOf(world, 'without');
     assert.ok(rights.objects.every(({ owner, acl }) => acl === null || owner === 'pg_database_owner'));
     assert.equal(content.dump, before[0].dump, 'all else is there');
 
-    // With the role missing, the user may create it, and becomes its member.
-    await finishHere(world);
-    for (const statement of ['DROP DATABASE app', 'DROP ROLE "Writ er"'])
+    // With the role missing, another user may create it, and becomes its member, which the backup does not say.
+    for (const statement of ['DROP DATABASE app', 'DROP DATABASE without', 'DROP ROLE "Writ er"'])
       await world.sql(statement, 'postgres');
-    await restoreHere(world, id);
+    await world.sql(`CREATE ROLE second LOGIN CREATEDB CREATEROLE PASSWORD '${password}'`, 'postgres');
+    await restoreHere(world, id, {}, { POSTGRES_USER: 'second' });
     assert.equal([await contentOf(world), await propertiesOf(world)], before, 'on a bare server');
 
     // What takes a superuser.
@@ -150,9 +151,8 @@ test('all that a server lacks is said at once, before anything changes', () =>
       assert.is(drilled.code, 1, drilled.stderr);
       assert.match(drilled.error, /tablespaces are missing/);
 
-      await restoreHere(world, id, { 'no-tablespaces': true });
-      assert.is(await ownerOf(world, 't'), 'leaver');
-      await finishHere(world);
+      await restoreHere(world, id, { 'no-tablespaces': true, database: 'other' });
+      assert.is(await ownerOf(world, 't', 'other'), 'leaver');
     } finally {
       await world.sql('DROP TABLE IF EXISTS t');
       await world.sql('DROP TABLESPACE IF EXISTS "fast disk"', 'postgres');
