@@ -78,14 +78,12 @@ export function refuseRoles({ problems }: RolePlan, user: string, isOptional: bo
   if (problems.length === 0) return;
   const statements = [...new Set(problems.flatMap(problem => problem.statements))];
   const isEnough = problems.every(problem => problem.statements.length > 0);
-  const ways = [
-    ...(statements.length > 0 ? [`run as a superuser:${lines(statements)}\n   `] : []),
-    ...(isEnough ? [] : ['restore with a superuser as POSTGRES_USER']),
-    ...(isOptional ? ['leave out owners and privileges: --no-owners'] : []),
-  ];
+  const way = isEnough
+    ? `run as a superuser:${lines(statements)}${isOptional ? '\n    or ' : ''}`
+    : `restore with a superuser as POSTGRES_USER${isOptional ? ', or ' : '.'}`;
   throw new OperationalError(
     `${user} can't restore all owners, privileges and policies: ${problems.map(({ text }) => text).join('; ')}`,
-    `${ways.join(isEnough ? ' or ' : ', or ')}.`,
+    `${way}${isOptional ? 'leave out owners and privileges: --no-owners.' : ''}`,
   );
 }
 
