@@ -6,6 +6,7 @@ import {
   dumpPipeline,
   globalsPipeline,
   parallelRestore,
+  plainRestore,
   streamRestore,
 } from '../../scripts/lib/backup/dump-commands.ts';
 
@@ -37,14 +38,15 @@ test('the name of a database is one argument', () => {
 test('each format is decoded by its own program, and loading stops at the first error', () => {
   assert.equal(
     stages(decodePipeline('plain')).map(stage => stage.split(' ')[0]),
-    ['gzip', 'tail'],
+    ['gzip', 'bash'],
   );
   assert.equal(
     stages(decodePipeline('custom')).map(stage => stage.split(' ')[0]),
     ['zstd', 'pg_restore'],
   );
-  assert.match(stages(streamRestore('app', 'plain'))[1]!, /^psql .*--set=ON_ERROR_STOP=1/);
-  assert.match(stages(streamRestore('app', 'custom'))[1]!, /^pg_restore --exit-on-error/);
+  const frame = { databases: false, restrictLine: 5, trailerBytes: 19 };
+  assert.match(plainRestore('app', frame, 'Key').at(-1)!, / \| psql .*--set=ON_ERROR_STOP=1.* --file=- /);
+  assert.match(stages(streamRestore('app'))[1]!, /^pg_restore --exit-on-error/);
   assert.is(decompressTo('/tmp/dump')[3], '/tmp/dump');
 });
 

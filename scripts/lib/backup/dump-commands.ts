@@ -1,6 +1,7 @@
 /** The commands of dumps and loads, as argument arrays. */
 import { pipeline } from '../core/pipeline.ts';
 import { toDatabase } from '../postgres/client.ts';
+import { type DumpFrame, FRAME_BYTES } from './dump-frame.ts';
 import type { Format } from './manifest.ts';
 
 /*
@@ -34,10 +35,11 @@ export function globalsPipeline(): string[] {
   return pipeline(['pg_dumpall', '--globals-only', '--no-role-passwords', '--no-password'], COMPRESS.plain);
 }
 
-/** Decodes a whole artifact as a restore does, and discards it. */
+/** Decodes a whole artifact as a restore does, and discards it, but for both ends of a plain dump. */
 export function decodePipeline(format: Format): string[] {
+  const ends = `head -c ${FRAME_BYTES}; tail -c ${FRAME_BYTES}`;
   return format === 'plain'
-    ? pipeline(DECOMPRESS.plain, ['tail', '-c', '2048'])
+    ? pipeline(DECOMPRESS.plain, ['bash', '-c', ends])
     : pipeline(DECOMPRESS.custom, ['pg_restore', '--file=/dev/null']);
 }
 
@@ -51,8 +53,41 @@ export function parallelRestore(database: string, path: string, jobs: number): s
   return [...pgRestore(database), `--jobs=${jobs}`, path];
 }
 
-/** Loads an artifact that comes on stdin, with one connection. */
-export function streamRestore(database: string, format: Format): string[] {
+/** Loads a `custom` artifact that comes on stdin, with one connection. */
+export function streamRestore(database: string): string[] {
+  return pipeline(DECOMPRESS.custom, pgRestore(database));
+}
+
+/*
+ * What psql reads before a dump. `\restrict` refuses every command of psql, but up to 15.18 at least, psql still runs what
+ * stands in back-quotes after `\unrestrict`: without new file descriptors it can start no program.
+ */
+const PROLOGUE = [
+  '\\if `prlimit --pid "$PPID" --nofile=3:3 >&2 && echo true || echo false`',
+  '\\else',
+  '\\i psql-was-not-limited-by-prlimit',
+  '\\endif',
+  '\\restrict',
+];
+
+/** How many lines psql reads before the first line of a dump. */
+export const PROLOGUE_LINES = PROLOGUE.length;
+
+/** Bash: the prologue, then stdin without its own pair of `\restrict`, by position. It keeps the numbers of the lines. */
+const RESTRICTED = [
+  `printf '%s\\n' ${PROLOGUE.map(line => `'${line}'`).join(' ')}" $1"`,
+  'for ((n = 1; n < $2; n++)); do IFS= read -r line && echo "$line"; done',
+  'if (($2)); then read -r line; echo; exec head -c "-$3"; fi',
+  'exec cat',
+].join('\n');
+
+/**
+ * Loads a plain artifact that comes on stdin. psql takes none of its own commands from it.
+ * @param key letters and digits that whoever made the dump can't know
+ */
+export function plainRestore(database: string, frame: DumpFrame, key: string): string[] {
+  const { restrictLine, trailerBytes } = frame;
+  const feed = ['bash', '-c', RESTRICTED, 'restricted', key, `${restrictLine}`, `${trailerBytes}`];
   const psql = [
     'psql',
     '--no-psqlrc',
@@ -60,9 +95,10 @@ export function streamRestore(database: string, format: Format): string[] {
     '--output=/dev/null',
     '--set=ON_ERROR_STOP=1',
     '--no-password',
+    '--file=-',
+    `--dbname=${toDatabase(database)}`,
   ];
-  const load = format === 'plain' ? [...psql, `--dbname=${toDatabase(database)}`] : pgRestore(database);
-  return pipeline(DECOMPRESS[format], load);
+  return ['env', 'LC_ALL=C', ...pipeline(DECOMPRESS.plain, feed, psql)];
 }
 
 function pgRestore(database: string): string[] {

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { decompressTo, parallelRestore, streamRestore } from '../backup/dump-commands.ts';
 import type { LocalSource } from '../backup/fetch.ts';
 import type { Manifest } from '../backup/manifest.ts';
+import type { CheckedSource } from '../backup/verify.ts';
 import type { Config, Postgres } from '../config/config.ts';
 import { verificationError } from '../core/errors.ts';
 import { bytes, count, plural } from '../core/format.ts';
@@ -15,6 +16,7 @@ import { freeSpaceOf } from '../postgres/disk-space.ts';
 import { runFromFile } from '../postgres/redirect.ts';
 import { compareRows, countRows, totalRows } from '../postgres/row-counts.ts';
 import { openSession } from '../postgres/session.ts';
+import { loadPlain } from './load-plain.ts';
 
 /** MiB of maintenance_work_mem, shared by all connections of one load. */
 const LOAD_MEMORY = 1024;
@@ -28,7 +30,7 @@ const LOAD_MEMORY = 1024;
  */
 export async function loadInto(
   config: Config,
-  source: LocalSource,
+  source: CheckedSource,
   name: string,
   like: string,
 ): Promise<void> {
@@ -38,7 +40,7 @@ export async function loadInto(
   await compare(postgres, source.manifest, name);
 }
 
-async function load({ postgres }: Config, source: LocalSource, name: string): Promise<void> {
+async function load({ postgres }: Config, source: CheckedSource, name: string): Promise<void> {
   const jobs = source.format === 'custom' ? availableParallelism() : 1;
   const settings = `-c synchronous_commit=off -c maintenance_work_mem=${Math.floor(LOAD_MEMORY / jobs)}MB`;
   const path = join(source.directory, source.artifact);
@@ -46,9 +48,10 @@ async function load({ postgres }: Config, source: LocalSource, name: string): Pr
   const measure = () => sizeOfDatabase(postgres, name).catch(() => 0);
   const total = source.manifest?.databaseBytes;
   await withProgress({ label: 'Loading', measure, total }, async () => {
-    if (jobs > 1 && (await scratchFits(postgres, source)))
+    if (source.frame) await loadPlain(postgres, path, source.frame, name, { purpose, settings });
+    else if (jobs > 1 && (await scratchFits(postgres, source)))
       await loadInParallel(postgres, source, name, jobs, { purpose, settings });
-    else await runFromFile(postgres, streamRestore(name, source.format), path, { purpose, settings });
+    else await runFromFile(postgres, streamRestore(name), path, { purpose, settings });
   });
   // Without statistics the planner guesses, and the first queries after the swap are slow.
   const analyze = client(postgres, [

@@ -1,8 +1,8 @@
 import { createBackup } from '../backup/create.ts';
-import { fetchSource, type LocalSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
+import { fetchSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
 import { describeSource, findSource, type Source } from '../backup/find.ts';
 import { planBackup } from '../backup/plan.ts';
-import { checkSource } from '../backup/verify.ts';
+import { type CheckedSource, checkSource } from '../backup/verify.ts';
 import type { Result } from '../cli/command.ts';
 import { requireTerminal } from '../cli/confirm.ts';
 import type { Config } from '../config/config.ts';
@@ -37,9 +37,9 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
       () => privateDirectory(config.backupDir, 'BACKUP_DIR'),
       async () => requireTerminal(yes || dryRun),
     );
-    const source = await fetchSource(await findSource(config, wanted, from), work);
+    const fetched = await fetchSource(await findSource(config, wanted, from), work);
     clock.lap('fetch');
-    await checkSource(postgres, source);
+    const source = await checkSource(postgres, fetched);
     clock.lap('check');
     const replace = request.target === undefined;
     const { databaseMissing } = await refuseImpossible(config, source, server, target, replace);
@@ -78,7 +78,7 @@ async function safetyBackup(config: Config, restored: string, server: ServerFact
 /** @returns the new name of the database that was replaced, if there was one */
 async function loadAndSwap(
   config: Config,
-  source: LocalSource,
+  source: CheckedSource,
   { target, migrate }: RestoreRequest,
   replaced: string | undefined,
   clock: Stopwatch,
