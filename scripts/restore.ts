@@ -12,7 +12,7 @@ export const restore = command({
   summary:
     'Restore the database from a backup. The live database serves until the new one is loaded and compared.',
   usage: [
-    '<latest | backup id | file | s3://bucket/key> [--from local|s3] [--database NAME] [--no-migrate] [--yes]',
+    '<latest | backup id | file | s3://bucket/key> [--from local|s3] [--database NAME] [--no-migrate] [--accept-errors] [--yes]',
     '--undo [--yes]      swap back the database that the last restore replaced',
     '--finish [--yes]    drop the databases that restores replaced',
   ],
@@ -31,6 +31,10 @@ export const restore = command({
       help: 'restore into a new database of this name; the live one stays as it is',
     },
     'no-migrate': { type: 'boolean', help: 'skip the migrations' },
+    'accept-errors': {
+      type: 'boolean',
+      help: 'restore although indexes, views, comments or privileges fail; never with rows missing',
+    },
     yes: { type: 'boolean', help: 'do not ask for confirmation' },
     undo: { type: 'boolean', help: 'swap back the database that the last restore replaced' },
     finish: { type: 'boolean', help: 'drop the databases that restores replaced' },

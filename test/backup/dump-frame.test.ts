@@ -9,6 +9,9 @@ const END = '--\n-- PostgreSQL database dump complete\n--\n';
 const dump = (statements: string, { before = '', after = '', kind = 'database' } = {}) =>
   `--\n-- PostgreSQL ${kind} dump\n--\n\n${before}\n${SETTINGS}\n${statements}\n${END}\n${after}`;
 
+/** Behind four lines. */
+const PAIR_AT = { start: 35, bytes: 14 };
+
 const pair = { before: '\\restrict Key1\n', after: '\\unrestrict Key1\n\n' };
 
 function frameOf(text: string): DumpFrame {
@@ -18,13 +21,13 @@ function frameOf(text: string): DumpFrame {
 }
 
 test('the pair of \\restrict around a dump, and nothing that looks like it', () => {
-  assert.equal(frameOf(dump('SELECT 1;')), { databases: false, restrictLine: 0, trailerBytes: 0 });
-  assert.equal(frameOf(dump('SELECT 1;', pair)), { databases: false, restrictLine: 5, trailerBytes: 18 });
+  assert.equal(frameOf(dump('SELECT 1;')), { databases: false, restrict: null, trailerBytes: 0 });
+  assert.equal(frameOf(dump('SELECT 1;', pair)), { databases: false, restrict: PAIR_AT, trailerBytes: 18 });
   const value = "INSERT INTO t VALUES ('\n\\restrict Key1\n\\unrestrict Key1\n');";
-  assert.equal(frameOf(dump(value)), { databases: false, restrictLine: 0, trailerBytes: 0 });
-  assert.equal(frameOf(dump(value, pair)), { databases: false, restrictLine: 5, trailerBytes: 18 });
+  assert.equal(frameOf(dump(value)), { databases: false, restrict: null, trailerBytes: 0 });
+  assert.equal(frameOf(dump(value, pair)), { databases: false, restrict: PAIR_AT, trailerBytes: 18 });
   const windows = dump('SELECT 1;', pair).replaceAll('\n', '\r\n');
-  assert.equal(frameOf(windows), { databases: false, restrictLine: 5, trailerBytes: 20 });
+  assert.equal(frameOf(windows), { databases: false, restrict: { start: 39, bytes: 15 }, trailerBytes: 20 });
 });
 
 test('half a pair, or a dump without its last line', () => {

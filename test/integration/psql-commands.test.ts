@@ -12,7 +12,7 @@ import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts'
 import { createTurns } from '../support/core/turns.ts';
 import type { World } from '../support/core/world.ts';
 import { contentOf, databases, program } from '../support/postgres/compare.ts';
-import { forge, writeDump } from '../support/restore/plain-dumps.ts';
+import { forge, LOOKALIKES, writeDump } from '../support/restore/plain-dumps.ts';
 
 const { inTurn, stop } = await createTurns();
 
@@ -84,25 +84,13 @@ test('each way to give psql a command is refused, and none has an effect', () =>
     assert.equal(await world.rows("SELECT FROM pg_tables WHERE schemaname = 'public'", 'scratch'), []);
   }));
 
-/** Values, comments and functions with lines that psql would take for its commands outside of quotes. */
-const LOOKALIKES = `
-  CREATE TABLE notes (id int PRIMARY KEY, text text);
-  INSERT INTO notes SELECT i, e'first\\n' || text || e'\\nlast' FROM unnest(ARRAY[
-    e'\\\\connect mydb', e' \\\\! id', e'\\\\restrict Key', e'\\\\unrestrict Key', e'\\\\.', e'\\\\i /etc/passwd',
-    'COPY notes FROM stdin;', 'SET search_path = nowhere;', 'DROP DATABASE app;', '-- PostgreSQL database dump complete', e'\\\\unrestrict \`id\`'
-  ]) WITH ORDINALITY AS t (text, i);
-  INSERT INTO notes VALUES (0, e'\\\\connect mydb');
-  COMMENT ON TABLE notes IS e'one\\n\\\\connect mydb\\n\\\\unrestrict Key\\n';
-  CREATE FUNCTION f() RETURNS text LANGUAGE sql AS e'SELECT \\$a\\$\\n\\\\connect mydb\\n\\\\.\\n\\$a\\$';
-`;
-
 for (const [form, ...options] of [['rows as COPY'], ['rows as INSERT', '--inserts']] as const) {
   test(`values that look like commands of psql load unharmed: ${form}`, () =>
     inTurn(async world => {
       await world.sql(LOOKALIKES);
       await world.sql('CREATE DATABASE scratch', 'postgres');
       const path = join(world.directory, 'notes.sql.gz');
-      await program(world, 'bash', '-c', 'pg_dump app "$@" | gzip > "$0"', path, ...options);
+      await program(world, 'bash', '-o', 'pipefail', '-c', 'pg_dump app "$@" | gzip > "$0"', path, ...options);
       await load(world, path);
       assert.equal(await contentOf(world, 'scratch'), await contentOf(world));
     }));

@@ -4,8 +4,8 @@
 export interface DumpFrame {
   /** Whether it creates, drops or connects to databases, as pg_dumpall and `pg_dump --create` make it. */
   databases: boolean;
-  /** The number of the line with the dump's own `\restrict`; 0: there is none. */
-  restrictLine: number;
+  /** Where the dump's own `\restrict` stands, in bytes, without the end of its line; null: there is none. */
+  restrict: { start: number; bytes: number } | null;
   /** Bytes from the matching `\unrestrict` to the end of the dump. */
   trailerBytes: number;
 }
@@ -17,7 +17,8 @@ export const FRAME_BYTES = 4096;
 const COMPLETE = /^-- PostgreSQL database (cluster )?dump complete\r?$/m;
 
 /** Lines that may come before the first statement: comments, `\restrict`, settings. */
-const HEADER_LINE = /^(--.*|SET \w+ = [^;]*;|SELECT pg_catalog\.set_config\([^;]*\);|\\restrict \w+|)\r?$/;
+const HEADER_LINE =
+  /^(--[ -~]*|SET \w+ = [^;]*;|SELECT pg_catalog\.set_config\([^;]*\);|\\restrict \w+|)\r?$/;
 
 /**
  * Reads the frame of a plain dump. PostgreSQL's own programs put a pair of `\restrict` and `\unrestrict` around a dump:
@@ -34,13 +35,15 @@ export function readFrame(text: string): DumpFrame | string {
   const databases =
     header.some(line => line.startsWith('-- PostgreSQL database cluster dump')) ||
     /^(CREATE DATABASE|DROP DATABASE|\\connect|\\unrestrict) /.test(lines[end] ?? '');
-  if (databases) return { databases, restrictLine: 0, trailerBytes: 0 };
+  if (databases) return { databases, restrict: null, trailerBytes: 0 };
   const restrict = header.findIndex(line => line.startsWith('\\restrict '));
-  if (restrict === -1) return { databases, restrictLine: 0, trailerBytes: 0 };
-  const [, key] = lines[restrict]!.trimEnd().split(' ');
-  const start = text.lastIndexOf(`\n\\unrestrict ${key}`) + 1;
-  const trailer = text.slice(start);
-  if (start === 0 || trailer.trim() !== `\\unrestrict ${key}`)
+  if (restrict === -1) return { databases, restrict: null, trailerBytes: 0 };
+  const line = lines[restrict]!;
+  const [, key] = line.trimEnd().split(' ');
+  const last = text.lastIndexOf(`\n\\unrestrict ${key}`) + 1;
+  const trailer = text.slice(last);
+  if (last === 0 || trailer.trim() !== `\\unrestrict ${key}`)
     return `its \\restrict in line ${restrict + 1} has no matching \\unrestrict at its end`;
-  return { databases, restrictLine: restrict + 1, trailerBytes: trailer.length };
+  const start = header.slice(0, restrict).join('\n').length + 1;
+  return { databases, restrict: { start, bytes: line.length }, trailerBytes: trailer.length };
 }

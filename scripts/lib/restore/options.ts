@@ -21,12 +21,15 @@ export interface RestoreRequest extends Confirmation {
   /** The name of a new database; undefined: the live one is replaced. */
   target?: string;
   migrate: boolean;
+  /** Whether statements may fail without which all rows are there. */
+  acceptErrors?: boolean;
 }
 
 interface Flags {
   from?: string;
   database?: string;
   'no-migrate'?: boolean;
+  'accept-errors'?: boolean;
   yes?: boolean;
   'dry-run'?: boolean;
   undo?: boolean;
@@ -48,12 +51,12 @@ export function parseAction(wanted: string | undefined, flags: Flags): RestoreRe
     throw usageError('--database takes a name of 1 to 63 bytes, without line breaks', 'choose another name.');
   const place = parsePlace(from);
   if (wanted !== undefined) {
-    const { yes, 'dry-run': dryRun, 'no-migrate': noMigrate } = flags;
-    return { wanted, from: place, target: database, migrate: !noMigrate, yes, dryRun };
+    const { yes, 'dry-run': dryRun, 'no-migrate': noMigrate, 'accept-errors': acceptErrors } = flags;
+    return { wanted, from: place, target: database, migrate: !noMigrate, acceptErrors, yes, dryRun };
   }
-  if (place || database !== undefined || flags['no-migrate'])
+  if (place || database !== undefined || flags['no-migrate'] || flags['accept-errors'])
     throw usageError(
-      "--undo and --finish can't be combined with --from, --database or --no-migrate",
+      "--undo and --finish can't be combined with --from, --database, --no-migrate or --accept-errors",
       'see --help.',
     );
   return undo ? 'undo' : 'finish';

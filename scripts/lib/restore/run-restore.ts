@@ -7,7 +7,7 @@ import type { Result } from '../cli/command.ts';
 import { requireTerminal } from '../cli/confirm.ts';
 import type { Config } from '../config/config.ts';
 import { privateDirectory } from '../core/files.ts';
-import { duration } from '../core/format.ts';
+import { duration, plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
 import { type Stopwatch, stopwatch } from '../core/step-timer.ts';
@@ -15,6 +15,7 @@ import { runMigrations } from '../migrations/run.ts';
 import { drop, siblingDatabases, siblingName } from '../postgres/databases.ts';
 import { type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { loadInto } from './load-dump.ts';
+import type { LoadError } from './load-errors.ts';
 import { createMissingRoles } from './missing-roles.ts';
 import { confirmed, type RestoreRequest } from './options.ts';
 import { refuseImpossible } from './preflight.ts';
@@ -55,8 +56,8 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
       const replaced = databaseMissing ? undefined : postgres.database;
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
-      const kept = await loadAndSwap(config, source, request, replaced, clock);
-      return report(source, { target, kept, safety, clock });
+      const { kept, errors } = await loadAndSwap(config, source, request, replaced, clock);
+      return report(source, { target, kept, safety, errors, clock });
     });
   } finally {
     await removeWork(work);
@@ -75,14 +76,14 @@ async function safetyBackup(config: Config, restored: string, server: ServerFact
   return id;
 }
 
-/** @returns the new name of the database that was replaced, if there was one */
+/** @returns the new name of the database that was replaced, if there was one, and the accepted errors */
 async function loadAndSwap(
   config: Config,
   source: CheckedSource,
-  { target, migrate }: RestoreRequest,
+  { target, migrate, acceptErrors }: RestoreRequest,
   replaced: string | undefined,
   clock: Stopwatch,
-): Promise<string | undefined> {
+): Promise<{ kept?: string; errors: LoadError[] }> {
   const { postgres } = config;
   const live = postgres.database;
   await createMissingRoles(postgres, source);
@@ -90,7 +91,7 @@ async function loadAndSwap(
   const next = siblingName(live, 'new', []);
   const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, live, 'before'));
   try {
-    await loadInto(config, source, next, live);
+    const errors = await loadInto(config, source, next, live, acceptErrors);
     clock.lap('load and compare');
     if (target === undefined) {
       await copyProperties(postgres, source, replaced, next);
@@ -98,25 +99,34 @@ async function loadAndSwap(
     }
     await swapIn(postgres, target ?? live, next, kept);
     clock.lap('migrate and swap');
+    return { kept, errors };
   } catch (error) {
     await drop(postgres, next).catch(() =>
       log.warn(`database ${next} is left over; the next restore drops it`),
     );
     throw error;
   }
-  return kept;
 }
 
 /** What was restored, how long it took, how old the data is, and what to do next. */
 function report(
   source: Source,
-  { target, kept, safety, clock }: { target: string; kept?: string; safety?: string; clock: Stopwatch },
+  {
+    target,
+    kept,
+    safety,
+    errors,
+    clock,
+  }: { target: string; kept?: string; safety?: string; errors: LoadError[]; clock: Stopwatch },
 ): Result {
   const dataAge = source.manifest ? (Date.now() - Date.parse(source.manifest.snapshotAt)) / 1000 : null;
   const steps = Object.entries(clock.laps()).map(([step, seconds]) => `${step} ${duration(seconds)}`);
   const text = [
     `restored ${source.name} into ${target} in ${duration(clock.total())} (${steps.join(', ')})`,
     dataAge === null ? 'the age of its data is unknown' : `its data is ${duration(dataAge)} old`,
+    ...(errors.length > 0
+      ? [`accepted that ${plural(errors.length, 'statement')} failed; they are listed above`]
+      : []),
     ...(kept
       ? [
           `the replaced database is kept as ${kept} and backed up as ${safety}`,
@@ -131,6 +141,7 @@ function report(
       database: target,
       kept: kept ?? null,
       safetyBackup: safety ?? null,
+      acceptedErrors: errors.map(({ statement, text }) => ({ statement, error: text })),
       seconds: clock.laps(),
       totalSeconds: clock.total(),
       dataAgeSeconds: dataAge,

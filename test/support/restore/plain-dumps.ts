@@ -6,6 +6,18 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { type Manifest, manifestName, serialize } from '../../../scripts/lib/backup/manifest.ts';
 import type { World } from '../core/world.ts';
 
+/** Values, comments and functions with lines that psql would take for its commands outside of quotes. */
+export const LOOKALIKES = `
+  CREATE TABLE notes (id int PRIMARY KEY, text text);
+  INSERT INTO notes SELECT i, e'first\\n' || text || e'\\nlast' FROM unnest(ARRAY[
+    e'\\\\connect mydb', e' \\\\! id', e'\\\\restrict Key', e'\\\\unrestrict Key', e'\\\\.', e'\\\\i /etc/passwd',
+    'COPY notes FROM stdin;', 'SET search_path = nowhere;', 'DROP DATABASE app;', '-- PostgreSQL database dump complete', e'\\\\unrestrict \`id\`'
+  ]) WITH ORDINALITY AS t (text, i);
+  INSERT INTO notes VALUES (0, e'\\\\connect mydb');
+  COMMENT ON TABLE notes IS e'one\\n\\\\connect mydb\\n\\\\unrestrict Key\\n';
+  CREATE FUNCTION f() RETURNS text LANGUAGE sql AS e'SELECT \\$a\\$\\n\\\\connect mydb\\n\\\\.\\n\\$a\\$';
+`;
+
 /** A compressed dump of these statements, with the last line of a dump. @returns its path */
 export function writeDump(world: World, name: string, statements: string): string {
   const path = join(world.directory, name);
