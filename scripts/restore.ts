@@ -12,7 +12,7 @@ export const restore = command({
   summary:
     'Restore the database from a backup. The live database serves until the new one is loaded and compared.',
   usage: [
-    '<latest | backup id | file | s3://bucket/key> [--from local|s3] [--database NAME] [--no-migrate] [--accept-errors] [--yes]',
+    '<latest | backup id | file | s3://bucket/key> [--from local|s3] [--database NAME] [--no-migrate] [--accept-errors] [--allow-small] [--yes]',
     '--undo [--yes]      swap back the database that the last restore replaced',
     '--finish [--yes]    drop the databases that restores replaced',
   ],
@@ -34,6 +34,10 @@ export const restore = command({
     'accept-errors': {
       type: 'boolean',
       help: 'restore although indexes, views, comments or privileges fail; never with rows missing',
+    },
+    'allow-small': {
+      type: 'boolean',
+      help: 'replace the live database although the backup has less than a tenth of its rows',
     },
     yes: { type: 'boolean', help: 'do not ask for confirmation' },
     undo: { type: 'boolean', help: 'swap back the database that the last restore replaced' },

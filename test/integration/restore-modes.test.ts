@@ -131,7 +131,7 @@ test('--undo, undo of an undo, --finish; --dry-run changes nothing', () =>
       await refused(
         () => restoreHere(world, undefined, { undo: true, ...flags }),
         2,
-        /--undo and --finish can't be combined/,
+        /--undo and --finish can't be combined with the options of a restore/,
       );
     }
     const both = { undo: true, finish: true };

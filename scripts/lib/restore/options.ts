@@ -23,6 +23,8 @@ export interface RestoreRequest extends Confirmation {
   migrate: boolean;
   /** Whether statements may fail without which all rows are there. */
   acceptErrors?: boolean;
+  /** Whether the live database may be replaced by one with less than a tenth of its rows. */
+  allowSmall?: boolean;
 }
 
 interface Flags {
@@ -30,6 +32,7 @@ interface Flags {
   database?: string;
   'no-migrate'?: boolean;
   'accept-errors'?: boolean;
+  'allow-small'?: boolean;
   yes?: boolean;
   'dry-run'?: boolean;
   undo?: boolean;
@@ -51,14 +54,13 @@ export function parseAction(wanted: string | undefined, flags: Flags): RestoreRe
     throw usageError('--database takes a name of 1 to 63 bytes, without line breaks', 'choose another name.');
   const place = parsePlace(from);
   if (wanted !== undefined) {
-    const { yes, 'dry-run': dryRun, 'no-migrate': noMigrate, 'accept-errors': acceptErrors } = flags;
-    return { wanted, from: place, target: database, migrate: !noMigrate, acceptErrors, yes, dryRun };
+    const { yes, 'dry-run': dryRun, 'accept-errors': acceptErrors, 'allow-small': allowSmall } = flags;
+    const migrate = !flags['no-migrate'];
+    return { wanted, from: place, target: database, migrate, acceptErrors, allowSmall, yes, dryRun };
   }
-  if (place || database !== undefined || flags['no-migrate'] || flags['accept-errors'])
-    throw usageError(
-      "--undo and --finish can't be combined with --from, --database, --no-migrate or --accept-errors",
-      'see --help.',
-    );
+  const others = ['no-migrate', 'accept-errors', 'allow-small'] as const;
+  if (place || database !== undefined || others.some(name => flags[name]))
+    throw usageError("--undo and --finish can't be combined with the options of a restore", 'see --help.');
   return undo ? 'undo' : 'finish';
 }
 

@@ -19,6 +19,7 @@ import type { LoadError } from './load-errors.ts';
 import { createMissingRoles } from './missing-roles.ts';
 import { confirmed, type RestoreRequest } from './options.ts';
 import { refuseImpossible } from './preflight.ts';
+import { confirmSmall } from './small-result.ts';
 import { copyProperties, dropLeftovers, swapIn } from './swap.ts';
 
 /**
@@ -44,6 +45,8 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     clock.lap('check');
     const replace = request.target === undefined;
     const { databaseMissing } = await refuseImpossible(config, source, server, target, replace);
+    const replaced = replace && !databaseMissing ? postgres.database : undefined;
+    if (replaced && source.manifest) await confirmSmall(postgres, source, replaced, request);
     const effect = databaseMissing
       ? ', which does not exist yet.'
       : '. The current database is backed up and kept under another name.';
@@ -53,7 +56,6 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
       json: { source: source.name, target },
     };
     return await confirmed(plan, request, async () => {
-      const replaced = databaseMissing ? undefined : postgres.database;
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
       const { kept, errors } = await loadAndSwap(config, source, request, replaced, clock);
@@ -80,11 +82,12 @@ async function safetyBackup(config: Config, restored: string, server: ServerFact
 async function loadAndSwap(
   config: Config,
   source: CheckedSource,
-  { target, migrate, acceptErrors }: RestoreRequest,
+  request: RestoreRequest,
   replaced: string | undefined,
   clock: Stopwatch,
 ): Promise<{ kept?: string; errors: LoadError[] }> {
   const { postgres } = config;
+  const { target, migrate, acceptErrors } = request;
   const live = postgres.database;
   await createMissingRoles(postgres, source);
   await dropLeftovers(postgres, live, 'new');
@@ -93,6 +96,7 @@ async function loadAndSwap(
   try {
     const errors = await loadInto(config, source, next, live, acceptErrors);
     clock.lap('load and compare');
+    if (replaced && !source.manifest) await confirmSmall(postgres, source, replaced, request, next);
     if (target === undefined) {
       await copyProperties(postgres, source, replaced, next);
       await runMigrations(config, next, migrate);
