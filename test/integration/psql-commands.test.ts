@@ -90,7 +90,16 @@ for (const [form, ...options] of [['rows as COPY'], ['rows as INSERT', '--insert
       await world.sql(LOOKALIKES);
       await world.sql('CREATE DATABASE scratch', 'postgres');
       const path = join(world.directory, 'notes.sql.gz');
-      await program(world, 'bash', '-o', 'pipefail', '-c', 'pg_dump app "$@" | gzip > "$0"', path, ...options);
+      await program(
+        world,
+        'bash',
+        '-o',
+        'pipefail',
+        '-c',
+        'pg_dump app "$@" | gzip > "$0"',
+        path,
+        ...options,
+      );
       await load(world, path);
       assert.equal(await contentOf(world, 'scratch'), await contentOf(world));
     }));

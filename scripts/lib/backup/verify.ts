@@ -11,6 +11,7 @@ import { programVersion } from '../postgres/server.ts';
 import { decodePipeline } from './dump-commands.ts';
 import { type DumpFrame, readFrame } from './dump-frame.ts';
 import type { LocalSource } from './fetch.ts';
+import { foreignDump } from './foreign-dump.ts';
 import type { Format, Manifest } from './manifest.ts';
 
 /** A source that was read to its end and matches its manifest: it can be loaded. */
@@ -70,6 +71,8 @@ export async function checkSource(postgres: Postgres, source: LocalSource): Prom
     await checkFile(path, manifest.artifact);
     await checkFile(join(directory, manifest.globals.name), manifest.globals);
   }
+  const foreign = manifest ? undefined : await foreignDump(postgres, path);
+  if (foreign) throw foreign;
   const frame = await decode(postgres, path, format);
   if (frame?.databases) {
     throw usageError(
