@@ -7,6 +7,7 @@
  *   npm test -- --fast          those that need no Docker engine
  *   npm test -- restore s3      the files whose path holds one of the words
  *   npm run test:long           the long ones: hundreds of kills, long loads, bare systems
+ *   npm run test:stores         those with Ceph's S3 gateway as the store
  *   … --in DIR                  the files of another directory
  *   … --seconds 60              how long a file may take
  */
@@ -34,15 +35,17 @@ const { values, positionals: words } = parseArgs({
     seconds: { type: 'string' },
     fast: { type: 'boolean', default: false },
     long: { type: 'boolean', default: false },
+    stores: { type: 'boolean', default: false },
   },
   allowPositionals: true,
 });
-const { fast, long } = values;
+const { fast, long, stores } = values;
+const suite = long ? 'long' : stores ? 'stores' : undefined;
 const directory = values.in ?? import.meta.dirname;
-const limit = Number(values.seconds ?? (long ? 3600 : 1500));
+const limit = Number(values.seconds ?? (suite ? 3600 : 1500));
 
 const times = readTimes();
-const files = findTests(directory, { words, fast, long }, file => expected(file, times));
+const files = findTests(directory, { words, fast, suite }, file => expected(file, times));
 const outcomes: Outcome[] = [];
 const notRun: TestFile[] = [];
 let stopped = false;

@@ -32,7 +32,7 @@ test('a template is bash, and each value in it is one word of it', async () => {
   const error = await sh('see what is not there')`ls ${'/not there'}`.catch(each => each);
   assert.match(error.message, /^could not see what is not there: ls: .*\/not there/);
   const status = await sh('fail')`sh -c 'exit 7'`.catch(each => each);
-  assert.is(status.hint, 'the command was: sh (exit status 7)');
+  assert.is(status.hint, 'no advice is known for this error. The command was: sh (exit status 7).');
 });
 
 test('bytes that are no text go to a file unchanged', async () => {

@@ -97,7 +97,7 @@ test('fetching: a disk too small is refused before, one that fills up meanwhile 
   await withDisk(BACKUP_DIR, artifact.bytes - MIB, async () => {
     const { code, stderr } = await run('restore', ['latest', '--from', 's3', '--yes'], { BACKUP_DIR });
     assert.is(code, 1, stderr);
-    assert.match(stderr, /BACKUP_DIR \(.*\) has .* free, and about .* are needed\n {2}→ free some space/);
+    assert.match(stderr, /the disk of .* has .* free, and about .* are needed\n {2}→ free some space/);
     assert.equal(readdirSync(BACKUP_DIR), []);
   });
   // A plain object's size is not known before, when it has no manifest.

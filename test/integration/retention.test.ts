@@ -425,7 +425,7 @@ test('list-backups.ts shows what is here and in S3 side by side, broken ones too
     assert.is(row.snapshotAt, snapshotAt);
     assert.ok(row.bytes > 0);
   }
-  assert.match(text, /^id +data of +age +size +rows +format +local +S3 +label\n/);
+  assert.match(text, /^id +data of +age +size +rows +format +local +S3 +read +loaded +label\n/);
   assert.match(text, new RegExp(`${both.id} .*UTC +1 d.* 1,000 +plain +verified +verified`));
   assert.match(text, /7 backups$/);
   proxy.fault = () => answers(500, 'InternalError');

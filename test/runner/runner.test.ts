@@ -92,7 +92,7 @@ for (const [what, body, expected] of [
   test(`${what} counts as failed`, async () => {
     const directory = directoryOf({ 'a.test.ts': body });
     try {
-      const [file] = findTests(join(directory, 'tests'), { words: [], fast: false, long: false }, () => 0);
+      const [file] = findTests(join(directory, 'tests'), { words: [], fast: false }, () => 0);
       const { passed, failed, skipped, output } = await runFile(join(directory, 'tests'), file!, 60);
       assert.is(`${passed} passed, ${failed} failed, ${skipped} skipped`, expected, output);
     } finally {

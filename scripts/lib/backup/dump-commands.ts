@@ -30,9 +30,11 @@ export function dumpPipeline(database: string, format: Format, snapshot: string)
   return pipeline(pgDump, COMPRESS[format]);
 }
 
-/** Roles and their settings: they belong to the server, and pg_dump leaves them out. */
-export function globalsPipeline(): string[] {
-  return pipeline(['pg_dumpall', '--globals-only', '--no-role-passwords', '--no-password'], COMPRESS.plain);
+/** Roles and their settings: they belong to the server, and pg_dump leaves them out. `maintenance`: where it connects. */
+export function globalsPipeline(maintenance: string): string[] {
+  const database = `--database=${toDatabase(maintenance)}`;
+  const pgDumpall = ['pg_dumpall', '--globals-only', '--no-role-passwords', '--no-password', database];
+  return pipeline(pgDumpall, COMPRESS.plain);
 }
 
 /** Decodes a whole artifact as a restore does, and discards it, but for both ends of a plain dump. */

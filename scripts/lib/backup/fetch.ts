@@ -44,7 +44,7 @@ export async function fetchSource(source: Source, directory: string): Promise<Lo
   }
   const store = source.directory;
   const total = source.manifest?.artifact.bytes;
-  enoughSpace(`BACKUP_DIR (${dirname(directory)})`, await freeSpace(dirname(directory)), total ?? 0);
+  enoughSpace(`the disk of ${dirname(directory)}`, await freeSpace(dirname(directory)), total ?? 0);
   let received = 0;
   await withProgress({ label: 'Fetching', measure: () => received, ...(total ? { total } : {}) }, () =>
     download(store, source.artifact, join(directory, source.artifact), now => {

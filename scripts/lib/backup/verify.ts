@@ -1,13 +1,14 @@
 /** Decodes artifacts, and compares files with their manifest. */
 import { join } from 'node:path';
-import type { Postgres } from '../config/config.ts';
-import { messageOf, usageError, verificationError } from '../core/errors.ts';
+import type { Config, Postgres } from '../config/config.ts';
+import { Exit, messageOf, OperationalError, usageError, verificationError } from '../core/errors.ts';
 import { sha256, sizeOf } from '../core/files.ts';
 import { bytes } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { interrupt } from '../core/signals.ts';
 import { runFromFile } from '../postgres/redirect.ts';
 import { programVersion } from '../postgres/server.ts';
+import type { Found } from './catalog.ts';
 import { decodePipeline } from './dump-commands.ts';
 import { type DumpFrame, readFrame } from './dump-frame.ts';
 import type { LocalSource } from './fetch.ts';
@@ -86,4 +87,36 @@ export async function checkSource(postgres: Postgres, source: LocalSource): Prom
       : `checked ${artifact}: every block, and its last line`,
   );
   return { ...source, frame };
+}
+
+/**
+ * Reads local backups again, every byte.
+ * @returns them, those that are damaged with their problem
+ * @throws exit code 1 when a program is missing
+ */
+export async function verifyLocal(config: Config, found: Found[]): Promise<Found[]> {
+  const read: Found[] = [];
+  for (const each of found)
+    read.push(each.problem ? each : { ...each, problem: await damageOf(config, each) });
+  return read;
+}
+
+async function damageOf(config: Config, { id, manifest }: Found): Promise<string | undefined> {
+  const { format, artifact } = manifest!;
+  const directory = config.backupDir;
+  try {
+    const source = {
+      name: id,
+      format,
+      manifest: manifest!,
+      directory,
+      work: directory,
+      artifact: artifact.name,
+    };
+    await checkSource(config.postgres, source);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof OperationalError) || error.exitCode !== Exit.verification) throw error;
+    return error.message;
+  }
 }

@@ -98,6 +98,13 @@ export const offsite = {
     readBy: BACKUP_SCRIPTS,
   },
   AWS_SECRET_ACCESS_KEY: { meaning: 'Required with S3_BUCKET.', type: any, readBy: BACKUP_SCRIPTS },
+  AWS_SESSION_TOKEN: {
+    meaning:
+      'Only for temporary keys, whose id begins with ASIA: they expire, so a schedule needs keys without it. It must stand ' +
+      'where AWS_ACCESS_KEY_ID does: in this file, or in the environment.',
+    type: any,
+    readBy: BACKUP_SCRIPTS,
+  },
 } satisfies Group;
 
 export const objectives = {

@@ -1,5 +1,17 @@
 /** Variables of the product, its database, its Compose stack and its deployment. */
-import { any, databaseName, directory, type Group, image, port, span, text, url, whole } from './types.ts';
+import {
+  any,
+  databaseName,
+  directory,
+  existingDatabase,
+  type Group,
+  image,
+  port,
+  span,
+  text,
+  url,
+  whole,
+} from './types.ts';
 
 const DATABASE_SCRIPTS = 'backup, restore, drill and health-check';
 const SENTRY_SLUG = text('letters, digits and -', /^[\w-]+$/);
@@ -32,6 +44,14 @@ export const postgres = {
       'The live database: at most 40 bytes, because a restore appends to the name. Default: <APP_NAME>_<environment>.',
     type: databaseName,
     readBy: `docker compose, prune-backups, ${DATABASE_SCRIPTS}`,
+  },
+  POSTGRES_MAINTENANCE_DB: {
+    meaning:
+      'The database to connect to for statements about databases and roles, such as CREATE DATABASE: one that exists ' +
+      'beside POSTGRES_DB, and that the user may connect to.',
+    type: existingDatabase,
+    default: 'postgres',
+    readBy: DATABASE_SCRIPTS,
   },
   POSTGRES_CONTAINER: {
     meaning:

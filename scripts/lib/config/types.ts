@@ -69,6 +69,12 @@ export function isDatabaseName(name: string, bytes = 63): boolean {
   return name !== '' && Buffer.byteLength(name) <= bytes && !/[\0\n\r]/.test(name);
 }
 
+/** The name of a database that is there already. */
+export const existingDatabase = v.pipe(
+  v.string(),
+  v.check(name => isDatabaseName(name), 'at most 63 bytes, without line breaks'),
+);
+
 /** A restore appends `_before_<YYYYMMDD>_<HHMMSS>`, which must fit into 63 bytes. */
 export const databaseName = v.pipe(
   v.string(),

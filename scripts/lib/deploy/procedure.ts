@@ -63,7 +63,8 @@ async function migrate({ config, journal: { release } }: Deployment): Promise<vo
   const migrations = { command: config.migrate!.command, image: release.images.backend };
   await runMigrations(config, migrations, config.postgres.database, {
     live: true,
-    hint: 'no instance was replaced. Repair the migration, then mark it: `npx prisma migrate resolve --rolled-back NAME`.',
+    state: 'no instance was replaced.',
+    hint: 'repair the migration, then mark it: `npx prisma migrate resolve --rolled-back NAME`.',
   });
   log.done(`migrated: ${release.migrations.join(', ')}`);
 }

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import { Exit, Interrupted, messageOf, OperationalError, operational } from '../core/errors.ts';
+import { Exit, Interrupted, messageOf, OperationalError, operational, textOf } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { acknowledgeSignal, deferSignals } from '../core/signals.ts';
 import { loadWritten } from '../nginx/upstreams.ts';
@@ -31,7 +31,7 @@ export function runDeploy(config: Config, journal: Journal): Promise<Report> {
       return { outcome: 'done' };
     } catch (error) {
       failure = explained(error);
-      log.error(`${failure.message}\n  → ${failure.hint}`);
+      log.error(textOf(failure));
     }
     if (failure instanceof Interrupted) acknowledgeSignal();
     return { outcome: await revert(config, journal), failure };

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Postgres } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
-import { lastLine } from '../core/pipeline.ts';
+import { failureIn } from '../core/program-output.ts';
 import type { Service } from '../core/service.ts';
 import { sh } from '../core/shell.ts';
 import { sleep, throwIfInterrupted } from '../core/signals.ts';
@@ -34,7 +34,7 @@ export async function untilReady(
     } catch (error) {
       throwIfInterrupted();
       if (ended || Date.now() > deadline) {
-        const reason = started && lastLine(readFileSync(started.logFile, 'utf8'));
+        const reason = started && failureIn(readFileSync(started.logFile, 'utf8')).summary;
         throw new OperationalError(
           'the temporary PostgreSQL server did not start',
           reason || 'see the message before.',

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
+import { makeBackupDirectory } from '../backup/directory.ts';
 import { fetchSource, removeWork } from '../backup/fetch.ts';
 import { describeSource, findSource } from '../backup/find.ts';
 import { checkSource } from '../backup/verify.ts';
 import type { Config } from '../config/config.ts';
-import { privateDirectory } from '../core/files.ts';
 import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
 import { stopwatch } from '../core/step-timer.ts';
@@ -26,7 +26,7 @@ export async function runDrill(config: Config): Promise<DrillReport> {
   const work = join(config.backupDir, `.drill-${config.environment}`);
   const [server] = await preflight(
     () => serverFacts(postgres),
-    () => privateDirectory(config.backupDir, 'BACKUP_DIR'),
+    () => makeBackupDirectory(config),
   );
   await dropLeftovers(postgres, postgres.database, 'drill');
   const scratch = siblingName(postgres.database, 'drill', []);

@@ -45,6 +45,7 @@ export function client(postgres: Postgres, argv: string[], settings = ''): Clien
     PGOPTIONS: `${NO_LIMITS} ${settings}`.trim(),
     PGAPPNAME: 'neurmatic-scripts',
     PGCONNECT_TIMEOUT: '10',
+    LC_ALL: 'C', // the messages of these programs are in English
   };
   if (!postgres.container) {
     const { host, port } = postgres;
@@ -58,10 +59,17 @@ export function client(postgres: Postgres, argv: string[], settings = ''): Clien
  * Like {@link client}, for a command without input: inside a container it ends when this process dies. Killing
  * `docker exec` does not end what it started.
  */
-export function producer(postgres: Postgres, argv: string[]): ClientCommand & { stdin?: 'lifeline' } {
-  if (!postgres.container) return client(postgres, argv);
-  return { ...client(postgres, withLifelineOnStdin(argv)), stdin: 'lifeline' };
+export function producer(
+  postgres: Postgres,
+  argv: string[],
+  settings = '',
+): ClientCommand & { stdin?: 'lifeline' } {
+  if (!postgres.container) return client(postgres, argv, settings);
+  return { ...client(postgres, withLifelineOnStdin(argv), settings), stdin: 'lifeline' };
 }
+
+/** Prints each error with its SQLSTATE. */
+export const WITH_CODES = '--set=VERBOSITY=verbose';
 
 /** psql for programs: no start-up file, plain output, stops at the first error, never asks for a password. */
 export const PSQL = [
@@ -71,6 +79,7 @@ export const PSQL = [
   '--tuples-only',
   '--quiet',
   '--set=ON_ERROR_STOP=1',
+  WITH_CODES,
   '--no-password',
 ];
 
@@ -105,6 +114,8 @@ export function queryOf(postgres: Postgres, database: string): Query {
 interface SqlOptions {
   purpose: string;
   hint?: string;
+  hints?: Record<string, string>;
+  state?: string;
   /** Seconds. Default: none. */
   timeout?: number;
   /** Settings of its session, as `-c name=value`. */

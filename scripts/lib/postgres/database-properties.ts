@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import type { Postgres } from '../config/config.ts';
 import { identifier, literal, type Query, runSql } from './client.ts';
+import { maintenanceOf } from './databases.ts';
 
 /** What belongs to a database but not to its content: pg_dump writes it only with --create. */
 export const propertiesSchema = v.object({
@@ -85,7 +86,7 @@ export async function applyProperties(
   database: string,
   properties: Properties,
 ): Promise<void> {
-  await runSql(postgres, 'postgres', propertyStatements(database, properties).join(';\n'), {
+  await runSql(postgres, maintenanceOf(postgres), propertyStatements(database, properties).join(';\n'), {
     purpose: `give ${database} its owner, settings and privileges`,
   });
 }

@@ -2,8 +2,10 @@ import type { Postgres } from '../config/config.ts';
 import { stamp } from '../core/format.ts';
 import { identifier, literal, query, runSql } from './client.ts';
 
-/** The database for statements about other databases. */
-export const MAINTENANCE = 'postgres';
+/** @returns the database to connect to for statements about other databases and roles */
+export function maintenanceOf(postgres: Postgres): string {
+  return postgres.maintenance ?? 'postgres';
+}
 
 /** Options of CREATE DATABASE. */
 export interface Encoding {
@@ -45,7 +47,7 @@ export async function siblingDatabases(
   database: string,
   kind: SiblingKind,
 ): Promise<string[]> {
-  const rows = await query<{ name: string }>(postgres, MAINTENANCE, siblingsSql(database, kind));
+  const rows = await query<{ name: string }>(postgres, maintenanceOf(postgres), siblingsSql(database, kind));
   return rows.map(({ name }) => name);
 }
 
@@ -61,7 +63,7 @@ export function siblingsSql(database: string, kind: SiblingKind): string {
 async function definitionOf(postgres: Postgres, database: string): Promise<Definition | undefined> {
   const [row] = await query<Definition>(
     postgres,
-    MAINTENANCE,
+    maintenanceOf(postgres),
     `SELECT d.oid::int8 AS oid, pg_get_userbyid(datdba) AS owner, nullif(spcname, 'pg_default') AS tablespace,
        pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype, ${ICU_LOCALE}
      FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = ${literal(database)}`,
@@ -77,7 +79,7 @@ export async function oidOf(postgres: Postgres, database: string): Promise<numbe
 /** @returns bytes on disk; 0 if it does not exist */
 export async function sizeOfDatabase(postgres: Postgres, database: string): Promise<number> {
   const sql = `SELECT pg_database_size(oid) AS bytes FROM pg_database WHERE datname = ${literal(database)}`;
-  return (await query<{ bytes: number }>(postgres, MAINTENANCE, sql))[0]?.bytes ?? 0;
+  return (await query<{ bytes: number }>(postgres, maintenanceOf(postgres), sql))[0]?.bytes ?? 0;
 }
 
 /**
@@ -103,16 +105,22 @@ export async function createLike(
   }
   if (model) words.push(`OWNER ${identifier(model.owner)}`);
   if (model?.tablespace) words.push(`TABLESPACE ${identifier(model.tablespace)}`);
-  await runSql(postgres, MAINTENANCE, words.join(' '), {
+  const locale = 'install the locale that the message names on this server, which the backed-up server has.';
+  await runSql(postgres, maintenanceOf(postgres), words.join(' '), {
     purpose: `create database ${name}`,
-    hint: 'the user of POSTGRES_USER needs CREATEDB, and this server needs the locales of the backed-up server.',
+    hints: { 42809: locale, 22023: locale },
   });
 }
 
 /** Drops a database and ends its sessions; one that does not exist counts as dropped. @throws CommandError */
 export async function drop(postgres: Postgres, name: string): Promise<void> {
-  await runSql(postgres, MAINTENANCE, `DROP DATABASE IF EXISTS ${identifier(name)} WITH (FORCE)`, {
-    purpose: `drop database ${name}`,
-    evenInterrupted: true,
-  });
+  await runSql(
+    postgres,
+    maintenanceOf(postgres),
+    `DROP DATABASE IF EXISTS ${identifier(name)} WITH (FORCE)`,
+    {
+      purpose: `drop database ${name}`,
+      evenInterrupted: true,
+    },
+  );
 }

@@ -1,7 +1,8 @@
 /** Client commands whose input or output is a file: bulk data does not pass through this process. */
 import { open } from 'node:fs/promises';
 import type { Postgres } from '../config/config.ts';
-import { type RunOptions, run, start } from '../core/shell.ts';
+import { warningsIn } from '../core/program-output.ts';
+import { type RunOptions, start } from '../core/shell.ts';
 import { client, type producer } from './client.ts';
 
 /** Runs a client command with a file as its stdin. @returns its stdout */
@@ -25,15 +26,25 @@ export async function startFromFile(
   }
 }
 
-/** Runs a client command with a new file, readable by its owner only, as its stdout. */
+/**
+ * Runs a client command with a new file, readable by its owner only, as its stdout.
+ * @returns what the programs warned of; it is shown and in the log already
+ */
 export async function runIntoFile(
   { argv, env, stdin }: ReturnType<typeof producer>,
   path: string,
   options: Omit<RunOptions, 'env' | 'stdin' | 'stdout'>,
-): Promise<void> {
+): Promise<{ warnings: string[] }> {
   const handle = await open(path, 'w', 0o600);
   try {
-    await run(argv, { timeout: Number.POSITIVE_INFINITY, ...options, env, stdin, stdout: handle.fd });
+    const { stderr } = await start(argv, {
+      timeout: Number.POSITIVE_INFINITY,
+      ...options,
+      env,
+      stdin,
+      stdout: handle.fd,
+    });
+    return { warnings: warningsIn(stderr) };
   } finally {
     await handle.close();
   }

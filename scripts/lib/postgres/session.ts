@@ -17,7 +17,8 @@ export interface Session {
  */
 export function openSession(postgres: Postgres, database: string): Session {
   const { argv, env } = client(postgres, [...PSQL, `--dbname=${toDatabase(database)}`], TEXT);
-  const { child, ended: psql } = startDialogue(argv, env);
+  const purpose = `keep a session with ${database}`;
+  const { child, ended: psql } = startDialogue(argv, { env, purpose });
   const input = child.stdin!;
   input.on('error', () => {}); // psql has ended: `ended` has the reason
   const end = () => input.destroy();
@@ -31,7 +32,7 @@ export function openSession(postgres: Postgres, database: string): Session {
   const ended = (async (): Promise<never> => {
     const { exitCode, stderr } = await psql;
     interrupt.throwIfAborted();
-    throw new CommandError(`keep a session with ${database}`, argv[0]!, exitCode, stderr);
+    throw new CommandError(argv[0]!, exitCode, stderr, { purpose });
   })();
   ended.catch(() => {}); // rejects in send()
   let statements = 0;

@@ -3,7 +3,7 @@ import { OperationalError } from '../core/errors.ts';
 import { CommandError } from '../core/shell.ts';
 import { deferSignals } from '../core/signals.ts';
 import { identifier, literal, query, runSql } from './client.ts';
-import { MAINTENANCE } from './databases.ts';
+import { maintenanceOf } from './databases.ts';
 import { openSession } from './session.ts';
 
 const SWAP_ATTEMPTS = 10;
@@ -28,16 +28,16 @@ export async function swap(
     for (let attempt = 1; ; attempt++) {
       try {
         await whileEndingSessions(postgres, [live, next], () =>
-          runSql(postgres, MAINTENANCE, `BEGIN; ${renames.join('; ')}; COMMIT`, {
+          runSql(postgres, maintenanceOf(postgres), `BEGIN; ${renames.join('; ')}; COMMIT`, {
             purpose: `rename ${next} to ${live}`,
-            hint: 'the live database is unchanged. See who uses it: SELECT * FROM pg_stat_activity.',
+            state: 'the live database is unchanged.',
             timeout: 60,
             evenInterrupted: true,
           }),
         );
         return;
       } catch (error) {
-        const busy = error instanceof CommandError && /being accessed by other users/.test(error.stderr);
+        const busy = error instanceof CommandError && error.reason === '55006'; // object_in_use
         if (!busy || attempt === SWAP_ATTEMPTS) throw error;
         await refusePreparedTransactions(postgres, live); // ending sessions does not end these
       }
@@ -59,7 +59,7 @@ async function whileEndingSessions(
   work: () => Promise<unknown>,
 ): Promise<void> {
   const names = databases.map(literal).join(', ');
-  const session = openSession(postgres, MAINTENANCE);
+  const session = openSession(postgres, maintenanceOf(postgres));
   let over = false;
   const ending = (async () => {
     while (!over) {
@@ -83,7 +83,7 @@ async function whileEndingSessions(
 /** @throws OperationalError when a prepared transaction prevents renaming `live` */
 export async function refusePreparedTransactions(postgres: Postgres, live: string): Promise<void> {
   const sql = `SELECT gid FROM pg_prepared_xacts WHERE database = ${literal(live)}`;
-  const prepared = await query<{ gid: string }>(postgres, MAINTENANCE, sql);
+  const prepared = await query<{ gid: string }>(postgres, maintenanceOf(postgres), sql);
   if (prepared.length === 0) return;
   throw new OperationalError(
     `${live} has a prepared transaction (${prepared[0]!.gid}), so it can't be renamed`,

@@ -2,7 +2,7 @@
 import { DECOMPRESS } from '../backup/dump-commands.ts';
 import type { DumpFrame } from '../backup/dump-frame.ts';
 import { pipeline } from '../core/pipeline.ts';
-import { toDatabase } from '../postgres/client.ts';
+import { toDatabase, WITH_CODES } from '../postgres/client.ts';
 
 /** What a load does after an error: `collect` goes on, and says all of them. */
 export type OnError = 'stop' | 'collect';
@@ -143,7 +143,7 @@ function psql(database: string, onError: OnError): string[] {
     '--quiet',
     '--output=/dev/null',
     `--set=ON_ERROR_STOP=${onError === 'stop' ? 1 : 0}`,
-    '--set=VERBOSITY=verbose',
+    WITH_CODES,
     '--echo-errors',
     '--no-password',
     '--file=-',

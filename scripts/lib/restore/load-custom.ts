@@ -23,14 +23,15 @@ export async function loadCustom(
   source: CheckedSource,
   name: string,
   onError: OnError,
-  { purpose, settings }: { purpose: string; settings: (connections: number) => string },
+  { settings, ...options }: { purpose: string; state: string; settings: (connections: number) => string },
 ): Promise<LoadError[]> {
   const jobs = availableParallelism();
   const path = join(source.directory, source.artifact);
   try {
     if (jobs > 1 && (await scratchFits(postgres, source)))
-      await loadInParallel(postgres, source, name, onError, jobs, { purpose, settings: settings(jobs) });
-    else await runFromFile(postgres, streamRestore(name, onError), path, { purpose, settings: settings(1) });
+      await loadInParallel(postgres, source, name, onError, jobs, { ...options, settings: settings(jobs) });
+    else
+      await runFromFile(postgres, streamRestore(name, onError), path, { ...options, settings: settings(1) });
     return [];
   } catch (error) {
     if (onError === 'stop' || !(error instanceof CommandError)) throw error;
@@ -63,14 +64,14 @@ async function loadInParallel(
   name: string,
   onError: OnError,
   jobs: number,
-  options: { purpose: string; settings: string },
+  { settings, ...options }: { purpose: string; state: string; settings: string },
 ): Promise<void> {
   const path = join(source.directory, source.artifact);
   const scratch = scratchOf(postgres, source);
   try {
     await runFromFile(postgres, decompressTo(scratch), path, { purpose: 'decompress the dump' });
-    const { argv, env } = client(postgres, parallelRestore(name, onError, scratch, jobs), options.settings);
-    await run(argv, { env, purpose: options.purpose, timeout: Number.POSITIVE_INFINITY });
+    const { argv, env } = client(postgres, parallelRestore(name, onError, scratch, jobs), settings);
+    await run(argv, { env, ...options, timeout: Number.POSITIVE_INFINITY });
   } finally {
     const { argv, env } = client(postgres, ['rm', '-f', scratch]);
     await run(argv, { env, purpose: `remove ${scratch}`, evenInterrupted: true });

@@ -84,11 +84,12 @@ async function load(
     `-c synchronous_commit=off -c maintenance_work_mem=${Math.floor(LOAD_MEMORY / connections)}MB`;
   const path = join(source.directory, source.artifact);
   const purpose = `load ${source.name} into ${name}`;
+  const state = 'the live database is unchanged.';
   const measure = () => sizeOfDatabase(postgres, name).catch(() => 0);
   const total = source.manifest?.databaseBytes;
   return withProgress({ label: 'Loading', measure, total }, async () => {
-    if (!source.frame) return loadCustom(postgres, source, name, onError, { purpose, settings });
-    const options = { purpose, settings: settings(1) };
+    if (!source.frame) return loadCustom(postgres, source, name, onError, { purpose, state, settings });
+    const options = { purpose, state, settings: settings(1) };
     if (onError === 'collect') return collectPlain(postgres, path, source.frame, name, options);
     await loadPlain(postgres, path, source.frame, name, options);
     return [];

@@ -16,6 +16,7 @@ import { canBeAccepted, isUnknownSetting, type LoadError, psqlErrors } from './l
 
 interface LoadOptions {
   purpose: string;
+  state?: string;
   settings: string;
 }
 

@@ -4,6 +4,7 @@ import type { Postgres } from '../config/config.ts';
 import { log } from '../core/log.ts';
 import { sh } from '../core/shell.ts';
 import { query, runSql } from '../postgres/client.ts';
+import { maintenanceOf } from '../postgres/databases.ts';
 
 /** One statement of pg_dumpall about a role: words, quoted names, and quoted strings. */
 const ROLE_STATEMENT = /^(?:CREATE ROLE|ALTER ROLE|GRANT) (?:"(?:[^"]|"")*"|'(?:[^']|'')*'|[^"';])*;/gm;
@@ -20,7 +21,7 @@ export async function createMissingRoles(postgres: Postgres, source: LocalSource
   const script = await sh(`read ${path}`)`gzip -dc ${path}`;
   const roles = await query<{ name: string }>(
     postgres,
-    'postgres',
+    maintenanceOf(postgres),
     'SELECT quote_ident(rolname) AS name FROM pg_roles',
   );
   const existing = new Set(roles.map(({ name }) => name));
@@ -42,9 +43,11 @@ export async function createMissingRoles(postgres: Postgres, source: LocalSource
     statement.startsWith('GRANT ')
       ? statement.replace(/ GRANTED BY .*;$/s, ';')
       : statement.replaceAll(/ NO(SUPERUSER|REPLICATION|BYPASSRLS)(?=[ ;])/g, '');
-  await runSql(postgres, 'postgres', statements.filter(isMissing).map(portable).join('\n'), {
+  await runSql(postgres, maintenanceOf(postgres), statements.filter(isMissing).map(portable).join('\n'), {
     purpose: 'create the missing roles',
-    hint: `create them by hand, as a superuser: ${missing.join(', ')}. The statements are in ${path}.`,
+    hints: {
+      42501: `create them by hand, as a superuser: ${missing.join(', ')}. The statements are in ${path}.`,
+    },
   });
   log.warn(`created ${missing.join(', ')} without passwords, because a backup has none: set them`);
 }

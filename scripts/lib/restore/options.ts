@@ -25,6 +25,8 @@ export interface RestoreRequest extends Confirmation {
   acceptErrors?: boolean;
   /** Whether the live database may be replaced by one with less than a tenth of its rows. */
   allowSmall?: boolean;
+  /** Replace the live database without a question by a backup of another app, environment or database. */
+  allowForeign?: boolean;
 }
 
 interface Flags {
@@ -35,6 +37,7 @@ interface Flags {
   'allow-small'?: boolean;
   yes?: boolean;
   'dry-run'?: boolean;
+  'allow-foreign'?: boolean;
   undo?: boolean;
   finish?: boolean;
 }
@@ -54,11 +57,19 @@ export function parseAction(wanted: string | undefined, flags: Flags): RestoreRe
     throw usageError('--database takes a name of 1 to 63 bytes, without line breaks', 'choose another name.');
   const place = parsePlace(from);
   if (wanted !== undefined) {
-    const { yes, 'dry-run': dryRun, 'accept-errors': acceptErrors, 'allow-small': allowSmall } = flags;
-    const migrate = !flags['no-migrate'];
-    return { wanted, from: place, target: database, migrate, acceptErrors, allowSmall, yes, dryRun };
+    return {
+      wanted,
+      from: place,
+      target: database,
+      migrate: !flags['no-migrate'],
+      acceptErrors: flags['accept-errors'],
+      allowSmall: flags['allow-small'],
+      allowForeign: flags['allow-foreign'],
+      yes: flags.yes,
+      dryRun: flags['dry-run'],
+    };
   }
-  const others = ['no-migrate', 'accept-errors', 'allow-small'] as const;
+  const others = ['no-migrate', 'accept-errors', 'allow-small', 'allow-foreign'] as const;
   if (place || database !== undefined || others.some(name => flags[name]))
     throw usageError("--undo and --finish can't be combined with the options of a restore", 'see --help.');
   return undo ? 'undo' : 'finish';

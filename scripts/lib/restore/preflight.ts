@@ -4,7 +4,7 @@ import { OperationalError, usageError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { enoughSpace } from '../core/machine.ts';
 import { preflight } from '../core/preflight.ts';
-import { oidOf } from '../postgres/databases.ts';
+import { maintenanceOf, oidOf } from '../postgres/databases.ts';
 import { databaseDiskFree } from '../postgres/disk-space.ts';
 import { programVersion, type ServerFacts } from '../postgres/server.ts';
 import { refusePreparedTransactions } from '../postgres/swap.ts';
@@ -40,6 +40,11 @@ export async function refuseImpossible(
   await preflight(
     () => refuseOlderServer(postgres, server, source),
     async () => {
+      if (target === maintenanceOf(postgres))
+        throw usageError(
+          `the scripts connect to ${target} to rename databases, so it can't be renamed itself`,
+          'set POSTGRES_MAINTENANCE_DB to another database, such as template1.',
+        );
       if (databaseMissing) return;
       if (!replace) throw usageError(`database ${target} already exists`, 'give --database another name.');
       await refusePreparedTransactions(postgres, target);

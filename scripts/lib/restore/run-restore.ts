@@ -1,4 +1,5 @@
 import { createBackup } from '../backup/create.ts';
+import { checkBackupDirectory, makeBackupDirectory, makeLookingDirectory } from '../backup/directory.ts';
 import { fetchSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
 import { describeSource, findSource, type Source } from '../backup/find.ts';
 import { planBackup } from '../backup/plan.ts';
@@ -6,7 +7,7 @@ import { type CheckedSource, checkSource } from '../backup/verify.ts';
 import type { Result } from '../cli/command.ts';
 import { requireTerminal } from '../cli/confirm.ts';
 import type { Config } from '../config/config.ts';
-import { privateDirectory } from '../core/files.ts';
+import { usageError } from '../core/errors.ts';
 import { duration, plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
@@ -31,12 +32,12 @@ import { copyProperties, dropLeftovers, swapIn } from './swap.ts';
 export async function runRestore(config: Config, request: RestoreRequest): Promise<Result> {
   const { postgres, environment } = config;
   const { wanted, from, target = postgres.database, yes, dryRun } = request;
-  const work = restoreDirectory(config);
+  const work = dryRun ? await makeLookingDirectory(config) : restoreDirectory(config);
   const clock = stopwatch();
   try {
     const [server] = await preflight(
       () => serverFacts(postgres),
-      () => privateDirectory(config.backupDir, 'BACKUP_DIR'),
+      () => (dryRun ? checkBackupDirectory(config) : makeBackupDirectory(config)),
       async () => requireTerminal(yes || dryRun),
     );
     const fetched = await fetchSource(await findSource(config, wanted, from), work);
@@ -50,8 +51,11 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     const effect = databaseMissing
       ? ', which does not exist yet.'
       : '. The current database is backed up and kept under another name.';
+    const foreign = replace ? originOf(config, source) : undefined;
+    if (foreign && yes && !dryRun && !request.allowForeign)
+      throw usageError(foreign, 'add --allow-foreign to replace the live database by it without a question.');
     const plan = {
-      question: `${describeSource(source)} → database ${target} of ${environment}${effect}`,
+      question: `${foreign ? `${foreign}. ` : ''}${describeSource(source)} → database ${target} of ${environment}${effect}`,
       database: target,
       json: { source: source.name, target },
     };
@@ -64,6 +68,14 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
   } finally {
     await removeWork(work);
   }
+}
+
+/** @returns a sentence about a backup that is not one of this database; undefined for all others */
+function originOf({ app, environment, postgres }: Config, { manifest }: Source): string | undefined {
+  if (!manifest) return undefined;
+  const origin = `database ${manifest.database} of ${manifest.app} (${manifest.environment})`;
+  const live = `database ${postgres.database} of ${app} (${environment})`;
+  return origin === live ? undefined : `this is a backup of ${origin}, not of ${live}`;
 }
 
 /** Backs up the live database before it is replaced. */

@@ -7,7 +7,7 @@ import { CommandError } from '../core/shell.ts';
 import { deferSignals } from '../core/signals.ts';
 import { queryOf } from '../postgres/client.ts';
 import { applyProperties, readProperties } from '../postgres/database-properties.ts';
-import { drop, oidOf, siblingDatabases } from '../postgres/databases.ts';
+import { drop, maintenanceOf, oidOf, siblingDatabases } from '../postgres/databases.ts';
 import { swap } from '../postgres/swap.ts';
 
 /**
@@ -22,7 +22,12 @@ export async function copyProperties(
   live: string | undefined,
   next: string,
 ): Promise<void> {
-  if (live) return applyProperties(postgres, next, await readProperties(queryOf(postgres, 'postgres'), live));
+  if (live)
+    return applyProperties(
+      postgres,
+      next,
+      await readProperties(queryOf(postgres, maintenanceOf(postgres)), live),
+    );
   if (!source.manifest) return;
   try {
     await applyProperties(postgres, next, source.manifest.properties);

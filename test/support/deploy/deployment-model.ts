@@ -174,11 +174,11 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
     const kills = point?.trouble.startsWith('killed') ?? false;
     const run = async ({ argv, env = {}, timeout }: Ask) => {
       const fail = () => {
-        throw new CommandError('do it', argv[0]!, 1, 'the engine hiccups');
+        throw new CommandError(argv[0]!, 1, 'the engine hiccups', { purpose: 'do it' });
       };
       const act = () => {
         const { code, stdout, stderr } = docker.answer(argv, env, timeout);
-        if (code !== 0) throw new CommandError('do it', argv[0]!, code, stderr);
+        if (code !== 0) throw new CommandError(argv[0]!, code, stderr, { purpose: 'do it' });
         return stdout;
       };
       return meet(argv.join(' '), !kills || docker.changeOf(argv) !== undefined, act, fail);
@@ -192,7 +192,7 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
           return act();
         },
         () => {
-          throw new CommandError(name, name, 1, `${name} has failed`);
+          throw new CommandError(name, 1, `${name} has failed`, { purpose: name });
         },
       );
     standIns['lib/core/shell.ts'] = {
