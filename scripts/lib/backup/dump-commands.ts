@@ -1,6 +1,7 @@
-/** The commands of dumps and loads, as argument arrays. */
+/** The commands of dumps, as argument arrays. */
 import { pipeline } from '../core/pipeline.ts';
-import { toDatabase, WITH_CODES } from '../postgres/client.ts';
+import { toDatabase } from '../postgres/client.ts';
+import { FRAME_BYTES } from './dump-frame.ts';
 import type { Format } from './manifest.ts';
 
 /** What a restore leaves out of a dump. */
@@ -48,51 +49,10 @@ export function globalsPipeline(maintenance: string): string[] {
   return pipeline(pgDumpall, COMPRESS.plain);
 }
 
-/** Decodes a whole artifact as a restore does, and discards it. */
+/** Decodes a whole artifact as a restore does, and discards it, but for both ends of a plain dump. */
 export function decodePipeline(format: Format): string[] {
+  const ends = `head -c ${FRAME_BYTES}; tail -c ${FRAME_BYTES}`;
   return format === 'plain'
-    ? pipeline(DECOMPRESS.plain, ['tail', '-c', '2048'])
+    ? pipeline(DECOMPRESS.plain, ['bash', '-c', ends])
     : pipeline(DECOMPRESS.custom, ['pg_restore', '--file=/dev/null']);
-}
-
-/** Writes the decompressed artifact to `path`: in the container, if PostgreSQL's programs run there. */
-export function decompressTo(path: string): string[] {
-  return ['bash', '-c', 'umask 077; exec "$@" > "$0"', path, ...DECOMPRESS.custom];
-}
-
-/** Loads a decompressed `custom` artifact with several connections at once. */
-export function parallelRestore(
-  database: string,
-  path: string,
-  jobs: number,
-  without: Without = {},
-): string[] {
-  return [...pgRestore(database, without), `--jobs=${jobs}`, path];
-}
-
-/** Loads an artifact that comes on stdin, with one connection. */
-export function streamRestore(database: string, format: Format, without: Without = {}): string[] {
-  const psql = [
-    'psql',
-    '--no-psqlrc',
-    '--quiet',
-    '--output=/dev/null',
-    '--set=ON_ERROR_STOP=1',
-    WITH_CODES,
-    '--no-password',
-  ];
-  const load =
-    format === 'plain' ? [...psql, `--dbname=${toDatabase(database)}`] : pgRestore(database, without);
-  return pipeline(DECOMPRESS[format], load);
-}
-
-function pgRestore(database: string, { owners, tablespaces }: Without): string[] {
-  return [
-    'pg_restore',
-    '--exit-on-error',
-    ...(owners ? ['--no-owner', '--no-acl'] : []),
-    ...(tablespaces ? ['--no-tablespaces'] : []),
-    '--no-password',
-    `--dbname=${toDatabase(database)}`,
-  ];
 }

@@ -36,9 +36,9 @@ export async function runDrill(config: Config): Promise<DrillReport> {
     const found = await findSource(config, 'latest', 's3');
     const manifest = found.manifest!; // `latest` always has one
     log.info(`drill with ${describeSource(found)}`);
-    const source = await fetchSource(found, work);
+    const fetched = await fetchSource(found, work);
     clock.lap('fetch');
-    await checkSource(postgres, source);
+    const source = await checkSource(postgres, fetched);
     clock.lap('verify');
     const { without } = await refuseImpossible(config, source, server, scratch, { isDrill: true });
     log.changesBegin();

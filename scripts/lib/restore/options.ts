@@ -22,6 +22,10 @@ export interface RestoreRequest extends Confirmation {
   /** The name of a new database; undefined: the live one is replaced. */
   target?: string;
   migrate: boolean;
+  /** Whether statements may fail without which all rows are there. */
+  acceptErrors?: boolean;
+  /** Whether the live database may be replaced by one with less than a tenth of its rows. */
+  allowSmall?: boolean;
   /** Replace the live database without a question by a backup of another app, environment or database. */
   allowForeign?: boolean;
   /** Default: nothing. */
@@ -34,6 +38,8 @@ interface Flags {
   'no-migrate'?: boolean;
   'no-owners'?: boolean;
   'no-tablespaces'?: boolean;
+  'accept-errors'?: boolean;
+  'allow-small'?: boolean;
   yes?: boolean;
   'dry-run'?: boolean;
   'allow-foreign'?: boolean;
@@ -48,6 +54,8 @@ const ONLY_RESTORE = [
   'no-migrate',
   'no-owners',
   'no-tablespaces',
+  'accept-errors',
+  'allow-small',
   'allow-foreign',
 ] as const;
 
@@ -66,9 +74,18 @@ export function parseAction(wanted: string | undefined, flags: Flags): RestoreRe
     throw usageError('--database takes a name of 1 to 63 bytes, without line breaks', 'choose another name.');
   const place = parsePlace(from);
   if (wanted !== undefined) {
-    const { yes, 'dry-run': dryRun, 'no-migrate': noMigrate, 'allow-foreign': allowForeign } = flags;
-    const without = { owners: flags['no-owners'], tablespaces: flags['no-tablespaces'] };
-    return { wanted, from: place, target: database, migrate: !noMigrate, without, yes, dryRun, allowForeign };
+    return {
+      wanted,
+      from: place,
+      target: database,
+      migrate: !flags['no-migrate'],
+      without: { owners: flags['no-owners'], tablespaces: flags['no-tablespaces'] },
+      acceptErrors: flags['accept-errors'],
+      allowSmall: flags['allow-small'],
+      allowForeign: flags['allow-foreign'],
+      yes: flags.yes,
+      dryRun: flags['dry-run'],
+    };
   }
   const others = ONLY_RESTORE.filter(flag => flags[flag] !== undefined).map(flag => `--${flag}`);
   if (others.length > 0)

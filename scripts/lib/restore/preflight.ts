@@ -15,12 +15,12 @@ import { requirementsOf } from './plain-dump.ts';
 import { neededRoles, requirementChecks } from './requirements.ts';
 
 /*
- * Since these minor versions plain dumps contain \restrict, which an older psql refuses:
+ * Since these minor versions psql knows \restrict:
  * https://www.postgresql.org/support/security/CVE-2025-8714/
  */
 const RESTRICT_SINCE: Record<number, number> = { 13: 22, 14: 19, 15: 14, 16: 10, 17: 6 };
 
-/** @returns whether psql of this version knows \restrict, and pg_dump of this version writes it */
+/** @returns whether psql of this version knows \restrict */
 export function knowsRestrict(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   return major >= 18 || minor >= (RESTRICT_SINCE[major] ?? Number.POSITIVE_INFINITY);
@@ -94,6 +94,7 @@ async function refuseOlderServer(
   server: ServerFacts,
   { manifest, format }: Source,
 ): Promise<void> {
+  if (format === 'plain') await refuseUnrestricted(postgres);
   if (!manifest) return;
   const major = Number.parseInt(manifest.server.version, 10);
   if (major > server.major) {
@@ -102,16 +103,24 @@ async function refuseOlderServer(
       `restore into a server of version ${major} or later.`,
     );
   }
-  const program = format === 'plain' ? 'psql' : 'pg_restore';
-  const version = await programVersion(postgres, program);
-  const tooOld =
-    format === 'plain'
-      ? knowsRestrict(manifest.tools.pgDump) && !knowsRestrict(version)
-      : Number.parseInt(version, 10) < Number.parseInt(manifest.tools.pgDump, 10);
-  if (tooOld) {
+  if (format === 'plain') return;
+  const version = await programVersion(postgres, 'pg_restore');
+  if (Number.parseInt(version, 10) < Number.parseInt(manifest.tools.pgDump, 10)) {
     throw new OperationalError(
-      `${program} ${version} can't read a dump of pg_dump ${manifest.tools.pgDump}`,
+      `pg_restore ${version} can't read a dump of pg_dump ${manifest.tools.pgDump}`,
       `update PostgreSQL’s client programs to ${manifest.tools.pgDump} or later.`,
     );
   }
+}
+
+/** A plain dump is loaded with psql's own commands refused, whatever made it. */
+async function refuseUnrestricted(postgres: Postgres): Promise<void> {
+  const version = await programVersion(postgres, 'psql');
+  if (!knowsRestrict(version)) {
+    throw new OperationalError(
+      `psql ${version} can't refuse psql commands in a dump: it does not know \\restrict`,
+      'update PostgreSQL’s client programs to 13.22, 14.19, 15.14, 16.10, 17.6 or later.',
+    );
+  }
+  await programVersion(postgres, 'prlimit');
 }
