@@ -2,10 +2,8 @@ import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { decompressTo, parallelRestore, streamRestore } from '../backup/dump-commands.ts';
 import type { LocalSource } from '../backup/fetch.ts';
-import type { Manifest } from '../backup/manifest.ts';
 import type { Config, Postgres } from '../config/config.ts';
-import { verificationError } from '../core/errors.ts';
-import { bytes, count, plural } from '../core/format.ts';
+import { bytes } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
 import { run } from '../core/shell.ts';
@@ -13,8 +11,7 @@ import { client, toDatabase } from '../postgres/client.ts';
 import { createLike, sizeOfDatabase } from '../postgres/databases.ts';
 import { freeSpaceOf } from '../postgres/disk-space.ts';
 import { runFromFile } from '../postgres/redirect.ts';
-import { compareRows, countRows, totalRows } from '../postgres/row-counts.ts';
-import { openSession } from '../postgres/session.ts';
+import { compareWithManifest } from './compare.ts';
 
 /** MiB of maintenance_work_mem, shared by all connections of one load. */
 const LOAD_MEMORY = 1024;
@@ -35,7 +32,7 @@ export async function loadInto(
   const { postgres } = config;
   await createLike(postgres, name, like, source.manifest?.server);
   await load(config, source, name);
-  await compare(postgres, source.manifest, name);
+  await compareWithManifest(postgres, source.manifest, name);
 }
 
 async function load({ postgres }: Config, source: LocalSource, name: string): Promise<void> {
@@ -100,37 +97,4 @@ async function loadInParallel(
     const { argv, env } = client(postgres, ['rm', '-f', scratch]);
     await run(argv, { env, purpose: `remove ${scratch}`, evenInterrupted: true });
   }
-}
-
-/** Counts in one session, which is closed before the database is renamed. */
-async function countContent(postgres: Postgres, name: string) {
-  const session = openSession(postgres, name);
-  try {
-    const tables = await countRows(session.query);
-    const [row] = await session.query<{ count: number }>('SELECT count(*) FROM pg_largeobject_metadata');
-    return { tables, objects: row!.count };
-  } finally {
-    await session.close();
-  }
-}
-
-async function compare(postgres: Postgres, manifest: Manifest | null, name: string): Promise<void> {
-  const { tables, objects } = await countContent(postgres, name);
-  const summary = `${count(totalRows(tables))} rows in ${plural(tables.length, 'table')}`;
-  if (!manifest) {
-    log.warn(`loaded ${summary}; not compared, because there is no manifest`);
-    return;
-  }
-  const differences = compareRows(manifest.tables, tables);
-  if (objects !== manifest.largeObjects) {
-    differences.push(`there are ${objects} large objects, not ${manifest.largeObjects}`);
-  }
-  if (differences.length > 0) {
-    const shown = differences.slice(0, 10).map(difference => `\n  ${difference}`);
-    throw verificationError(
-      `the loaded data is not the data of the backup (${plural(differences.length, 'difference')}):${shown.join('')}`,
-      'the live database is unchanged. Restore another backup: list-backups.ts shows them.',
-    );
-  }
-  log.done(`compared with the backup: ${summary}`);
 }
