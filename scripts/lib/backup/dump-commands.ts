@@ -13,6 +13,9 @@ export const COMPRESS: Record<Format, string[]> = {
 };
 export const DECOMPRESS: Record<Format, string[]> = { plain: ['gzip', '-dc'], custom: ['zstd', '-q', '-dc'] };
 
+/** Whether the dumps hold owners and privileges. */
+export const HOLDS_OWNERSHIP: boolean = false;
+
 /** pg_dump of one exported snapshot through the compressor, on stdout. */
 export function dumpPipeline(database: string, format: Format, snapshot: string): string[] {
   const pgDump = [
