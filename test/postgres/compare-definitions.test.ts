@@ -84,6 +84,7 @@ test('a sequence that moved while it was dumped may be at any value between', ()
   assert.equal(wrong('-1..1', '-2', '0', '2'), ['-2', '2']);
   assert.equal(wrong('5', '4', '5', '6'), ['4', '6']);
   assert.equal(wrong('9007199254740993', '9007199254740992', '9007199254740993'), ['9007199254740992']);
+  assert.equal(wrong('*', '-9', '9'), []);
   assert.equal(messages(at('5'), at('4')), ['value of sequence public.s is 4, not 5']);
 });
 

@@ -1,3 +1,4 @@
+import { ANY_VALUE } from '../postgres/compare-definitions.ts';
 import { readProperties } from '../postgres/database-properties.ts';
 import { type DatabaseRow, readDatabaseRow } from '../postgres/database-row.ts';
 import { type Definitions, readDefinitions } from '../postgres/definitions.ts';
@@ -58,11 +59,10 @@ export async function readFacts(session: Session, name: string) {
  */
 export async function completeFacts({ query }: Session, { definitions, sequences, values }: Begun) {
   const after = await lastValues(query, sequences);
-  const range = (from: string, to: string) => (from === to ? from : `${from}..${to}`);
-  const lasts = sequences.map(({ identity }, index) => [
-    `sequence ${identity}`,
-    range(values[index]!, after[index]!),
-  ]);
+  const lasts = sequences.map(({ identity, cycle }, index) => {
+    const [from, to] = [values[index]!, after[index]!];
+    return [`sequence ${identity}`, from === to ? from : cycle ? ANY_VALUE : `${from}..${to}`];
+  });
   return {
     definitions: packDefinitions({ ...definitions, 'value of': Object.fromEntries(lasts) }),
     behind: await sequencesBehind(query, sequences, values),

@@ -1,5 +1,5 @@
 /* Definitions of what is not a relation, in the form of definition-relations.ts. */
-import { ordered, sorted } from './definition-relations.ts';
+import { ordered, printed, sorted } from './definition-relations.ts';
 
 const NOTHING = 'NULL, NULL, NULL';
 
@@ -24,7 +24,7 @@ const TYPE = `SELECT 'pg_type'::regclass::oid, t.oid,
     ROW(typtype,
       ARRAY(SELECT enumlabel FROM pg_enum WHERE enumtypid = t.oid ORDER BY enumsortorder),
       CASE WHEN typtype = 'd' THEN ROW(format_type(typbasetype, typtypmod), typnotnull,
-        coalesce(pg_get_expr(typdefaultbin, 0), typdefault), typcollation::regcollation) END,
+        ${printed('coalesce(pg_get_expr(typdefaultbin, 0), typdefault)')}, typcollation::regcollation) END,
       (SELECT ROW(rngsubtype::regtype, rngcollation::regcollation, opcname, rngcanonical::regproc, rngsubdiff::regproc,
           format_type(rngmultitypid, NULL))
         FROM pg_range JOIN pg_opclass o ON o.oid = rngsubopc WHERE rngtypid = t.oid),
@@ -41,7 +41,7 @@ const TYPE = `SELECT 'pg_type'::regclass::oid, t.oid,
 /** Source texts come from the catalog, not from pg_get_functiondef, whose form changes with the version. */
 const FUNCTION = `SELECT 'pg_proc'::regclass::oid, p.oid,
     CASE prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END, p.oid::regprocedure::text,
-    ROW(prokind, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid), lanname, provolatile, proleakproof,
+    ROW(prokind, ${printed('pg_get_function_arguments(p.oid)')}, pg_get_function_result(p.oid), lanname, provolatile, proleakproof,
       proisstrict, prosecdef, proparallel, procost, prorows, ${sorted('proconfig')}, prosupport::regproc,
       prosrc, probin, ARRAY(SELECT format_type(x, NULL) FROM unnest(protrftypes) AS x),
       (SELECT ROW(aggkind, aggnumdirectargs, aggtransfn::regproc, aggfinalfn::regproc, aggcombinefn::regproc,
@@ -53,7 +53,7 @@ const FUNCTION = `SELECT 'pg_proc'::regclass::oid, p.oid,
   FROM pg_proc p JOIN ns ON ns.oid = pronamespace JOIN pg_language l ON l.oid = prolang
   WHERE ${ofItsOwn('pg_proc', 'p.oid')}
   UNION ALL SELECT 'pg_proc'::regclass::oid, p.oid, 'query of', 'function ' || p.oid::regprocedure::text,
-    pg_get_function_sqlbody(p.oid), ${NOTHING}
+    ${printed('pg_get_function_sqlbody(p.oid)')}, ${NOTHING}
   FROM pg_proc p JOIN ns ON ns.oid = pronamespace WHERE prosqlbody IS NOT NULL`;
 
 const OPERATOR = `SELECT 'pg_operator'::regclass::oid, o.oid, 'operator', o.oid::regoperator::text,
@@ -138,7 +138,7 @@ const EVENT_TRIGGER = `SELECT 'pg_event_trigger'::regclass::oid, oid, 'event tri
 /** A restored subscription is disabled until an operator enables it, so that is not compared, nor is where it connects. */
 const REPLICATION = `SELECT 'pg_publication'::regclass::oid, p.oid, 'publication', quote_ident(pubname),
     ROW(to_jsonb(p) - '{oid,pubname,pubowner}'::text[],
-      ${ordered(`SELECT ROW(prrelid::regclass, pg_get_expr(prqual, prrelid),
+      ${ordered(`SELECT ROW(prrelid::regclass, ${printed('pg_get_expr(prqual, prrelid)')},
           ${ordered(`SELECT attname::text FROM pg_attribute WHERE attrelid = prrelid AND attnum = ANY (prattrs)`)})::text
         FROM pg_publication_rel WHERE prpubid = p.oid`)},
       ${ordered(`SELECT pnnspid::regnamespace::text FROM pg_publication_namespace WHERE pnpubid = p.oid`)})::text, pubowner, NULL, NULL

@@ -11,6 +11,15 @@ export const ordered = (select: string) =>
 /** An array of text in such an order. */
 export const sorted = (array: string) => ordered(`SELECT unnest(${array})`);
 
+const CAST = String.raw`::(?:"[^"]*"|[\w.])+(?:\([\d, ]+\))?(?: varying| precision)?(?:\([\d, ]+\))?(?: with(?:out)? time zone)?(?:\[\])*`;
+
+/**
+ * An expression as PostgreSQL prints it, without casts and parentheses: loaded and printed again, some have others. Of
+ * `name IN ('a', 'b')` with a varchar the first print is `(name)::text = ANY ((ARRAY['a'::character varying,
+ * 'b'::character varying])::text[])`, the second `(name)::text = ANY (ARRAY[('a'::character varying)::text, …])`.
+ */
+export const printed = (sql: string) => `translate(regexp_replace(${sql}, '${CAST}', '', 'g'), '()', '')`;
+
 /** The relations of a database, with a full name each and the word for its kind. */
 export const RELATIONS = `SELECT c.*, ns.name AS schema, ns.name || '.' || quote_ident(relname) AS id,
     CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table'
@@ -26,7 +35,7 @@ const RELATION = `SELECT 'pg_class'::regclass::oid, rel.oid, word, id, ROW(
     (SELECT amname FROM pg_am WHERE pg_am.oid = relam), ${sorted('reloptions')},
     ${ordered('SELECT unnest(reloptions) FROM pg_class t WHERE t.oid = rel.reltoastrelid')},
     CASE WHEN reloftype <> 0 THEN format_type(reloftype, NULL) END,
-    CASE WHEN relkind = 'p' THEN pg_get_partkeydef(rel.oid) END, pg_get_expr(relpartbound, rel.oid),
+    CASE WHEN relkind = 'p' THEN ${printed('pg_get_partkeydef(rel.oid)')} END, ${printed('pg_get_expr(relpartbound, rel.oid)')},
     ARRAY(SELECT inhparent::regclass::text FROM pg_inherits WHERE inhrelid = rel.oid ORDER BY inhseqno),
     (SELECT ROW(srvname, ${sorted('ftoptions')}) FROM pg_foreign_table JOIN pg_foreign_server s ON s.oid = ftserver
       WHERE ftrelid = rel.oid))::text,
@@ -48,7 +57,7 @@ const COLUMN = `SELECT 'pg_class'::regclass::oid, rel.oid, 'column', id || '.' |
   WHERE attnum > 0 AND NOT attisdropped AND relkind <> 'S'`;
 
 const DEFAULT = `SELECT 'pg_class'::regclass::oid, rel.oid, 'default of', 'column ' || id || '.' || quote_ident(attname),
-    pg_get_expr(adbin, adrelid), NULL, NULL, NULL
+    ${printed('pg_get_expr(adbin, adrelid)')}, NULL, NULL, NULL
   FROM pg_attrdef JOIN rel ON rel.oid = adrelid JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum`;
 
 /** A sequence of a column belongs to the table's owner, so its own is not listed. */
@@ -62,7 +71,7 @@ const SEQUENCE = `SELECT 'pg_class'::regclass::oid, rel.oid, word, id, ROW(relpe
 
 /** Without invalid indexes, which pg_dump leaves out. */
 const INDEX = `SELECT 'pg_class'::regclass::oid, c.oid, 'index', schema || '.' || quote_ident(c.relname),
-    ROW(pg_get_indexdef(indexrelid), indisclustered,
+    ROW(${printed('pg_get_indexdef(indexrelid)')}, indisclustered,
       (SELECT inhparent::regclass FROM pg_inherits WHERE inhrelid = indexrelid),
       ARRAY(SELECT nullif(attstattarget, -1)::text FROM pg_attribute WHERE attrelid = indexrelid ORDER BY attnum))::text,
     NULL, NULL, NULL
@@ -74,31 +83,31 @@ const INDEX = `SELECT 'pg_class'::regclass::oid, c.oid, 'index', schema || '.' |
  * are named by the server.
  */
 const CONSTRAINT = `SELECT 'pg_class'::regclass::oid, rel.oid, 'constraint', quote_ident(conname) || ' on ' || id,
-    pg_get_constraintdef(k.oid), NULL, NULL, NULL
+    ${printed('pg_get_constraintdef(k.oid)')}, NULL, NULL, NULL
   FROM pg_constraint k JOIN rel ON rel.oid = conrelid
   WHERE contype IN ('c', 'f', 'p', 'u', 'x') AND NOT (contype = 'f' AND conparentid <> 0)
   UNION ALL SELECT 'pg_type'::regclass::oid, t.oid, 'constraint',
-    quote_ident(conname) || ' on ' || format_type(t.oid, NULL), pg_get_constraintdef(k.oid), NULL, NULL, NULL
+    quote_ident(conname) || ' on ' || format_type(t.oid, NULL), ${printed('pg_get_constraintdef(k.oid)')}, NULL, NULL, NULL
   FROM pg_constraint k JOIN pg_type t ON t.oid = contypid JOIN ns ON ns.oid = typnamespace WHERE contype = 'c'`;
 
 const TRIGGER = `SELECT 'pg_class'::regclass::oid, rel.oid, 'trigger', quote_ident(tgname) || ' on ' || id,
-    ROW(pg_get_triggerdef(t.oid), tgenabled)::text, NULL, NULL, NULL
+    ROW(${printed('pg_get_triggerdef(t.oid)')}, tgenabled)::text, NULL, NULL, NULL
   FROM pg_trigger t JOIN rel ON rel.oid = tgrelid WHERE NOT tgisinternal`;
 
 const RULE = `SELECT 'pg_class'::regclass::oid, rel.oid, 'rule', quote_ident(rulename) || ' on ' || id,
-    ROW(pg_get_ruledef(r.oid), ev_enabled)::text, NULL, NULL, NULL
+    ROW(${printed('pg_get_ruledef(r.oid)')}, ev_enabled)::text, NULL, NULL, NULL
   FROM pg_rewrite r JOIN rel ON rel.oid = ev_class WHERE rulename <> '_RETURN'
-  UNION ALL SELECT 'pg_class'::regclass::oid, rel.oid, 'query of', word || ' ' || id, pg_get_viewdef(rel.oid),
+  UNION ALL SELECT 'pg_class'::regclass::oid, rel.oid, 'query of', word || ' ' || id, ${printed('pg_get_viewdef(rel.oid)')},
     NULL, NULL, NULL
   FROM rel WHERE relkind IN ('v', 'm')`;
 
 const POLICY = `SELECT 'pg_class'::regclass::oid, rel.oid, 'policy', quote_ident(polname) || ' on ' || id,
-    ROW(polcmd, polpermissive, ${ordered(`SELECT CASE WHEN r <> 0 THEN pg_get_userbyid(r)::text END FROM unnest(polroles) AS r`)}, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))::text,
+    ROW(polcmd, polpermissive, ${ordered(`SELECT CASE WHEN r <> 0 THEN pg_get_userbyid(r)::text END FROM unnest(polroles) AS r`)}, ${printed('pg_get_expr(polqual, polrelid)')}, ${printed('pg_get_expr(polwithcheck, polrelid)')})::text,
     NULL, NULL, NULL
   FROM pg_policy JOIN rel ON rel.oid = polrelid`;
 
 const STATISTICS = `SELECT 'pg_statistic_ext'::regclass::oid, s.oid, 'statistics', ns.name || '.' || quote_ident(stxname),
-    ROW(pg_get_statisticsobjdef(s.oid), nullif(stxstattarget, -1))::text, stxowner, NULL, NULL
+    ROW(${printed('pg_get_statisticsobjdef(s.oid)')}, nullif(stxstattarget, -1))::text, stxowner, NULL, NULL
   FROM pg_statistic_ext s JOIN ns ON ns.oid = stxnamespace`;
 
 /** Only those in another tablespace than their database. */

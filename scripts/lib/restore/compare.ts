@@ -75,28 +75,46 @@ export async function compareWithManifest(
   if (objects !== manifest.largeObjects) {
     differences.push(`there are ${objects} large objects, not ${manifest.largeObjects}`);
   }
-  const definitions = differencesOf(manifest, content);
-  const major = Number.parseInt(manifest.server.version, 10);
-  const isAccepted = (difference: Difference) =>
-    [...NEVER_REFUSED, ...accepted].includes(difference.kind) ||
-    (difference.problem === 'unexpected' && FROM_TEMPLATE.test(difference.kind)) ||
-    (major !== content.major && dependsOnVersion(difference));
-  differences.push(...definitions.filter(each => !isAccepted(each)).map(({ message }) => message));
+  const { refused, tolerated, ofVersion } = judge(
+    differencesOf(manifest, content),
+    manifest,
+    content,
+    accepted,
+  );
+  differences.push(...refused);
   if (differences.length > 0) {
     throw verificationError(
       `the loaded data is not the data of the backup (${plural(differences.length, 'difference')}):${listed(differences)}`,
       'the live database is unchanged. Restore another backup: list-backups.ts shows them.',
     );
   }
-  const tolerated = [
-    ...compareDatabaseRows(manifest.server, content.database),
-    ...definitions.map(({ message }) => message),
-  ];
+  tolerated.unshift(...compareDatabaseRows(manifest.server, content.database));
   if (tolerated.length > 0)
     log.warn(
       `restored, but not all is as in the backup (${plural(tolerated.length, 'difference')}):${listed(tolerated)}`,
     );
+  if (ofVersion.length > 0)
+    log.warn(
+      `not compared, because PostgreSQL ${content.major} prints definitions in another way than ${majorOf(manifest)}:${listed(ofVersion)}`,
+    );
   log.done(`compared with the backup: ${summary}${manifest.definitions === null ? '' : ', all definitions'}`);
+}
+
+const majorOf = ({ server }: Manifest) => Number.parseInt(server.version, 10);
+
+/** Sorts differences of definitions, as sentences: what refuses the restore, what only warns, what another version explains. */
+function judge(differences: Difference[], manifest: Manifest, { major }: Content, accepted: string[]) {
+  const refused: string[] = [];
+  const tolerated: string[] = [];
+  const ofVersion: string[] = [];
+  for (const difference of differences) {
+    const { kind, identity, problem, message } = difference;
+    if (major !== majorOf(manifest) && dependsOnVersion(difference)) ofVersion.push(`${kind} ${identity}`);
+    else if (NEVER_REFUSED.includes(kind) || accepted.includes(kind)) tolerated.push(message);
+    else if (problem === 'unexpected' && FROM_TEMPLATE.test(kind)) tolerated.push(message);
+    else refused.push(message);
+  }
+  return { refused, tolerated, ofVersion };
 }
 
 function differencesOf(manifest: Manifest, content: Content): Difference[] {
