@@ -3,7 +3,7 @@ import { readProperties } from '../postgres/database-properties.ts';
 import { type DatabaseRow, readDatabaseRow } from '../postgres/database-row.ts';
 import { type Definitions, readDefinitions } from '../postgres/definitions.ts';
 import { lastValues, listSequences, type Sequence, sequencesBehind } from '../postgres/sequences.ts';
-import type { Session } from '../postgres/session.ts';
+import type { Statements } from '../postgres/session.ts';
 import { packDefinitions } from './packed-definitions.ts';
 
 /** What is read before a dump and completed after it, because sequences belong to no snapshot. */
@@ -18,7 +18,7 @@ interface Begun {
  * @returns the facts, and what {@link completeFacts} takes
  * @throws CommandError
  */
-export async function readFacts(session: Session, name: string) {
+export async function readFacts(session: Statements, name: string) {
   const { query } = session;
   const [database] = await query<{
     snapshotAt: string;
@@ -57,7 +57,7 @@ export async function readFacts(session: Session, name: string) {
  * @returns the rest of the facts
  * @throws CommandError
  */
-export async function completeFacts({ query }: Session, { definitions, sequences, values }: Begun) {
+export async function completeFacts({ query }: Statements, { definitions, sequences, values }: Begun) {
   const after = await lastValues(query, sequences);
   const lasts = sequences.map(({ identity, cycle }, index) => {
     const [from, to] = [values[index]!, after[index]!];

@@ -1,7 +1,7 @@
 import { OBJECT_QUERIES } from './definition-objects.ts';
 import { RELATION_QUERIES, RELATIONS } from './definition-relations.ts';
 import { RIGHTS } from './definition-rights.ts';
-import type { Session } from './session.ts';
+import type { Statements } from './session.ts';
 
 /**
  * What a database is made of: of each kind of object the full names, and with each a hash (64 bits of MD5, in
@@ -58,7 +58,7 @@ const DEFINITIONS = `WITH member AS MATERIALIZED (SELECT classid, objid FROM pg_
  * @param session it keeps the settings that this needs, `search_path` among them
  * @throws CommandError
  */
-export async function readDefinitions(session: Session): Promise<Definitions> {
+export async function readDefinitions(session: Statements): Promise<Definitions> {
   for (const setting of SETTINGS) await session.execute(`SET ${setting}`);
   const rows = await session.query<{ kind: string; hashes: Record<string, string> }>(DEFINITIONS);
   return Object.fromEntries(rows.map(({ kind, hashes }) => [kind, hashes]));
