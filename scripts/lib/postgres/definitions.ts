@@ -59,7 +59,7 @@ const DEFINITIONS = `WITH member AS MATERIALIZED (SELECT classid, objid FROM pg_
  * @throws CommandError
  */
 export async function readDefinitions(session: Statements): Promise<Definitions> {
-  for (const setting of SETTINGS) await session.execute(`SET ${setting}`);
+  await session.execute(SETTINGS.map(setting => `SET ${setting}`).join('; '));
   const rows = await session.query<{ kind: string; hashes: Record<string, string> }>(DEFINITIONS);
   return Object.fromEntries(rows.map(({ kind, hashes }) => [kind, hashes]));
 }
