@@ -54,7 +54,11 @@ test('dumps that create, drop or connect to databases', () => {
     ['\\unrestrict Key1\n\n\\connect app', pair],
   ] as const)
     assert.is(frameOf(dump(statement, options)).databases, true, statement);
-  for (const statement of ['SELECT 1;\nCREATE DATABASE app;', "INSERT INTO t VALUES ('\n\\connect app\n');"])
+  for (const statement of [
+    '',
+    'SELECT 1;\nCREATE DATABASE app;',
+    "INSERT INTO t VALUES ('\n\\connect app\n');",
+  ])
     assert.is(frameOf(dump(statement, pair)).databases, false, statement);
 });
 

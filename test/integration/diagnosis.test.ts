@@ -99,7 +99,9 @@ test('the advice of a failed CREATE DATABASE belongs to its cause', () =>
           encoding: 'UTF8',
           collate: locale,
           ctype: locale,
-          icuLocale: null,
+          provider: 'libc',
+          locale: null,
+          icuRules: null,
         }),
       );
     assert.match((await create(env, 'C')).hint, /ALTER ROLE … CREATEDB/);

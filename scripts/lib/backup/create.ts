@@ -12,7 +12,7 @@ import { maintenanceOf } from '../postgres/databases.ts';
 import { runIntoFile } from '../postgres/redirect.ts';
 import { countRows, totalRows } from '../postgres/row-counts.ts';
 import { openSession } from '../postgres/session.ts';
-import { readFacts } from './database-facts.ts';
+import { completeFacts, readFacts } from './database-facts.ts';
 import { makeBackupDirectory } from './directory.ts';
 import { dumpPipeline, globalsPipeline } from './dump-commands.ts';
 import {
@@ -32,8 +32,6 @@ interface Wanted {
   format: Format;
   label?: string;
   safety?: boolean;
-  /** Gets each warning of pg_dump and pg_dumpall, which is shown and in the log already. */
-  onWarning?: (text: string) => void;
 }
 
 /**
@@ -45,7 +43,7 @@ interface Wanted {
 export async function createBackup(
   config: Config,
   plan: BackupPlan,
-  { format, label, safety = false, onWarning = () => {} }: Wanted,
+  { format, label, safety = false }: Wanted,
 ): Promise<Manifest> {
   await makeBackupDirectory(config);
   await removeUnfinished(config);
@@ -56,11 +54,10 @@ export async function createBackup(
   try {
     // Marks a run in progress: while it exists, the files of this id are not a backup.
     await writeFile(at(manifestFile) + PARTIAL, '', { mode: 0o600 });
-    const { warnings, ...facts } = await dump(config, plan, format, at(artifact), at(globals));
-    warnings.forEach(onWarning);
+    const facts = await dump(config, plan, format, at(artifact), at(globals));
     const files = await verifyFiles(config, format, at(artifact), at(globals));
     const manifest: Manifest = {
-      version: 1,
+      version: 2,
       id,
       app: config.app,
       environment: config.environment,
@@ -103,7 +100,7 @@ async function dump(config: Config, plan: BackupPlan, format: Format, artifact: 
     await session.execute('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     await session.execute('SET LOCAL row_security = off'); // fails instead of leaving out rows
     const [snapshot] = await session.query<{ id: string }>('SELECT pg_export_snapshot() AS id');
-    const facts = await readFacts(session.query, database);
+    const { facts, begun } = await readFacts(session, database);
     const measure = () => statSync(artifact + PARTIAL, { throwIfNoEntry: false })?.size ?? 0;
     // pg_dump prints no codes: its errors are told apart by their English text.
     const english = plan.server.superuser ? '-c lc_messages=C' : '';
@@ -117,8 +114,10 @@ async function dump(config: Config, plan: BackupPlan, format: Format, artifact: 
     log.done(
       `counted ${count(totalRows(tables))} rows in ${plural(tables.length, 'table')} of the same snapshot`,
     );
-    const warnings = [...new Set([...ofDump.warnings, ...ofRoles.warnings])];
-    return { ...facts, tables, warnings };
+    const { definitions, behind } = await completeFacts(session, begun);
+    for (const sentence of behind) log.warn(sentence);
+    const warnings = [...new Set([...ofDump.warnings, ...ofRoles.warnings, ...behind])];
+    return { ...facts, tables, definitions, warnings };
   } finally {
     await session.close();
   }

@@ -34,7 +34,13 @@ export function readFrame(text: string): DumpFrame | string {
   const header = end === -1 ? lines : lines.slice(0, end);
   const databases =
     header.some(line => line.startsWith('-- PostgreSQL database cluster dump')) ||
-    /^(CREATE DATABASE|DROP DATABASE|\\connect|\\unrestrict) /.test(lines[end] ?? '');
+    /^(CREATE DATABASE|DROP DATABASE|\\connect) /.test(lines[end] ?? '') ||
+    // An end of its restrictions, after which something comes.
+    (/^\\unrestrict /.test(lines[end] ?? '') &&
+      lines
+        .slice(end + 1)
+        .join('')
+        .trim() !== '');
   if (databases) return { databases, restrict: null, trailerBytes: 0 };
   const restrict = header.findIndex(line => line.startsWith('\\restrict '));
   if (restrict === -1) return { databases, restrict: null, trailerBytes: 0 };

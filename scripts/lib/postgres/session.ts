@@ -3,11 +3,15 @@ import { CommandError, startDialogue } from '../core/shell.ts';
 import { interrupt } from '../core/signals.ts';
 import { asJson, client, PSQL, type Query, TEXT, toDatabase } from './client.ts';
 
-/** A session that stays open, for several queries of one snapshot. */
-export interface Session {
+/** What runs statements of one session. */
+export interface Statements {
   query: Query;
   /** Runs a statement that returns nothing. */
   execute: (sql: string) => Promise<void>;
+}
+
+/** A session that stays open, for several queries of one snapshot. */
+export interface Session extends Statements {
   close: () => Promise<void>;
 }
 

@@ -8,11 +8,19 @@ import type { World } from '../core/world.ts';
 import { contentOf, databases, program, propertiesOf } from './compare.ts';
 import { startWriters } from './writers.ts';
 
-const HARD = join(import.meta.dirname, 'hard-schema.sql');
+export const HARD_SCHEMA = join(import.meta.dirname, 'hard-schema.sql');
 
 /** A schema of everything that is hard to dump comes back the same in each format, with its owners and privileges. */
 export async function hardSchema(world: World, formats: Format[]): Promise<void> {
-  await program(world, 'psql', '-qX', '-vON_ERROR_STOP=1', '-o/dev/null', `-d${world.database}`, `-f${HARD}`);
+  await program(
+    world,
+    'psql',
+    '-qX',
+    '-vON_ERROR_STOP=1',
+    '-o/dev/null',
+    `-d${world.database}`,
+    `-f${HARD_SCHEMA}`,
+  );
   const before = await contentOf(world);
   // Else what follows compares nothing.
   const { objects, defaults } = before.rights;
@@ -20,7 +28,7 @@ export async function hardSchema(world: World, formats: Format[]): Promise<void>
   assert.ok(objects.filter(({ acl }) => acl !== null).length > 15, 'privileges');
   assert.is(defaults.length, 3);
   const commentsIn = (text: string) => text.match(/^COMMENT ON/gm)?.length ?? 0;
-  assert.ok(commentsIn(before.dump) >= commentsIn(readFileSync(HARD, 'utf8')), 'comments');
+  assert.ok(commentsIn(before.dump) >= commentsIn(readFileSync(HARD_SCHEMA, 'utf8')), 'comments');
   assert.ok(JSON.stringify(before.tables).includes('CamelCase Table'));
 
   for (const format of formats) {
@@ -68,7 +76,8 @@ export async function latin1(world: World, formats: Format[]): Promise<void> {
 /** The manifest counts exactly what was dumped while clients write. */
 export async function countsWhileWriting(world: World, formats: Format[]): Promise<void> {
   await world.sql(
-    'CREATE TABLE left_side (id text PRIMARY KEY); CREATE TABLE right_side (id text PRIMARY KEY)',
+    // A sequence belongs to no snapshot: it moves on while it is dumped.
+    'CREATE TABLE left_side (id text PRIMARY KEY, n serial); CREATE TABLE right_side (id text PRIMARY KEY)',
   );
   for (const format of formats) {
     const writers = startWriters(
