@@ -41,7 +41,7 @@ test('arguments that mean nothing are usage errors, and leave nothing behind', a
     ['deploy', ['2.0.0'], /no terminal to confirm/],
     ['deploy', ['2.0.0', '--skip-backup', '--yes'], /--skip-backup needs a reason/],
     ['deploy', ['--resume', '--yes'], /no deployment was interrupted/],
-    ['rollback', ['--yes'], /no release before this one/],
+    ['rollback', ['--yes'], /no earlier release/],
     ['rollback', ['v0.1', '--yes'], /no release v0\.1 to go back to/],
     ['scale', ['1'], /from 2 to 8/],
     ['scale', ['9'], /from 2 to 8/],
@@ -58,7 +58,7 @@ test('as a process: exit 2', () =>
   inNewPlace(async env => {
     const { code, stderr } = await startScript('rollback', ['--yes'], env).ended;
     assert.is(code, 2, stderr);
-    assert.match(stderr, /no release before this one\n {2}→ /);
+    assert.match(stderr, /no earlier release\n {2}→ /);
   }));
 
 test('rollback.ts --list where nothing was deployed says so', () =>

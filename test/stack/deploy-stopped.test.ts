@@ -36,7 +36,7 @@ test('with a configuration that stays refused the same instances serve, and --re
     pause.go();
     const { code, stderr } = await run.ended;
     assert.is(code, 1, stderr);
-    assert.match(stderr, /going back to the release before failed as well: Nginx refuses/);
+    assert.match(stderr, /going back to the previous release failed too: Nginx refuses/);
     assert.match(stderr, /Correct the cause, then run deploy\.ts --revert/);
     assert.is(journal(stack)!.step, 'revert');
     writeFileSync(snippet, text);
@@ -55,7 +55,7 @@ test('after a contracting migration it stops with the ready instances serving, a
   assert.equal(last.contracting, ['20250201000000_drop_subtitle']);
   assert.match(
     ended.stderr,
-    /not rolled back: 20250201000000_drop_subtitle changed the schema so that the release before/,
+    /not rolled back: 20250201000000_drop_subtitle changed the schema so that the previous release/,
   );
   assert.match(ended.stderr, /\.\/scripts\/rollback\.ts --with-database BACKUP/);
   assert.equal(listed(stack), ['backend-2'], 'the one that is not ready gets no requests');

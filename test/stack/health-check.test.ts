@@ -236,9 +236,9 @@ test('certificates: near the end of their life, over it, not yet begun, for othe
   withCertificates(async () => {
     const cases: [fromDays: number, toDays: number, status: string, message: RegExp][] = [
       [-60, 30, 'ok', /^valid for (29 d .*|30 d) more; issued by A test$/],
-      [-70, 20, 'warning', /^valid for 19 d .* more, 22 % of its life$/],
-      [-5, 1, 'warning', /^valid for 23 h .* more, 16 % of its life$/], // one of six days, on its last
-      [-85, 5, 'critical', /^valid for 4 d .* more, 5 % of its life$/],
+      [-70, 20, 'warning', /^valid for 19 d .* more, 22 % of its lifetime$/],
+      [-5, 1, 'warning', /^valid for 23 h .* more, 16 % of its lifetime$/], // one of six days, on its last
+      [-85, 5, 'critical', /^valid for 4 d .* more, 5 % of its lifetime$/],
       [-90, -1, 'critical', /^it expired 1 d .*ago$/],
       [1, 90, 'critical', /^it is not valid before /],
     ];

@@ -17,7 +17,7 @@ export const readyUrl = (service: string): string =>
 /** @returns the image of a pair that a service runs */
 export const imageOf = (images: Images, service: string): string => images[upstreamOf(service)];
 
-/** @returns whether the service's container is running, from what its image's name means on this machine now */
+/** @returns whether the service's container is running the image that this name means on this machine now */
 export async function runs(config: Config, service: string, images: Images): Promise<boolean> {
   const container = await inspect(config, service);
   return container?.state === 'running' && container.imageId === (await imageId(imageOf(images, service)));

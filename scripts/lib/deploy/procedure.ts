@@ -11,10 +11,10 @@ import type { Canary } from './canary.ts';
 import { type Journal, type JournalStep, writeJournal } from './journal.ts';
 import { pinImages as writeImages } from './pin-images.ts';
 import { rollAll } from './roll-out.ts';
-import { removeStandIn } from './rolling-update.ts';
+import { removeTemporaryFrontend } from './rolling-update.ts';
 import { baseline, refuseNewlyCritical, watch as watchRelease } from './watch.ts';
 
-/** What the steps work on, and what one leaves for another. */
+/** What the steps share. */
 interface Deployment {
   config: Config;
   journal: Journal;
@@ -26,8 +26,8 @@ interface Deployment {
 }
 
 interface Step {
-  /** What the journal says meanwhile. */
-  step: JournalStep;
+  /** The journal's step while it runs; default: as before. */
+  step?: JournalStep;
   isNeeded?: (journal: Journal) => boolean;
   run: (deployment: Deployment) => Promise<void>;
 }
@@ -42,9 +42,9 @@ const STEPS: Step[] = [
   },
   { step: 'migrate', run: migrate, isNeeded: ({ release }) => release.migrations.length > 0 },
   { step: 'roll', run: rollOut },
-  { step: 'roll', run: checkHealth },
+  { run: checkHealth },
   { step: 'bake', run: watch },
-  { step: 'bake', run: pinImages },
+  { run: pinImages },
 ];
 
 async function pull({ journal: { release } }: Deployment): Promise<void> {
@@ -79,11 +79,11 @@ async function checkHealth({ config, journal }: Deployment): Promise<void> {
   await refuseNewlyCritical(config, journal.progress.criticalBefore);
 }
 
-/** The frontend's stand-in goes meanwhile. A rollback is not compared with the release that it goes back from. */
+/** Meanwhile, the temporary frontend is removed. A rollback is not compared with the release that it leaves. */
 async function watch({ config, journal: { release }, canary, before, listed }: Deployment): Promise<void> {
   const watched =
     release.kind === 'deploy' ? watchRelease(config, release.release, before!, canary) : undefined;
-  const ends = await Promise.allSettled([watched, removeStandIn(config, listed!)]);
+  const ends = await Promise.allSettled([watched, removeTemporaryFrontend(config, listed!)]);
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }
 
@@ -92,7 +92,7 @@ async function pinImages({ config, journal }: Deployment): Promise<void> {
 }
 
 /**
- * Runs the steps, each with the journal written before it.
+ * Runs the steps. The journal names a step before it begins.
  *
  * @throws OperationalError when a step fails; Interrupted when a signal has arrived
  */
@@ -101,7 +101,7 @@ export async function runSteps(deployment: Deployment): Promise<void> {
   for (const { step, isNeeded, run } of STEPS) {
     if (isNeeded && !isNeeded(deployment.journal)) continue;
     throwIfSignalled();
-    await writeJournal(deployment.config, deployment.journal, step);
+    if (step) await writeJournal(deployment.config, deployment.journal, step);
     const began = performance.now();
     await run(deployment);
     times.push(`${run.name} ${duration((performance.now() - began) / 1000)}`);

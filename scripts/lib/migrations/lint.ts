@@ -2,7 +2,7 @@ import { messageOf } from '../core/errors.ts';
 
 /**
  * What is wrong with a statement of a migration.
- * - contracts: the release before may fail with the new schema, so a rollback also needs the database from before
+ * - contracts: the previous release may fail with the new schema, so a rollback also needs the earlier database
  * - blocks: writers of an existing table wait while it runs
  *
  * Which locks a statement takes: https://www.postgresql.org/docs/15/sql-altertable.html
@@ -79,7 +79,7 @@ const EXPANDING = new Set([
   'ViewStmt',
 ]);
 
-/** Objects that no query names: the release before works without them. */
+/** Objects that no query names: the previous release works without them. */
 const UNNAMED = new Set(['OBJECT_INDEX', 'OBJECT_TABCONSTRAINT', 'OBJECT_STATISTIC_EXT', 'OBJECT_POLICY']);
 
 function lintStatement(type: string, node: Node, created: Set<string>): Fault[] {

@@ -12,7 +12,7 @@ test('a deployment that finds too little memory for the frontend’s stand-in is
   const before = await everything(d.stack);
   const { code, stderr } = await withMemory(d, 200, 'deploy', '2.0.0', '--plan');
   assert.is(code, 1, stderr);
-  assert.match(stderr, /200 MiB of memory are available, and frontend-2 may take 256 MiB/);
+  assert.match(stderr, /200 MiB of memory are available, and frontend-2 need up to 256 MiB/);
   assert.equal(await everything(d.stack), before);
 });
 

@@ -93,7 +93,7 @@ const lastingly =
       assert.equal(c.docker.losses, [], where);
       if (run.ended !== 'unfinished') continue;
       unfinished++;
-      assert.match(run.said, /going back to the release before failed as well: /, where);
+      assert.match(run.said, /going back to the previous release failed too: /, where);
       assert.is.not(c.journal(), undefined, where);
       // A refused list is undone, so that a later reload loads the list that serves.
       if (c.docker.refused && !run.met.includes('nginx -s reload'))

@@ -93,6 +93,8 @@ export interface Case {
   /** What `deploy.ts --resume` or `--revert` does, the process before having ended. */
   finish(direction: 'resume' | 'revert', point?: Point): Promise<Run>;
   journal(): Journal | undefined;
+  /** The step of each journal that was written. */
+  journaled: string[];
   /** Where things stand. */
   state(): { lists: string[]; loaded: string[][]; services: Record<string, string>; env: string };
   read(path: string): string;
@@ -132,6 +134,15 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
   write('nginx/upstreams/frontend.conf', FRONTEND);
   for (const list of LISTS) grow(list, 86_400);
   write('.env.production', `BACKEND_IMAGE=${OLD.backend}\nFRONTEND_IMAGE=${OLD.frontend}\n`);
+  const journaled: string[] = [];
+  // Whole, as the next process sees it; what a disk makes of it is not the subject.
+  standIns['lib/core/files.ts'] = {
+    sync: async () => {},
+    writeWhole: async (path: string, text: string) => {
+      writeFileSync(path, text);
+      if (path.endsWith('.deploy.json')) journaled.push(JSON.parse(text).step);
+    },
+  };
   const docker = dockerModel(root, {
     ...Object.fromEntries(servers.map(name => [name, OLD.backend])),
     frontend: OLD.frontend,
@@ -261,6 +272,7 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
   const read = (path: string) => readFileSync(join(root, path), 'utf8');
   return {
     docker,
+    journaled,
     read,
     write,
     lists: [read('nginx/upstreams/backend.conf'), FRONTEND],
