@@ -471,10 +471,12 @@ test('on a terminal: colours, and --watch until Ctrl+C; without one, --watch is 
   assert.is(none.code, 3);
   assert.match(none.stderr, /--watch needs a terminal/);
 
-  const terminal = startOnTerminal(world, 'health-check', ['--only', 'memory,api', '--watch']);
+  const secret = { REDIS_PASSWORD: 'available' }; // a word of the line on memory
+  const terminal = startOnTerminal(world, 'health-check', ['--only', 'memory,api', '--watch'], secret);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
   await terminal.shows(/\x1b\[31m✗ critical/);
   await terminal.shows(/CRITICAL[\s\S]*CRITICAL/); // drawn twice
+  assert.match(terminal.shown(), / % \*\*\*: /);
   terminal.type('\x03');
   assert.is(await terminal.ended, 130);
   assert.not.match(terminal.shown(), /error:/);
