@@ -9,7 +9,6 @@ import { gateAt, lockIsFree, processesOf, strayFiles, untilNoProcess } from '../
 import { configOf } from '../support/backup/old-backups.ts';
 import { createClock, type Turn } from '../support/core/clock.ts';
 import { fill, withDisk } from '../support/core/disk.ts';
-import { refused } from '../support/core/in-process.ts';
 import { createWorld, history, type Started, until } from '../support/core/world.ts';
 import { startReceiver } from '../support/notify/receiver.ts';
 
@@ -221,16 +220,6 @@ test('still going when it is due again: refused and told; killed: told; the next
   assert.is(backups(), 1);
 });
 
-test('wrong schedules are refused with the rest of the configuration', async () => {
-  const wrong = { SCHEDULE_BACKUP: '0 25 * * *', SCHEDULE_DRILL: '@daily' };
-  await refused(
-    async () => configOf(world, wrong),
-    2,
-    /SCHEDULE_BACKUP: five fields of cron \(UTC\).*25.*0-23/,
-    /SCHEDULE_DRILL: .*unsupported syntax/,
-  );
-});
-
 test('a full disk below its state is said, and the backup is made', async () => {
   const { backups } = fresh('2027-03-01T01:59:59.900Z', { shows: RUNS, goes: true });
   const disk = join(world.directory, 'disk');
@@ -244,19 +233,6 @@ test('a full disk below its state is said, and the backup is made', async () => 
   });
   assert.is(backups(), 1);
   assert.match(told()[0]!.text, /^backup neurmatic_production_/, 'told, though nothing can be kept');
-});
-
-test('next: in UTC, and by the wall', async () => {
-  fresh('2027-03-28T00:30:00Z');
-  const { code, stdout } = await world.run('schedule', ['next'], {
-    TZ: 'Europe/Paris',
-    SCHEDULE_DRILL: '0 4 1 4 *',
-  });
-  assert.is(code, 0);
-  assert.match(stdout, /^job +schedule \(UTC\) +next \(UTC\) +next \(Europe\/Paris\) +in$/m);
-  assert.match(stdout, /^backup +0 2 \* \* \* +2027-03-28 02:00 +2027-03-28 04:00 +1 h 30 min$/m);
-  assert.match(stdout, /^drill +0 4 1 4 \* +2027-04-01 04:00 +2027-04-01 06:00 +4 d 3 h$/m);
-  assert.match(stdout, /^health-check +off$/m);
 });
 
 test('the servers stop', async () => {

@@ -48,7 +48,7 @@ async function account(name: string) {
 const puppet = await startPuppet(stack);
 let inPlace = false;
 
-/** The puppet takes the backends' place, and keeps it until `theBackends` are back: a reload takes a while. */
+/** The puppet replaces the backends until {@link theBackends}: a reload takes a while. */
 async function thePuppet(): Promise<void> {
   if (!inPlace) await backendsAre(stack, [puppet]);
   inPlace = true;
@@ -131,10 +131,9 @@ test('only GET and 200 are kept, and what the application forbids to keep is not
     assert.is(JSON.parse(body).method, 'POST');
     counts.push(JSON.parse(body).count);
   }
-  assert.is(counts[1], counts[0]! + 1, 'the second POST reaches the application as well');
-  for (const path of ['/api/v1/health', '/api/v1/health/ready', '/api/v1/auth/verify?token=1']) {
+  assert.is(counts[1], counts[0]! + 1, 'the second POST reaches the application too');
+  for (const path of ['/api/v1/health', '/api/v1/health/ready', '/api/v1/auth/verify?token=1'])
     assert.not((await get(path)).headers['x-cache-status'], path);
-  }
 });
 
 test('answers that differ by Origin are kept apart', async () => {
@@ -150,7 +149,7 @@ test('answers that differ by Origin are kept apart', async () => {
 
 test('of many clients that miss at once, one asks the application', async () => {
   await thePuppet();
-  // The others wait for its answer for 100 ms. On a busy machine it may take longer, and they ask as well.
+  // The others wait for its answer for 100 ms. On a busy machine it may take longer, and they ask too.
   const seen: string[] = [];
   await until(
     'ten clients get one answer',

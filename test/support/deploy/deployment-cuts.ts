@@ -1,7 +1,8 @@
 /** The ways in which a deployment of deployment-model.ts can be cut off, each tried at one point after the other. */
 import * as assert from 'uvu/assert';
 import { assertBack, assertEnd } from './deployment-ends.ts';
-import { type Case, NEW, newCase, type Point, type Situation } from './deployment-model.ts';
+import { type Case, NEW, newCase, type Situation } from './deployment-model.ts';
+import type { Point } from './deployment-process.ts';
 
 /** @param isTried which changes or commands, counted from 0; default: all */
 type Cut = (name: string, situation: Situation, isTried?: (at: number) => boolean) => Promise<void>;
