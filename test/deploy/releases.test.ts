@@ -49,7 +49,7 @@ test('a deployment that was rolled back does not count', () => {
   ]);
 });
 
-test('a contracting migration bars every older release, even if its own was rolled back', () => {
+test('a contracting migration blocks every older release, even if its own was rolled back', () => {
   for (const outcome of ['done', 'rolled back', 'stopped'] as const) {
     const history = [
       entry('2', '1'),

@@ -9,7 +9,7 @@ import { commandOf, runHere } from '../support/cli/commands.ts';
 import { refused } from '../support/core/in-process.ts';
 import { startScript } from '../support/core/world.ts';
 
-/** A place where nothing was ever deployed, and where there is no docker: whoever calls it fails. */
+/** A place where nothing was ever deployed, and where there is no docker: every call of it fails. */
 async function inNewPlace(body: (env: Record<string, string>) => Promise<void>): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'never-deployed-'));
   try {
@@ -61,7 +61,7 @@ test('as a process: exit 2', () =>
     assert.match(stderr, /no earlier release\n {2}→ /);
   }));
 
-test('rollback.ts --list where nothing was deployed says so', () =>
+test('rollback.ts --list says that nothing has been deployed', () =>
   inNewPlace(async env => {
     const { code, stdout, stderr } = await startScript('rollback', ['--list'], env).ended;
     assert.is(code, 0, stderr);

@@ -112,7 +112,7 @@ test('a disk fills up, runs out of inodes, or can’t be written', async () => {
       const told = await run(['--notify'], env);
       assert.is(told.code, 2, told.stderr);
       assert.match(told.stderr, /can't save the state of health/);
-      assert.is(receiver.received.length, 1, 'told all the same');
+      assert.is(receiver.received.length, 1, 'it is notified anyway');
       assert.match(receiver.received[0]!.body, /health is CRITICAL.*critical disk: .* mounted read-only/);
     } finally {
       await receiver.stop();
@@ -122,13 +122,13 @@ test('a disk fills up, runs out of inodes, or can’t be written', async () => {
 
 test('an alert that could not be sent is sent by the next run', async () => {
   const receiver = await startReceiver();
-  const state = join(directory, 'state of an unheard alert');
+  const state = join(directory, 'state of an unsent alert');
   const env = { STATE_DIR: state, SLACK_WEBHOOK_URL: receiver.url };
   const tell = () => captured(() => runHere(healthCheck, ['--notify'], configOf(env)));
   try {
     receiver.answer = 500;
-    const unheard = await tell();
-    assert.match(unheard.stderr, /could not notify Slack: it answered 500; queued/);
+    const unsent = await tell();
+    assert.match(unsent.stderr, /could not notify Slack: it answered 500; queued/);
     receiver.answer = 200;
     receiver.received.length = 0;
     await tell();
@@ -175,7 +175,7 @@ test('a server that takes connections and never answers, Nginx or S3, is not wai
   }
 });
 
-test('--only, with names of lines and of what several share; an unknown one lists what there is', async () => {
+test('--only, with names of lines and of pages; an unknown name lists the known ones', async () => {
   const config = configOf();
   const { json } = await runHere(healthCheck, ['--only', 'memory, postgres,backend'], config);
   const names = Object.keys((json as { services: object }).services);

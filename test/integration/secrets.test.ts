@@ -175,13 +175,13 @@ test('a secret in a result or in a refused argument is hidden, before the text o
   assert.match(check.stdout, /^UNKNOWN - there is no check "\*\*\*"$/m);
 });
 
-test('on a terminal, neither', async () => {
+test('no secret is shown on a terminal', async () => {
   const terminal = startOnTerminal(world, 'backup', []);
   assert.is(await terminal.ended, 0, terminal.shown());
   assertNoSecret(terminal.shown(), 'the terminal');
 });
 
-test('the notifications came, without secrets but their own addresses', () => {
+test('the notifications arrived, without secrets except their own addresses', () => {
   assert.ok(
     told.some(({ path, body }) => path === `/${MARK}-slack` && /backup neurmatic_production_/.test(body)),
   );

@@ -28,7 +28,7 @@ for (const [environment, file] of Object.entries(FILES)) {
     });
   }
 
-  test(`${environment}: the stores are on the internal network and nowhere else (OWASP rule 5)`, () => {
+  test(`${environment}: the stores are only on the internal network (OWASP rule 5)`, () => {
     assert.is(file.networks.data!.internal, true);
     for (const store of ['postgres', 'redis'])
       assert.equal(Object.keys(file.services[store]!.networks!), ['data']);
@@ -66,7 +66,7 @@ for (const [environment, file] of Object.entries(FILES)) {
     assert.equal(temporary, frontend);
   });
 
-  test(`${environment}: Redis keeps less than its container has, evicts no job, and forgets nothing`, () => {
+  test(`${environment}: Redis keeps less than its container has, evicts no job, and persists all data`, () => {
     const { command = [], mem_limit } = file.services.redis!;
     const setting = (name: string) => command[command.indexOf(`--${name}`) + 1];
     assert.is(setting('maxmemory'), environment === 'production' ? '2gb' : '512mb');

@@ -45,7 +45,7 @@ async function deployBySsh(tag: string): Promise<Ended> {
   try {
     const connection = server.start([`deploy ${tag} --run 17`]);
     await killWhen(connection, () => listed(stack).length === 1, 300);
-    assert.is(journal(stack)!.release, tag, 'it goes on');
+    assert.is(journal(stack)!.release, tag, 'the deployment continues');
     return await server.run(['follow 17']);
   } finally {
     await server.stop();

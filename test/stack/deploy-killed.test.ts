@@ -44,7 +44,7 @@ test('killed while a migration waits: the migration ends, too', () =>
     await markRolledBack(stack);
   }));
 
-test('killed with an instance gone, --revert brings it back', () =>
+test('killed with an instance removed, --revert restores it', () =>
   whileVisited(stack, async () => {
     await killAt(d, '--no-recreate backend-1', ['2.0.0', ...UNSAVED]);
     assert.equal(listed(stack), ['backend-2']);
@@ -54,7 +54,7 @@ test('killed with an instance gone, --revert brings it back', () =>
     await revert(d, v1);
   }));
 
-test('killed in the backup, then while the temporary frontend serves, --resume goes on from each', async () => {
+test('killed in the backup, then while the temporary frontend serves, --resume continues from each', async () => {
   await whileVisited(stack, async () => {
     await killAt(d, ' pg_dump --format', ['3.0.0', '--yes']);
     await killDeployment(d, () => isTemporaryServing(d), RESUME);

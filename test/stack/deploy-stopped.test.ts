@@ -25,7 +25,7 @@ await d.publish('v2');
 await d.publish('contracting-migration');
 const v1 = await serving(stack);
 
-test('with a configuration that stays refused the same instances serve, and --revert finishes when it is corrected', async () => {
+test('while Nginx refuses its configuration, the same instances serve, and --revert finishes when it is corrected', async () => {
   const snippet = join(stack.directory, 'nginx/snippets/http.conf');
   const text = readFileSync(snippet, 'utf8');
   await whileVisited(stack, async () => {
@@ -45,7 +45,7 @@ test('with a configuration that stays refused the same instances serve, and --re
   await assertAs(d, v1);
 });
 
-test('after a contracting migration it stops with the ready instances serving, and names the ways out', async () => {
+test('after a contracting migration it stops with the ready instances serving, and says how to continue', async () => {
   const ended = await whileVisited(stack, () =>
     told(d, 'APP_VARIANT=never-ready\n', () =>
       d.run('deploy', backendOf('3.0.0'), { DEPLOY_READY_TIMEOUT: '2s' }),

@@ -11,7 +11,7 @@ const { authority, untilTurned, withFault } = await healthOf(stack);
 
 const DAY = 86_400_000;
 
-/** Puts a self-signed certificate in the place of the one in the volume, and makes it a trusted one. */
+/** Replaces the certificate in the volume by a self-signed one, and trusts it. */
 async function issue(
   fromDays: number,
   toDays: number,
@@ -52,7 +52,7 @@ const withCertificates = (body: () => Promise<void>) =>
     body,
   );
 
-test('certificates: near the end of their life, over it, not yet begun, for other names', () =>
+test('certificates: near the end of the lifetime, expired, not valid yet, for other names', () =>
   withCertificates(async () => {
     const cases: [fromDays: number, toDays: number, status: string, message: RegExp][] = [
       [-60, 30, 'ok', /^valid for (29 d .*|30 d) more; issued by A test$/],

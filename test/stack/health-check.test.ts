@@ -44,7 +44,7 @@ test('all is well: every line of the stack', () => {
   assert.ok(well.services.certificate!.value! >= 98);
 });
 
-test('a backend is stopped: it, and the containers; the API goes on', () =>
+test('a backend is stopped: its line and the containers turn; the API still answers', () =>
   whileStopped('backend-2', async () => {
     const now = await untilTurned({ 'backend-2': 'critical', containers: 'critical' });
     assert.match(now.services['backend-2']!.message, /^its container is exited \(0\)$/);
@@ -69,7 +69,7 @@ test('PostgreSQL hangs: its line and those that need it turn; the report is comp
     },
   ));
 
-test('Redis is stopped: it, and all that needs it', () =>
+test('Redis is stopped: its line and those that need it turn', () =>
   whileStopped('redis', async () => {
     const now = await untilTurned({
       api: 'critical',
@@ -87,7 +87,7 @@ test('another password for Redis than the one it has, and none', async () => {
   await untilTurned({ redis: 'not configured' }, { REDIS_PASSWORD: '' });
 });
 
-test('Nginx is stopped: all that goes through it', () =>
+test('Nginx is stopped: all lines that need it turn', () =>
   whileStopped('nginx', async () => {
     const now = await untilTurned({
       api: 'critical',
@@ -98,7 +98,7 @@ test('Nginx is stopped: all that goes through it', () =>
     assert.match(now.services.api!.message, /does not answer: .*ECONNREFUSED/);
   }));
 
-test('maintenance mode is a warning that says so', () => {
+test('maintenance mode is a warning that names it', () => {
   const on = join(stack.directory, 'nginx/maintenance/on');
   return withFault(
     () => writeFileSync(on, ''),
@@ -136,7 +136,7 @@ test('an instance that crashes over and over, and one with another version that 
       writeFileSync(file, `${settings}APP_VERSION=9.9.9\n`);
       await stack.docker('rm', '--force', third);
       await stack.compose(...up, '--wait', 'backend-3');
-      await untilTurned({}); // one that gets no requests is nobody's trouble
+      await untilTurned({}); // one that gets no requests affects no line
       const line = list.split('\n')[0]!.replaceAll('backend-1', 'backend-3');
       await upstreamIs(stack, 'backend', `${list}${line}\n`);
       const differing = await untilTurned({ 'backend-3': 'ok', versions: 'warning' });
@@ -163,12 +163,12 @@ async function connectionsAre(wanted: number): Promise<void> {
       const { Client } = require('pg');
       const connectionString = process.env.DATABASE_URL;
       for (let i = 0; i < ${more}; i++)
-        new Client({ connectionString, application_name: 'hog' }).on('error', () => process.exit()).connect();`;
+        new Client({ connectionString, application_name: 'load' }).on('error', () => process.exit()).connect();`;
     return stack.docker('exec', '--detach', stack.container('backend-1'), 'node', '-e', client);
   };
-  let opened = await count('hog');
+  let opened = await count('load');
   await until(`${wanted} connections`, async () => {
-    if ((await count('hog')) < opened) return false;
+    if ((await count('load')) < opened) return false;
     const missing = wanted - (await count());
     if (missing <= 0) return true;
     // Again when the application has closed some of its own meanwhile.
@@ -181,7 +181,8 @@ async function connectionsAre(wanted: number): Promise<void> {
 test('connections of PostgreSQL used up, bit by bit', () =>
   withFault(
     () => connectionsAre(165),
-    () => sql(stack, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hog'"),
+    () =>
+      sql(stack, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'load'"),
     async () => {
       const many = await untilTurned({ postgres: 'warning' });
       assert.match(many.services.postgres!.message, /^1[67]\d of 200 connections are used$/);
@@ -191,7 +192,7 @@ test('connections of PostgreSQL used up, bit by bit', () =>
     },
   ));
 
-test('the frontend is stopped; a change of state is told once, by one of two runs, and so is recovery', async () => {
+test('the frontend is stopped; a change of state is notified once, by one of two runs, and so is recovery', async () => {
   const receiver = await startReceiver();
   const texts = () => receiver.received.map(({ body }): string => JSON.parse(body).text);
   const notify = async (extra: Record<string, string> = {}) =>
@@ -199,7 +200,7 @@ test('the frontend is stopped; a change of state is told once, by one of two run
   const broken = { REDIS_PASSWORD: 'another-one' };
   try {
     assert.is((await notify()).code, 0);
-    assert.equal(texts(), [], 'a first run is told only if something is wrong');
+    assert.equal(texts(), [], 'a first run notifies only if something is wrong');
     const both = await Promise.all([notify(broken), notify(broken)]);
     assert.equal(
       both.map(({ code }) => code),

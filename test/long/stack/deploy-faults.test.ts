@@ -31,7 +31,7 @@ for (const [signal, exitCode] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const) {
-  test(`${signal} in the middle takes it back`, async () => {
+  test(`${signal} in the middle rolls it back`, async () => {
     const ended = await whileVisited(stack, async () => {
       const pause = d.pauseDocker('http_requests_in_flight', 'before');
       const run = d.start('deploy', backendOf('2.0.0'), pause.env);

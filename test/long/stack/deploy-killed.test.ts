@@ -63,7 +63,7 @@ test('killed while a migration runs: its session ends, too', () =>
     await revert(d, v1);
   }));
 
-test('killed with an instance out of the list, or gone, --revert brings it back', () =>
+test('killed with an instance out of the list, or removed, --revert restores it', () =>
   whileVisited(stack, async () => {
     await killAt(d, 'http_requests_in_flight', ['2.0.0', ...UNSAVED]);
     assert.equal(listed(stack), ['backend-2']);
@@ -79,7 +79,7 @@ test('killed with an instance out of the list, or gone, --revert brings it back'
     await assertHealthy(d);
   }));
 
-test('killed while the temporary frontend serves, and once more while going back', () =>
+test('killed while the temporary frontend serves, and again during --revert', () =>
   whileVisited(stack, async () => {
     await killDeployment(d, () => isTemporaryServing(d), ['2.0.0', ...UNSAVED]);
     await assertRefused(d, 'roll');
@@ -90,7 +90,7 @@ test('killed while the temporary frontend serves, and once more while going back
     await assertHealthy(d);
   }));
 
-test('killed at every step in turn, --resume goes on from each', async () => {
+test('killed at every step in turn, --resume continues from each', async () => {
   await whileVisited(stack, async () => {
     await killAt(d, `pull --quiet ${registry.host}/shop/frontend`, ['3.0.0', '--yes']);
     await assertRefused(d, 'pull');

@@ -93,7 +93,7 @@ export async function createRetentionWorld() {
     };
   }
 
-  /** What retention does after a backup that succeeds, of which the files are planted in the place of a dump. */
+  /** What retention does after a backup that succeeds, whose files are planted instead of a dump. */
   async function retainHere(env: Record<string, string>) {
     const config = configOf(world, env);
     const { app, environment } = config;

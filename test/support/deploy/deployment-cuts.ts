@@ -68,7 +68,7 @@ const failing: Cut = async (name, situation, isTried = () => true) => {
     const where = `${name}, command ${at} fails`;
     const c = await newCase(situation);
     const run = await c.deploy({ at, trouble: 'fails' });
-    // Its count of requests could not be read, and it is stopped all the same.
+    // Its count of requests could not be read, and it is stopped anyway.
     if (/still answers requests after 125 s, or does not count them/.test(run.said))
       assert.match(c.docker.losses.pop()!, /^backend-\d is stopped before its requests are counted$/);
     if (run.ended === 'done') {

@@ -99,7 +99,7 @@ export async function runProcess(
   const kills = point?.trouble.startsWith('killed') ?? false;
   const run = async ({ argv, env = {}, timeout }: Ask) => {
     const fail = () => {
-      throw new CommandError(argv[0]!, 1, 'the engine hiccups', { purpose: 'do it' });
+      throw new CommandError(argv[0]!, 1, 'the engine fails once', { purpose: 'do it' });
     };
     const act = () => {
       const { code, stdout, stderr } = docker.answer(argv, env, timeout);
@@ -164,7 +164,7 @@ export async function runProcess(
     },
   );
   const result = await Promise.race([worked, end.then((): Pick<Run, 'ended'> => ({ ended: 'killed' }))]);
-  await setImmediate(); // what the process had under way besides comes to its last command
+  await setImmediate(); // other work of the process reaches its last command
   interrupt.acknowledgeSignal();
   return { ...result, said: lines.join('\n'), changes: docker.changes.slice(from), met, commands: count };
 }
