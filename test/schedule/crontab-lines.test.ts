@@ -161,8 +161,6 @@ test('paths come through cron and sh as they are', () => {
 
 const JOB = {
   name: 'backup' as const,
-  script: 'backup.ts',
-  arguments: [],
   expression: '0 2 * * *',
   argv: ['/opt/x/scripts/backup.ts', '--env', 'production'],
 };
