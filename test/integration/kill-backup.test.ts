@@ -1,14 +1,14 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { betweenUploads, MOMENTS, unfinishedInStore } from '../support/backup/backup-faults.ts';
+import { assertInterrupted, assertKilledAndRemoved, PLAIN } from '../support/backup/ended-backup.ts';
 import { createFaultedWorld, manifests, startAgain } from '../support/backup/faulted.ts';
-import { killProgram, strayFiles } from '../support/backup/faults.ts';
+import { killProgram } from '../support/backup/faults.ts';
 
 const world = await createFaultedWorld();
 const { assertClean, assertNextBackupWorks, faultAt } = world;
 await world.backUp('plain');
 
-const PLAIN: [string, string[]] = ['backup', ['--format', 'plain']];
 const { dump, verification } = MOMENTS as { [moment in 'dump' | 'verification']: (typeof MOMENTS)[string] };
 
 test('kill -9 of pg_dump in the middle of the dump', async () => {
@@ -37,28 +37,10 @@ test('kill -9 of PostgreSQL in the middle of the dump', async () => {
 });
 
 /** At every step: test/long/integration/kill-backup.test.ts. */
-test('kill -9 of the script during the dump: no process outlives it, and the next run removes its files', async () => {
-  const before = manifests(world);
-  const ended = await faultAt(dump(world), PLAIN, ({ child }) => child.kill('SIGKILL'));
-  assert.is(ended.signal, 'SIGKILL');
-  const left = strayFiles(world);
-  assert.ok(left.length > 1, 'it was killed while it wrote');
-  await assertClean({ files: left });
-  assert.is(manifests(world), before);
-  const next = await world.run('backup', ['--no-upload']);
-  assert.is(next.code, 0, next.stderr);
-  assert.match(next.stderr, /an earlier run did not finish neurmatic_production_\d+_\d+; removing its files/);
-  await assertClean();
-});
+test('kill -9 of the script during the dump: no process outlives it, and the next run removes its files', () =>
+  assertKilledAndRemoved(world, dump));
 
-test('SIGTERM during the dump', async () => {
-  const before = manifests(world);
-  const ended = await faultAt(dump(world), PLAIN, ({ child }) => child.kill('SIGTERM'));
-  assert.is(ended.code, 143, ended.stderr);
-  assert.match(ended.stderr, 'interrupted by SIGTERM');
-  await assertClean();
-  assert.is(manifests(world), before);
-});
+test('SIGTERM during the dump', () => assertInterrupted(world, dump, 'SIGTERM', 143));
 
 test('SIGTERM during the upload: the backup here stays, nothing half is in the store', async () => {
   const gate = await betweenUploads(world);

@@ -112,7 +112,7 @@ test('what failed or was skipped in any file fails the run', async () => {
   }
 });
 
-test('a file that hangs is ended, with what ran then', async () => {
+test('a file that hangs is ended, and its running test is named', async () => {
   const body = `import { spawn } from 'node:child_process';
     test('hangs', () => { spawn('sleep', ['600.25']); return new Promise(() => {}); });\ntest.run();`;
   const { code, last, stdout } = await runOne(body, '--seconds', '3');
@@ -158,7 +158,7 @@ test('of a run that passes, nothing that processes printed is shown', async () =
   assert.not.match(stdout, /quiet line/);
 });
 
-test('it shows how far it is, and where the time went', async () => {
+test('it shows its progress and the slowest files', async () => {
   const slow =
     "import { setTimeout } from 'node:timers/promises';\ntest('slow', () => setTimeout(1200));\ntest.run();";
   const busy =
@@ -181,7 +181,7 @@ const EACH = {
   'long/stack/d.test.ts': GOOD_RUN,
 };
 
-test('--long takes the long suite alone, and with --fast of that what needs no engine', async () => {
+test('--long runs only the long suite; with --fast, only its files that need no engine', async () => {
   const long = await runFiles(EACH, ['--long', '--fast']);
   assert.is(long.last, '1 passed, 0 failed, 0 skipped', long.stdout);
   assert.match(long.stdout, /long\/integration\/c\.test\.ts/);

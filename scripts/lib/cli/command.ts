@@ -132,5 +132,5 @@ function report(thrown: unknown): Failure {
   }
   const { details, hint, exitCode } = error;
   log.error(textOf(error));
-  return { message, ...(details && { details: redact(details) }), hint: redact(hint), exitCode };
+  return { message, ...(details && { details }), hint, exitCode };
 }

@@ -174,7 +174,7 @@ export async function until(
   }
 }
 
-/** Ends a program as a lost server or connection does, and waits until what it had started is over as well. */
+/** Ends a program as a lost server or connection does, and waits until its children have ended. */
 export async function kill(run: Started): Promise<void> {
   run.child.kill('SIGKILL');
   const { signal, stderr } = await run.ended;
@@ -191,7 +191,7 @@ export async function killWhen(
   void run.ended.then(() => {
     over = true;
   });
-  await until('it is where it shall be killed', async () => over || condition(), seconds);
+  await until('it is at the point where it is killed', async () => over || condition(), seconds);
   if (over) throw new Error(`it ended before it was killed:\n${run.stderr()}`);
   await kill(run);
 }
