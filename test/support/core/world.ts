@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ROOT } from '../../../scripts/lib/config/config.ts';
 import type { ThrowawayPostgres } from '../../../scripts/lib/drill/throwaway-postgres.ts';
-import { startThrowawayS3, type ThrowawayS3 } from '../../../scripts/lib/drill/throwaway-s3.ts';
+import type { ThrowawayS3 } from '../../../scripts/lib/drill/throwaway-s3.ts';
 import { asJson, client, identifier, PSQL, TEXT, toDatabase } from '../../../scripts/lib/postgres/client.ts';
 import { startTestPostgres } from '../postgres/test-postgres.ts';
+import { startTestS3 } from '../s3/test-s3.ts';
 
 /**
  * How long a test waits for what should come soon. Far more than it takes on a machine at full load: what ends a wait
@@ -75,7 +76,7 @@ export async function createWorld({ database = 'app', password, directory }: Wis
   const home = directory ?? mkdtempSync(join(tmpdir(), 'world-'));
   chmodSync(home, 0o755);
   const pg = await startTestPostgres(password);
-  const s3 = await startThrowawayS3('bucket');
+  const s3 = await startTestS3();
   const env: Record<string, string> = {
     HOME: home,
     PATH: process.env.PATH!,
