@@ -60,6 +60,8 @@ interface Wishes {
   password?: string;
   /** A directory for backups, logs and state; default: a new one below the temporary directory. */
   directory?: string;
+  /** The S3 server in this process, so that the test can reach into it. */
+  s3Here?: boolean;
 }
 
 /** Runs `body` in a new world and takes it down again, whatever happens. */
@@ -72,11 +74,16 @@ export async function inWorld(body: (world: World) => Promise<void>, wishes: Wis
   }
 }
 
-export async function createWorld({ database = 'app', password, directory }: Wishes = {}): Promise<World> {
+export async function createWorld({
+  database = 'app',
+  password,
+  directory,
+  s3Here,
+}: Wishes = {}): Promise<World> {
   const home = directory ?? mkdtempSync(join(tmpdir(), 'world-'));
   chmodSync(home, 0o755);
   const pg = await startTestPostgres(password);
-  const s3 = await startTestS3();
+  const s3 = await startTestS3(s3Here);
   const env: Record<string, string> = {
     HOME: home,
     PATH: process.env.PATH!,

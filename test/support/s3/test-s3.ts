@@ -6,10 +6,13 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { startThrowawayS3, type ThrowawayS3 } from '../../../scripts/lib/drill/throwaway-s3.ts';
 
-/** Starts a server in the runner's process for them, or in this one where no runner started it. It ends with this process. */
-export async function startTestS3(): Promise<ThrowawayS3> {
+/**
+ * Starts a server that ends with this process.
+ * @param here in this process, so that the test can reach into it; as always where no runner started this file
+ */
+export async function startTestS3(here = false): Promise<ThrowawayS3> {
   const host = process.env.TEST_S3_HOST;
-  if (!host) return startThrowawayS3('bucket');
+  if (!host || here) return startThrowawayS3('bucket');
   const socket = connect(host);
   const [answer] = (await once(socket, 'data')) as [Buffer]; // a short one comes whole
   socket.unref(); // it keeps no test from ending
