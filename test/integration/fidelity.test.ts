@@ -7,7 +7,7 @@ import { propertiesOf } from '../support/postgres/compare.ts';
 import { countsWhileWriting, hardSchema, latin1 } from '../support/postgres/fidelity.ts';
 
 const READER = '"Reader, ""Role"""';
-const { inTurn, stop } = await createTurns();
+const { inTurn, stop } = await createTurns({ env: { S3_BUCKET: '' } }); // what is off-site is no part of this
 
 /** In both formats: test/long/integration/fidelity.test.ts. */
 test('a schema of everything that is hard to dump comes back the same, with owners and privileges', () =>
@@ -50,7 +50,7 @@ test('an ICU database keeps owner, locale, limit, settings, privileges and comme
 
     await finishHere(world);
     await world.sql(`DROP DATABASE ${database}`, 'postgres');
-    await succeed(world, 'restore', 'latest', '--from', 's3', '--yes');
+    await succeed(world, 'restore', 'latest', '--yes');
     assert.equal(await propertiesOf(world), before, 'restored on a server without it');
   }));
 

@@ -12,7 +12,7 @@ await world.backUp('plain');
 const { dump, verification } = MOMENTS as { [moment in 'dump' | 'verification']: (typeof MOMENTS)[string] };
 
 test('kill -9 of pg_dump in the middle of the dump', async () => {
-  const ended = await faultAt(dump(world), PLAIN, () => killProgram(world, 'pg_dump'));
+  const ended = await faultAt(dump(world), HERE, () => killProgram(world, 'pg_dump'));
   assert.is(ended.code, 1, ended.stderr);
   assert.match(ended.stderr, 'could not dump app: pg_dump was ended by signal 9');
   await assertClean();
@@ -20,7 +20,7 @@ test('kill -9 of pg_dump in the middle of the dump', async () => {
 
 test('kill -9 of the program that decodes', async () => {
   const before = manifests(world);
-  const ended = await faultAt(verification(world), PLAIN, () => killProgram(world, 'gzip'));
+  const ended = await faultAt(verification(world), HERE, () => killProgram(world, 'gzip'));
   assert.is(ended.code, 3, ended.stderr);
   assert.match(ended.stderr, 'gzip was ended by signal 9');
   await assertClean();
@@ -28,7 +28,7 @@ test('kill -9 of the program that decodes', async () => {
 });
 
 test('kill -9 of PostgreSQL in the middle of the dump', async () => {
-  const ended = await faultAt(dump(world), PLAIN, () => world.pg.halt('SIGKILL'));
+  const ended = await faultAt(dump(world), HERE, () => world.pg.halt('SIGKILL'));
   await startAgain(world);
   assert.is(ended.code, 1, ended.stderr);
   assert.match(ended.stderr, /error: could not (dump|keep a session)/);

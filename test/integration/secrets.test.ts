@@ -20,7 +20,7 @@ import { createWorld, type Ended, history } from '../support/core/world.ts';
 const MARK = `S3ntinel${randomBytes(4).toString('hex')}`;
 const PASSWORD = `${MARK}/p@ss 'w"ord$`;
 const KEY_SECRET = `${MARK}+aws/secret`;
-const world = await createWorld({ password: PASSWORD });
+const world = await createWorld({ password: PASSWORD, s3Here: true });
 await world.sql('CREATE TABLE t AS SELECT i, md5(i::text) AS text FROM generate_series(1, 2000) AS i');
 await world.sql(`CREATE ROLE app_user LOGIN PASSWORD '${MARK}-role'`);
 

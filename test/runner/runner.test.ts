@@ -212,20 +212,29 @@ test('where there is no engine and none can be installed, the others run, and th
 
 test('a run that is interrupted ends what it has started, and fails', async () => {
   const mark = `${600 + process.pid / 1e7}`;
-  const body = `import { spawn } from 'node:child_process';\nimport { writeFileSync } from 'node:fs';
-    test('waits', () => { spawn('sleep', ['${mark}']); writeFileSync('runs', ''); return new Promise(() => {}); });
+  const body = `import { spawn } from 'node:child_process';\nimport { renameSync, writeFileSync } from 'node:fs';
+    import { startTestS3 } from '${join(ROOT, 'test/support/s3/test-s3.ts')}';
+    test('waits', async () => {
+      const s3 = await startTestS3();
+      spawn('sleep', ['${mark}']);
+      writeFileSync('runs.new', s3.directory);
+      renameSync('runs.new', 'runs');
+      await new Promise(() => {});
+    });
     test.run();`;
   const directory = directoryOf({ 'a.test.ts': body });
   try {
     const env = { PATH: process.env.PATH!, HOME: directory };
     const run = startProgram(RUNNER, ['--in', join(directory, 'tests')], env, { cwd: directory });
     await until('the test runs', () => existsSync(join(directory, 'runs')));
+    const store = readFileSync(join(directory, 'runs'), 'utf8');
+    assert.ok(existsSync(store), 'the S3 server that the runner holds for it');
     run.child.kill('SIGTERM');
     const { code, stdout } = await run.ended;
     assert.is(code, 1, stdout);
     assert.match(stdout, /0 passed, 1 failed, 0 skipped\n$/);
     const left = () => globSync('/proc/[0-9]*/cmdline').filter(path => contains(path, mark));
-    await until('nothing is left', () => left().length === 0);
+    await until('nothing is left', () => left().length === 0 && !existsSync(store));
   } finally {
     rmSync(directory, { recursive: true });
   }
