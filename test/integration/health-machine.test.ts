@@ -216,10 +216,10 @@ test('on a terminal: colours, and --watch until Ctrl+C; without one, --watch is 
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
   await terminal.shows(/\x1b\[31m✗ critical/);
   await terminal.shows(/CRITICAL[\s\S]*CRITICAL/); // drawn twice
-  assert.match(terminal.shown(), / % \*\*\*: /);
   terminal.type('\x03');
   assert.is(await terminal.ended, 130);
   assert.not.match(terminal.shown(), /error:/);
+  assert.match(terminal.shown(), / % \*\*\*: /);
 });
 
 test('the server stops', () => {
