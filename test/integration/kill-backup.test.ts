@@ -9,6 +9,8 @@ const world = await createFaultedWorld();
 const { assertClean, assertNextBackupWorks, faultAt } = world;
 await world.backUp('plain');
 
+/** For what is over before the upload. */
+const HERE: [string, string[]] = ['backup', ['--format', 'plain', '--no-upload']];
 const { dump, verification } = MOMENTS as { [moment in 'dump' | 'verification']: (typeof MOMENTS)[string] };
 
 test('kill -9 of pg_dump in the middle of the dump', async () => {
