@@ -43,7 +43,7 @@ export const backup = command({
   async run({ options, config: load }) {
     const config = load();
     const format = formatOf(options.format ?? config.format);
-    logTo(`${config.logDir}/backup.log`);
+    logTo(`${config.logDir}/backup.log`, options['dry-run']);
     log.info(`backup of ${config.postgres.database} (${config.environment}, ${format})`);
     if (options['dry-run']) return dryRun(config, format);
     return withLock(config.stateDir, config.environment, 'backup.ts', async () => {

@@ -1,90 +1,100 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
-import { type Found, localBackups, storedBackups } from './lib/backup/catalog.ts';
+import { localBackups, storedBackups } from './lib/backup/catalog.ts';
+import { readChecks, recordCheck } from './lib/backup/check-log.ts';
+import { foreignDumps } from './lib/backup/directory.ts';
+import { type ListedBackup, listBackups } from './lib/backup/list.ts';
+import { verifyLocal } from './lib/backup/verify.ts';
 import { command, execute } from './lib/cli/command.ts';
+import { type Config, hasEnvFile } from './lib/config/config.ts';
 import { Exit } from './lib/core/errors.ts';
 import { bytes, count, duration, plural, table, utc } from './lib/core/format.ts';
 import { log } from './lib/core/log.ts';
-import { totalRows } from './lib/postgres/row-counts.ts';
 import { openStore } from './lib/s3/open-store.ts';
 
 export const list = command({
   summary: 'List the backups of one environment, local and in S3.',
-  usage: ['[--env production|staging] [--json]'],
-  options: {},
+  usage: ['[--verify] [--env production|staging] [--json]'],
+  details:
+    '“verified” means that every byte was read and compared; the columns say how long ago that was, and how long ago\n' +
+    'the backup was last loaded into a database. Dumps of other origin in BACKUP_DIR are listed below.',
+  options: {
+    verify: { type: 'boolean', help: 'read every local backup again first; verify-backup.ts also reads S3' },
+  },
   examples: [
     ['list-backups.ts', 'all backups of production'],
     ['list-backups.ts --json | jq -r .[0].id', 'the id of the newest'],
+    ['list-backups.ts --verify', 'find damage on this server’s disk'],
   ],
   exitCodes: [
     [Exit.done, 'listed'],
     [Exit.usage, 'wrong flags or configuration'],
+    [Exit.verification, 'with --verify: a backup is damaged'],
     [Exit.offsite, 'S3 can’t be read'],
   ],
-  async run({ config: load }) {
+  async run({ options, config: load }) {
     const config = load();
     const now = Date.now();
-    const local = await localBackups(config, now);
+    let local = await localBackups(config, now);
+    if (options.verify) {
+      local = await verifyLocal(config, local);
+      for (const { id, problem } of local)
+        if (!problem) recordCheck(config, { id, place: 'local', check: 'read' });
+    }
     const stored = config.s3 ? await storedBackups(config, await openStore(config.s3), now) : [];
     if (!config.s3) log.info('S3: not configured (S3_BUCKET is empty)');
-    const backups = sideBySide(local, stored);
-    const text =
-      backups.length > 0
-        ? toTable(backups, now)
-        : `no backups of ${config.postgres.database} (${config.environment})`;
-    return { text, json: backups.map(toRow) };
+    const backups = listBackups([...local, ...stored], readChecks(config));
+    const foreign = await foreignDumps(config);
+    const parts = [backups.length > 0 ? toTable(backups, now) : nothing(config)];
+    if (foreign.length > 0) parts.push(describeForeign(config, foreign));
+    return {
+      text: parts.join('\n'),
+      json: [...backups, ...foreign.map(file => ({ id: null, file, local: 'foreign' }))],
+      exitCode: options.verify && local.some(({ problem }) => problem) ? Exit.verification : Exit.done,
+    };
   },
 });
 
-interface Pair {
-  id: string;
-  local?: Found;
-  s3?: Found;
+function toTable(backups: ListedBackup[], now: number): string {
+  const age = (time: string | null) => (time ? duration((now - Date.parse(time)) / 1000) : 'never');
+  const rows = backups.map(backup => [
+    backup.id,
+    backup.snapshotAt ? utc(backup.snapshotAt) : '?',
+    backup.snapshotAt ? age(backup.snapshotAt) : '?',
+    bytes(backup.bytes),
+    backup.rows === null ? '?' : count(backup.rows),
+    backup.format ?? '?',
+    backup.local,
+    backup.s3,
+    age(backup.readAt),
+    age(backup.loadedAt),
+    backup.label ?? '',
+  ]);
+  const header = [
+    'id',
+    'data of',
+    '>age',
+    '>size',
+    '>rows',
+    'format',
+    'local',
+    'S3',
+    '>read',
+    '>loaded',
+    'label',
+  ];
+  return `${table(header, rows)}\n${plural(backups.length, 'backup')}`;
 }
 
-function sideBySide(local: Found[], stored: Found[]): Pair[] {
-  const pairs = new Map<string, Pair>();
-  for (const found of [...local, ...stored]) {
-    pairs.set(found.id, { ...(pairs.get(found.id) ?? { id: found.id }), [found.place]: found });
-  }
-  return [...pairs.values()].sort((a, b) => snapshotOf(b).localeCompare(snapshotOf(a)));
+/** Where it has looked: the usual reason for an empty list is another directory than the one that is meant. */
+function nothing({ environment, postgres, backupDir, s3 }: Config): string {
+  const places = [backupDir, ...(s3 ? [`s3://${s3.bucket}/${s3.prefix}`] : [])].join(' and in ');
+  const file = hasEnvFile(environment) ? '' : `; there is no .env.${environment} here, so defaults are used`;
+  return `no backups of ${postgres.database} (${environment}) in ${places}${file}`;
 }
 
-const manifestOf = ({ local, s3 }: Pair) => local?.manifest ?? s3?.manifest;
-const snapshotOf = (pair: Pair) => manifestOf(pair)?.snapshotAt ?? '';
-const statusOf = (found: Found | undefined) => (found ? (found.problem ?? 'verified') : '-');
-
-function toRow(pair: Pair) {
-  const manifest = manifestOf(pair);
-  return {
-    id: pair.id,
-    snapshotAt: manifest?.snapshotAt ?? null,
-    bytes: (pair.local ?? pair.s3)!.bytes,
-    format: manifest?.format ?? null,
-    rows: manifest ? totalRows(manifest.tables) : null,
-    label: manifest?.label ?? null,
-    local: statusOf(pair.local),
-    s3: statusOf(pair.s3),
-  };
-}
-
-function toTable(pairs: Pair[], now: number): string {
-  const rows = pairs.map(pair => {
-    const { id, snapshotAt, bytes: size, format, rows, label, local, s3 } = toRow(pair);
-    const age = snapshotAt ? duration((now - Date.parse(snapshotAt)) / 1000) : '?';
-    return [
-      id,
-      snapshotAt ? utc(snapshotAt) : '?',
-      age,
-      bytes(size),
-      rows === null ? '?' : count(rows),
-      format ?? '?',
-      local,
-      s3,
-      label ?? '',
-    ];
-  });
-  const header = ['id', 'data of', '>age', '>size', '>rows', 'format', 'local', 'S3', 'label'];
-  return `${table(header, rows)}\n${plural(pairs.length, 'backup')}`;
+function describeForeign({ backupDir }: Config, names: string[]): string {
+  const list = names.map(name => `  ${backupDir}/${name}`).join('\n');
+  return `${plural(names.length, 'dump')} of another origin; restore.ts and verify-backup.ts take the path:\n${list}`;
 }
 
 if (import.meta.main) await execute(list);

@@ -4,7 +4,7 @@ import { command, execute } from './lib/cli/command.ts';
 import { confirm } from './lib/cli/confirm.ts';
 import { Exit } from './lib/core/errors.ts';
 import { plural, table } from './lib/core/format.ts';
-import { withLock } from './lib/core/lock.ts';
+import { withLockUnless } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
 import { openStore } from './lib/s3/open-store.ts';
 
@@ -32,10 +32,11 @@ export const prune = command({
   changesState: true,
   async run({ options, config: load }) {
     const config = load();
-    logTo(`${config.logDir}/backup.log`);
+    const looking = options['dry-run'];
+    logTo(`${config.logDir}/backup.log`, looking);
     const store = config.s3 && (await openStore(config.s3));
     if (!store) log.info('S3: not configured (S3_BUCKET is empty)');
-    return withLock(config.stateDir, config.environment, 'prune-backups.ts', async () => {
+    return withLockUnless(looking, config.stateDir, config.environment, 'prune-backups.ts', async () => {
       const plans = await planRetention(config, store);
       const expired = plans.flatMap(({ decisions }) => decisions.filter(({ keep }) => !keep));
       const summary = `${toTable(plans)}\n${plural(expired.length, 'backup')} to delete`;

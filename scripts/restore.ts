@@ -1,7 +1,7 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { command, execute } from './lib/cli/command.ts';
 import { Exit, exitCodeOf, messageOf } from './lib/core/errors.ts';
-import { withLock } from './lib/core/lock.ts';
+import { withLockUnless } from './lib/core/lock.ts';
 import { logTo } from './lib/core/log.ts';
 import { notify } from './lib/notify/notify.ts';
 import { parseAction } from './lib/restore/options.ts';
@@ -12,7 +12,7 @@ export const restore = command({
   summary:
     'Restore the database from a backup. The live database serves until the new one is loaded and compared.',
   usage: [
-    '<latest | backup id | file | s3://bucket/key> [--from local|s3] [--database NAME] [--no-migrate] [--yes]',
+    '<latest | backup id | file | s3://bucket/key> [--from local|s3] [--database NAME] [options] [--yes]',
     '--undo [--yes]      swap back the database that the last restore replaced',
     '--finish [--yes]    drop the databases that restores replaced',
   ],
@@ -31,7 +31,24 @@ export const restore = command({
       help: 'restore into a new database of this name; the live one stays as it is',
     },
     'no-migrate': { type: 'boolean', help: 'skip the migrations' },
+    'no-owners': {
+      type: 'boolean',
+      help: 'leave out owners and privileges: POSTGRES_USER owns everything',
+    },
+    'no-tablespaces': { type: 'boolean', help: 'put everything into the default tablespace' },
+    'accept-errors': {
+      type: 'boolean',
+      help: 'restore although indexes, views, comments or privileges fail; never with rows missing',
+    },
+    'allow-small': {
+      type: 'boolean',
+      help: 'replace the live database although the backup has less than a tenth of its rows',
+    },
     yes: { type: 'boolean', help: 'do not ask for confirmation' },
+    'allow-foreign': {
+      type: 'boolean',
+      help: 'with --yes: also a backup of another app, environment or database',
+    },
     undo: { type: 'boolean', help: 'swap back the database that the last restore replaced' },
     finish: { type: 'boolean', help: 'drop the databases that restores replaced' },
     'dry-run': { type: 'boolean', help: 'find, fetch and check; change nothing' },
@@ -58,8 +75,9 @@ export const restore = command({
   async run({ options, positionals: [wanted], config: load }) {
     const action = parseAction(wanted, options);
     const config = load();
-    logTo(`${config.logDir}/restore.log`);
-    return withLock(config.stateDir, config.environment, 'restore.ts', async () => {
+    const looking = options['dry-run'];
+    logTo(`${config.logDir}/restore.log`, looking);
+    return withLockUnless(looking, config.stateDir, config.environment, 'restore.ts', async () => {
       const confirmation = { yes: options.yes, dryRun: options['dry-run'] };
       if (action === 'undo') return undo(config, confirmation);
       if (action === 'finish') return finish(config, confirmation);

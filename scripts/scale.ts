@@ -2,7 +2,7 @@
 import { command, execute } from './lib/cli/command.ts';
 import type { Config } from './lib/config/config.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
-import { withLock } from './lib/core/lock.ts';
+import { withLockUnless } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
 import { preflight } from './lib/core/preflight.ts';
 import { deferSignals } from './lib/core/signals.ts';
@@ -38,8 +38,9 @@ export const scale = command({
     if (!/^[2-8]$/.test(wanted))
       throw usageError('the number of instances is missing or wrong', 'give a number from 2 to 8.');
     const config = load();
-    logTo(`${config.logDir}/deploy.log`);
-    return withLock(config.stateDir, config.environment, 'scale.ts', async () => {
+    const looking = options['dry-run'];
+    logTo(`${config.logDir}/deploy.log`, looking);
+    return withLockUnless(looking, config.stateDir, config.environment, 'scale.ts', async () => {
       refuseUnfinished(config);
       const servers = readUpstream('backend');
       const more = Number(wanted) - servers.length;

@@ -1,12 +1,13 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
-import { mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { recordCheck } from './lib/backup/check-log.ts';
+import { makeLookingDirectory } from './lib/backup/directory.ts';
 import { fetchSource } from './lib/backup/fetch.ts';
 import { describeSource, findSource, parsePlace } from './lib/backup/find.ts';
+import { isOurs } from './lib/backup/manifest.ts';
 import { checkSource } from './lib/backup/verify.ts';
 import { command, execute } from './lib/cli/command.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
-import { privateDirectory } from './lib/core/files.ts';
 import { bytes, count } from './lib/core/format.ts';
 import { totalRows } from './lib/postgres/row-counts.ts';
 
@@ -27,7 +28,7 @@ export const verify = command({
     ['verify-backup.ts neurmatic_production_20260131_020007', 'one backup'],
   ],
   exitCodes: [
-    [Exit.done, 'complete and unchanged'],
+    [Exit.done, 'complete; with a manifest, also unchanged'],
     [Exit.failed, 'could not be read'],
     [Exit.usage, 'wrong flags or configuration'],
     [Exit.verification, 'missing, truncated or damaged'],
@@ -39,8 +40,7 @@ export const verify = command({
       throw usageError('no backup given', 'give latest, an id, a file or an s3:// address; see --help.');
     const place = parsePlace(from);
     const config = load();
-    await privateDirectory(config.backupDir, 'BACKUP_DIR');
-    const fetched = await mkdtemp(join(config.backupDir, '.verify-'));
+    const fetched = await makeLookingDirectory(config);
     try {
       const source = await fetchSource(await findSource(config, wanted, place), fetched);
       await checkSource(config.postgres, source);
@@ -48,8 +48,15 @@ export const verify = command({
       const size = manifest
         ? `, ${bytes(manifest.artifact.bytes)}, ${count(totalRows(manifest.tables))} rows`
         : '';
+      if (manifest && isOurs(manifest.id, config)) {
+        const kept = source.directory === fetched ? 's3' : 'local';
+        recordCheck(config, { id: manifest.id, place: kept, check: 'read' });
+      }
+      const verdict = manifest
+        ? 'complete and unchanged'
+        : 'complete; without a manifest nothing shows whether it was changed';
       return {
-        text: `complete and unchanged: ${describeSource(source)}${size}`,
+        text: `${verdict}: ${describeSource(source)}${size}`,
         json: { verified: source.name, compared: manifest !== null, bytes: manifest?.artifact.bytes ?? null },
       };
     } finally {

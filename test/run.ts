@@ -7,6 +7,7 @@
  *   npm test -- --fast          those that need no Docker engine
  *   npm test -- restore s3      the files whose path holds one of the words
  *   npm run test:long           the long ones: hundreds of kills, long loads, bare systems
+ *   npm run test:stores         those with Ceph's S3 gateway as the store
  *   … --in DIR                  the files of another directory
  *   … --seconds 60              how long a file may take
  */
@@ -22,6 +23,7 @@ import { findTests, type TestFile } from './runner/files.ts';
 import { runAll } from './runner/lanes.ts';
 import { ended, longest } from './runner/report.ts';
 import { type Outcome, runFile, running } from './runner/run-file.ts';
+import { offerS3Servers } from './runner/s3-servers.ts';
 import { expected, readTimes, writeTimes } from './runner/times.ts';
 import { endShared } from './stack/lib/shared.ts';
 
@@ -34,15 +36,17 @@ const { values, positionals: words } = parseArgs({
     seconds: { type: 'string' },
     fast: { type: 'boolean', default: false },
     long: { type: 'boolean', default: false },
+    stores: { type: 'boolean', default: false },
   },
   allowPositionals: true,
 });
-const { fast, long } = values;
+const { fast, long, stores } = values;
+const suite = long ? 'long' : stores ? 'stores' : undefined;
 const directory = values.in ?? import.meta.dirname;
-const limit = Number(values.seconds ?? (long ? 3600 : 1500));
+const limit = Number(values.seconds ?? (suite ? 3600 : 1500));
 
 const times = readTimes();
-const files = findTests(directory, { words, fast, long }, file => expected(file, times));
+const files = findTests(directory, { words, fast, suite }, file => expected(file, times));
 const outcomes: Outcome[] = [];
 const notRun: TestFile[] = [];
 let stopped = false;
@@ -95,8 +99,10 @@ const preparing = files.some(({ needsEngine }) => needsEngine) ? prepare() : Pro
 // Where files that share one stack describe it to each other.
 const shared = mkdtempSync(join(tmpdir(), 'shared-stack-'));
 process.env.TEST_SHARED_STACK = shared;
+const endS3Servers = await offerS3Servers(join(shared, 's3.socket'));
 await runAll(files, run, ({ needsEngine }) => !needsEngine || isPrepared, preparing);
 if (lease) await endShared(shared);
+endS3Servers();
 rmSync(shared, { recursive: true });
 if (await lease?.leave()) say('The engine of the tests has ended');
 if (!values.in) writeTimes(outcomes);

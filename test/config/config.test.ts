@@ -73,6 +73,7 @@ const IMAGE = 'an image’s name, with a tag or digest';
 const BAD: Record<string, [says: string, ...values: string[]]> = {
   APP_NAME: ['lower-case letters, digits, - and _', 'Bad Name!', '-app', 'x'.repeat(32)],
   POSTGRES_DB: ['at most 40 bytes, without line breaks', 'x'.repeat(41)],
+  POSTGRES_MAINTENANCE_DB: ['at most 63 bytes, without line breaks', 'x'.repeat(64), 'a\nb'],
   POSTGRES_CONTAINER: ['a container name, or empty for the client programs of this host', '-rm', 'a b'],
   PGPORT: ['a port number', '65536', '0', '5432x', '1e3', '-1'],
   BACKUP_FORMAT: ['plain or custom', 'tar', 'Plain'],
@@ -112,7 +113,7 @@ const BAD: Record<string, [says: string, ...values: string[]]> = {
 const FREE = [
   ...['POSTGRES_USER', 'POSTGRES_PASSWORD', 'PGHOST', 'BACKUP_DIR', 'S3_SSE_KMS_KEY_ID', 'AWS_ACCESS_KEY_ID'],
   ...['AWS_SECRET_ACCESS_KEY', 'LOG_DIR', 'STATE_DIR', 'REDIS_PASSWORD', 'MIGRATE_COMMAND', 'MIGRATIONS_DIR'],
-  'SENTRY_AUTH_TOKEN',
+  ...['SENTRY_AUTH_TOKEN', 'AWS_SESSION_TOKEN'],
 ];
 
 test('every variable either has a rule that is tested here, or takes any text', () => {
@@ -130,7 +131,7 @@ for (const [key, [says, ...values]] of Object.entries(BAD)) {
   });
 }
 
-test('values at their limits are taken; units become seconds, and space around a URL goes', () => {
+test('values at their limits are accepted; units become seconds, and spaces around a URL are removed', () => {
   const config = loadConfig('production', {
     PGPORT: '1',
     HTTPS_PORT: '65535',
@@ -154,13 +155,13 @@ test('values at their limits are taken; units become seconds, and space around a
   assert.equal([config.rto, config.rpo], [1800, 2 * 86_400]);
 });
 
-test('an unknown variable is nobody’s business, and an empty value counts as not set', () => {
+test('an unknown variable is ignored, and an empty value counts as not set', () => {
   const empty = Object.fromEntries(VARIABLES.map(name => [name, '']));
   const given = { ...empty, POSTGRES_CONTAINER: undefined, BACKUP_FORMATS: 'tar', PATH: '/bin' };
   assert.equal(loadConfig('production', given), loadConfig('production', {}));
 });
 
-test('all that is wrong is said at once', () => {
+test('all errors are listed at once', () => {
   const message = problemsOf(
     Object.fromEntries(Object.entries(BAD).map(([key, [, value]]) => [key, value!])),
   );
@@ -175,6 +176,21 @@ test('a bucket needs its keys', () => {
   const message = problemsOf({ S3_BUCKET: 'bucket', AWS_ACCESS_KEY_ID: 'id' });
   assert.match(message, /AWS_SECRET_ACCESS_KEY: needed, because S3_BUCKET is set/);
   assert.not.match(message, /AWS_ACCESS_KEY_ID/);
+});
+
+test('a session token is taken from where its key is, and from nowhere else', () => {
+  const bucket = { S3_BUCKET: 'bucket', ...KEYS };
+  const { s3 } = loadConfig('production', { ...bucket, AWS_SESSION_TOKEN: 'token-of-the-key' });
+  assert.is(s3!.sessionToken, 'token-of-the-key');
+  assert.is(redact('x token-of-the-key x'), 'x *** x');
+  assert.is(loadConfig('production', { ...bucket, AWS_SESSION_TOKEN: '' }).s3!.sessionToken, undefined);
+  const own = problemsOf({
+    S3_BUCKET: 'bucket',
+    AWS_SECRET_ACCESS_KEY: 'secret',
+    AWS_SESSION_TOKEN: 'token',
+  });
+  assert.match(own, /AWS_SESSION_TOKEN: not from the same place as AWS_ACCESS_KEY_ID/);
+  loadConfig('production', { AWS_SESSION_TOKEN: 'of another program' }); // without S3 it does not matter
 });
 
 test('the name of a database is measured in bytes, and has no line breaks', () => {

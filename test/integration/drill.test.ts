@@ -1,43 +1,40 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { drill } from '../../scripts/drill.ts';
+import { serverPrograms, startProcess } from '../../scripts/lib/drill/postgres-process.ts';
 import type { DrillReport } from '../../scripts/lib/drill/report.ts';
 import { configOf, plant, store } from '../support/backup/old-backups.ts';
 import { here } from '../support/core/here.ts';
 import { makeBackup } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
 import { startProgram, startScript, until, type World } from '../support/core/world.ts';
-import { inTemporary, processesWith } from '../support/drill/embedded.ts';
+import {
+  assertEmbeddedDrill,
+  assertNothingLeft,
+  inTemporary,
+  processesWith,
+} from '../support/drill/embedded.ts';
 
 const { inTurn, stop } = await createTurns();
 
 /** With all its data: test/stack/drill-bare.test.ts, and test/long/integration/drill.test.ts. */
-test('embedded: backs up, destroys, restores, compares, and leaves nothing behind', () =>
-  inTemporary(async (env, directory) => {
-    // What a server's own settings would do here: they must not reach into the drill.
-    const settings = {
-      POSTGRES_DB: 'the-live-one',
-      S3_PREFIX: 'live',
-      SLACK_WEBHOOK_URL: 'http://127.0.0.1:1/',
-    };
-    const argv = [join(import.meta.dirname, '../support/drill/small-drill.ts')];
-    const { code, stdout, stderr } = await startProgram(process.execPath, argv, { ...env, ...settings })
-      .ended;
-    assert.is(code, 0, stderr);
-    const report: DrillReport = JSON.parse(stdout);
-    assert.ok(report.rows > 10_000, `${report.rows} rows`);
-    assert.ok(report.artifactBytes > 1e5);
-    assert.is(report.rtoObjective, 4 * 3600);
-    assert.is(report.rpoObjective, 24 * 3600);
-    assert.ok(report.rto > 0 && report.rpo > 0);
-    assert.match(stderr, /every table is back/);
-    assert.not.match(stderr, /could not notify|the-live-one/);
-    assert.equal(readdirSync(directory), []);
-    assert.equal(processesWith(directory), []);
-  }));
+test('embedded: backs up, destroys, restores, compares, and leaves nothing behind', () => {
+  const argv = [join(import.meta.dirname, '../support/drill/small-drill.ts')];
+  return assertEmbeddedDrill(env => startProgram(process.execPath, argv, env), 10_000, 1e5);
+});
 
 /** At its later steps: test/long/integration/drill.test.ts. */
 test('embedded: interrupted while the database is filled, it leaves nothing behind', () =>
@@ -48,8 +45,7 @@ test('embedded: interrupted while the database is filled, it leaves nothing behi
     const { code, stderr } = await running.ended;
     assert.is(code, 130, stderr);
     assert.not.match(stderr, /filled drill/);
-    assert.equal(readdirSync(directory), []);
-    assert.equal(processesWith(directory), []);
+    assertNothingLeft(directory);
   }));
 
 test('embedded: after SIGKILL no server is running', () =>
@@ -61,6 +57,38 @@ test('embedded: after SIGKILL no server is running', () =>
     await running.ended;
     await until('the servers have ended', () => processesWith(directory).length === 0, 60);
   }));
+
+/** Takes the server's port before the server does, the first time. */
+const THIEF = `#!/bin/sh
+[ -e "$0.once" ] && exec "$0.real" "$@"
+touch "$0.once"
+port=$(printf '%s\\n' "$@" | sed -n 's/^port=//p')
+exec ${process.execPath} -e '
+  require("node:net").createServer().listen(process.argv[1], "127.0.0.1", () => {
+    const { status } = require("node:child_process").spawnSync(process.argv[2], process.argv.slice(3), { stdio: "inherit" });
+    process.exit(status);
+  })' "$port" "$0.real" "$@"
+`;
+
+test('a temporary server whose port another program takes gets another port', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'programs-'));
+  try {
+    const real = serverPrograms()!;
+    symlinkSync(join(real, 'initdb'), join(directory, 'initdb'));
+    symlinkSync(join(real, 'postgres'), join(directory, 'postgres.real'));
+    writeFileSync(join(directory, 'postgres'), THIEF, { mode: 0o755 });
+    chmodSync(directory, 0o777);
+    const server = await startProcess(directory, 'secret');
+    try {
+      assert.ok(existsSync(join(directory, 'postgres.once')), 'the first port was taken');
+      assert.match(readFileSync(join(server.directory, 'server.log'), 'utf8'), /Address already in use/);
+    } finally {
+      await server.stop();
+    }
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
 
 async function withBackup(world: World): Promise<string> {
   await world.sql('CREATE TABLE t AS SELECT i FROM generate_series(1, 500) AS i');

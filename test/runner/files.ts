@@ -17,18 +17,22 @@ export interface Selection {
   words: string[];
   /** Only what needs no engine. */
   fast: boolean;
-  /** The long suite, in `long/`, in the place of the other. */
-  long: boolean;
+  /** A suite of its own, in the folder of that name, instead of all others. */
+  suite?: Suite | undefined;
 }
+
+/** What is too long for each run, and what needs a store of another kind. */
+const SUITES = ['long', 'stores'] as const;
+export type Suite = (typeof SUITES)[number];
 
 /** @returns the files in the order in which they start best: the longest, by `longest`, first */
 export function findTests(
   directory: string,
-  { words, fast, long }: Selection,
+  { words, fast, suite }: Selection,
   longest: (file: TestFile) => number,
 ): TestFile[] {
   const files = globSync('**/*.test.ts', { cwd: directory, exclude: name => name.includes('node_modules') })
-    .filter(path => path.startsWith('long/') === long)
+    .filter(path => SUITES.find(name => path.startsWith(`${name}/`)) === suite)
     .filter(path => words.length === 0 || words.some(word => path.includes(word)))
     .map(path => ({
       path,

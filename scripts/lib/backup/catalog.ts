@@ -1,8 +1,7 @@
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { Exit, messageOf, OperationalError } from '../core/errors.ts';
-import { sizeOf } from '../core/files.ts';
 import { utc } from '../core/format.ts';
 import type { Store } from '../s3/open-store.ts';
 import { deleteObject, listObjects, readText } from '../s3/store.ts';
@@ -29,6 +28,8 @@ export interface Found {
   problem?: string | undefined;
   /** The artifact's size; 0 if there is none. */
   bytes: number;
+  /** When the artifact's file was last written, in ms since 1970; undefined in the store, which has whole objects only. */
+  changedAt?: number | undefined;
 }
 
 /** A verified backup: its manifest is valid, and its files have the right size. */
@@ -45,6 +46,7 @@ export function newestFirst(found: Found[]): Backup[] {
 interface Directory {
   place: Place;
   sizes: Map<string, number>;
+  changed?: Map<string, number>;
   /** Undefined: the file no longer exists. */
   read: (name: string) => Promise<string | undefined>;
 }
@@ -75,10 +77,16 @@ export async function newestOf(walk: AsyncIterable<Found>): Promise<Backup | und
 export async function* walkLocal(config: Config, now = Date.now()): AsyncGenerator<Found> {
   const names = await readdir(config.backupDir).catch(() => [] as string[]);
   const sizes = new Map<string, number>();
-  for (const name of names) sizes.set(name, (await sizeOf(join(config.backupDir, name))) ?? 0);
+  const changed = new Map<string, number>();
+  for (const name of names) {
+    const file = await stat(join(config.backupDir, name)).catch(() => undefined);
+    sizes.set(name, file?.size ?? 0);
+    if (file) changed.set(name, file.mtimeMs);
+  }
   yield* inspect(config, now, {
     place: 'local',
     sizes,
+    changed,
     read: name => readFile(join(config.backupDir, name), 'utf8'),
   });
 }
@@ -102,11 +110,11 @@ async function* inspect(config: Config, now: number, directory: Directory): Asyn
 async function inspectOne(
   config: Config,
   now: number,
-  { place, sizes, read }: Directory,
+  { place, sizes, changed, read }: Directory,
   id: string,
 ): Promise<Found> {
   const artifact = [...sizes].find(([name]) => parseArtifactName(name)?.id === id);
-  const base: Found = { id, place, bytes: artifact?.[1] ?? 0 };
+  const base: Found = { id, place, bytes: artifact?.[1] ?? 0, changedAt: changed?.get(artifact?.[0] ?? '') };
   let manifest: Manifest;
   try {
     const text = sizes.has(manifestName(id)) ? await read(manifestName(id)) : undefined;

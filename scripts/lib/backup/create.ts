@@ -8,10 +8,12 @@ import { log, redact } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
 import { interrupt } from '../core/signals.ts';
 import { producer } from '../postgres/client.ts';
+import { maintenanceOf } from '../postgres/databases.ts';
 import { runIntoFile } from '../postgres/redirect.ts';
 import { countRows, totalRows } from '../postgres/row-counts.ts';
 import { openSession } from '../postgres/session.ts';
-import { readFacts } from './database-facts.ts';
+import { completeFacts, readFacts } from './database-facts.ts';
+import { makeBackupDirectory } from './directory.ts';
 import { dumpPipeline, globalsPipeline } from './dump-commands.ts';
 import {
   artifactName,
@@ -26,6 +28,12 @@ import {
 import type { BackupPlan } from './plan.ts';
 import { decode } from './verify.ts';
 
+interface Wanted {
+  format: Format;
+  label?: string;
+  safety?: boolean;
+}
+
 /**
  * Dumps the database from one snapshot, verifies the files on disk and writes the manifest. The caller holds
  * the environment's lock. A killed run leaves no backup, only files that the next run removes.
@@ -35,8 +43,9 @@ import { decode } from './verify.ts';
 export async function createBackup(
   config: Config,
   plan: BackupPlan,
-  { format, label, safety = false }: { format: Format; label?: string; safety?: boolean },
+  { format, label, safety = false }: Wanted,
 ): Promise<Manifest> {
+  await makeBackupDirectory(config);
   await removeUnfinished(config);
   const startedAt = new Date();
   const id = freeId(config, startedAt);
@@ -48,7 +57,7 @@ export async function createBackup(
     const facts = await dump(config, plan, format, at(artifact), at(globals));
     const files = await verifyFiles(config, format, at(artifact), at(globals));
     const manifest: Manifest = {
-      version: 1,
+      version: 2,
       id,
       app: config.app,
       environment: config.environment,
@@ -91,20 +100,24 @@ async function dump(config: Config, plan: BackupPlan, format: Format, artifact: 
     await session.execute('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     await session.execute('SET LOCAL row_security = off'); // fails instead of leaving out rows
     const [snapshot] = await session.query<{ id: string }>('SELECT pg_export_snapshot() AS id');
-    const facts = await readFacts(session.query, database);
+    const { facts, begun } = await readFacts(session, database);
     const measure = () => statSync(artifact + PARTIAL, { throwIfNoEntry: false })?.size ?? 0;
-    const command = producer(postgres, dumpPipeline(database, format, snapshot!.id));
-    await withProgress({ label: 'Dumping', measure, total: plan.estimate }, () =>
+    // pg_dump prints no codes: its errors are told apart by their English text.
+    const english = plan.server.superuser ? '-c lc_messages=C' : '';
+    const command = producer(postgres, dumpPipeline(database, format, snapshot!.id), english);
+    const ofDump = await withProgress({ label: 'Dumping', measure, total: plan.estimate }, () =>
       runIntoFile(command, artifact + PARTIAL, { purpose: `dump ${database}` }),
     );
-    await runIntoFile(producer(postgres, globalsPipeline()), globals + PARTIAL, {
-      purpose: 'dump roles and settings',
-    });
+    const roles = producer(postgres, globalsPipeline(maintenanceOf(postgres)), english);
+    const ofRoles = await runIntoFile(roles, globals + PARTIAL, { purpose: 'dump roles and settings' });
     const tables = await countRows(session.query);
     log.done(
       `counted ${count(totalRows(tables))} rows in ${plural(tables.length, 'table')} of the same snapshot`,
     );
-    return { ...facts, tables };
+    const { definitions, behind } = await completeFacts(session, begun);
+    for (const sentence of behind) log.warn(sentence);
+    const warnings = [...new Set([...ofDump.warnings, ...ofRoles.warnings, ...behind])];
+    return { ...facts, tables, definitions, warnings };
   } finally {
     await session.close();
   }

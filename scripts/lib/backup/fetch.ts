@@ -7,6 +7,7 @@ import { log } from '../core/log.ts';
 import { enoughSpace, freeSpace } from '../core/machine.ts';
 import { withProgress } from '../core/progress.ts';
 import { download } from '../s3/download.ts';
+import type { Without } from './dump-commands.ts';
 import type { Source } from './find.ts';
 import { globalsName } from './manifest.ts';
 
@@ -15,6 +16,8 @@ export interface LocalSource extends Source {
   directory: string;
   /** A temporary directory, empty or with the downloaded files; the caller removes it. */
   work: string;
+  /** What a restore leaves out of it; default: nothing. */
+  without?: Without;
 }
 
 /** A restore's temporary directory, which it removes at its end. Only under the lock. */
@@ -44,7 +47,7 @@ export async function fetchSource(source: Source, directory: string): Promise<Lo
   }
   const store = source.directory;
   const total = source.manifest?.artifact.bytes;
-  enoughSpace(`BACKUP_DIR (${dirname(directory)})`, await freeSpace(dirname(directory)), total ?? 0);
+  enoughSpace(`the disk of ${dirname(directory)}`, await freeSpace(dirname(directory)), total ?? 0);
   let received = 0;
   await withProgress({ label: 'Fetching', measure: () => received, ...(total ? { total } : {}) }, () =>
     download(store, source.artifact, join(directory, source.artifact), now => {

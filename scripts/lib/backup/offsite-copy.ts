@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { Exit, messageOf, OperationalError } from '../core/errors.ts';
+import { Exit, messageOf, OperationalError, textOf } from '../core/errors.ts';
 import { sha256, sizeOf } from '../core/files.ts';
 import { log } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
@@ -67,7 +67,7 @@ export async function tryStore(store: Store): Promise<void> {
     await probeStore(store);
   } catch (error) {
     if (!isOffsite(error)) throw error;
-    log.warn(`${error.message}\n  → ${error.hint}\n  The local backup is made anyway.`);
+    log.warn(`${textOf(error)}\n  The local backup is made anyway.`);
   }
 }
 
@@ -82,7 +82,7 @@ export async function copyOffsite(
     return undefined;
   } catch (error) {
     if (!isOffsite(error)) throw error;
-    log.error(`${error.message}\n  → ${error.hint}\n  The local backup is in ${config.backupDir}.`);
+    log.error(`${textOf(error)}\n  The local backup is in ${config.backupDir}.`);
     return error;
   }
 }

@@ -1,12 +1,12 @@
 /** Whether a backup can be made, and how large it becomes. */
 import type { Config } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
-import { privateDirectory } from '../core/files.ts';
 import { enoughSpace, freeSpace } from '../core/machine.ts';
 import { preflight } from '../core/preflight.ts';
 import { query } from '../postgres/client.ts';
 import { programVersion, type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { localBackups, newestFirst } from './catalog.ts';
+import { checkBackupDirectory } from './directory.ts';
 import { COMPRESS } from './dump-commands.ts';
 import type { Format } from './manifest.ts';
 
@@ -19,7 +19,7 @@ export interface BackupPlan {
 }
 
 /**
- * Checks whether a backup can be made. Changes nothing but the backup directory's mode.
+ * Checks whether a backup can be made. Changes nothing.
  * @param known facts that the caller has already read
  * @throws one OperationalError that lists all problems
  */
@@ -41,7 +41,7 @@ export async function planBackup(config: Config, format: Format, known?: ServerF
       const [database] = await query<{ bytes: number }>(postgres, postgres.database, sql);
       return { server, pgDump, compressor: `${compressor} ${version}`, databaseBytes: database!.bytes };
     },
-    () => privateDirectory(backupDir, 'BACKUP_DIR'),
+    () => checkBackupDirectory(config),
   );
   const last = newestFirst(await localBackups(config)).find(({ manifest }) => manifest.format === format);
   const estimate = last ? last.bytes : Math.ceil(databaseBytes / 4);

@@ -5,6 +5,7 @@ import { bytes, count, duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { logMissingChannels } from '../notify/notify.ts';
 import { producer } from '../postgres/client.ts';
+import { maintenanceOf } from '../postgres/databases.ts';
 import { totalRows } from '../postgres/row-counts.ts';
 import { openStore } from '../s3/open-store.ts';
 import { localBackups, newestFirst } from './catalog.ts';
@@ -32,7 +33,8 @@ export async function backUp(config: Config, wanted: { format: Format; label?: s
   const [previous] = newestFirst(await localBackups(config));
   const manifest = await createBackup(config, plan, wanted);
   const failure = store && (await copyOffsite(config, store, manifest));
-  const warnings = await retain(config, store, manifest, previous?.manifest, failure);
+  const retention = await retain(config, store, manifest, previous?.manifest, failure);
+  const warnings = [...manifest.warnings, ...retention];
   const seconds = (performance.now() - started) / 1000;
   const offsite = failure
     ? 'FAILED'
@@ -55,9 +57,11 @@ export async function backUp(config: Config, wanted: { format: Format; label?: s
 /** What {@link backUp} would do, after its checks. */
 export async function dryRun(config: Config, format: Format) {
   const plan = await planBackup(config, format);
-  const commands = [dumpPipeline(config.postgres.database, format, 'SNAPSHOT'), globalsPipeline()].map(
-    argv => producer(config.postgres, argv).argv,
-  );
+  const { postgres } = config;
+  const commands = [
+    dumpPipeline(postgres.database, format, 'SNAPSHOT'),
+    globalsPipeline(maintenanceOf(postgres)),
+  ].map(argv => producer(postgres, argv).argv);
   const offsite = config.s3 ? `s3://${config.s3.bucket}/${config.s3.prefix}/` : 'not configured';
   return {
     text: [

@@ -1,7 +1,15 @@
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Config, environmentOf, loadConfig } from '../config/config.ts';
-import { Exit, type ExitCode, messageOf, OperationalError, operational, usageError } from '../core/errors.ts';
+import {
+  Exit,
+  type ExitCode,
+  messageOf,
+  OperationalError,
+  operational,
+  textOf,
+  usageError,
+} from '../core/errors.ts';
 import { log, redact } from '../core/log.ts';
 import { record } from '../core/run-history.ts';
 import { interrupt, listenForSignals } from '../core/signals.ts';
@@ -19,6 +27,8 @@ export interface Result {
 
 interface Failure {
   message: string;
+  /** Lines of a program that failed, such as PostgreSQL's DETAIL, HINT and CONTEXT. */
+  details?: string;
   hint?: string;
   exitCode: ExitCode;
 }
@@ -120,7 +130,7 @@ function report(thrown: unknown): Failure {
     log.error(`this is a bug: ${error instanceof Error ? error.stack : message}`);
     return { message, exitCode: Exit.failed };
   }
-  const { hint, exitCode } = error;
-  log.error(`${message}\n  → ${hint}`);
-  return { message, hint: redact(hint), exitCode };
+  const { details, hint, exitCode } = error;
+  log.error(textOf(error));
+  return { message, ...(details && { details }), hint, exitCode };
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { usageError } from '../core/errors.ts';
 import { hideSecrets } from '../core/log.ts';
@@ -16,6 +17,8 @@ export interface Postgres {
   password?: string;
   /** The live database. */
   database: string;
+  /** The database to connect to for statements about databases and roles. Unset: `postgres`. */
+  maintenance?: string;
   container?: string;
   /** With no container. Unset: libpq's default, a socket of this host. */
   host?: string;
@@ -44,6 +47,13 @@ export function environmentOf(option: string | undefined): Environment {
   return found;
 }
 
+const envFileOf = (environment: Environment) => join(ROOT, `.env.${environment}`);
+
+/** @returns whether this environment has an env file; without one, only the process environment and defaults count */
+export function hasEnvFile(environment: Environment): boolean {
+  return existsSync(envFileOf(environment));
+}
+
 /**
  * Reads and validates the configuration of one environment: the process environment over
  * `.env.<environment>` over defaults. An empty value counts as not set, except for `POSTGRES_CONTAINER`.
@@ -51,7 +61,7 @@ export function environmentOf(option: string | undefined): Environment {
  * @throws a usage error that lists every bad variable at once, without its value
  */
 export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessEnv = process.env): Config {
-  const path = join(ROOT, `.env.${environment}`);
+  const path = envFileOf(environment);
   const file = readEnvFile(path);
   const given = { ...file, ...processEnv };
   hideSecrets(
@@ -62,6 +72,13 @@ export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessE
     for (const key of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) {
       if (!given[key]) problems.push(`${key}: needed, because S3_BUCKET is set`);
     }
+    // A token belongs to one key: with another one, the store refuses both.
+    const fromEnvironment = (name: string) => Boolean(processEnv[name]);
+    const [key, token] = ['AWS_ACCESS_KEY_ID', 'AWS_SESSION_TOKEN'];
+    if (given[token] && fromEnvironment(key) !== fromEnvironment(token))
+      problems.push(
+        `${token}: not from the same place as ${key} (file, environment), so it can’t be its token; set it there, or to nothing`,
+      );
   }
   if (problems.length > 0) {
     const list = problems.map(problem => `\n  ${problem}`).join('');
@@ -79,6 +96,7 @@ function build(environment: Environment, v: Variables) {
   const postgres: Postgres = {
     user: v.POSTGRES_USER,
     database: v.POSTGRES_DB ?? `${v.APP_NAME}_${environment}`,
+    maintenance: v.POSTGRES_MAINTENANCE_DB,
     password: v.POSTGRES_PASSWORD,
     container: container || undefined,
     host: v.PGHOST,
@@ -156,6 +174,7 @@ function s3Settings(v: Variables, bucket: string) {
     region: v.AWS_REGION,
     accessKeyId: v.AWS_ACCESS_KEY_ID!,
     secretAccessKey: v.AWS_SECRET_ACCESS_KEY!,
+    sessionToken: v.AWS_SESSION_TOKEN,
     retentionDays: v.S3_RETENTION_DAYS,
   };
 }

@@ -98,6 +98,13 @@ export const offsite = {
     readBy: BACKUP_SCRIPTS,
   },
   AWS_SECRET_ACCESS_KEY: { meaning: 'Required with S3_BUCKET.', type: any, readBy: BACKUP_SCRIPTS },
+  AWS_SESSION_TOKEN: {
+    meaning:
+      'Only for temporary keys, whose id begins with ASIA: they expire, so a schedule needs keys without it. It must stand ' +
+      'where AWS_ACCESS_KEY_ID does: in this file, or in the environment.',
+    type: any,
+    readBy: BACKUP_SCRIPTS,
+  },
 } satisfies Group;
 
 export const objectives = {
@@ -146,13 +153,13 @@ export const schedule = {
     readBy: 'schedule, backup service; health-check, for the age of the backup',
   },
   SCHEDULE_HEALTH_CHECK: {
-    meaning: 'Likewise. Always off in the backup service.',
+    meaning: 'In the same format. Always off in the backup service.',
     type: cron,
     default: '*/5 * * * *',
     readBy: 'schedule',
   },
   SCHEDULE_DRILL: {
-    meaning: 'Likewise.',
+    meaning: 'In the same format.',
     type: cron,
     default: '0 4 1 1,4,7,10 *',
     readBy: 'schedule, backup service',

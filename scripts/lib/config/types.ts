@@ -8,7 +8,7 @@ export interface Variable {
   readBy: string;
   /** What its value can be. Without a type, scripts do not read it: it is Compose's or the application's. */
   type?: v.GenericSchema<string, unknown>;
-  /** As it would stand in the file. */
+  /** As in the file. */
   default?: string;
   /** Set to an empty value is not the same as not set. */
   emptyCounts?: true;
@@ -68,6 +68,12 @@ export const cron = v.pipe(
 export function isDatabaseName(name: string, bytes = 63): boolean {
   return name !== '' && Buffer.byteLength(name) <= bytes && !/[\0\n\r]/.test(name);
 }
+
+/** The name of a database that is there already. */
+export const existingDatabase = v.pipe(
+  v.string(),
+  v.check(name => isDatabaseName(name), 'at most 63 bytes, without line breaks'),
+);
 
 /** A restore appends `_before_<YYYYMMDD>_<HHMMSS>`, which must fit into 63 bytes. */
 export const databaseName = v.pipe(

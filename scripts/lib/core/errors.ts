@@ -13,19 +13,32 @@ export const Exit = {
 export type ExitCode = (typeof Exit)[keyof typeof Exit];
 
 /**
- * A failure that an operator can act on: printed as two lines, what is wrong and what to do next.
- * Every other error is a bug and is printed with its stack.
+ * A failure that an operator can act on: printed as two lines, what is wrong and what to do next, with the details of a
+ * program between them. Every other error is a bug and is printed with its stack.
  */
 export class OperationalError extends Error {
   readonly hint: string;
   readonly exitCode: ExitCode;
+  /** Lines, or none, such as PostgreSQL's DETAIL, HINT and CONTEXT. They can quote data: for the terminal and the log only. */
+  readonly details: string;
 
-  constructor(message: string, hint: string, exitCode: ExitCode = Exit.failed, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    hint: string,
+    exitCode: ExitCode = Exit.failed,
+    { details = '', ...options }: ErrorOptions & { details?: string } = {},
+  ) {
     super(message, options);
     this.name = 'OperationalError';
     this.hint = hint;
     this.exitCode = exitCode;
+    this.details = details;
   }
+}
+
+/** @returns the error as it is shown: what is wrong, its details, what to do next */
+export function textOf({ message, details, hint }: OperationalError): string {
+  return [message, ...details.split('\n').filter(Boolean), `→ ${hint}`].join('\n  ');
 }
 
 /** A backup, an artifact or a restored database is not what its manifest says. */
@@ -62,11 +75,6 @@ const SYSTEM_HINTS: Record<string, string> = {
   EPERM: 'run as the user who owns it, or correct its permissions.',
   EIO: 'the disk may be failing: see `dmesg`.',
 };
-
-/** @returns what to do, if a program's output says that the disk is full */
-export function hintFor(output: string): string | undefined {
-  return /No space left on device/i.test(output) ? DISK_FULL_HINT : undefined;
-}
 
 /** @returns the error itself, or an operational one for an error of the operating system that an operator can act on */
 export function operational(error: unknown): unknown {

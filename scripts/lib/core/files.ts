@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { chmod, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { constants, createReadStream, type Stats } from 'node:fs';
+import { access, chmod, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf, OperationalError } from './errors.ts';
 
 /** The suffix of incomplete files. Those of a run that has ended can be deleted. */
 export const PARTIAL = '.partial';
+
+const STICKY = 0o1000;
 
 /** Flushes a file's content, or a directory's entries, to disk, so that they survive a power loss. */
 export async function sync(path: string): Promise<void> {
@@ -64,8 +66,19 @@ export async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
-/** Creates a directory that only its owner can enter. @throws OperationalError when it is not writable */
-export async function privateDirectory(path: string, name: string): Promise<void> {
+/**
+ * Creates a directory that only its owner can enter. An existing one that others can enter gets this mode only if all
+ * that is in it belongs to these scripts: the mode of `/tmp` or `/var/backups` is not theirs to change.
+ *
+ * @param isOurs whether a file or directory of this name belongs to these scripts
+ * @throws OperationalError when it is not writable, or holds what belongs to others
+ */
+export async function privateDirectory(
+  path: string,
+  name: string,
+  isOurs: (entry: string) => boolean = () => true,
+): Promise<void> {
+  await checkDirectory(path, name, isOurs);
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
     const { mode } = await stat(path);
@@ -76,9 +89,55 @@ export async function privateDirectory(path: string, name: string): Promise<void
     await handle.close();
     await rm(probe, { force: true });
   } catch (error) {
-    throw new OperationalError(
-      `${name} (${path}) can't be written: ${messageOf(error)}`,
-      `make it writable for this user, or set ${name} to another directory.`,
-    );
+    throw unwritable(path, name, error);
   }
+}
+
+/**
+ * Checks what {@link privateDirectory} checks, and changes nothing.
+ * @throws OperationalError as {@link privateDirectory}
+ */
+export async function checkDirectory(
+  path: string,
+  name: string,
+  isOurs: (entry: string) => boolean = () => true,
+): Promise<void> {
+  let found: Stats | undefined;
+  try {
+    found = await stat(path).catch(ignoreMissing);
+    if (!found) return await checkParent(path);
+    await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw unwritable(path, name, error);
+  }
+  if (!found.isDirectory())
+    throw new OperationalError(`${name} (${path}) is not a directory`, `set ${name} to a directory.`);
+  if (!(found.mode & 0o077)) return;
+  const hint = `set ${name} to a directory of its own. If this one is for these scripts alone: chmod 700 ${path}`;
+  if (found.mode & STICKY)
+    throw new OperationalError(`${name} (${path}) is shared by all users, like /tmp`, hint);
+  const foreign = (await readdir(path)).find(entry => !isOurs(entry));
+  if (foreign !== undefined)
+    throw new OperationalError(
+      `${name} (${path}) can be entered by other users and holds other files, such as ${foreign}`,
+      hint,
+    );
+}
+
+/** A directory that does not exist is made in the nearest one that does. */
+async function checkParent(path: string): Promise<void> {
+  const parent = dirname(path);
+  if (!(await stat(parent).catch(ignoreMissing))) return checkParent(parent);
+  await access(parent, constants.W_OK | constants.X_OK);
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
+}
+
+function unwritable(path: string, name: string, error: unknown): OperationalError {
+  return new OperationalError(
+    `${name} (${path}) can't be written: ${messageOf(error)}`,
+    `make it writable for this user, or set ${name} to another directory.`,
+  );
 }

@@ -57,6 +57,14 @@ export async function withLock<T>(
   }
 }
 
+/** Like {@link withLock}; a run that only looks takes no lock, because it makes no file and waits for no one. */
+export function withLockUnless<T>(
+  looking: boolean | undefined,
+  ...[stateDir, name, doing, work]: Parameters<typeof withLock<T>>
+): Promise<T> {
+  return looking ? work() : withLock(stateDir, name, doing, work);
+}
+
 /**
  * Runs `work` while this process holds the lock of a file, after waiting at most `seconds` for another process.
  * @throws CommandError when the other process still holds it

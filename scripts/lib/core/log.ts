@@ -23,8 +23,12 @@ export function redact(text: string): string {
   return result;
 }
 
-/** Also writes every later message to this file, with its time (UTC). */
-export function logTo(path: string): void {
+/**
+ * Also writes every later message to this file, with its time (UTC).
+ * @param looking a run that only looks leaves no file
+ */
+export function logTo(path: string, looking = false): void {
+  if (looking) return;
   file = path;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -35,6 +39,10 @@ function write(level: string, message: string, shown: string) {
   if (unfinishedLine) process.stderr.write('\r\x1b[K');
   unfinishedLine = false;
   process.stderr.write(redact(shown) + '\n');
+  append(level, message);
+}
+
+function append(level: string, message: string) {
   if (!file) return;
   const lines = redact(message).replaceAll('\n', '\n  ');
   try {
@@ -48,12 +56,32 @@ function write(level: string, message: string, shown: string) {
   }
 }
 
+/** What each kind of command wrote last: one that is repeated fills no log with the same lines. */
+const kept = new Map<string, string>();
+const warned = new Set<string>();
+
+/** @returns the log file, if there is one */
+export function logFile(): string | undefined {
+  return file;
+}
+
 /** Messages go to stderr and the log file. stdout is for results only. */
 export const log = {
   info: (message: string) => write('info', message, message),
   /** A step that is done. */
   done: (message: string) => write('info', message, `${styled('green', '✓')} ${message}`),
   warn: (message: string) => write('warning', message, `${styled('yellow', 'warning:')} ${message}`),
+  /** A warning that a program repeats is shown once in a run. */
+  warnOnce: (message: string) => {
+    if (!warned.has(message)) log.warn(message);
+    warned.add(message);
+  },
+  /** What a program wrote, whole: into the log file only. */
+  keep: (title: string, output: string) => {
+    if (output.trim() === '' || kept.get(title) === output) return;
+    kept.set(title, output);
+    append('output', `${title}\n${output.trimEnd()}`);
+  },
   error: (message: string) => write('error', message, `${styled('red', 'error:')} ${message}`),
   /** The visible line between looking and changing. */
   changesBegin: () => write('info', 'changes begin', styled('dim', '── from here on, things change ──')),

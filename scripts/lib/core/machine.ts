@@ -1,4 +1,5 @@
 import { readFile, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { DISK_FULL_HINT, OperationalError } from './errors.ts';
 import { bytes } from './format.ts';
 
@@ -9,10 +10,15 @@ export async function readMemory(): Promise<{ available: number; total: number }
   return { available: of('MemAvailable'), total: of('MemTotal') };
 }
 
-/** @returns the bytes that this process can still write below `path` */
+/** @returns the bytes that this process can still write below `path`, or below the nearest directory that exists */
 export async function freeSpace(path: string): Promise<number> {
-  const { bavail, bsize } = await statfs(path);
-  return bavail * bsize;
+  try {
+    const { bavail, bsize } = await statfs(path);
+    return bavail * bsize;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || path === dirname(path)) throw error;
+    return freeSpace(dirname(path));
+  }
 }
 
 /** @throws OperationalError when `free` bytes are fewer than `needed` */

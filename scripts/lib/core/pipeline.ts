@@ -1,7 +1,6 @@
 /** Pipes in bash, which report the program that failed. zx's own pipes keep all data in memory. */
+import { STATUSES } from './program-output.ts';
 import { zx } from './spawn.ts';
-
-const STATUSES = 'exit statuses of ';
 
 /**
  * Bash that runs `stages` as a pipe, prints each stage's exit status on stderr and exits with the first that
@@ -41,7 +40,7 @@ function quoteWord(word: string): string {
 }
 
 /** @returns which stage of a failed pipe failed, and how: not one that only lost its reader (SIGPIPE, status 141) */
-export function explainStatuses(stderr: string): string | undefined {
+export function failedStage(stderr: string): { name: string; how: string; status: number } | undefined {
   const line = stderr.split('\n').findLast(each => each.startsWith(STATUSES));
   if (line === undefined) return undefined;
   const [names = '', statuses = ''] = line.slice(STATUSES.length).split(': ');
@@ -51,14 +50,10 @@ export function explainStatuses(stderr: string): string | undefined {
     .filter(({ status }) => status !== 0);
   const culprit = failed.find(({ status }) => status !== 141) ?? failed[0];
   if (!culprit) return undefined;
-  const last = lastLine(stderr);
-  const how =
-    culprit.status > 128 ? `was ended by signal ${culprit.status - 128}` : `exited with ${culprit.status}`;
-  return `${culprit.name} ${how}${last ? `: ${last}` : ''}`;
-}
-
-/** @returns the first line of an output with `error:`, `fatal:` or `panic:`, or else its last line */
-export function lastLine(text: string): string | undefined {
-  const lines = text.split('\n').filter(line => line.trim() !== '' && !line.startsWith(STATUSES));
-  return lines.find(line => /\b(error|fatal|panic):/i.test(line))?.trim() ?? lines.at(-1)?.trim();
+  const { name, status } = culprit;
+  return {
+    name,
+    how: `${name} ${status > 128 ? `was ended by signal ${status - 128}` : `exited with ${status}`}`,
+    status,
+  };
 }

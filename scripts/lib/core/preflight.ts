@@ -1,4 +1,4 @@
-import { OperationalError, operational } from './errors.ts';
+import { OperationalError, operational, textOf } from './errors.ts';
 
 /**
  * Runs all checks at once. @returns their results
@@ -14,7 +14,7 @@ export async function preflight<T extends readonly unknown[]>(
   const problems = wrong as OperationalError[];
   if (problems.length === 1) throw problems[0];
   if (problems.length > 1) {
-    const list = problems.map(({ message, hint }) => `\n  - ${message}\n    → ${hint}`).join('');
+    const list = problems.map(problem => `\n  - ${textOf(problem).replaceAll('\n', '\n  ')}`).join('');
     throw new OperationalError(
       `${problems.length} problems found; nothing was changed:${list}`,
       'correct them and run it again.',

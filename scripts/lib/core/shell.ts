@@ -1,5 +1,8 @@
-import { hintFor, OperationalError } from './errors.ts';
-import { explainStatuses, lastLine } from './pipeline.ts';
+import { adviceFor, causeOf } from './advice.ts';
+import { OperationalError } from './errors.ts';
+import { log, logFile } from './log.ts';
+import { failedStage } from './pipeline.ts';
+import { failureIn, warningsIn, withoutStatuses } from './program-output.ts';
 import { interrupt } from './signals.ts';
 import { spawnGroup, type Template, templateOf, zx } from './spawn.ts';
 
@@ -16,27 +19,61 @@ export interface RunOptions {
   stderr?: 'inherit';
   /** Seconds until the command is ended. Default: 60. Bulk work passes Infinity and shows its progress. */
   timeout?: number;
-  /** What to do next if it fails. */
+  /** What to do next if it fails and its cause is not known. */
   hint?: string;
+  /** What to do about a cause, in the place of the general advice: by SQLSTATE or name, see {@link causeOf}. */
+  hints?: Record<string, string>;
+  /** What holds whatever the cause, said before the advice: `the live database is unchanged.` */
+  state?: string;
   cwd?: string;
   /** Run even after a signal: for cleanup. */
   evenInterrupted?: boolean;
 }
 
-/** A command that exited with something other than 0. */
+/** A command that exited with something other than 0. Its advice is chosen by what it wrote. */
 export class CommandError extends OperationalError {
   readonly status: number | null;
   readonly stderr: string;
+  /** An SQLSTATE, or a name where there is no code; undefined: it is not known. See {@link causeOf}. */
+  readonly reason: string | undefined;
 
-  constructor(purpose: string, program: string, status: number | null, stderr: string, hint?: string) {
-    const last = explainStatuses(stderr) ?? lastLine(stderr) ?? 'no error output';
+  constructor(
+    program: string,
+    status: number | null,
+    stderr: string,
+    { purpose, hint, hints, state }: Pick<RunOptions, 'purpose' | 'hint' | 'hints' | 'state'>,
+  ) {
+    const stage = failedStage(stderr);
+    const { summary, details } = failureIn(stderr);
+    const reason = causeOf(stderr, stage?.status ?? status);
+    const advice =
+      (reason && hints?.[reason]) ??
+      adviceFor(reason) ??
+      hint ??
+      unknown(stage?.name ?? program, status, stderr);
     super(
-      `could not ${purpose}: ${last}`,
-      hintFor(stderr) ?? hint ?? `the command was: ${program} (exit status ${status})`,
+      `could not ${purpose}: ${[stage?.how, summary].filter(Boolean).join(': ') || 'no error output'}`,
+      state ? `${state} ${advice}` : advice,
+      undefined,
+      { details: details.join('\n') },
     );
     this.status = status;
     this.stderr = stderr;
+    this.reason = reason;
   }
+}
+
+function unknown(program: string, status: number | null, stderr: string): string {
+  const file = stderr.trim() === '' ? undefined : logFile();
+  const where = file ? ` All that it wrote is in ${file}.` : '';
+  return `no advice is known for this error. The command was: ${program} (exit status ${status}).${where}`;
+}
+
+/** Keeps what a program wrote to stderr in the log, and shows its warnings, whatever its exit status. */
+function keepOutput(program: string, purpose: string, status: number | null, stderr: string): void {
+  const output = status === 0 ? withoutStatuses(stderr) : stderr;
+  log.keep(`${program}, to ${purpose}, exited with ${status} and wrote:`, output);
+  for (const warning of warningsIn(stderr)) log.warnOnce(warning.replaceAll('\n', '\n  '));
 }
 
 /**
@@ -77,8 +114,10 @@ async function runTemplate(
     cwd,
     timeout = 60,
     hint,
+    state,
     evenInterrupted,
   } = options;
+  const program = programOf(template);
   if (!evenInterrupted && interrupt.aborted) throw interrupt.reason;
   const { ended, signal } = spawnGroup(template, {
     env,
@@ -99,15 +138,15 @@ async function runTemplate(
   if (!evenInterrupted) interrupt.addEventListener('abort', end, { once: true });
   try {
     const output = await ended;
+    keepOutput(program, purpose, output.exitCode, output.stderr);
     if (!evenInterrupted && interrupt.aborted) throw interrupt.reason;
     if (timedOut) {
       throw new OperationalError(
         `could not ${purpose}: no answer in ${timeout} s`,
-        hint ?? 'check whether the server hangs.',
+        [state, hint ?? 'check whether the server hangs.'].filter(Boolean).join(' '),
       );
     }
-    if (output.exitCode !== 0)
-      throw new CommandError(purpose, programOf(template), output.exitCode, output.stderr, hint);
+    if (output.exitCode !== 0) throw new CommandError(program, output.exitCode, output.stderr, options);
     return { stdout: output.stdout, stderr: output.stderr };
   } finally {
     clearTimeout(timer);
@@ -116,8 +155,13 @@ async function runTemplate(
 }
 
 /** Starts a program with pipes as stdin, stdout and stderr. */
-export function startDialogue(argv: string[], env: RunOptions['env']) {
-  return spawnGroup(templateOf(argv), { env, stdio: ['pipe', 'pipe', 'pipe'] });
+export function startDialogue(argv: string[], { env, purpose }: Pick<RunOptions, 'env' | 'purpose'>) {
+  const { ended, ...group } = spawnGroup(templateOf(argv), { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  const kept = ended.then(output => {
+    keepOutput(argv[0]!, purpose, output.exitCode, output.stderr);
+    return output;
+  });
+  return { ...group, ended: kept };
 }
 
 /** The first word of a command. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Postgres } from '../config/config.ts';
 import { type Service, startService } from '../core/service.ts';
-import { run, sh } from '../core/shell.ts';
+import { run } from '../core/shell.ts';
 import { freePort } from './free-port.ts';
 import { untilReady } from './postgres-ready.ts';
 
@@ -26,9 +26,8 @@ export async function startProcess(programs: string, password: string, template?
   const directory = mkdtempSync(join(tmpdir(), 'throwaway-postgres-'));
   const data = `${directory}/data`;
   const logFile = `${directory}/server.log`;
-  const port = await freePort();
-  const postgres: Postgres = { user: 'postgres', password, database: 'postgres', host: '127.0.0.1', port };
-  const owner = await unprivilegedUser();
+  const postgres: Postgres = { user: 'postgres', password, database: 'postgres', host: '127.0.0.1', port: 0 };
+  const owner = unprivilegedUser();
   const asOwner = owner ? ['setpriv', `--reuid=${owner.uid}`, `--regid=${owner.gid}`, '--clear-groups'] : [];
   const log = openSync(logFile, 'a', 0o600);
   let service: Service | undefined;
@@ -37,10 +36,19 @@ export async function startProcess(programs: string, password: string, template?
     service = undefined;
   };
   const resume = async () => {
-    service = startService([...asOwner, `${programs}/postgres`, ...serverArguments(directory, port)], {
-      log,
-    });
-    await untilReady(postgres, { service, logFile });
+    const program = [...asOwner, `${programs}/postgres`];
+    service = startService([...program, ...serverArguments(directory, postgres.port!)], { log });
+    await untilReady(postgres, { service, data, logFile });
+  };
+  /** Another program can take the port before the server does. */
+  const startOnFreePort = async (tries = 3): Promise<void> => {
+    postgres.port = await freePort();
+    try {
+      await resume();
+    } catch (error) {
+      if (tries === 1 || !/Address already in use/.test(readFileSync(logFile, 'utf8'))) throw error;
+      await startOnFreePort(tries - 1);
+    }
   };
   const stop = async () => {
     await halt();
@@ -54,7 +62,7 @@ export async function startProcess(programs: string, password: string, template?
       ? ['cp', '-a', template, data] // as root, so that the copy keeps its owner
       : [...asOwner, `${programs}/initdb`, ...clusterArguments(data, passwordFile)];
     await run(create, { purpose: 'create a PostgreSQL cluster', timeout: 120, cwd: directory });
-    await resume();
+    await startOnFreePort();
   } catch (error) {
     await stop();
     throw error;
@@ -88,9 +96,9 @@ function serverArguments(directory: string, port: number): string[] {
 }
 
 /** The user to run the server as, because PostgreSQL refuses root; undefined: this process is not root's. */
-async function unprivilegedUser(): Promise<{ uid: number; gid: number } | undefined> {
+function unprivilegedUser(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
-  const name = /^postgres:/m.test(readFileSync('/etc/passwd', 'utf8')) ? 'postgres' : 'nobody';
-  const find = sh(`find user ${name}`);
-  return { uid: Number(await find`id -u ${name}`), gid: Number(await find`id -g ${name}`) };
+  const users = readFileSync('/etc/passwd', 'utf8');
+  const found = /^postgres:[^:]*:(\d+):(\d+):/m.exec(users) ?? /^nobody:[^:]*:(\d+):(\d+):/m.exec(users);
+  return { uid: Number(found![1]), gid: Number(found![2]) };
 }

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
+import { makeBackupDirectory } from '../backup/directory.ts';
 import { fetchSource, removeWork } from '../backup/fetch.ts';
 import { describeSource, findSource } from '../backup/find.ts';
 import { checkSource } from '../backup/verify.ts';
 import type { Config } from '../config/config.ts';
-import { privateDirectory } from '../core/files.ts';
 import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
 import { stopwatch } from '../core/step-timer.ts';
@@ -11,6 +11,7 @@ import { siblingName } from '../postgres/databases.ts';
 import { serverFacts } from '../postgres/server.ts';
 import { detachSubscriptions } from '../postgres/subscriptions.ts';
 import { loadInto } from '../restore/load-dump.ts';
+import { leaveOut } from '../restore/plain-dump.ts';
 import { refuseImpossible } from '../restore/preflight.ts';
 import { dropLeftovers, dropOrWarn } from '../restore/swap.ts';
 import { type DrillReport, drillReport } from './report.ts';
@@ -27,7 +28,7 @@ export async function runDrill(config: Config): Promise<DrillReport> {
   const work = join(config.backupDir, `.drill-${config.environment}`);
   const [server] = await preflight(
     () => serverFacts(postgres),
-    () => privateDirectory(config.backupDir, 'BACKUP_DIR'),
+    () => makeBackupDirectory(config),
   );
   const left = await dropLeftovers(postgres, postgres.database, 'drill');
   const scratch = siblingName(postgres.database, 'drill', left);
@@ -36,13 +37,13 @@ export async function runDrill(config: Config): Promise<DrillReport> {
     const found = await findSource(config, 'latest', 's3');
     const manifest = found.manifest!; // `latest` always has one
     log.info(`drill with ${describeSource(found)}`);
-    const source = await fetchSource(found, work);
+    const fetched = await fetchSource(found, work);
     clock.lap('fetch');
-    await checkSource(postgres, source);
+    const source = await checkSource(postgres, fetched);
     clock.lap('verify');
-    await refuseImpossible(config, source, server, scratch);
+    const { without } = await refuseImpossible(config, source, server, scratch, { isDrill: true });
     log.changesBegin();
-    await loadInto(config, source, scratch, postgres.database);
+    await loadInto(config, await leaveOut(source, without), scratch, postgres.database);
     await detachSubscriptions(postgres, scratch);
     clock.lap('restore and compare');
     const rpo = (started.getTime() - Date.parse(manifest.snapshotAt)) / 1000;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { log } from '../core/log.ts';
-import { run, sh } from '../core/shell.ts';
+import { type RunOptions, run, sh } from '../core/shell.ts';
 import { runOnce } from '../docker/commands.ts';
 import { endSessions, endWhenBlocking, migrationUrl } from './session.ts';
 
@@ -21,14 +21,16 @@ export async function runMigrations(config: Config, database: string, wanted: bo
   if (!config.migrate) log.info('migrations: not configured (BACKEND_IMAGE and MIGRATE_COMMAND are empty)');
   else if (!wanted) log.info('migrations: skipped');
   else {
-    const hint = 'the live database was not touched. Add --no-migrate to restore without migrating.';
-    await migrate(config, config.migrate, database, { hint });
+    const state = 'the live database was not touched. Add --no-migrate to restore without migrating.';
+    await migrate(config, config.migrate, database, { state });
     log.done(`migrated: ${config.migrate.command}`);
   }
 }
 
 interface Options {
-  hint: string;
+  /** As in RunOptions. */
+  state?: string;
+  hint?: string;
   /** The database is in use: a migration that blocks other sessions is ended. */
   live?: boolean;
 }
@@ -43,9 +45,9 @@ export async function migrate(
   config: Config,
   { command, image }: Migrations,
   database: string,
-  { hint, live = false }: Options,
+  { state, hint, live = false }: Options,
 ): Promise<void> {
-  const options = { purpose: `run the migrations (${command})`, hint, timeout: TIMEOUT };
+  const options = { purpose: `run the migrations (${command})`, state, hint, timeout: TIMEOUT };
   const url = migrationUrl(config, database);
   const guard = live ? endWhenBlocking(config, database) : undefined;
   try {
@@ -65,7 +67,7 @@ async function inContainer(
   image: string,
   command: string,
   url: string,
-  options: { purpose: string; hint: string; timeout: number },
+  options: Pick<RunOptions, 'purpose' | 'state' | 'hint' | 'timeout'>,
 ): Promise<void> {
   const name = `${app}-migrate-${environment}`;
   const remove = () => sh(`remove container ${name}`, { evenInterrupted: true })`docker rm --force ${name}`;

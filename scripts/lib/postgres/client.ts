@@ -1,6 +1,6 @@
 import type { Postgres } from '../config/config.ts';
 import { bashOf, withLifelineOnStdin } from '../core/pipeline.ts';
-import { run } from '../core/shell.ts';
+import { type RunOptions, run } from '../core/shell.ts';
 import { APPLICATION, endAbandoned, isAnswered, sessionName } from './abandoned.ts';
 
 /* Limits that a role, a database or the server may set. They must not end a long dump or load. */
@@ -54,6 +54,7 @@ export function client(postgres: Postgres, argv: string[], settings = '', name =
     PGOPTIONS: `${NO_LIMITS} ${NOTICE_LOSS} ${settings}`.trim(),
     PGAPPNAME: name,
     PGCONNECT_TIMEOUT: '10',
+    LC_ALL: 'C', // the messages of these programs are in English
   };
   if (!postgres.container) {
     const { host, port } = postgres;
@@ -78,6 +79,9 @@ export function producer(
   return { ...client(postgres, withLifelineOnStdin(script), ...rest), stdin: 'lifeline' };
 }
 
+/** Prints each error with its SQLSTATE. */
+export const WITH_CODES = '--set=VERBOSITY=verbose';
+
 /** psql for programs: no start-up file, plain output, stops at the first error, never asks for a password. */
 export const PSQL = [
   'psql',
@@ -86,6 +90,7 @@ export const PSQL = [
   '--tuples-only',
   '--quiet',
   '--set=ON_ERROR_STOP=1',
+  WITH_CODES,
   '--no-password',
 ];
 
@@ -128,11 +133,9 @@ export function queryOf(postgres: Postgres, database: string, options?: QueryOpt
   return <Row>(sql: string) => query<Row>(postgres, database, sql, options);
 }
 
-interface SqlOptions {
-  purpose: string;
-  hint?: string;
-  /** Seconds; the server ends a statement a little earlier. Default: none. */
-  timeout?: number;
+/** Of `timeout`, the server ends a statement a little earlier; default: none. */
+interface SqlOptions
+  extends Pick<RunOptions, 'purpose' | 'hint' | 'hints' | 'state' | 'timeout' | 'evenInterrupted'> {
   /** Longest wait for a lock, in seconds. Default: 60, or less if `timeout` is shorter. */
   lockTimeout?: number;
   /** Settings of its session, as `-c name=value`. */
@@ -141,7 +144,6 @@ interface SqlOptions {
   name?: string;
   /** There is no outcome to find out when it is given up. */
   onlyReads?: boolean;
-  evenInterrupted?: boolean;
 }
 
 /**
@@ -185,13 +187,10 @@ function psql(postgres: Postgres, database: string, sql: string, settings: strin
   return producer(postgres, argv, `${TEXT} ${settings}`, name);
 }
 
-/**
- * Ends the session that was given up with this name. @see endAbandoned
- * @throws OutcomeUnknown
- */
+/** Ends the session that was given up with this name. @see endAbandoned @throws OutcomeUnknown */
 export async function endSession(postgres: Postgres, name: string, error: unknown): Promise<void> {
   await endAbandoned(name, error, sql => {
-    const { argv, ...rest } = psql(postgres, 'postgres', sql, serverLimits(20, 20));
+    const { argv, ...rest } = psql(postgres, postgres.maintenance ?? 'postgres', sql, serverLimits(20, 20));
     return run(argv, { ...rest, purpose: 'end its session', timeout: 20, evenInterrupted: true });
   });
 }

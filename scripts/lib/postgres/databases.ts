@@ -1,19 +1,23 @@
 import type { Postgres } from '../config/config.ts';
-import { OperationalError } from '../core/errors.ts';
 import { stamp } from '../core/format.ts';
 import { identifier, literal, query, runSql } from './client.ts';
-import { dropSubscriptions } from './subscriptions.ts';
 
-/** The database for statements about other databases. */
-export const MAINTENANCE = 'postgres';
+/** @returns the database to connect to for statements about other databases and roles */
+export function maintenanceOf(postgres: Postgres): string {
+  return postgres.maintenance ?? 'postgres';
+}
 
 /** Options of CREATE DATABASE. */
 export interface Encoding {
   encoding: string;
   collate: string;
   ctype: string;
-  /** Null: the operating system's locales are used. */
-  icuLocale: string | null;
+  /** Null: not known. */
+  provider: 'libc' | 'icu' | 'builtin' | null;
+  /** Of the providers icu and builtin. */
+  locale: string | null;
+  /** Tailoring rules of ICU. */
+  icuRules: string | null;
 }
 
 interface Definition extends Encoding {
@@ -23,9 +27,14 @@ interface Definition extends Encoding {
   tablespace: string | null;
 }
 
-/** The ICU locale in a row of pg_database, whose column has another name in 15 and 16 than in 17. */
-export const ICU_LOCALE = `CASE to_jsonb(d) ->> 'datlocprovider'
-  WHEN 'i' THEN coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale') END AS "icuLocale"`;
+/**
+ * The columns of {@link Encoding} of a row `d` of pg_database. The locale has another name in 15 and 16 than since 17;
+ * rules exist since 16.
+ */
+export const ENCODING = `pg_encoding_to_char(d.encoding) AS encoding, datcollate AS collate, datctype AS ctype,
+  CASE to_jsonb(d) ->> 'datlocprovider' WHEN 'c' THEN 'libc' WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' END AS provider,
+  coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale') AS locale,
+  to_jsonb(d) ->> 'daticurules' AS "icuRules"`;
 
 /** The purpose of a sibling of `<database>` that a restore or drill makes, as in its name. */
 type SiblingKind = 'new' | 'before' | 'drill';
@@ -47,7 +56,7 @@ export async function siblingDatabases(
   database: string,
   kind: SiblingKind,
 ): Promise<string[]> {
-  const rows = await query<{ name: string }>(postgres, MAINTENANCE, siblingsSql(database, kind));
+  const rows = await query<{ name: string }>(postgres, maintenanceOf(postgres), siblingsSql(database, kind));
   return rows.map(({ name }) => name);
 }
 
@@ -63,9 +72,9 @@ export function siblingsSql(database: string, kind: SiblingKind): string {
 async function definitionOf(postgres: Postgres, database: string): Promise<Definition | undefined> {
   const [row] = await query<Definition>(
     postgres,
-    MAINTENANCE,
+    maintenanceOf(postgres),
     `SELECT d.oid::int8 AS oid, pg_get_userbyid(datdba) AS owner, nullif(spcname, 'pg_default') AS tablespace,
-       pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype, ${ICU_LOCALE}
+       ${ENCODING}
      FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = ${literal(database)}`,
   );
   return row;
@@ -79,86 +88,43 @@ export async function oidOf(postgres: Postgres, database: string): Promise<numbe
 /** @returns bytes on disk; 0 if it does not exist */
 export async function sizeOfDatabase(postgres: Postgres, database: string): Promise<number> {
   const sql = `SELECT pg_database_size(oid) AS bytes FROM pg_database WHERE datname = ${literal(database)}`;
-  return (await query<{ bytes: number }>(postgres, MAINTENANCE, sql))[0]?.bytes ?? 0;
+  return (await query<{ bytes: number }>(postgres, maintenanceOf(postgres), sql))[0]?.bytes ?? 0;
 }
 
 /**
  * Creates an empty database.
  * @param like the database whose owner, encoding, locale and tablespace it gets
- * @param otherwise its encoding and locale if `like` does not exist
+ * @param otherwise its encoding, locale and owner if `like` does not exist
  * @throws CommandError
  */
 export async function createLike(
   postgres: Postgres,
   name: string,
   like: string,
-  otherwise?: Encoding,
+  otherwise?: Encoding & { owner?: string },
 ): Promise<void> {
   const model = await definitionOf(postgres, like);
   const encoding = model ?? otherwise;
   const words = [`CREATE DATABASE ${identifier(name)} TEMPLATE template0`];
-  if (encoding) {
-    words.push(`ENCODING ${literal(encoding.encoding)}`);
-    words.push(`LC_COLLATE ${literal(encoding.collate)} LC_CTYPE ${literal(encoding.ctype)}`);
-    if (encoding.icuLocale !== null)
-      words.push(`LOCALE_PROVIDER icu ICU_LOCALE ${literal(encoding.icuLocale)}`);
-  }
-  if (model) words.push(`OWNER ${identifier(model.owner)}`);
+  if (encoding) words.push(...encodingOptions(encoding));
+  const owner = model?.owner ?? otherwise?.owner;
+  if (owner !== undefined) words.push(`OWNER ${identifier(owner)}`);
   if (model?.tablespace) words.push(`TABLESPACE ${identifier(model.tablespace)}`);
-  await runSql(postgres, MAINTENANCE, words.join(' '), {
+  const locale = 'install the locale that the message names on this server, which the backed-up server has.';
+  await runSql(postgres, maintenanceOf(postgres), words.join(' '), {
     purpose: `create database ${name}`,
     timeout: 600,
-    hint: 'the user of POSTGRES_USER needs CREATEDB, and this server needs the locales of the backed-up server.',
+    hints: { 42809: locale, 22023: locale },
   });
 }
 
-interface Obstacles {
-  template: boolean;
-  /** Processes that read a logical replication slot of it. */
-  readers: { slot: string; pid: number; application: string }[];
-  prepared: string[];
-}
-
-/**
- * Drops a database with its subscriptions, and ends its sessions; one that does not exist counts as dropped.
- *
- * @throws OperationalError with the reason and the statement: where a slot of it is read or a transaction is prepared, which
- *   an operator must decide about, or the server refuses it
- */
-export async function drop(postgres: Postgres, name: string): Promise<void> {
-  const [obstacles] = await query<Obstacles>(
-    postgres,
-    MAINTENANCE,
-    `SELECT datistemplate AS template,
-       ARRAY(SELECT gid FROM pg_prepared_xacts WHERE database = d.datname) AS prepared,
-       (SELECT coalesce(json_agg(json_build_object('slot', slot_name, 'pid', active_pid, 'application', application_name)), '[]')
-        FROM pg_replication_slots LEFT JOIN pg_stat_activity ON pid = active_pid
-        WHERE database = d.datname AND active) AS readers
-     FROM pg_database d WHERE datname = ${literal(name)}`,
-    { evenInterrupted: true },
-  );
-  if (!obstacles) return;
-  const { template, readers, prepared } = obstacles;
-  const statement = `DROP DATABASE IF EXISTS ${identifier(name)} WITH (FORCE)`;
-  const refuse = (reason: string, first: string) => {
-    throw new OperationalError(`could not drop database ${name}: ${reason}`, `${first}, then: ${statement}`);
-  };
-  for (const { slot, pid, application } of readers)
-    refuse(`process ${pid} (${application}) reads its replication slot ${slot}`, 'stop that consumer');
-  if (prepared.length > 0)
-    refuse(
-      `it has a prepared transaction (${prepared[0]})`,
-      'connect to it and COMMIT PREPARED or ROLLBACK PREPARED it',
-    );
-  const options = { purpose: `drop database ${name}`, evenInterrupted: true };
-  if (template) {
-    const unmark = `ALTER DATABASE ${identifier(name)} IS_TEMPLATE false`;
-    await runSql(postgres, MAINTENANCE, unmark, { ...options, timeout: 60 });
-  }
-  await dropSubscriptions(postgres, name);
-  await runSql(postgres, MAINTENANCE, statement, {
-    ...options,
-    timeout: 3600,
-    hint: `see who uses it in pg_stat_activity, then: ${statement}`,
-  });
+/** Always with the provider: else it is template0's. */
+function encodingOptions({ encoding, collate, ctype, provider, locale, icuRules }: Encoding): string[] {
+  return [
+    `ENCODING ${literal(encoding)} LC_COLLATE ${literal(collate)} LC_CTYPE ${literal(ctype)}`,
+    ...(provider === null ? [] : [`LOCALE_PROVIDER ${provider}`]),
+    ...(provider === 'icu' && locale !== null ? [`ICU_LOCALE ${literal(locale)}`] : []),
+    ...(provider === 'icu' && icuRules !== null ? [`ICU_RULES ${literal(icuRules)}`] : []),
+    ...(provider === 'builtin' && locale !== null ? [`BUILTIN_LOCALE ${literal(locale)}`] : []),
+  ];
 }

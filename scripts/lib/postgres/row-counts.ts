@@ -13,7 +13,7 @@ export interface TableCount {
  * partitions), tables of extensions (pg_dump does not dump their rows) and foreign tables.
  */
 const TABLES = `
-  SELECT n.nspname AS schema, c.relname AS name
+  SELECT n.nspname AS schema, c.relname AS name, c.oid::int8 AS oid, c.reltuples
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     AND NOT EXISTS (SELECT FROM pg_depend d
@@ -38,6 +38,18 @@ async function fromEachTable<Row extends { schema: string; name: string }>(
     rows.push(...(await query<Row>(selects.join(' UNION ALL '))));
   }
   return rows;
+}
+
+/**
+ * Estimates the number of rows in all tables in no time: the last VACUUM's or ANALYZE's, and of tables that had none, as many
+ * as they can have.
+ */
+export async function estimateRows(query: Query): Promise<number> {
+  const [row] = await query<{ rows: number }>(
+    `SELECT coalesce(sum(CASE WHEN reltuples < 0 THEN pg_relation_size(oid::oid) / 32 ELSE reltuples END), 0) AS rows
+     FROM (${TABLES}) AS t`,
+  );
+  return row!.rows;
 }
 
 /** Counts the rows of every table exactly, which takes minutes on a large database. */

@@ -2,6 +2,7 @@ import type { Postgres } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { CommandError, hasProgram, run } from '../core/shell.ts';
 import { client, query } from './client.ts';
+import { maintenanceOf } from './databases.ts';
 
 export interface ServerFacts {
   /** `SHOW server_version` without the packager's suffix: `15.20`. */
@@ -28,6 +29,7 @@ export async function serverFacts(postgres: Postgres): Promise<ServerFacts> {
         : 'install postgresql-client, or set POSTGRES_CONTAINER.',
     );
   }
+  const maintenance = maintenanceOf(postgres);
   try {
     const [row] = await query<{
       version: string;
@@ -36,7 +38,7 @@ export async function serverFacts(postgres: Postgres): Promise<ServerFacts> {
       superuser: boolean;
     }>(
       postgres,
-      'postgres',
+      maintenance,
       `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number,
        (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS directory,
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser`,
@@ -51,10 +53,10 @@ export async function serverFacts(postgres: Postgres): Promise<ServerFacts> {
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     throw new OperationalError(
-      `PostgreSQL (${where}) can't be used: ${error.message.replace(/^could not query postgres: /, '')}`,
-      'check that it runs, and check POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_CONTAINER, PGHOST and PGPORT.',
+      `PostgreSQL (${where}) can't be used: ${error.message.replace(`could not query ${maintenance}: `, '')}`,
+      error.hint,
       undefined,
-      { cause: error },
+      { cause: error, details: error.details },
     );
   }
 }
@@ -69,7 +71,7 @@ export async function programVersion(postgres: Postgres, program: string): Promi
   const text = await run(argv, {
     env,
     purpose: `use ${program} ${where}`,
-    hint: `install ${program} ${where}.`,
+    hints: { 'no program': `install ${program} ${where}.` },
   });
   return /\d+(\.\d+)+/.exec(text)?.[0] ?? text.trim();
 }

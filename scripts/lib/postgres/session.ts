@@ -6,11 +6,15 @@ import { interrupt } from '../core/signals.ts';
 import { sessionName } from './abandoned.ts';
 import { asJson, client, endSession, PSQL, type Query, TEXT, toDatabase } from './client.ts';
 
-/** A session that stays open, for several queries of one snapshot. */
-export interface Session {
+/** What runs statements of one session. */
+export interface Statements {
   query: Query;
   /** Runs a statement that returns nothing. */
   execute: (sql: string) => Promise<void>;
+}
+
+/** A session that stays open, for several queries of one snapshot. */
+export interface Session extends Statements {
   close: () => Promise<void>;
 }
 
@@ -21,7 +25,8 @@ export interface Session {
 export function openSession(postgres: Postgres, database: string): Session {
   const name = sessionName();
   const { argv, env } = client(postgres, [...PSQL, `--dbname=${toDatabase(database)}`], TEXT, name);
-  const { child, ended: psql, signal } = startDialogue(argv, env);
+  const purpose = `keep a session with ${database}`;
+  const { child, ended: psql, signal } = startDialogue(argv, { env, purpose });
   const input = child.stdin!;
   input.on('error', () => {}); // psql has ended: `ended` has the reason
   const end = () => {
@@ -41,7 +46,7 @@ export function openSession(postgres: Postgres, database: string): Session {
       await endSession(postgres, name, interrupt.reason).catch(error => log.warn(messageOf(error)));
       throw interrupt.reason;
     }
-    throw new CommandError(`keep a session with ${database}`, argv[0]!, exitCode, stderr);
+    throw new CommandError(argv[0]!, exitCode, stderr, { purpose });
   })();
   ended.catch(() => {}); // rejects in send()
   let statements = 0;

@@ -1,6 +1,7 @@
 /** Subscriptions of logical replication: https://www.postgresql.org/docs/current/logical-replication-subscription.html */
 import type { Postgres } from '../config/config.ts';
 import { identifier, literal, query, runSql } from './client.ts';
+import { maintenanceOf } from './databases.ts';
 
 export interface Subscription {
   name: string;
@@ -16,7 +17,7 @@ export const PAUSED_SETTING = 'restore.paused_subscriptions';
 export function subscriptionsOf(postgres: Postgres, database: string): Promise<Subscription[]> {
   const sql = `SELECT subname AS name, subenabled AS enabled, subslotname AS slot
     FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE datname = ${literal(database)} ORDER BY 1`;
-  return query(postgres, 'postgres', sql, { evenInterrupted: true });
+  return query(postgres, maintenanceOf(postgres), sql, { evenInterrupted: true });
 }
 
 /*
@@ -68,7 +69,7 @@ export async function dropSubscriptions(postgres: Postgres, database: string): P
   if (names.length === 0) return;
   const open = `ALTER DATABASE ${identifier(database)} ALLOW_CONNECTIONS true CONNECTION LIMIT -1`;
   const purpose = `drop the subscriptions of ${database}`;
-  await runSql(postgres, 'postgres', open, { purpose, timeout: 60, evenInterrupted: true });
+  await runSql(postgres, maintenanceOf(postgres), open, { purpose, timeout: 60, evenInterrupted: true });
   await change(postgres, database, purpose, [
     DISABLE_TRIGGERS,
     ...names.flatMap(name => [...detached(name), `DROP SUBSCRIPTION ${identifier(name)}`]),
@@ -79,7 +80,7 @@ export async function dropSubscriptions(postgres: Postgres, database: string): P
 async function pausedIn(postgres: Postgres, database: string): Promise<string[] | undefined> {
   const [row] = await query<{ names: string[] }>(
     postgres,
-    'postgres',
+    maintenanceOf(postgres),
     `SELECT substr(setting, strpos(setting, '=') + 1)::json AS names
      FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase, unnest(setconfig) AS setting
      WHERE datname = ${literal(database)} AND setrole = 0 AND starts_with(setting, '${PAUSED_SETTING}=')`,

@@ -4,7 +4,7 @@ import { CommandError } from '../core/shell.ts';
 import { deferSignals, throwIfSignalled } from '../core/signals.ts';
 import { sessionName } from './abandoned.ts';
 import { identifier, literal, query, runSql } from './client.ts';
-import { MAINTENANCE } from './databases.ts';
+import { maintenanceOf } from './databases.ts';
 import { openSession } from './session.ts';
 
 /**
@@ -37,9 +37,9 @@ export async function swap(
       const blockers: string[] = [];
       try {
         await whileEndingSessions(postgres, [live, next], name, blockers, () =>
-          runSql(postgres, MAINTENANCE, `BEGIN; ${renames.join('; ')}; COMMIT`, {
+          runSql(postgres, maintenanceOf(postgres), `BEGIN; ${renames.join('; ')}; COMMIT`, {
             purpose: `rename ${next} to ${live}`,
-            hint: 'the live database is unchanged. See who uses it: SELECT * FROM pg_stat_activity.',
+            state: 'the live database is unchanged.',
             timeout: 60,
             lockTimeout: lockSeconds,
             name,
@@ -60,9 +60,7 @@ export async function swap(
 
 /** Whether sessions that are still there, or a lock, prevented the renames: the next attempt can succeed. */
 function isBusy(error: unknown): error is CommandError {
-  return (
-    error instanceof CommandError && /being accessed by other users|due to lock timeout/.test(error.stderr)
-  );
+  return error instanceof CommandError && (error.reason === '55006' || error.reason === '55P03');
 }
 
 function blockedBy(error: CommandError, blockers: string[]): OperationalError {
@@ -104,7 +102,7 @@ async function whileEndingSessions(
   work: () => Promise<unknown>,
 ): Promise<void> {
   const names = databases.map(literal).join(', ');
-  const session = openSession(postgres, MAINTENANCE);
+  const session = openSession(postgres, maintenanceOf(postgres));
   let over = false;
   const ending = (async () => {
     while (!over) {
@@ -130,7 +128,7 @@ async function whileEndingSessions(
 /** @throws OperationalError when a prepared transaction prevents renaming `live` */
 export async function refusePreparedTransactions(postgres: Postgres, live: string): Promise<void> {
   const sql = `SELECT gid FROM pg_prepared_xacts WHERE database = ${literal(live)}`;
-  const prepared = await query<{ gid: string }>(postgres, MAINTENANCE, sql);
+  const prepared = await query<{ gid: string }>(postgres, maintenanceOf(postgres), sql);
   if (prepared.length === 0) return;
   throw new OperationalError(
     `${live} has a prepared transaction (${prepared[0]!.gid}), so it can't be renamed`,

@@ -3,7 +3,7 @@ import type { Postgres } from '../config/config.ts';
 import { messageOf } from '../core/errors.ts';
 import { deferSignals } from '../core/signals.ts';
 import { identifier, literal, query } from '../postgres/client.ts';
-import { siblingDatabases } from '../postgres/databases.ts';
+import { maintenanceOf, siblingDatabases } from '../postgres/databases.ts';
 import { pauseSubscriptions, resumeSubscriptions, subscriptionsOf } from '../postgres/subscriptions.ts';
 import { swapIn } from './swap.ts';
 
@@ -27,7 +27,7 @@ export function replaceLive(
 /** @returns the logical replication slots of a database, by name */
 export async function logicalSlots(postgres: Postgres, database: string): Promise<string[]> {
   const sql = `SELECT slot_name AS name FROM pg_replication_slots WHERE database = ${literal(database)} ORDER BY 1`;
-  return (await query<{ name: string }>(postgres, 'postgres', sql)).map(({ name }) => name);
+  return (await query<{ name: string }>(postgres, maintenanceOf(postgres), sql)).map(({ name }) => name);
 }
 
 /**

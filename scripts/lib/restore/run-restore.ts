@@ -1,13 +1,14 @@
 import { createBackup } from '../backup/create.ts';
-import { fetchSource, type LocalSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
+import { checkBackupDirectory, makeBackupDirectory, makeLookingDirectory } from '../backup/directory.ts';
+import { fetchSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
 import { describeSource, findSource, type Source } from '../backup/find.ts';
 import { planBackup } from '../backup/plan.ts';
-import { checkSource } from '../backup/verify.ts';
+import { type CheckedSource, checkSource } from '../backup/verify.ts';
 import type { Result } from '../cli/command.ts';
 import { requireTerminal } from '../cli/confirm.ts';
 import type { Config } from '../config/config.ts';
-import { privateDirectory } from '../core/files.ts';
-import { duration } from '../core/format.ts';
+import { usageError } from '../core/errors.ts';
+import { duration, plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
 import { type Stopwatch, stopwatch } from '../core/step-timer.ts';
@@ -16,10 +17,13 @@ import { siblingDatabases, siblingName } from '../postgres/databases.ts';
 import { type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { detachSubscriptions } from '../postgres/subscriptions.ts';
 import { loadInto } from './load-dump.ts';
-import { createMissingRoles } from './missing-roles.ts';
+import type { LoadError } from './load-errors.ts';
+import { createMissingRoles, type Roles } from './missing-roles.ts';
 import { confirmed, type RestoreRequest } from './options.ts';
+import { leaveOut, sayWhatIsLeftOut } from './plain-dump.ts';
 import { refuseImpossible } from './preflight.ts';
 import { replaceLive } from './replication.ts';
+import { confirmSmall } from './small-result.ts';
 import { copyProperties, dropLeftovers, dropOrWarn, swapIn } from './swap.ts';
 
 /**
@@ -30,39 +34,53 @@ import { copyProperties, dropLeftovers, dropOrWarn, swapIn } from './swap.ts';
  */
 export async function runRestore(config: Config, request: RestoreRequest): Promise<Result> {
   const { postgres, environment } = config;
-  const { wanted, from, target = postgres.database, yes, dryRun } = request;
-  const work = restoreDirectory(config);
+  const { wanted, from, target = postgres.database, without = {}, yes, dryRun } = request;
+  const work = dryRun ? await makeLookingDirectory(config) : restoreDirectory(config);
   const clock = stopwatch();
   try {
     const [server] = await preflight(
       () => serverFacts(postgres),
-      () => privateDirectory(config.backupDir, 'BACKUP_DIR'),
+      () => (dryRun ? checkBackupDirectory(config) : makeBackupDirectory(config)),
       async () => requireTerminal(yes || dryRun),
     );
-    const source = await fetchSource(await findSource(config, wanted, from), work);
+    const fetched = await fetchSource(await findSource(config, wanted, from), work);
     clock.lap('fetch');
-    await checkSource(postgres, source);
+    const source = await checkSource(postgres, fetched);
     clock.lap('check');
     const replace = request.target === undefined;
-    const { databaseMissing } = await refuseImpossible(config, source, server, target, replace);
+    const options = { replace, without };
+    const { databaseMissing, roles } = await refuseImpossible(config, source, server, target, options);
+    sayWhatIsLeftOut(source, without);
+    const replaced = replace && !databaseMissing ? postgres.database : undefined;
+    if (replaced && source.manifest) await confirmSmall(postgres, source, replaced, request);
     const effect = databaseMissing
       ? ', which does not exist yet.'
       : '. The current database is backed up and kept under another name.';
+    const foreign = replace ? originOf(config, source) : undefined;
+    if (foreign && yes && !dryRun && !request.allowForeign)
+      throw usageError(foreign, 'add --allow-foreign to replace the live database by it without a question.');
     const plan = {
-      question: `${describeSource(source)} → database ${target} of ${environment}${effect}`,
+      question: `${foreign ? `${foreign}. ` : ''}${describeSource(source)} → database ${target} of ${environment}${effect}`,
       database: target,
       json: { source: source.name, target },
     };
     return await confirmed(plan, request, async () => {
-      const replaced = databaseMissing ? undefined : postgres.database;
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
-      const swapped = await loadAndSwap(config, source, request, replaced, clock);
+      const swapped = await loadAndSwap(config, source, request, replaced, roles, clock);
       return report(source, { target, safety, clock, ...swapped });
     });
   } finally {
     await removeWork(work);
   }
+}
+
+/** @returns a sentence about a backup that is not one of this database; undefined for all others */
+function originOf({ app, environment, postgres }: Config, { manifest }: Source): string | undefined {
+  if (!manifest) return undefined;
+  const origin = `database ${manifest.database} of ${manifest.app} (${manifest.environment})`;
+  const live = `database ${postgres.database} of ${app} (${environment})`;
+  return origin === live ? undefined : `this is a backup of ${origin}, not of ${live}`;
 }
 
 /** Backs up the live database before it is replaced. */
@@ -77,25 +95,29 @@ async function safetyBackup(config: Config, restored: string, server: ServerFact
   return id;
 }
 
-/** @returns the new name of the database that was replaced, if there was one, and lines about logical replication */
+/** @returns the new name of the database that was replaced, if there was one, accepted errors, and what to do about replication */
 async function loadAndSwap(
   config: Config,
-  source: LocalSource,
-  { target, migrate }: RestoreRequest,
+  source: CheckedSource,
+  request: RestoreRequest,
   replaced: string | undefined,
+  roles: Roles,
   clock: Stopwatch,
-): Promise<{ kept?: string; replication: string[] }> {
+): Promise<{ kept?: string; errors: LoadError[]; replication: string[] }> {
   const { postgres } = config;
+  const { target, migrate, acceptErrors, without = {} } = request;
   const live = postgres.database;
-  await createMissingRoles(postgres, source);
+  const loaded = await leaveOut(source, without);
+  await createMissingRoles(postgres, roles);
   const next = siblingName(live, 'new', await dropLeftovers(postgres, live, 'new'));
   const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, live, 'before'));
   try {
-    await loadInto(config, source, next, live);
+    const errors = await loadInto(config, loaded, next, live, acceptErrors);
     clock.lap('load and compare');
+    if (replaced && !source.manifest) await confirmSmall(postgres, source, replaced, request, next);
     const replication: string[] = [];
     if (target === undefined) {
-      await copyProperties(postgres, source, replaced, next);
+      await copyProperties(postgres, loaded, replaced, next);
       await runMigrations(config, next, migrate);
       replication.push(...(await replaceLive(postgres, live, next, kept)));
     } else {
@@ -104,7 +126,7 @@ async function loadAndSwap(
       await swapIn(postgres, target, next);
     }
     clock.lap('migrate and swap');
-    return { kept, replication };
+    return { kept, errors, replication };
   } catch (error) {
     await dropOrWarn(postgres, next);
     throw error;
@@ -118,15 +140,26 @@ function report(
     target,
     kept,
     safety,
+    errors,
     clock,
     replication,
-  }: { target: string; kept?: string; safety?: string; clock: Stopwatch; replication: string[] },
+  }: {
+    target: string;
+    kept?: string;
+    safety?: string;
+    errors: LoadError[];
+    clock: Stopwatch;
+    replication: string[];
+  },
 ): Result {
   const dataAge = source.manifest ? (Date.now() - Date.parse(source.manifest.snapshotAt)) / 1000 : null;
   const steps = Object.entries(clock.laps()).map(([step, seconds]) => `${step} ${duration(seconds)}`);
   const text = [
     `restored ${source.name} into ${target} in ${duration(clock.total())} (${steps.join(', ')})`,
     dataAge === null ? 'the age of its data is unknown' : `its data is ${duration(dataAge)} old`,
+    ...(errors.length > 0
+      ? [`accepted that ${plural(errors.length, 'statement')} failed; they are listed above`]
+      : []),
     ...(kept
       ? [
           `the replaced database is kept as ${kept} and backed up as ${safety}`,
@@ -142,6 +175,7 @@ function report(
       database: target,
       kept: kept ?? null,
       safetyBackup: safety ?? null,
+      acceptedErrors: errors.map(({ statement, text }) => ({ statement, error: text })),
       replication,
       seconds: clock.laps(),
       totalSeconds: clock.total(),

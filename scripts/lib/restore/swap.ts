@@ -1,4 +1,4 @@
-import type { Source } from '../backup/find.ts';
+import type { LocalSource } from '../backup/fetch.ts';
 import type { Postgres } from '../config/config.ts';
 import { messageOf, OperationalError, verificationError } from '../core/errors.ts';
 import { duration } from '../core/format.ts';
@@ -8,7 +8,8 @@ import { deferSignals } from '../core/signals.ts';
 import { OutcomeUnknown } from '../postgres/abandoned.ts';
 import { queryOf } from '../postgres/client.ts';
 import { applyProperties, type Properties, readProperties } from '../postgres/database-properties.ts';
-import { drop, oidOf, siblingDatabases } from '../postgres/databases.ts';
+import { maintenanceOf, oidOf, siblingDatabases } from '../postgres/databases.ts';
+import { drop } from '../postgres/drop.ts';
 import { PAUSED_SETTING } from '../postgres/subscriptions.ts';
 import { PATIENCE, swap } from '../postgres/swap.ts';
 
@@ -20,19 +21,18 @@ import { PATIENCE, swap } from '../postgres/swap.ts';
  */
 export async function copyProperties(
   postgres: Postgres,
-  source: Source,
+  source: LocalSource,
   live: string | undefined,
   next: string,
 ): Promise<void> {
-  const apply = ({ settings, ...rest }: Properties) =>
-    applyProperties(postgres, next, {
-      ...rest,
-      settings: settings.filter(({ name }) => name !== PAUSED_SETTING),
-    });
-  if (live) return apply(await readProperties(queryOf(postgres, 'postgres'), live));
+  const apply = ({ settings, ...rest }: Properties, withoutOwners?: boolean) => {
+    const kept = settings.filter(({ name }) => name !== PAUSED_SETTING);
+    return applyProperties(postgres, next, { ...rest, settings: kept }, withoutOwners);
+  };
+  if (live) return apply(await readProperties(queryOf(postgres, maintenanceOf(postgres)), live));
   if (!source.manifest) return;
   try {
-    await apply(source.manifest.properties);
+    await apply(source.manifest.properties, source.without?.owners);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     // A managed server may allow less than the old server did; the data is restored all the same.

@@ -19,11 +19,12 @@ export interface Store {
  * @param attempts of one request; fewer where a quick answer matters more
  */
 export async function openStore(settings: S3Settings, attempts = ATTEMPTS): Promise<Store> {
+  const { accessKeyId, secretAccessKey, sessionToken } = settings;
   const { S3 } = await import('@aws-sdk/client-s3');
   const checksum = settings.checksums === 'supported' ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED';
   const client = new S3({
     region: settings.region,
-    credentials: { accessKeyId: settings.accessKeyId, secretAccessKey: settings.secretAccessKey },
+    credentials: { accessKeyId, secretAccessKey, sessionToken },
     endpoint: settings.endpoint,
     forcePathStyle: settings.pathStyle,
     requestChecksumCalculation: checksum,

@@ -2,6 +2,7 @@
 import type { S3ServiceException } from '@aws-sdk/client-s3';
 import { Exit, messageOf, OperationalError, operational } from '../core/errors.ts';
 import { interrupt, sleep } from '../core/signals.ts';
+import { adviceFor } from './advice.ts';
 import { type Store, urlOf } from './open-store.ts';
 
 /** For a request that cleans up after a signal: it can't be interrupted, so it must end by itself. */
@@ -34,7 +35,9 @@ export async function request<T>(
     const local = operational(error);
     if (local instanceof OperationalError) throw local;
     const message = `could not ${verb} ${urlOf(store, name)}: ${explain(error)}`;
-    throw new OperationalError(message, advice(error), Exit.offsite, { cause: error });
+    throw new OperationalError(message, adviceFor(error, verb, store.settings), Exit.offsite, {
+      cause: error,
+    });
   }
 }
 
@@ -72,15 +75,4 @@ function explain(error: unknown): string {
   if (name === 'AbortError') return 'no answer in time';
   const message = messageOf(error);
   return message === name || !name || name === 'Error' ? message + status : `${name}: ${message}${status}`;
-}
-
-function advice(error: unknown): string {
-  const { name, $metadata } = error as Partial<S3ServiceException>;
-  if (name === 'RequestTimeTooSkewed') return 'set the clock of this machine: `timedatectl` shows it.';
-  if (name === 'NoSuchBucket') return 'check S3_BUCKET and AWS_REGION; these scripts create no bucket.';
-  const status = $metadata?.httpStatusCode ?? 0;
-  if (status === 403)
-    return 'check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and the permissions of the key.';
-  if (status >= 500) return 'S3 returned a server error: try again later.';
-  return 'check S3_ENDPOINT, S3_BUCKET and the network.';
 }

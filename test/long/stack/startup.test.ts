@@ -18,11 +18,21 @@ const stack = await createStack();
 const watched = await onlookersOf(stack);
 const up = () => stack.compose('up', '--detach', '--wait', '--wait-timeout', '180', '--no-recreate');
 
-/** Whatever comes of it, each time is counted before the test says so. */
+/**
+ * Every time is counted before the test fails. One sample decides nothing: on a busy machine Nginx itself may wait for
+ * a processor. A time that fails is tried twice more, and must pass both times.
+ */
 async function times(what: string, once: (turn: number) => Promise<void>): Promise<void> {
   const failures: unknown[] = [];
-  for (let turn = 1; turn <= TIMES; turn++)
-    await once(turn).catch(error => failures.push(`${what}, ${turn}: ${error.message}`));
+  for (let turn = 1; turn <= TIMES; turn++) {
+    const passes = await once(turn).then(
+      () => true,
+      error => console.log(`${what}, ${turn}: ${error.message}; twice more`),
+    );
+    if (passes) continue;
+    for (let again = 1; again <= 2; again++)
+      await once(turn).catch(error => failures.push(`${what}, ${turn}, again: ${error.message}`));
+  }
   assert.equal(failures, []);
 }
 

@@ -96,7 +96,7 @@ export async function startDatabase(): Promise<Database> {
   };
 }
 
-/** Whoever starts it stops it, in `finally` or in a test of its own at the end of the file. */
+/** The caller stops it, in `finally` or in a test of its own at the end of the file. */
 export async function startAppWorld(variant = 'v1'): Promise<AppWorld> {
   const database = await startDatabase();
   const backends: Backend[] = [];

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
   artifactName,
@@ -50,9 +50,9 @@ export async function plant(
   const then = new Date(Date.parse(old.snapshotAt) - days * 86_400_000);
   const newest = newId({ app, environment }, then);
   const names = { artifact: artifactName(newest, old.format), globals: globalsName(newest) };
-  await mkdir(into, { recursive: true });
+  await mkdir(into, { recursive: true, mode: 0o700 });
   for (const file of ['artifact', 'globals'] as const)
-    await copyFile(join(directory, old[file].name), join(into, names[file]));
+    await copyWithTimes(join(directory, old[file].name), join(into, names[file]));
   const planted: Manifest = {
     ...old,
     id: newest,
@@ -66,6 +66,13 @@ export async function plant(
   };
   await writeFile(join(into, manifestName(newest)), serialize(planted));
   return planted;
+}
+
+/** Like `cp --preserve`: a file that is newer than its verification counts as changed. */
+async function copyWithTimes(from: string, to: string): Promise<void> {
+  await copyFile(from, to);
+  const { atime, mtime } = await stat(from);
+  await utimes(to, atime, mtime);
 }
 
 /** Copies a backup of the backup directory into the store, as backup.ts does. */

@@ -45,6 +45,7 @@ export interface Restored {
   source?: string;
   dropped?: string[];
   replication?: string[];
+  acceptedErrors?: { statement: string; error: string }[];
 }
 
 type Flags = Parameters<typeof parseAction>[1];

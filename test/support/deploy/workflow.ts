@@ -20,6 +20,7 @@ export interface Job {
   needs?: string | string[];
   if?: string;
   env?: Record<string, string>;
+  strategy?: { matrix: Record<string, string[]> };
   outputs?: Record<string, string>;
   steps: Step[];
   'timeout-minutes'?: number;

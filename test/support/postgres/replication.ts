@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { identifier } from '../../../scripts/lib/postgres/client.ts';
-import { drop } from '../../../scripts/lib/postgres/databases.ts';
+import { drop } from '../../../scripts/lib/postgres/drop.ts';
 import { begin } from '../core/expect.ts';
 import { createTurns, type Turns } from '../core/turns.ts';
 import { until, type World } from '../core/world.ts';

@@ -1,4 +1,5 @@
-import { drop, oidOf } from '../../../scripts/lib/postgres/databases.ts';
+import { oidOf } from '../../../scripts/lib/postgres/databases.ts';
+import { drop } from '../../../scripts/lib/postgres/drop.ts';
 import type { FaultedWorld } from '../backup/faulted.ts';
 import { type Gate, gateAt, otherDatabases, untilNoProcess } from '../backup/faults.ts';
 import { type Ended, type Started, until } from '../core/world.ts';

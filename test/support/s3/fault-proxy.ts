@@ -95,16 +95,23 @@ export function passes(change: (headers: IncomingHttpHeaders) => void = () => {}
   };
 }
 
-/** Answers with an error of S3's instead of asking the store. */
-export function answers(status: number, code: string): Fault {
+/**
+ * Answers with an error of S3's instead of asking the store.
+ * @param more elements of the error, such as Region, and headers
+ */
+export function answers(
+  status: number,
+  code: string,
+  more: { elements?: string; headers?: Record<string, string> } = {},
+): Fault {
   return async ({ incoming, outgoing }) => {
     for await (const _ of incoming); // a connection in the middle of a request could not be used again
-    const headers = { 'content-type': 'application/xml', date: new Date().toUTCString() };
+    const headers = { 'content-type': 'application/xml', date: new Date().toUTCString(), ...more.headers };
     outgoing.writeHead(status, headers);
     outgoing.end(
       incoming.method === 'HEAD'
         ? undefined
-        : `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>${code} for a test</Message></Error>`,
+        : `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>${code} for a test</Message>${more.elements ?? ''}</Error>`,
     );
   };
 }

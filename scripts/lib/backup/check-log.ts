@@ -1,0 +1,63 @@
+/** When each backup was last read, and last loaded: one line a check in `<stateDir>/backup-checks.jsonl`. */
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import type { Config } from '../config/config.ts';
+import { messageOf } from '../core/errors.ts';
+import { isTime } from '../core/format.ts';
+import { log } from '../core/log.ts';
+
+const time = v.pipe(v.string(), v.check(isTime));
+const schema = v.object({
+  id: v.string(),
+  place: v.picklist(['local', 's3']),
+  /** `read`: every byte, against the checksums. `loaded`: also into a database, and compared with the manifest. */
+  check: v.picklist(['read', 'loaded']),
+  at: time,
+});
+
+export type BackupCheck = v.InferOutput<typeof schema>;
+
+const fileOf = ({ stateDir }: Config) => join(stateDir, 'backup-checks.jsonl');
+
+/** Notes that a backup has passed a check now. A failure to write is a warning: the check itself has passed. */
+export function recordCheck(config: Config, { id, place, check }: Omit<BackupCheck, 'at'>): void {
+  try {
+    mkdirSync(config.stateDir, { recursive: true, mode: 0o700 });
+    const line = JSON.stringify({ id, place, check, at: new Date().toISOString() });
+    appendFileSync(fileOf(config), line + '\n', { mode: 0o600 });
+  } catch (error) {
+    log.warn(`this check of ${id} is not recorded: ${messageOf(error)}`);
+  }
+}
+
+/** @returns the recorded checks, oldest first; a damaged line is ignored with a warning */
+export function readChecks(config: Config): BackupCheck[] {
+  const path = fileOf(config);
+  if (!existsSync(path)) return [];
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .flatMap((line, index) => {
+      if (line === '') return [];
+      const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), line);
+      if (parsed.success) return [parsed.output];
+      log.warn(`line ${index + 1} of ${path} is damaged and is ignored`);
+      return [];
+    });
+}
+
+/** @returns the time of the last check of that kind, in either place unless one is given; undefined: never */
+export function lastCheck(
+  checks: BackupCheck[],
+  id: string,
+  check: BackupCheck['check'],
+  place?: BackupCheck['place'],
+): string | undefined {
+  // Who loads a backup reads it as well.
+  return checks.findLast(
+    each =>
+      each.id === id &&
+      (each.check === check || each.check === 'loaded') &&
+      (place === undefined || each.place === place),
+  )?.at;
+}

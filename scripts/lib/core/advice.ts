@@ -1,0 +1,122 @@
+/** What to do about the failure of a program, by its cause: an SQLSTATE, or a name where there is no code. */
+import { DISK_FULL_HINT } from './errors.ts';
+import { evidenceIn, sqlStateIn } from './program-output.ts';
+
+const CREDENTIALS = 'check POSTGRES_USER and POSTGRES_PASSWORD';
+const ADDRESS = 'check POSTGRES_CONTAINER, or without a container PGHOST and PGPORT';
+
+/**
+ * By SQLSTATE, class of SQLSTATE (two characters), or a name from {@link SIGNS}.
+ * @see https://www.postgresql.org/docs/15/errcodes-appendix.html
+ */
+const ADVICE: Record<string, string> = {
+  '08': `the connection to PostgreSQL failed or was lost: ${ADDRESS}, and see the server’s log.`,
+  '08P01': 'PGHOST and PGPORT lead to a pooler such as PgBouncer: set them to PostgreSQL itself.',
+  25006:
+    'the server or role is read-only. Use the primary, not a standby; default_transaction_read_only must be off.',
+  28000: `the server does not let this user in from here: ${CREDENTIALS}, and the server’s pg_hba.conf.`,
+  '28P01': `${CREDENTIALS}. The server keeps the password that it was created with, until ALTER ROLE changes it.`,
+  '3D000': 'check POSTGRES_DB and POSTGRES_MAINTENANCE_DB; `psql -l` lists the databases.',
+  42501:
+    'the user of POSTGRES_USER lacks the right that the message names: grant it, or use a user who has it.',
+  42704: 'this server lacks what the message names, such as a role: create it, then try again.',
+  53100: DISK_FULL_HINT,
+  53200:
+    'PostgreSQL ran out of memory. With a HINT on locks: raise max_locks_per_transaction and restart the server.',
+  53300: 'all connections are in use: close some (SELECT * FROM pg_stat_activity), or raise max_connections.',
+  '53': 'the server lacks a resource that the message names: see its log.',
+  '55P03': 'another session holds a lock on it: SELECT * FROM pg_stat_activity, then try again.',
+  55006: 'other sessions use it: SELECT * FROM pg_stat_activity, then try again.',
+  57014:
+    'the statement was cancelled: by a timeout of the role, the database or the server, or by an administrator.',
+  '57P01': 'the server was stopped or the session was ended: see its log, then try again.',
+  '57P03': 'the server is starting, stopping or recovering: wait, see its log, then try again.',
+  '58': 'the server could not read or write its files: see its log and `dmesg`.',
+  F0000: 'the server can’t read its configuration files: see its log.',
+  XX001:
+    'data on the server’s disk is damaged. Keep a copy of the data directory; restore the newest good backup.',
+  XX002: 'an index is damaged: REINDEX it, and check the disk (`dmesg`).',
+  'no create':
+    'ALTER ROLE … CREATEDB, as a superuser, gives the user of POSTGRES_USER the right to create databases.',
+  'no connect':
+    'GRANT CONNECT ON DATABASE … TO the user of POSTGRES_USER, or set POSTGRES_MAINTENANCE_DB to another one.',
+  'no password': 'the server asks for a password: set POSTGRES_PASSWORD.',
+  'password file': 'POSTGRES_PASSWORD is empty, so that file is used: set the one or correct the other.',
+  'unknown host': 'no address is known for this name: check PGHOST, and the name server.',
+  refused: `nothing listens there: start PostgreSQL, or ${ADDRESS}.`,
+  'no answer': `no answer in time: ${ADDRESS}, and the firewall.`,
+  tls: 'the encrypted connection failed: check the certificates, PGSSLMODE and PGSSLROOTCERT.',
+  'old program': 'update PostgreSQL’s client programs to the server’s version or later.',
+  'no container':
+    'start the stack, or correct POSTGRES_CONTAINER and APP_NAME; `docker ps --all` lists the containers.',
+  stopped: 'the container is not running: `docker logs` says why, `docker compose up -d` starts it.',
+  'docker denied': 'run as root, or add this user to the group docker and log in again.',
+  'docker down': 'Docker does not answer: `systemctl status docker`, and check DOCKER_HOST.',
+  registry: 'log in with `docker login`, and check that the image and tag exist.',
+  'no program': 'install the program that the message names, or correct PATH.',
+  killed: 'if nobody killed it, memory ran out: see `dmesg`.',
+};
+
+/*
+ * For messages without a code: those of a connection that fails, pg_dump's and pg_restore's, Docker's. With a state, also
+ * for a closer cause than that code.
+ */
+const SIGNS: { text: RegExp; cause: string; state?: string }[] = [
+  { text: /No space left on device/i, cause: '53100' },
+  { text: /permission denied to create database/, cause: 'no create', state: '42501' },
+  { text: /permission denied for database/, cause: 'no connect', state: '42501' },
+  { text: /password retrieved from file/, cause: 'password file' },
+  { text: /no password supplied/, cause: 'no password' },
+  { text: /password authentication failed/, cause: '28P01' },
+  {
+    text: /pg_hba\.conf|(Peer|Ident) authentication failed|FATAL: +role ".*" does not exist|not permitted to log in/,
+    cause: '28000',
+  },
+  { text: /FATAL: +database ".*" does not exist/, cause: '3D000' },
+  { text: /too many (clients|connections)|connection slots are reserved/, cause: '53300' },
+  {
+    text: /database system is (starting up|shutting down|in recovery mode|not (yet )?accepting)/,
+    cause: '57P03',
+  },
+  { text: /unsupported startup parameter/, cause: '08P01' },
+  { text: /could not translate host name/, cause: 'unknown host' },
+  { text: /connect(ion)? to server.*(Connection refused|No such file or directory)/, cause: 'refused' },
+  {
+    text: /connection to server .*(timeout expired|timed out|No route to host|unreachable)/,
+    cause: 'no answer',
+  },
+  { text: /SSL error|certificate verify failed|root certificate file|does not support SSL/, cause: 'tls' },
+  {
+    text: /server closed the connection|could not receive data from server|terminating connection due to (admin|unexp)/,
+    cause: '57P01',
+  },
+  { text: /server version mismatch/, cause: 'old program' },
+  { text: /ERROR: +out of shared memory/, cause: '53200' },
+  { text: /invalid page in block|could not read block/, cause: 'XX001' },
+  { text: /due to statement timeout|due to user request/, cause: '57014' },
+  { text: /due to lock timeout/, cause: '55P03' },
+  { text: /being accessed by other users/, cause: '55006' },
+  { text: /in a read-only transaction|during recovery/, cause: '25006' },
+  { text: /ERROR: +(permission denied|must be (owner|superuser|member))/, cause: '42501' },
+  { text: /ERROR: +role ".*" does not exist/, cause: '42704' },
+  { text: /no such container/i, cause: 'no container' },
+  { text: /container \S+ is (not running|paused|restarting)/i, cause: 'stopped' },
+  { text: /permission denied while trying to connect to the docker/i, cause: 'docker denied' },
+  { text: /(cannot|failed to) connect to the docker/i, cause: 'docker down' },
+  { text: /executable file not found|command not found/, cause: 'no program' },
+  { text: /unauthorized: |denied: requested access|no basic auth|manifest unknown/i, cause: 'registry' },
+];
+
+/** @returns the cause of a failure: an SQLSTATE, or a name; undefined: it is not known */
+export function causeOf(stderr: string, status?: number | null): string | undefined {
+  const code = sqlStateIn(stderr);
+  const evidence = evidenceIn(stderr);
+  const sign = SIGNS.find(({ text, state }) => (!code || state === code) && text.test(evidence));
+  if (code || sign) return sign?.cause ?? code;
+  return status === 137 ? 'killed' : undefined;
+}
+
+/** @returns what to do about a cause, if that is known */
+export function adviceFor(cause: string | undefined): string | undefined {
+  return cause && (ADVICE[cause] ?? (/^[0-9A-Z]{5}$/.test(cause) ? ADVICE[cause.slice(0, 2)] : undefined));
+}

@@ -1,0 +1,54 @@
+import type { Postgres } from '../config/config.ts';
+import { OperationalError } from '../core/errors.ts';
+import { identifier, literal, query, runSql } from './client.ts';
+import { maintenanceOf } from './databases.ts';
+import { dropSubscriptions } from './subscriptions.ts';
+
+interface Obstacles {
+  template: boolean;
+  /** Processes that read a logical replication slot of it. */
+  readers: { slot: string; pid: number; application: string }[];
+  prepared: string[];
+}
+
+/**
+ * Drops a database with its subscriptions, and ends its sessions; one that does not exist counts as dropped.
+ *
+ * @throws OperationalError with the reason and the statement: where a slot of it is read or a transaction is prepared, which
+ *   an operator must decide about, or the server refuses it
+ */
+export async function drop(postgres: Postgres, name: string): Promise<void> {
+  const [obstacles] = await query<Obstacles>(
+    postgres,
+    maintenanceOf(postgres),
+    `SELECT datistemplate AS template,
+       ARRAY(SELECT gid FROM pg_prepared_xacts WHERE database = d.datname) AS prepared,
+       (SELECT coalesce(json_agg(json_build_object('slot', slot_name, 'pid', active_pid, 'application', application_name)), '[]')
+        FROM pg_replication_slots LEFT JOIN pg_stat_activity ON pid = active_pid
+        WHERE database = d.datname AND active) AS readers
+     FROM pg_database d WHERE datname = ${literal(name)}`,
+    { evenInterrupted: true },
+  );
+  if (!obstacles) return;
+  const { template, readers, prepared } = obstacles;
+  const statement = `DROP DATABASE IF EXISTS ${identifier(name)} WITH (FORCE)`;
+  const refuse = (reason: string, first: string) => {
+    throw new OperationalError(`could not drop database ${name}: ${reason}`, `${first}, then: ${statement}`);
+  };
+  for (const { slot, pid, application } of readers)
+    refuse(`process ${pid} (${application}) reads its replication slot ${slot}`, 'stop that consumer');
+  if (prepared.length > 0)
+    refuse(
+      `it has a prepared transaction (${prepared[0]})`,
+      'connect to it and COMMIT PREPARED or ROLLBACK PREPARED it',
+    );
+  const options = { purpose: `drop database ${name}`, evenInterrupted: true };
+  if (template) {
+    const unmark = `ALTER DATABASE ${identifier(name)} IS_TEMPLATE false`;
+    await runSql(postgres, maintenanceOf(postgres), unmark, { ...options, timeout: 60 });
+  }
+  await dropSubscriptions(postgres, name);
+  const hint = `see who uses it: SELECT * FROM pg_stat_activity, then: ${statement}`;
+  const hints = { 55006: hint, '55P03': hint };
+  await runSql(postgres, maintenanceOf(postgres), statement, { ...options, timeout: 3600, hint, hints });
+}

@@ -1,0 +1,155 @@
+/** What list-backups.ts claims of each backup, and of dumps that are not of this environment. */
+import { appendFileSync, cpSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { ListedBackup } from '../../scripts/lib/backup/list.ts';
+import type { Manifest } from '../../scripts/lib/backup/manifest.ts';
+import { plant } from '../support/backup/old-backups.ts';
+import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
+import { createTurns } from '../support/core/turns.ts';
+import type { World } from '../support/core/world.ts';
+
+const { inTurn, stop } = await createTurns();
+
+async function listed(world: World, code = 0, ...args: string[]): Promise<ListedBackup[]> {
+  const done = await world.run('list-backups', [...args, '--json']);
+  assert.is(done.code, code, done.stderr);
+  return JSON.parse(done.stdout);
+}
+
+async function localBackup(world: World): Promise<{ manifest: Manifest; path: string }> {
+  await world.sql('CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 1000) AS i');
+  const manifest = await makeBackup(world, { upload: false });
+  return { manifest, path: join(world.env.BACKUP_DIR!, manifest.artifact.name) };
+}
+
+/** Flips one bit in the middle; the size stays. */
+function flip(path: string): void {
+  const bytes = readFileSync(path);
+  bytes[bytes.length >> 1]! ^= 1;
+  writeFileSync(path, bytes);
+}
+
+test('a file that was written after it was read is not called verified, until it is read again', () =>
+  inTurn(async world => {
+    const { manifest, path } = await localBackup(world);
+    const [fresh] = await listed(world);
+    assert.is(fresh!.local, 'verified');
+    assert.is(fresh!.readAt, manifest.verification.at);
+    assert.is(fresh!.loadedAt, null);
+    const later = new Date(Date.now() + 5000);
+    utimesSync(path, later, later);
+    assert.match((await listed(world))[0]!.local, /^changed since it was read/);
+    utimesSync(path, new Date(), new Date());
+    const checked = await world.run('verify-backup', [manifest.id]);
+    assert.is(checked.code, 0, checked.stderr);
+    const [again] = await listed(world);
+    assert.is(again!.local, 'verified');
+    assert.ok(again!.readAt! > manifest.verification.at, 'read later than it was made');
+  }));
+
+for (const [what, keepsTime] of [
+  ['which changes the time of its file', false],
+  ['by the disk, which changes nothing else', true],
+] as const)
+  test(`a flipped bit, ${what}`, () =>
+    inTurn(async world => {
+      const { manifest, path } = await localBackup(world);
+      const sound = await plant(world.env.BACKUP_DIR!, manifest.id, { days: 1 });
+      const { atime, mtime } = statSync(path);
+      flip(path);
+      const [hour] = [new Date(Date.now() + 3_600_000)];
+      utimesSync(path, keepsTime ? atime : hour, keepsTime ? mtime : hour);
+      const [claimed] = await listed(world);
+      assert.match(claimed!.local, keepsTime ? /^verified$/ : /^changed since it was read/);
+      assert.is(claimed!.readAt, manifest.verification.at, 'the claim has its time');
+      const done = await world.run('list-backups', ['--verify']);
+      assert.is(done.code, 3, done.stderr);
+      assert.match(done.stdout, new RegExp(`^${manifest.id} .*SHA-256`, 'm'));
+      assert.match(done.stdout, new RegExp(`^${sound.id} .* verified `, 'm'));
+    }));
+
+test('a damaged line in the record of the checks is ignored, and said', () =>
+  inTurn(async world => {
+    const { manifest } = await localBackup(world);
+    await world.run('verify-backup', [manifest.id]);
+    const [before] = await listed(world);
+    const record = join(world.env.STATE_DIR!, 'backup-checks.jsonl');
+    for (const line of ['{"id":"neurma', '[]', '{"id":"x","place":"moon","check":"read","at":"now"}'])
+      appendFileSync(record, `${line}\n`);
+    const done = await world.run('list-backups', ['--json']);
+    assert.is(done.stderr.match(/line \d of .*backup-checks\.jsonl is damaged and is ignored/g)?.length, 3);
+    assert.is(JSON.parse(done.stdout)[0].readAt, before!.readAt);
+  }));
+
+test('an empty directory: where it has looked, and that there is no env file', () =>
+  inTurn(async world => {
+    const { stdout } = await world.run('list-backups', []);
+    const places = `in ${world.env.BACKUP_DIR} and in s3://bucket/database`;
+    assert.match(
+      stdout,
+      new RegExp(`^no backups of app \\(production\\) ${places}; there is no \\.env\\.production`),
+    );
+  }));
+
+test('dumps of another origin are shown as such, and what is not a dump is not', () =>
+  inTurn(async world => {
+    const { manifest, path } = await localBackup(world);
+    const directory = world.env.BACKUP_DIR!;
+    const staging = await plant(directory, manifest.id, { environment: 'staging' });
+    for (const name of ['neurmatic_20250106.sql.gz', 'app.dump']) cpSync(path, join(directory, name));
+    for (const name of ['notes.txt', '.hidden.sql']) writeFileSync(join(directory, name), '');
+    const { stdout } = await world.run('list-backups', []);
+    const [head, foreign] = stdout.split('3 dumps of another origin');
+    assert.match(head!, new RegExp(`${manifest.id} [^]*1 backup\n$`));
+    const names = ['app.dump', 'neurmatic_20250106.sql.gz', staging.artifact.name].map(
+      name => `  ${directory}/${name}`,
+    );
+    assert.is(foreign, `; restore.ts and verify-backup.ts take the path:\n${names.join('\n')}\n`);
+  }));
+
+test('a dump without a manifest is not called unchanged', () =>
+  inTurn(async world => {
+    const { path } = await localBackup(world);
+    const dump = join(world.directory, 'old.sql.gz');
+    cpSync(path, dump);
+    const { code, stdout } = await world.run('verify-backup', [dump]);
+    assert.is(code, 0);
+    assert.match(stdout, /^complete; without a manifest nothing shows whether it was changed: /);
+    assert.not.match(stdout, /unchanged/);
+  }));
+
+/** Backups that are whole, and of something else. */
+const ELSEWHERE = {
+  'another environment': { environment: 'staging' },
+  'another database': { database: 'shop' },
+  'another app': { app: 'shop' },
+} as const;
+
+test('a backup of something else replaces the live database only when that is asked for', () =>
+  inTurn(async world => {
+    const { manifest } = await localBackup(world);
+    const other = join(world.directory, 'elsewhere');
+    await mkdir(other);
+    const paths: string[] = [];
+    for (const changes of Object.values(ELSEWHERE)) {
+      const planted = await plant(world.env.BACKUP_DIR!, manifest.id, { days: 1, ...changes }, other);
+      const path = join(other, planted.artifact.name);
+      const says = new RegExp(
+        `this is a backup of database ${planted.database} of ${planted.app} \\(${planted.environment}\\)`,
+      );
+      await refused(() => restoreHere(world, path), 2, says, /--allow-foreign/);
+      paths.push(path);
+    }
+    const [path] = paths;
+    await restoreHere(world, path, { database: 'beside' });
+    await restoreHere(world, path, { 'allow-foreign': true });
+    const { code, stdout } = await world.run('restore', [join(other, manifest.artifact.name), '--dry-run']);
+    assert.is(code, 2, stdout);
+  }));
+
+test('the servers stop', stop);
+
+test.run();
