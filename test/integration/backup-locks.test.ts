@@ -18,7 +18,7 @@ const withEnv = (world: World, env: Record<string, string>): World => ({
 
 /** A session of an application, for as long as `body` runs. */
 async function withClient(world: World, name: string, body: (client: Session) => Promise<void>) {
-  const client = openSession(world.pg.postgres, world.database);
+  const client = openSession(world.pg.postgres, world.database, '-c search_path=public');
   try {
     await client.execute(`SET application_name = '${name}'`);
     await body(client);

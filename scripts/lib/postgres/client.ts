@@ -1,12 +1,7 @@
 import type { Postgres } from '../config/config.ts';
 import { withLifelineOnStdin } from '../core/pipeline.ts';
 import { run } from '../core/shell.ts';
-
-/* Limits that a role, a database or the server may set. They must not end a long dump or load. */
-const NO_LIMITS = '-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0';
-
-/** Variables of the operator's environment that libpq would prefer to PGHOST and PGPORT. */
-const NO_OTHER_SERVER = { PGSERVICE: undefined, PGHOSTADDR: undefined, PGDATABASE: undefined };
+import { LATER_LIMITS, NOT_INHERITED, sessionOptions } from './settings.ts';
 
 /** An argument array and the environment that it needs. Secrets are in the environment only. */
 export interface ClientCommand {
@@ -35,24 +30,34 @@ export function toDatabase(name: string): string {
 }
 
 /**
- * Where a PostgreSQL client program runs: in the container, or on this host.
+ * Where a PostgreSQL client program runs: in the container, or on this host. Neither's environment, and no setting of
+ * the role or the database, changes what it does.
+ *
  * @param settings server settings of its sessions, as `-c name=value`
+ * @param inherit settings that stay as the role, the database or the server has them
  */
-export function client(postgres: Postgres, argv: string[], settings = ''): ClientCommand {
+export function client(
+  postgres: Postgres,
+  argv: string[],
+  settings = '',
+  inherit: string[] = [],
+): ClientCommand {
   const env = {
     PGUSER: postgres.user,
     PGPASSWORD: postgres.password,
-    PGOPTIONS: `${NO_LIMITS} ${settings}`.trim(),
+    PGOPTIONS: `${sessionOptions(inherit)} ${settings}`.trim(),
     PGAPPNAME: 'neurmatic-scripts',
     PGCONNECT_TIMEOUT: '10',
     LC_ALL: 'C', // the messages of these programs are in English
   };
   if (!postgres.container) {
     const { host, port } = postgres;
-    return { argv, env: { ...env, ...NO_OTHER_SERVER, PGHOST: host, PGPORT: port?.toString() } };
+    const unset = Object.fromEntries(NOT_INHERITED.map(name => [name, undefined]));
+    return { argv, env: { ...env, ...unset, PGHOST: host, PGPORT: port?.toString() } };
   }
   const passed = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : ['-e', name]));
-  return { argv: ['docker', 'exec', '-i', ...passed, postgres.container, ...argv], env };
+  const unset = [...NOT_INHERITED, 'PGHOST', 'PGPORT'].flatMap(name => ['-u', name]);
+  return { argv: ['docker', 'exec', '-i', ...passed, postgres.container, 'env', ...unset, ...argv], env };
 }
 
 /**
@@ -89,6 +94,9 @@ export const PSQL = [
  */
 export const TEXT = '-c client_encoding=UTF8';
 
+/** For the scripts' own queries: names without a schema are PostgreSQL's, whatever other schemas have. */
+export const QUERIES = `${TEXT} -c search_path=pg_catalog`;
+
 /** Wraps a query so that psql prints its rows as JSON: no other format keeps every name and value. */
 export function asJson(sql: string): string {
   return `SELECT coalesce(json_agg(q), '[]') FROM (${sql}) AS q`;
@@ -120,6 +128,8 @@ interface SqlOptions {
   timeout?: number;
   /** Settings of its session, as `-c name=value`. */
   settings?: string;
+  /** Settings that stay as the role, the database or the server has them. */
+  inherit?: string[];
   evenInterrupted?: boolean;
 }
 
@@ -132,11 +142,17 @@ export function runSql(
   postgres: Postgres,
   database: string,
   sql: string,
-  { timeout = Number.POSITIVE_INFINITY, settings = '', ...options }: SqlOptions,
+  { timeout = Number.POSITIVE_INFINITY, settings = '', inherit, ...options }: SqlOptions,
 ): Promise<string> {
   const psql = [...PSQL, `--dbname=${toDatabase(database)}`, `--command=${sql}`];
-  const { argv, env } = client(postgres, psql, `${TEXT} ${settings}`.trim());
+  const { argv, env } = client(postgres, psql, `${QUERIES} ${settings}`.trim(), inherit);
   return run(argv, { env, timeout, ...options });
+}
+
+/** @returns settings that take away limits which only some versions have, as `-c name=value` */
+export async function laterLimits(postgres: Postgres, database: string): Promise<string> {
+  const limits = await query<{ name: string }>(postgres, database, LATER_LIMITS);
+  return limits.map(({ name }) => `-c ${name}=0`).join(' ');
 }
 
 /** @returns the URL of a database, for programs such as Prisma; it contains the password */

@@ -1,7 +1,8 @@
 import type { Postgres } from '../config/config.ts';
 import { CommandError, startDialogue } from '../core/shell.ts';
 import { interrupt } from '../core/signals.ts';
-import { asJson, client, PSQL, type Query, TEXT, toDatabase } from './client.ts';
+import { asJson, client, PSQL, QUERIES, type Query, toDatabase } from './client.ts';
+import { LATER_LIMITS } from './settings.ts';
 
 /** A session that stays open, for several queries of one snapshot. */
 export interface Session {
@@ -14,9 +15,12 @@ export interface Session {
 /**
  * Opens a session of psql that reads statements from a pipe. It ends with this process. Its methods reject with
  * CommandError when psql ends.
+ *
+ * @param settings settings of the session, as `-c name=value`
  */
-export function openSession(postgres: Postgres, database: string): Session {
-  const { argv, env } = client(postgres, [...PSQL, `--dbname=${toDatabase(database)}`], TEXT);
+export function openSession(postgres: Postgres, database: string, settings = ''): Session {
+  const psqlArgv = [...PSQL, `--dbname=${toDatabase(database)}`];
+  const { argv, env } = client(postgres, psqlArgv, `${QUERIES} ${settings}`.trim());
   const purpose = `keep a session with ${database}`;
   const { child, ended: psql } = startDialogue(argv, { env, purpose });
   const input = child.stdin!;
@@ -36,6 +40,7 @@ export function openSession(postgres: Postgres, database: string): Session {
   })();
   ended.catch(() => {}); // rejects in send()
   let statements = 0;
+  input.write(`SELECT set_config(name, '0', false) FROM (${LATER_LIMITS}) AS limits \\g /dev/null\n`);
 
   async function send(sql: string): Promise<string> {
     const mark = `\n-- end of statement ${++statements} --\n`;

@@ -9,7 +9,7 @@ import { bytes, count, plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
 import { run } from '../core/shell.ts';
-import { client, toDatabase } from '../postgres/client.ts';
+import { client, laterLimits, toDatabase } from '../postgres/client.ts';
 import { createLike, sizeOfDatabase } from '../postgres/databases.ts';
 import { freeSpaceOf } from '../postgres/disk-space.ts';
 import { runFromFile } from '../postgres/redirect.ts';
@@ -40,7 +40,8 @@ export async function loadInto(
 
 async function load({ postgres }: Config, source: LocalSource, name: string): Promise<void> {
   const jobs = source.format === 'custom' ? availableParallelism() : 1;
-  const settings = `-c synchronous_commit=off -c maintenance_work_mem=${Math.floor(LOAD_MEMORY / jobs)}MB`;
+  const limits = await laterLimits(postgres, name);
+  const settings = `${limits} -c synchronous_commit=off -c maintenance_work_mem=${Math.floor(LOAD_MEMORY / jobs)}MB`;
   const path = join(source.directory, source.artifact);
   const purpose = `load ${source.name} into ${name}`;
   const measure = () => sizeOfDatabase(postgres, name).catch(() => 0);
@@ -51,14 +52,15 @@ async function load({ postgres }: Config, source: LocalSource, name: string): Pr
     else await runFromFile(postgres, streamRestore(name, source.format), path, { purpose, settings });
   });
   // Without statistics the planner guesses, and the first queries after the swap are slow.
-  const analyze = client(postgres, [
+  const vacuumdb = [
     'vacuumdb',
     '--analyze-only',
     '--quiet',
     '--no-password',
     `--jobs=${availableParallelism()}`,
     `--dbname=${toDatabase(name)}`,
-  ]);
+  ];
+  const analyze = client(postgres, vacuumdb, limits);
   await run(analyze.argv, {
     env: analyze.env,
     purpose: `gather statistics of ${name}`,

@@ -18,7 +18,7 @@ const ROLE_STATEMENT = /^(?:CREATE ROLE|ALTER ROLE|GRANT) (?:"(?:[^"]|"")*"|'(?:
 export async function createMissingRoles(postgres: Postgres, source: LocalSource): Promise<void> {
   if (!source.manifest) return;
   const path = join(source.directory, source.manifest.globals.name);
-  const script = await sh(`read ${path}`)`gzip -dc ${path}`;
+  const script = await sh(`read ${path}`, { env: { GZIP: undefined } })`gzip -dc ${path}`;
   const roles = await query<{ name: string }>(
     postgres,
     maintenanceOf(postgres),

@@ -67,6 +67,9 @@ export function startMigration(url: string, variant = 'v1', args = ['deploy']): 
   return child;
 }
 
+/** The scripts' own queries name their schemas, a test's do not. */
+const PUBLIC = '-c search_path=public';
+
 /** Migrates and waits. @throws {Error} with what the migrator wrote, if it failed */
 export async function migrate(url: string, variant = 'v1'): Promise<void> {
   const child = startMigration(url, variant);
@@ -77,7 +80,7 @@ export async function migrate(url: string, variant = 'v1'): Promise<void> {
 export async function startDatabase(): Promise<Database> {
   const { postgres, stop } = await startTestPostgres();
   const run = (database: string, text: string) =>
-    runSql(postgres, database, text, { purpose: 'run a test’s SQL' });
+    runSql(postgres, database, text, { purpose: 'run a test’s SQL', settings: PUBLIC });
   try {
     await run('postgres', 'CREATE DATABASE app');
   } catch (error) {
@@ -87,7 +90,7 @@ export async function startDatabase(): Promise<Database> {
   return {
     url: databaseUrl(postgres, 'app'),
     sql: async text => (await run('app', text)).trim(),
-    session: () => openSession(postgres, 'app'),
+    session: () => openSession(postgres, 'app', PUBLIC),
     empty: async () => {
       await run('app', 'DROP SCHEMA public CASCADE; CREATE SCHEMA public');
     },

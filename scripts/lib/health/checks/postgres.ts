@@ -38,6 +38,7 @@ export const postgres = ({ postgres: server }: Config): Check => ({
     const text = await runSql(server, server.database, asJson(sqlFor(server.database)), {
       purpose: `use ${server.database}`,
       timeout: COMMAND_SECONDS,
+      inherit: ['default_transaction_read_only'], // the application's writes fail where it is on
       settings: `-c statement_timeout=${COMMAND_SECONDS}s`, // psql in a container outlives a killed `docker exec`
     });
     return assess((JSON.parse(text) as [Row])[0]);
