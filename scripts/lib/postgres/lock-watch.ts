@@ -4,16 +4,9 @@ import { messageOf, OperationalError } from '../core/errors.ts';
 import { duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { interrupt, sleep } from '../core/signals.ts';
-import { literal } from './client.ts';
+import { runSql } from './client.ts';
+import { describeWait, nameOf, type Wait, type Waiters, waitsSql } from './lock-waits.ts';
 import { openSession, type Session } from './session.ts';
-
-/** The sessions of one piece of work. */
-export interface Waiters {
-  /** The server's process of the session that holds locks for the work. */
-  pid: number;
-  /** `application_name` of the programs that work beside it. */
-  application: string;
-}
 
 /** How long a piece of work may still wait for locks, over all its attempts. */
 export interface Patience {
@@ -26,44 +19,8 @@ export interface Patience {
 /** The work can't go on, but the same work from its start can. */
 export class StartAgain extends OperationalError {}
 
-interface Holder {
-  /** 0: a prepared transaction. */
-  pid: number;
-  application: string | null;
-  user: string | null;
-  /** Null: this user may not see it. */
-  state: string | null;
-  since: string | null;
-  waitsFor: number[];
-}
-
-interface Wait {
-  pid: number;
-  target: string;
-  holders: Holder[];
-  /** Names of prepared transactions that hold the lock. */
-  prepared: string | null;
-}
-
 /** Shorter than `deadlock_timeout`, so that the work gives way before the server ends a session of somebody else. */
 const LOOK_SECONDS = 0.4;
-
-const waitsSql = ({ pid, application }: Waiters) => `
-  SELECT w.pid,
-    coalesce((SELECT format('%I.%I', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-      WHERE c.oid = l.relation), l.locktype) AS target,
-    (SELECT coalesce(json_agg(json_build_object('pid', b.pid, 'application', application_name, 'user', usename,
-        'state', state, 'since', to_char(query_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'),
-        'waitsFor', pg_blocking_pids(b.pid))), '[]')
-      FROM (SELECT DISTINCT unnest(pg_blocking_pids(w.pid)) AS pid) AS b
-        LEFT JOIN pg_stat_activity AS h ON h.pid = b.pid) AS holders,
-    (SELECT string_agg(DISTINCT gid, ', ') FROM pg_locks h
-        JOIN pg_locks t ON t.locktype = 'transactionid' AND t.virtualtransaction = h.virtualtransaction
-        JOIN pg_prepared_xacts x ON x.transaction = t.transactionid
-      WHERE h.relation = l.relation AND h.pid IS NULL AND t.pid IS NULL) AS prepared
-  FROM pg_stat_activity AS w JOIN pg_locks l ON l.pid = w.pid AND NOT l.granted
-  WHERE w.datname = current_database() AND w.wait_event_type = 'Lock'
-    AND (w.pid = ${pid} OR w.application_name = ${literal(application)})`;
 
 /**
  * Does `work`, whose sessions may wait for locks as long as `patience` allows. A wait is logged with the table and its
@@ -91,11 +48,21 @@ export async function underLockWatch<T>(
   try {
     return await work();
   } catch (error) {
+    if (interrupt.aborted) await endWaits(postgres, database, who);
     throw reason ?? error;
   } finally {
     over.abort();
     await watching.catch(() => {});
   }
+}
+
+/** Ends waits in the server: a session that waits for a lock does not notice that its client is gone. */
+async function endWaits(postgres: Postgres, database: string, who: Waiters): Promise<void> {
+  const sql = `SELECT pg_terminate_backend(pid) FROM (${waitsSql(who)}) AS waits`;
+  const purpose = 'end the wait for a lock';
+  await runSql(postgres, database, sql, { purpose, timeout: 10, evenInterrupted: true }).catch(error =>
+    log.warn(messageOf(error)),
+  );
 }
 
 async function watch(
@@ -117,7 +84,7 @@ async function watch(
       const now = performance.now();
       if (wait) patience.left -= (now - last) / 1000;
       last = now;
-      const text = wait ? describe(wait) : '';
+      const text = wait ? describeWait(wait) : '';
       if (text !== told) log.info(text ? `waiting for ${text}` : 'the lock is free');
       told = text;
       const reason = wait && reasonToEnd(wait, who, patience);
@@ -144,27 +111,9 @@ function reasonToEnd(wait: Wait, who: Waiters, patience: Patience): OperationalE
   const pids = holders.map(({ pid }) => pid).filter(pid => pid > 0);
   const end = prepared
     ? `COMMIT PREPARED or ROLLBACK PREPARED ${prepared}`
-    : `SELECT ${pids.map(pid => `pg_terminate_backend(${pid})`).join(', ')}`;
+    : `SELECT ${pids.map(pid => `pg_terminate_backend(${pid})`).join(', ') || '* FROM pg_locks'}`;
   return new OperationalError(
-    `waited ${duration(patience.limit)} for ${describe(wait)}`,
+    `waited ${duration(patience.limit)} for ${describeWait(wait)}`,
     `wait until it is done or end it (${end}), then run this again. BACKUP_LOCK_WAIT is the longest wait.`,
   );
-}
-
-/** The lock and who has it: `a lock on public.orders, held by process 4711 (…)` */
-function describe({ target, holders, prepared }: Wait): string {
-  const names = holders.filter(({ pid }) => pid > 0).map(nameOf);
-  if (prepared) names.push(`the prepared transaction ${prepared}`);
-  return `a lock on ${target}, held by ${names.join(' and ') || 'nobody any more'}`;
-}
-
-function nameOf({ pid, application, user, state, since, waitsFor }: Holder): string {
-  const facts = [
-    application && `application ${application}`,
-    user && `user ${user}`,
-    state ?? 'only a member of pg_read_all_stats sees its state',
-    since && `query started ${since}`,
-    waitsFor.length > 0 && `waits for process ${waitsFor.join(', ')}`,
-  ].filter(Boolean);
-  return `process ${pid} (${facts.join(', ')})`;
 }

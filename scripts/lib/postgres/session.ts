@@ -22,10 +22,13 @@ export function openSession(postgres: Postgres, database: string, settings = '')
   const psqlArgv = [...PSQL, `--dbname=${toDatabase(database)}`];
   const { argv, env } = client(postgres, psqlArgv, `${QUERIES} ${settings}`.trim());
   const purpose = `keep a session with ${database}`;
-  const { child, ended: psql } = startDialogue(argv, { env, purpose });
+  const { child, ended: psql, signal } = startDialogue(argv, { env, purpose });
   const input = child.stdin!;
   input.on('error', () => {}); // psql has ended: `ended` has the reason
-  const end = () => input.destroy();
+  const end = () => {
+    input.destroy();
+    signal('SIGTERM'); // psql reads its input again only when the statement is done
+  };
   interrupt.addEventListener('abort', end, { once: true });
   let printed = '';
   let arrived = () => {};
