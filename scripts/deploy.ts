@@ -14,7 +14,7 @@ import { namedImages } from './lib/docker/images.ts';
 import { contracting } from './lib/migrations/pending.ts';
 
 export const deploy = command({
-  summary: 'Deploy a release without losing a request, and roll back if it is worse than the one before.',
+  summary: 'Deploy a release without losing a request, and roll back if it is worse than the previous one.',
   usage: [
     'TAG [--env production|staging] [--plan] [--surge] [--yes] [--skip-backup --reason TEXT] [--json]',
     'BACKEND [FRONTEND] …',
@@ -29,7 +29,7 @@ export const deploy = command({
       help: 'check everything and show what would be done; pulls the backend’s image',
     },
     surge: { type: 'boolean', help: 'run one more instance during the deployment, to keep the capacity' },
-    yes: { type: 'boolean', help: 'don’t ask' },
+    yes: { type: 'boolean', help: 'skip the confirmation' },
     'skip-backup': { type: 'boolean', help: 'make no backup; needs --reason' },
     reason: { type: 'string', value: 'TEXT', help: 'why there is no backup; stored with the release' },
     resume: { type: 'boolean', help: 'finish a killed deployment' },
@@ -82,8 +82,8 @@ function wantedImages(config: Config, [backend, frontend]: string[]): Images {
   return namedImages(config.images, backend, frontend);
 }
 
-/** The plan for other programs, which know the critical checks as `unwell`, as the journal's file does. */
-function planJson({ criticalBefore: unwell, ...plan }: Plan) {
+/** @returns what --plan --json prints; its `unwell` is the key of the critical checks in the journal's file, too */
+export function planJson({ criticalBefore: unwell, ...plan }: Plan) {
   return { ...plan, unwell };
 }
 
@@ -118,7 +118,7 @@ async function finish(config: Config, resume: boolean, yes: boolean | undefined)
   const journal = readJournal(config);
   if (!journal) throw usageError('no deployment was interrupted', 'give a tag to start one.');
   const { release } = journal.release;
-  const what = resume ? `finishes ${release}` : `goes back to the release before ${release}`;
+  const what = resume ? `finishes ${release}` : `reverts ${release}`;
   await confirm(`This ${what}.`, config.environment, yes);
   log.changesBegin();
   const end = resume ? resumeDeploy : revertDeploy;

@@ -28,7 +28,7 @@ export const healthCheck = command({
     'Changes nothing. Each line has its page in docs/RUNBOOK.md. A line that is not configured counts as OK.',
   options: {
     only: { type: 'string', value: 'NAMES', help: 'only these lines, separated by commas' },
-    verbose: { type: 'boolean', help: 'also values, thresholds, times and what to do' },
+    verbose: { type: 'boolean', help: 'also show values, thresholds, durations and what to do' },
     nagios: { type: 'boolean', help: 'one line, as Nagios and Icinga read it' },
     notify: { type: 'boolean', help: 'send a message when the state has changed' },
     watch: { type: 'boolean', help: `redraw every ${WATCH_SECONDS} s, until Ctrl+C` },

@@ -12,7 +12,7 @@ export const restore = command({
   summary:
     'Restore the database from a backup. The live database serves until the new one is loaded and compared.',
   usage: [
-    '<latest | backup id | file | s3://bucket/key> [--from local|s3] [--database NAME] [--no-migrate] [--allow-foreign] [--yes]',
+    '<latest | backup id | file | s3://bucket/key> [--from local|s3] [--database NAME] [options] [--yes]',
     '--undo [--yes]      swap back the database that the last restore replaced',
     '--finish [--yes]    drop the databases that restores replaced',
   ],
@@ -31,6 +31,19 @@ export const restore = command({
       help: 'restore into a new database of this name; the live one stays as it is',
     },
     'no-migrate': { type: 'boolean', help: 'skip the migrations' },
+    'no-owners': {
+      type: 'boolean',
+      help: 'leave out owners and privileges: POSTGRES_USER owns everything',
+    },
+    'no-tablespaces': { type: 'boolean', help: 'put everything into the default tablespace' },
+    'accept-errors': {
+      type: 'boolean',
+      help: 'restore although indexes, views, comments or privileges fail; never with rows missing',
+    },
+    'allow-small': {
+      type: 'boolean',
+      help: 'replace the live database although the backup has less than a tenth of its rows',
+    },
     yes: { type: 'boolean', help: 'do not ask for confirmation' },
     'allow-foreign': {
       type: 'boolean',

@@ -23,21 +23,21 @@ export const rollback = command({
   summary: 'Go back to an earlier release, without losing a request.',
   usage: ['[RELEASE] [--env production|staging] [--with-database BACKUP] [--yes] [--json]', '--list'],
   details:
-    'Without RELEASE: the release before. After a contracting migration it needs the earlier database:\n' +
-    '--with-database restores that. Visitors see the maintenance page meanwhile. Data written since then stays in the\n' +
-    'database that is kept.',
+    'Without RELEASE: the previous release. After a contracting migration it needs the earlier database:\n' +
+    '--with-database restores it. Visitors see the maintenance page during the rollback. Data written since the backup\n' +
+    'stays in the kept database.',
   options: {
     list: { type: 'boolean', help: 'list the releases to go back to' },
     'with-database': {
       type: 'string',
       value: 'BACKUP',
-      help: 'restore this backup as well: its id, or latest',
+      help: 'also restore this backup: its id, or latest',
     },
-    yes: { type: 'boolean', help: 'don’t ask' },
+    yes: { type: 'boolean', help: 'skip the confirmation' },
   },
   examples: [
     ['rollback.ts --list', 'list the releases, the newest first'],
-    ['rollback.ts', 'go back to the release before'],
+    ['rollback.ts', 'go back to the previous release'],
     [
       'rollback.ts v2.3.0 --with-database neurmatic_production_20260131_020007',
       'go back past a contracting migration',

@@ -41,12 +41,12 @@ export const schedule = command({
   positionals: 1,
   changesState: ([action]) => ['install', 'remove', 'run'].includes(action!),
   async run({ positionals: [action], config: load }) {
-    if (!isAction(action))
+    if (action === undefined || !Object.hasOwn(ACTIONS, action))
       throw usageError(
         action === undefined ? 'missing action' : `unknown action ${JSON.stringify(action)}`,
         `use schedule.ts ${Object.keys(ACTIONS).join(', ')}.`,
       );
-    return ACTIONS[action](load());
+    return ACTIONS[action as keyof typeof ACTIONS](load());
   },
 });
 
@@ -101,9 +101,5 @@ const ACTIONS = {
     return { text, json, exitCode: json.problems.length > 0 ? Exit.failed : Exit.done };
   },
 };
-
-function isAction(name: string | undefined): name is keyof typeof ACTIONS {
-  return name !== undefined && Object.hasOwn(ACTIONS, name);
-}
 
 if (import.meta.main) await execute(schedule);

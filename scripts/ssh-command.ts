@@ -67,20 +67,16 @@ export const sshCommand = command({
  * @throws a usage error for a command that is not in {@link ACCEPTED}
  */
 export function accept(requested: string, from: string, environment: string) {
-  const { verb, args, name } = parse(requested, from);
-  const readOnly = verb === 'health-check' || args.includes('--plan') || args.includes('--list');
-  const script = join(import.meta.dirname, `${verb}.ts`);
-  const argv = [script, ...args, '--env', environment, ...(readOnly ? [] : ['--yes'])];
-  return { verb, name, readOnly, argv };
-}
-
-function parse(requested: string, from: string) {
   for (const [, pattern] of ACCEPTED) {
     const match = pattern.exec(requested);
     if (!match) continue;
     const name = match.groups?.run;
     const [verb = '', ...words] = requested.split(' ');
-    return { verb, name, args: words.includes('--run') ? words.slice(0, -2) : words };
+    const args = words.includes('--run') ? words.slice(0, -2) : words;
+    const readOnly = verb === 'health-check' || args.includes('--plan') || args.includes('--list');
+    const script = join(import.meta.dirname, `${verb}.ts`);
+    const argv = [script, ...args, '--env', environment, ...(readOnly ? [] : ['--yes'])];
+    return { verb, name, readOnly, argv };
   }
   const what = requested === '' ? 'a shell' : JSON.stringify(requested.slice(0, 300));
   throw usageError(

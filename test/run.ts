@@ -23,6 +23,7 @@ import { findTests, type TestFile } from './runner/files.ts';
 import { runAll } from './runner/lanes.ts';
 import { ended, longest } from './runner/report.ts';
 import { type Outcome, runFile, running } from './runner/run-file.ts';
+import { offerS3Servers } from './runner/s3-servers.ts';
 import { expected, readTimes, writeTimes } from './runner/times.ts';
 import { endShared } from './stack/lib/shared.ts';
 
@@ -98,8 +99,10 @@ const preparing = files.some(({ needsEngine }) => needsEngine) ? prepare() : Pro
 // Where files that share one stack describe it to each other.
 const shared = mkdtempSync(join(tmpdir(), 'shared-stack-'));
 process.env.TEST_SHARED_STACK = shared;
+const endS3Servers = await offerS3Servers(join(shared, 's3.socket'));
 await runAll(files, run, ({ needsEngine }) => !needsEngine || isPrepared, preparing);
 if (lease) await endShared(shared);
+endS3Servers();
 rmSync(shared, { recursive: true });
 if (await lease?.leave()) say('The engine of the tests has ended');
 if (!values.in) writeTimes(outcomes);

@@ -156,7 +156,7 @@ test('both deploy in the same way, each in its environment', () => {
 });
 
 for (const file of DEPLOYMENTS) {
-  test(`${file}: whatever happens, somebody is told`, () => {
+  test(`${file}: every outcome is notified`, () => {
     const { tell, ...others } = workflow(file).jobs;
     assert.is(tell!.if, 'always()');
     assert.equal(tell!.needs, Object.keys(others));

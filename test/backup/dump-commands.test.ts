@@ -1,13 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  decodePipeline,
-  decompressTo,
-  dumpPipeline,
-  globalsPipeline,
-  parallelRestore,
-  streamRestore,
-} from '../../scripts/lib/backup/dump-commands.ts';
+import { decodePipeline, dumpPipeline, globalsPipeline } from '../../scripts/lib/backup/dump-commands.ts';
 
 /** @returns the programs of a pipe, with their arguments */
 const stages = ([, , script]: string[]) => script!.split('; ')[0]!.split(' | ');
@@ -21,32 +14,28 @@ test('a dump is made of one snapshot, and compressed outside pg_dump', () => {
   assert.match(zstd!, /^zstd /);
 });
 
+test('dumps have owners and privileges', () => {
+  for (const format of ['plain', 'custom'] as const)
+    assert.not.match(
+      dumpPipeline('app', format, '0003-1', 60).join(' '),
+      /--no-(owner|acl|privileges|tablespaces)/,
+    );
+});
+
 test('roles are dumped without passwords', () => {
   const globals = stages(globalsPipeline('main db'))[0]!;
   assert.match(globals, /^pg_dumpall --globals-only --no-role-passwords .*--database="?\$?.*main db/);
 });
 
-test('the name of a database is one argument', () => {
-  const name = "a b='c'; rm -rf $HOME";
-  assert.equal(parallelRestore(name, '/tmp/dump', 4).slice(-3), [
-    `--dbname=dbname='a b=\\'c\\'; rm -rf $HOME'`,
-    '--jobs=4',
-    '/tmp/dump',
-  ]);
-});
-
-test('each format is decoded by its own program, and loading stops at the first error', () => {
+test('each format is decoded by its own program', () => {
   assert.equal(
     stages(decodePipeline('plain')).map(stage => stage.split(' ')[0]),
-    ['gzip', 'tail'],
+    ['gzip', 'bash'],
   );
   assert.equal(
     stages(decodePipeline('custom')).map(stage => stage.split(' ')[0]),
     ['zstd', 'pg_restore'],
   );
-  assert.match(stages(streamRestore('app', 'plain'))[1]!, /^psql .*--set=ON_ERROR_STOP=1/);
-  assert.match(stages(streamRestore('app', 'custom'))[1]!, /^pg_restore --exit-on-error/);
-  assert.is(decompressTo('/tmp/dump')[3], '/tmp/dump');
 });
 
 test.run();

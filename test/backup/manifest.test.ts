@@ -1,3 +1,6 @@
+import { hash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -10,6 +13,7 @@ import {
   parseManifest,
   serialize,
 } from '../../scripts/lib/backup/manifest.ts';
+import { packDefinitions, unpackDefinitions } from '../../scripts/lib/backup/packed-definitions.ts';
 import { OperationalError } from '../../scripts/lib/core/errors.ts';
 import { sampleManifest } from '../support/backup/sample-manifest.ts';
 
@@ -45,10 +49,41 @@ test('a changed byte and a truncation are detected', () => {
 test('other values, another id, another version and other texts are refused', () => {
   refused(text.replace('"rows": 1000', '"rows": 1001'), id, /checksum does not match/);
   refused(text, 'neurmatic_production_20260131_020008', /it belongs to neurmatic_production_20260131_020007/);
-  refused(text.replace('"version": 1,', '"version": 2,'), id, /has version 2; these scripts read version 1/);
-  refused(text.replace('"version": 1,', '"version": 0,'), id, /version is wrong/);
+  refused(
+    text.replace('"version": 2,', '"version": 3,'),
+    id,
+    /has version 3; these scripts read versions 1 and 2/,
+  );
+  refused(text.replace('"version": 2,', '"version": 1,'), id, /server.icuLocale is wrong/);
+  refused(text.replace('"version": 2,', '"version": 0,'), id, /version is wrong/);
   for (const other of ['null', '[]', '{}', '"text"', '7', '', 'PK\u0003\u0004'])
     refused(other, id, /damaged/);
+});
+
+test('a manifest of version 1 is read: what it lacks is not known', () => {
+  const first = readFileSync(join(import.meta.dirname, 'manifest-1.json'), 'utf8');
+  const read = parseManifest(first, id);
+  assert.is(read.version, 2);
+  assert.equal(read.server, { ...manifest.server, provider: 'libc', locale: null, icuRules: null });
+  assert.equal([read.needs, read.definitions, read.warnings], [undefined, null, []]);
+  assert.equal(read.properties, manifest.properties);
+  refused(first.replace('"rows": 1000', '"rows": 1001'), id, /checksum does not match/);
+
+  const providerOf = (version: string, icuLocale: string | null) => {
+    const { checksum, ...old } = JSON.parse(first);
+    Object.assign(old.server, { version, icuLocale });
+    const signed = { ...old, checksum: hash('sha256', JSON.stringify(old)) };
+    const { provider, locale } = parseManifest(JSON.stringify(signed), id).server;
+    return [provider, locale];
+  };
+  assert.equal(providerOf('15.20', 'de'), ['icu', 'de']);
+  assert.equal(providerOf('16.1', null), ['libc', null]);
+  assert.equal(providerOf('17.1', null), [null, null], 'it may be the provider builtin');
+});
+
+test('definitions are packed and come back', () => {
+  const definitions = { table: { 'public."a b"': '0123456789abcdef' }, 'owner of': {} };
+  assert.equal(unpackDefinitions(packDefinitions(definitions)), definitions);
 });
 
 test('each field is checked, and the error names all wrong fields', () => {
@@ -61,7 +96,7 @@ test('each field is checked, and the error names all wrong fields', () => {
     snapshotAt: 'yesterday',
     format: 'tar',
     artifact: { ...manifest.artifact, bytes: -1, sha256: 'ABC' },
-    server: { ...manifest.server, icuLocale: 1 },
+    server: { ...manifest.server, provider: 'posix', locale: 1 },
     properties: { ...manifest.properties, privileges: [{ role: null, privilege: 'DROP', grantable: true }] },
     databaseBytes: 1.5,
     tables: [{ schema: 'public', name: 't', rows: 2 ** 60 }],
@@ -69,7 +104,13 @@ test('each field is checked, and the error names all wrong fields', () => {
   };
   const paths = [
     ...['id', 'environment', 'label', 'safety', 'startedAt', 'snapshotAt', 'format', 'artifact.bytes'],
-    ...['artifact.sha256', 'server.icuLocale', 'properties.privileges.0.privilege', 'databaseBytes'],
+    ...[
+      'artifact.sha256',
+      'server.provider',
+      'server.locale',
+      'properties.privileges.0.privilege',
+      'databaseBytes',
+    ],
     ...['tables.0.rows', 'verification.level'],
   ];
   const json = JSON.stringify({ ...JSON.parse(text), ...wrong });

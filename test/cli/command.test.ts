@@ -104,7 +104,7 @@ for (const script of scripts) {
     }
   });
 
-  test(`${name}: an environment that there is not is refused before anything else`, async () => {
+  test(`${name}: an unknown environment is refused before anything else`, async () => {
     const command = await commandOf(script);
     const given = parseArguments(command, [...arguments_, '--env', 'nowhere']);
     const config = () => loadConfig(environmentOf(given.options.env as string));
@@ -115,7 +115,7 @@ for (const script of scripts) {
     assert.is(exitCode, 2);
   });
 
-  test(`${name}: a bad configuration is said as a whole, without a value, and with --json as JSON too`, async () => {
+  test(`${name}: a bad configuration is reported completely, without a value, and with --json as JSON too`, async () => {
     const bad = { POSTGRES_PASSWORD: 'pass-secret', PGPORT: 'port-secret', SLACK_WEBHOOK_URL: 'hook-secret' };
     const { status, stdout, stderr } = await asCron(script, [...arguments_, '--json'], bad);
     assert.is(status, usage, stderr);
@@ -131,7 +131,7 @@ for (const script of scripts) {
   });
 }
 
-test('--help is shown on stdout, by a script that is found through a link as well', async () => {
+test('--help is shown on stdout, also by a script that is called through a link', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'link to '));
   try {
     const script = join(ROOT, 'scripts/backup.ts');
@@ -148,7 +148,7 @@ for (const [name, usage] of [
   ['backup.ts', 2],
   ['health-check.ts', 3],
 ] as const) {
-  test(`${name}: wrong usage is said in two lines, with nothing on stdout`, async () => {
+  test(`${name}: wrong usage is reported in two lines, with nothing on stdout`, async () => {
     for (const args of [['--no-such-flag'], ['--env', 'prod']]) {
       const { status, stdout, stderr } = await asCron(join(ROOT, 'scripts', name), args);
       assert.is(status, usage, `${args}: ${stderr}`);

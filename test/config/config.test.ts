@@ -132,7 +132,7 @@ for (const [key, [says, ...values]] of Object.entries(BAD)) {
   });
 }
 
-test('values at their limits are taken; units become seconds, and space around a URL goes', () => {
+test('values at their limits are accepted; units become seconds, and spaces around a URL are removed', () => {
   const config = loadConfig('production', {
     PGPORT: '1',
     HTTPS_PORT: '65535',
@@ -156,13 +156,13 @@ test('values at their limits are taken; units become seconds, and space around a
   assert.equal([config.rto, config.rpo], [1800, 2 * 86_400]);
 });
 
-test('an unknown variable is nobody’s business, and an empty value counts as not set', () => {
+test('an unknown variable is ignored, and an empty value counts as not set', () => {
   const empty = Object.fromEntries(VARIABLES.map(name => [name, '']));
   const given = { ...empty, POSTGRES_CONTAINER: undefined, BACKUP_FORMATS: 'tar', PATH: '/bin' };
   assert.equal(loadConfig('production', given), loadConfig('production', {}));
 });
 
-test('all that is wrong is said at once', () => {
+test('all errors are listed at once', () => {
   const message = problemsOf(
     Object.fromEntries(Object.entries(BAD).map(([key, [, value]]) => [key, value!])),
   );

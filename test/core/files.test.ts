@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { PARTIAL, privateDirectory } from '../../scripts/lib/core/files.ts';
 
-test('a directory is made for its owner only, and trying it leaves nothing, nor what a killed run left', async () => {
+test('a directory is made for its owner only, and the check leaves no file, nor one of a killed run', async () => {
   const parent = mkdtempSync(join(tmpdir(), 'files-'));
   const directory = join(parent, 'a/b');
   try {

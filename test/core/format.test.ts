@@ -15,7 +15,7 @@ test('bytes: binary units, three digits', () => {
   for (const [value, text] of expected) assert.is(bytes(value), text);
 });
 
-test('durations: as a person says them', () => {
+test('durations in readable units', () => {
   const expected: [number, string][] = [
     [0, '0.0 s'],
     [0.42, '0.4 s'],
@@ -45,7 +45,7 @@ test('times are UTC', () => {
   assert.is(stamp(time), '20260131_020007');
 });
 
-test('a time is one that there is, in UTC', () => {
+test('a time must exist, in UTC', () => {
   for (const time of ['2026-01-31T02:00:07Z', '2026-01-31T02:00:07.123Z', '2024-02-29T23:59:59.9Z'])
     assert.ok(isTime(time), time);
   for (const other of [

@@ -47,7 +47,7 @@ test('bytes that are no text go to a file unchanged', async () => {
   }
 });
 
-test('a pipe fails with the stage that failed, wherever it stands', async () => {
+test('a pipe fails with the stage that failed, at any position', async () => {
   const stages: [string[][], RegExp, number][] = [
     [
       [shell('echo half; echo "fatal: it broke" >&2; exit 7'), ['cat']],
@@ -66,7 +66,7 @@ test('a pipe fails with the stage that failed, wherever it stands', async () => 
   }
 });
 
-test('a stage that only lost its reader is not the one to blame', async () => {
+test('a stage that only lost its reader is not reported as the cause', async () => {
   const error = await failure(pipeline(['yes'], shell('echo "error: disk full" >&2; exit 5')));
   assert.match(error.message, /sh exited with 5: error: disk full/);
 });
@@ -76,7 +76,7 @@ test('a program that is not there is named', async () => {
   assert.match(error.message, /no-such-program/);
 });
 
-test('standard input is empty, whoever started it', async () => {
+test('standard input is empty, whatever started it', async () => {
   assert.is(await run(['cat'], { purpose: 'read' }), '');
   assert.match(await run(['readlink', '/proc/self/fd/0'], { purpose: 'look' }), /^\/dev\/null/);
 });

@@ -27,29 +27,29 @@ const names = (releases: Release[]) => reachable(releases).map(({ release }) => 
 
 test('before the first deployment there is no release to go back to', () => {
   assert.equal(reachable([]), []);
-  assert.throws(() => chooseRelease([], undefined), /there is no release before this one/);
+  assert.throws(() => chooseRelease([], undefined), /there is no earlier release/);
 });
 
 test('a rollback is possible after each deployment, including the first', () => {
-  assert.equal(names([entry('2', '1')]), ['2', 'the one before']);
-  assert.equal(names([entry('2', '1'), entry('3', '2')]), ['3', '2', 'the one before']);
+  assert.equal(names([entry('2', '1')]), ['2', 'the initial release']);
+  assert.equal(names([entry('2', '1'), entry('3', '2')]), ['3', '2', 'the initial release']);
 });
 
 test('a rollback removes the releases after its target; the next one goes further back', () => {
   const history = [entry('2', '1'), entry('3', '2'), entry('2', '3', { kind: 'rollback' })];
-  assert.equal(names(history), ['2', 'the one before']);
-  assert.is(chooseRelease(reachable(history), undefined).release, 'the one before');
-  assert.equal(names([...history, entry('4', '2')]), ['4', '2', 'the one before']);
+  assert.equal(names(history), ['2', 'the initial release']);
+  assert.is(chooseRelease(reachable(history), undefined).release, 'the initial release');
+  assert.equal(names([...history, entry('4', '2')]), ['4', '2', 'the initial release']);
 });
 
 test('a deployment that was rolled back does not count', () => {
   assert.equal(names([entry('2', '1'), entry('3', '2', { outcome: 'rolled back' })]), [
     '2',
-    'the one before',
+    'the initial release',
   ]);
 });
 
-test('a contracting migration bars every older release, even if its own was rolled back', () => {
+test('a contracting migration blocks every older release, even if its own was rolled back', () => {
   for (const outcome of ['done', 'rolled back', 'stopped'] as const) {
     const history = [
       entry('2', '1'),
@@ -72,13 +72,13 @@ test('a rollback with the database undoes its migrations', () => {
     reachable(history).map(({ release, since }) => [release, since]),
     [
       ['2', []],
-      ['the one before', []],
+      ['the initial release', []],
     ],
   );
 });
 
 test('the same images again are not another release', () => {
-  assert.equal(names([entry('2', '1'), entry('2', '2')]), ['2', 'the one before']);
+  assert.equal(names([entry('2', '1'), entry('2', '2')]), ['2', 'the initial release']);
 });
 
 test.run();

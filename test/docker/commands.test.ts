@@ -39,7 +39,7 @@ test('images are listed of the named repositories only', () => {
   );
 });
 
-test('a one-off container has no rights and goes away', () => {
+test('a one-off container has no privileges and is removed', () => {
   assert.is(
     line(runOnce('shop-migrate', 'host', 'shop/backend:2', 'sh', '-c', 'true')),
     'docker run --rm --interactive --init --name shop-migrate --network host --cap-drop ALL ' +

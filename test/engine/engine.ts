@@ -39,7 +39,7 @@ const REMEDY =
   'Desktop), so that the user of the tests can run `docker version`.';
 
 /**
- * An engine that answers, found or started. The one that it starts goes on running for the processes after this
+ * An engine that answers, found or started. One that it starts keeps running for the processes after this
  * one; `stopEngine` ends it.
  * @throws where there is none and none can be had, with what to install.
  */

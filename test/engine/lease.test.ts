@@ -45,7 +45,7 @@ test('an engine that was there before stays', () =>
     assert.ok(isRunning());
   }));
 
-test('a run inside another, or beside it, leaves the engine to it; whoever is last ends it', () =>
+test('of runs that share an engine, the last one ends it', () =>
   withEngine(async (engine, isRunning) => {
     const outer = await lease(engine);
     const inner = await lease(engine);
@@ -70,7 +70,7 @@ test('a run that starts nothing holds nothing', () =>
     assert.not(isRunning());
   }));
 
-test('what a killed run has left goes with the next', () =>
+test('the next run removes what a killed run has left', () =>
   withEngine(async (engine, isRunning) => {
     const source = `
       import { writeFileSync } from 'node:fs';

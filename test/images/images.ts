@@ -1,7 +1,7 @@
 /**
  * Stand-ins for the official images that the Compose files name, for a machine that reaches no registry. An image
- * that is present stays as it is; one that can be pulled is pulled; for any other a stand-in is built from Debian
- * packages, by the Dockerfile in the directory of its name, under the very tag that was asked for. A stand-in
+ * that is present stays as it is; one that can be pulled is pulled; for any other a replacement is built from Debian
+ * packages, by the Dockerfile in the directory of its name, under the tag that was asked for. A replacement
  * carries a label with the hash of all that it was made from, so the next run takes it as it is.
  */
 import { hash } from 'node:crypto';
@@ -94,8 +94,8 @@ async function ensureImage(engine: Engine, ref: string): Promise<void> {
     const obstacle = whyNoPackages();
     if (!standIn || !wanted || obstacle) {
       const why = standIn
-        ? `a stand-in can't be built because ${obstacle}`
-        : 'test/images has no stand-in for it';
+        ? `a replacement can't be built because ${obstacle}`
+        : 'test/images has no replacement for it';
       throw new Error(`There is no image ${ref}: ${refusal}\nPull it, or load it with docker load; ${why}`);
     }
     await build(engine, ref, standIn, wanted);
@@ -115,7 +115,7 @@ async function pull(engine: Engine, ref: string): Promise<string | undefined> {
 async function build(engine: Engine, ref: string, standIn: StandIn, wanted: string): Promise<void> {
   const { directory, suite, prepare } = standIn;
   const base = await ensureBase(engine, suite);
-  say(`Building a stand-in for ${ref} from Debian ${suite}`);
+  say(`Building a replacement for ${ref} from Debian ${suite}`);
   const id = async () =>
     (await attempt('docker', ['image', 'inspect', '--format', '{{.Id}}', ref], engine)).stdout.trim();
   const before = await id();
@@ -147,7 +147,7 @@ async function tellVersion(engine: Engine, ref: string, { version, ref: pattern 
   if (!told.includes(pattern.exec(ref)?.[1] ?? '')) say(`What stands in for ${ref} is ${told}`);
 }
 
-/** The hash of all that makes the stand-in, but for the packages' versions, which are Debian's to choose. */
+/** The hash of everything that makes the replacement, except the packages' versions, which Debian chooses. */
 function content({ directory, suite, adds = '' }: StandIn): string {
   const root = join(import.meta.dirname, directory);
   const files = readdirSync(root, { recursive: true, withFileTypes: true })

@@ -49,7 +49,7 @@ test('many at once: one migrates, the others wait and find nothing to do', () =>
     assert.is(await sql('SELECT count(*), count(finished_at) FROM _prisma_migrations'), '2|2');
   }));
 
-test('a migration that fails leaves nothing but its record, and none goes on until that is resolved', () =>
+test('a migration that fails leaves nothing but its record, and no other runs until that is resolved', () =>
   withDatabase(async ({ url, sql }) => {
     await migrate(url, 'v1');
     const failing = startMigration(url, 'bad-migration');
@@ -86,7 +86,7 @@ test('a lock that is not given in time ends the migration, and the table is free
       assert.is(await codeOf(second), 1);
       assert.match(second.output(), 'lock timeout');
 
-      // The container of a migration can be killed, the server's session goes on: it has to be ended there.
+      // The container of a migration can be killed, the server's session continues: it has to be ended there.
       await holder.stop('SIGKILL');
       assert.is(await sql(locked), '1');
       await sql(
@@ -101,11 +101,11 @@ test('a lock that is not given in time ends the migration, and the table is free
       0,
     );
 
-    // Somebody's long transaction stands in the way of ALTER TABLE.
+    // Another session's long transaction blocks ALTER TABLE.
     const reader = session();
     try {
       await reader.execute('BEGIN');
-      await reader.execute('SELECT count(*) FROM orders');
+      await reader.execute('SELECT count(*) FROM public.orders');
       const blocked = startMigration(brief, 'v2');
       assert.is(await codeOf(blocked), 1);
       assert.match(blocked.output(), 'lock timeout');

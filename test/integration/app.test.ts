@@ -128,7 +128,7 @@ test('content: a public list, a private answer, orders that count twice, an uplo
 
 // Failing after a while: test/long/integration/app.test.ts.
 test('variants: version 2, never ready, crashing under traffic', async () => {
-  await migrate(databaseUrl, 'v2'); // version 1 goes on beside it
+  await migrate(databaseUrl, 'v2'); // version 1 keeps running
   const [second, neverReady, crashing] = (await world.start(
     { APP_VARIANT: 'v2', APP_VERSION: '2.0.0' },
     { APP_VARIANT: 'never-ready' },

@@ -18,9 +18,9 @@ const withEnv = (world: World, env: Record<string, string>): World => ({
 
 /** A session of an application, for as long as `body` runs. */
 async function withClient(world: World, name: string, body: (client: Session) => Promise<void>) {
-  const client = openSession(world.pg.postgres, world.database, '-c search_path=public');
+  const client = openSession(world.pg.postgres, world.database);
   try {
-    await client.execute(`SET application_name = '${name}'`);
+    await client.execute(`SET application_name = '${name}'; RESET search_path`);
     await body(client);
   } finally {
     await client.close();

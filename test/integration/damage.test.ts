@@ -56,8 +56,8 @@ for (const format of FORMATS) {
       },
       {
         what: 'a manifest of a later version',
-        spoil: copy => edit(copy.manifest, '"version": 1', '"version": 2'),
-        says: /has version 2; these scripts read version 1/,
+        spoil: copy => edit(copy.manifest, '"version": 2', '"version": 3'),
+        says: /has version 3; these scripts read versions 1 and 2/,
       },
       {
         what: 'a manifest whose row counts were edited',

@@ -12,6 +12,7 @@ import { NEW, newCase, OLD } from '../support/deploy/deployment-model.ts';
 test('a deployment, step by step', async () => {
   const c = await newCase({ migrations: ['expand'] });
   const run = await c.deploy();
+  assert.equal(c.journaled, ['pull', 'backup', 'migrate', 'roll', 'bake']);
   assert.is(run.ended, 'done', run.said);
   assert.equal(run.changes, [
     ...[`pull ${NEW.backend}`, `pull ${NEW.frontend}`, 'back up', 'migrate'],
@@ -36,6 +37,7 @@ test('killed twice: a new server is not the only one in the list before Nginx kn
   assert.is(first.changes.at(-1), 'stop backend-1');
   const second = await c.finish('revert', { at: 1, trouble: 'killed after' });
   assert.equal([second.ended, c.docker.listed('backend')], ['killed', ['backend-2']]);
+  assert.is(c.journal()?.progress.step, 'revert', 'what the next run of a script says');
   const run = await c.finish('resume');
   assert.is(run.ended, 'done', run.said);
   await assertEnd(c, situation, NEW, run.said);

@@ -9,7 +9,7 @@ import { commandOf, runHere } from '../support/cli/commands.ts';
 import { refused } from '../support/core/in-process.ts';
 import { startScript } from '../support/core/world.ts';
 
-/** A place where nothing was ever deployed, and where there is no docker: whoever calls it fails. */
+/** A place where nothing was ever deployed, and where there is no docker: every call of it fails. */
 async function inNewPlace(body: (env: Record<string, string>) => Promise<void>): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'never-deployed-'));
   try {
@@ -41,7 +41,7 @@ test('arguments that mean nothing are usage errors, and leave nothing behind', a
     ['deploy', ['2.0.0'], /no terminal to confirm/],
     ['deploy', ['2.0.0', '--skip-backup', '--yes'], /--skip-backup needs a reason/],
     ['deploy', ['--resume', '--yes'], /no deployment was interrupted/],
-    ['rollback', ['--yes'], /no release before this one/],
+    ['rollback', ['--yes'], /no earlier release/],
     ['rollback', ['v0.1', '--yes'], /no release v0\.1 to go back to/],
     ['scale', ['1'], /from 2 to 8/],
     ['scale', ['9'], /from 2 to 8/],
@@ -58,10 +58,10 @@ test('as a process: exit 2', () =>
   inNewPlace(async env => {
     const { code, stderr } = await startScript('rollback', ['--yes'], env).ended;
     assert.is(code, 2, stderr);
-    assert.match(stderr, /no release before this one\n {2}→ /);
+    assert.match(stderr, /no earlier release\n {2}→ /);
   }));
 
-test('rollback.ts --list where nothing was deployed says so', () =>
+test('rollback.ts --list says that nothing has been deployed', () =>
   inNewPlace(async env => {
     const { code, stdout, stderr } = await startScript('rollback', ['--list'], env).ended;
     assert.is(code, 0, stderr);

@@ -34,7 +34,7 @@ test('it waits keepalive_min_timeout for old workers, once for each instance tha
   const long = await pausesWith(/^keepalive_min_timeout .*/m, 'keepalive_min_timeout 100s;');
   const short = await pausesWith(/^keepalive_min_timeout .*/m, 'keepalive_min_timeout 3s;');
   assert.is(long.run.ended, 'done', long.run.said);
-  // Two instances, the frontend, and its stand-in; a fifth more.
+  // Two instances, the frontend, and its temporary copy; a fifth more.
   assert.is(about(long.seconds - short.seconds), 4 * (100 - 3));
   assert.equal(long.losses, []);
   assert.ok(short.losses.length > 0, 'the model’s Nginx has 5 s');
@@ -45,7 +45,7 @@ test('it waits resolver_timeout and a second for the address of a new name', asy
     pausesWith(/^resolver_timeout .*/m, `resolver_timeout ${seconds}s;`, { resolve });
   // Far from each other, and far more than the commands between take on a slow machine.
   const [long, short] = [await waits(119, 120), await waits(59, 120)];
-  // For an instance, the stand-in and the frontend, each when it is new and before the list after that.
+  // For an instance, the temporary frontend and the frontend, each when it is new and before the list after that.
   assert.is(Math.round((long.seconds - short.seconds) / 60), 6);
   assert.equal(long.losses, []);
   assert.ok(short.losses.length > 0, 'the model’s Nginx has 120 s');
@@ -59,9 +59,9 @@ test('a missing setting is an error, not a wait of zero seconds', async () => {
 
 /**
  * A deployment whose looks at an instance's requests run as they do in Nginx's container, on a clock of their own that
- * goes on by what `sleep` and `curl -m` take.
+ * advances by what `sleep` and `curl -m` take.
  *
- * @param metrics what curl does, for each time that it is called; then it goes on with the last
+ * @param metrics what curl does, for each time that it is called; the last is repeated
  * @param answer how long Nginx waits for one
  */
 async function drainedWith(metrics: (number | 'hangs')[], { answer = '120s' } = {}) {
@@ -113,7 +113,7 @@ test('an instance is stopped when its requests are 0 three times in a row', asyn
   assert.not.match(run.said, /still answers requests/);
 });
 
-test('an instance that says nothing of its requests is stopped after as long as one may take, with a warning', async () => {
+test('an instance that does not count its requests is stopped after the longest time of a request, with a warning', async () => {
   const { run, seen } = await drainedWith(['hangs']);
   assert.is(run.ended, 'done', run.said);
   assert.match(run.said, /backend-1 still answers requests after 125 s, or does not count them; stopping it/);
@@ -124,7 +124,7 @@ test('an instance that says nothing of its requests is stopped after as long as 
   }
 });
 
-test('an instance that is never done is given up on as well, when Nginx has given up on its answer', async () => {
+test('an instance whose requests never end is stopped when Nginx waits for them no longer', async () => {
   const { run, seen } = await drainedWith([1], { answer: '15s' });
   assert.is(run.ended, 'done', run.said);
   assert.match(run.said, /backend-2 still answers requests after 20 s/);
@@ -154,7 +154,7 @@ test('an instance is back in the list when it is ready three times in a row', as
   assert.is(seconds.length, 6);
 });
 
-test('an instance that does not answer is given up after DEPLOY_READY_TIMEOUT, not later', async () => {
+test('an instance that does not answer fails after DEPLOY_READY_TIMEOUT, not later', async () => {
   const { run, seconds } = await readyWith('ready', 'ready', 'hangs');
   assert.is(run.ended, 'rolled back', run.said);
   assert.match(run.said, /backend-1 is not ready after 3 s/);

@@ -17,11 +17,12 @@ await world.sql(`CREATE TABLE t AS SELECT i, (SELECT string_agg(sha512(format('%
   FROM generate_series(1, 125) AS j) AS data FROM generate_series(1, ${ROWS}) AS i`);
 
 const whole = await makeBackup(world);
+world.env.S3_BUCKET = ''; // but for what fetches, what is off-site is no part of this
 
 /** Enough for preflight's estimate, not for the dump. */
 const TOO_SMALL = 4400 * 1024;
 /** For runs of which the data is not the point. */
-const SMALL = { POSTGRES_DB: 'small', S3_BUCKET: '' };
+const SMALL = { POSTGRES_DB: 'small' };
 
 const disks = { number: 0 };
 /** A directory of its own for backups, logs or state, below the world's. */
@@ -94,8 +95,9 @@ test('the disk is full when the manifest is written: no backup, and nothing of i
 test('fetching: a disk too small is refused before, one that fills up meanwhile is called full', async () => {
   const { id, artifact } = whole;
   const BACKUP_DIR = at();
+  const env = { BACKUP_DIR, S3_BUCKET: world.s3.bucket };
   await withDisk(BACKUP_DIR, artifact.bytes - MIB, async () => {
-    const { code, stderr } = await run('restore', ['latest', '--from', 's3', '--yes'], { BACKUP_DIR });
+    const { code, stderr } = await run('restore', ['latest', '--from', 's3', '--yes'], env);
     assert.is(code, 1, stderr);
     assert.match(stderr, /the disk of .* has .* free, and about .* are needed\n {2}→ free some space/);
     assert.equal(readdirSync(BACKUP_DIR), []);
@@ -107,7 +109,7 @@ test('fetching: a disk too small is refused before, one that fills up meanwhile 
   for (const each of manifests) rmSync(join(stored, each));
   await withDisk(BACKUP_DIR, artifact.bytes - MIB, async () => {
     const source = `s3://bucket/database/${id}.sql.gz`;
-    const { code, stderr } = await run('restore', [source, '--yes'], { BACKUP_DIR });
+    const { code, stderr } = await run('restore', [source, '--yes'], env);
     assert.is(code, 1, stderr);
     assert.match(stderr, /ENOSPC: no space left on device.*\n {2}→ free some space/);
     assert.equal(readdirSync(BACKUP_DIR), []);

@@ -21,34 +21,20 @@ import { here } from '../support/core/here.ts';
 import { makeBackup } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
 import { startProgram, startScript, until, type World } from '../support/core/world.ts';
-import { inTemporary, processesWith } from '../support/drill/embedded.ts';
+import {
+  assertEmbeddedDrill,
+  assertNothingLeft,
+  inTemporary,
+  processesWith,
+} from '../support/drill/embedded.ts';
 
 const { inTurn, stop } = await createTurns();
 
 /** With all its data: test/stack/drill-bare.test.ts, and test/long/integration/drill.test.ts. */
-test('embedded: backs up, destroys, restores, compares, and leaves nothing behind', () =>
-  inTemporary(async (env, directory) => {
-    // What a server's own settings would do here: they must not reach into the drill.
-    const settings = {
-      POSTGRES_DB: 'the-live-one',
-      S3_PREFIX: 'live',
-      SLACK_WEBHOOK_URL: 'http://127.0.0.1:1/',
-    };
-    const argv = [join(import.meta.dirname, '../support/drill/small-drill.ts')];
-    const { code, stdout, stderr } = await startProgram(process.execPath, argv, { ...env, ...settings })
-      .ended;
-    assert.is(code, 0, stderr);
-    const report: DrillReport = JSON.parse(stdout);
-    assert.ok(report.rows > 10_000, `${report.rows} rows`);
-    assert.ok(report.artifactBytes > 1e5);
-    assert.is(report.rtoObjective, 4 * 3600);
-    assert.is(report.rpoObjective, 24 * 3600);
-    assert.ok(report.rto > 0 && report.rpo > 0);
-    assert.match(stderr, /every table is back/);
-    assert.not.match(stderr, /could not notify|the-live-one/);
-    assert.equal(readdirSync(directory), []);
-    assert.equal(processesWith(directory), []);
-  }));
+test('embedded: backs up, destroys, restores, compares, and leaves nothing behind', () => {
+  const argv = [join(import.meta.dirname, '../support/drill/small-drill.ts')];
+  return assertEmbeddedDrill(env => startProgram(process.execPath, argv, env), 10_000, 1e5);
+});
 
 /** At its later steps: test/long/integration/drill.test.ts. */
 test('embedded: interrupted while the database is filled, it leaves nothing behind', () =>
@@ -59,8 +45,7 @@ test('embedded: interrupted while the database is filled, it leaves nothing behi
     const { code, stderr } = await running.ended;
     assert.is(code, 130, stderr);
     assert.not.match(stderr, /filled drill/);
-    assert.equal(readdirSync(directory), []);
-    assert.equal(processesWith(directory), []);
+    assertNothingLeft(directory);
   }));
 
 test('embedded: after SIGKILL no server is running', () =>

@@ -7,10 +7,10 @@ import { propertiesOf } from '../support/postgres/compare.ts';
 import { countsWhileWriting, hardSchema, latin1 } from '../support/postgres/fidelity.ts';
 
 const READER = '"Reader, ""Role"""';
-const { inTurn, stop } = await createTurns();
+const { inTurn, stop } = await createTurns({ env: { S3_BUCKET: '' } }); // what is off-site is no part of this
 
 /** In both formats: test/long/integration/fidelity.test.ts. */
-test('a schema of everything that is hard to dump comes back the same, but for owners and grants', () =>
+test('a schema of everything that is hard to dump comes back the same, with owners and privileges', () =>
   inTurn(world => hardSchema(world, ['plain'])));
 
 test('an ICU database keeps owner, locale, limit, settings, privileges and comment', () =>
@@ -29,13 +29,18 @@ test('an ICU database keeps owner, locale, limit, settings, privileges and comme
       ALTER DATABASE ${database} SET session_preload_libraries = 'auto_explain';
       ALTER DATABASE ${database} SET "my.setting" = 'a=b ''c'' "d", e';
       ALTER DATABASE ${database} SET timezone = 'Europe/Paris';
+      ALTER DATABASE ${database} SET "app.current_user" = 'nobody';
+      ALTER ROLE writer IN DATABASE ${database} SET "select.from.where" = '"';
+      ALTER DATABASE ${database} SET temp_tablespaces = 'pg_default', '';
       ALTER ROLE ${READER} IN DATABASE ${database} SET search_path = '';
       ALTER ROLE ${READER} IN DATABASE ${database} SET statement_timeout = '5min';
       ALTER ROLE writer IN DATABASE ${database} SET search_path = "a, ""b";
       REVOKE ALL ON DATABASE ${database} FROM PUBLIC;
       REVOKE TEMPORARY ON DATABASE ${database} FROM "Own er";
       GRANT CONNECT ON DATABASE ${database} TO ${READER} WITH GRANT OPTION;
-      GRANT CREATE, TEMPORARY ON DATABASE ${database} TO writer`);
+      GRANT CREATE, TEMPORARY ON DATABASE ${database} TO writer;
+      SET ROLE ${READER}; GRANT CONNECT ON DATABASE ${database} TO writer WITH GRANT OPTION; RESET ROLE;
+      SET ROLE writer; GRANT CONNECT ON DATABASE ${database} TO "Own er"`);
     const before = await propertiesOf(world);
     await makeBackup(world, { format: 'custom' });
     await restoreHere(world, 'latest');
@@ -45,7 +50,7 @@ test('an ICU database keeps owner, locale, limit, settings, privileges and comme
 
     await finishHere(world);
     await world.sql(`DROP DATABASE ${database}`, 'postgres');
-    await succeed(world, 'restore', 'latest', '--from', 's3', '--yes');
+    await succeed(world, 'restore', 'latest', '--yes');
     assert.equal(await propertiesOf(world), before, 'restored on a server without it');
   }));
 

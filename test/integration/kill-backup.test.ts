@@ -1,18 +1,20 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { betweenUploads, MOMENTS, unfinishedInStore } from '../support/backup/backup-faults.ts';
+import { assertInterrupted, assertKilledAndRemoved, PLAIN } from '../support/backup/ended-backup.ts';
 import { createFaultedWorld, manifests, startAgain } from '../support/backup/faulted.ts';
-import { killProgram, strayFiles } from '../support/backup/faults.ts';
+import { killProgram } from '../support/backup/faults.ts';
 
 const world = await createFaultedWorld();
 const { assertClean, assertNextBackupWorks, faultAt } = world;
 await world.backUp('plain');
 
-const PLAIN: [string, string[]] = ['backup', ['--format', 'plain']];
+/** For what is over before the upload. */
+const HERE: [string, string[]] = ['backup', ['--format', 'plain', '--no-upload']];
 const { dump, verification } = MOMENTS as { [moment in 'dump' | 'verification']: (typeof MOMENTS)[string] };
 
 test('kill -9 of pg_dump in the middle of the dump', async () => {
-  const ended = await faultAt(dump(world), PLAIN, () => killProgram(world, 'pg_dump'));
+  const ended = await faultAt(dump(world), HERE, () => killProgram(world, 'pg_dump'));
   assert.is(ended.code, 1, ended.stderr);
   assert.match(ended.stderr, 'could not dump app: pg_dump was ended by signal 9');
   await assertClean();
@@ -20,7 +22,7 @@ test('kill -9 of pg_dump in the middle of the dump', async () => {
 
 test('kill -9 of the program that decodes', async () => {
   const before = manifests(world);
-  const ended = await faultAt(verification(world), PLAIN, () => killProgram(world, 'gzip'));
+  const ended = await faultAt(verification(world), HERE, () => killProgram(world, 'gzip'));
   assert.is(ended.code, 3, ended.stderr);
   assert.match(ended.stderr, 'gzip was ended by signal 9');
   await assertClean();
@@ -28,7 +30,7 @@ test('kill -9 of the program that decodes', async () => {
 });
 
 test('kill -9 of PostgreSQL in the middle of the dump', async () => {
-  const ended = await faultAt(dump(world), PLAIN, () => world.pg.halt('SIGKILL'));
+  const ended = await faultAt(dump(world), HERE, () => world.pg.halt('SIGKILL'));
   await startAgain(world);
   assert.is(ended.code, 1, ended.stderr);
   assert.match(ended.stderr, /error: could not (dump|keep a session)/);
@@ -37,28 +39,10 @@ test('kill -9 of PostgreSQL in the middle of the dump', async () => {
 });
 
 /** At every step: test/long/integration/kill-backup.test.ts. */
-test('kill -9 of the script during the dump: no process outlives it, and the next run removes its files', async () => {
-  const before = manifests(world);
-  const ended = await faultAt(dump(world), PLAIN, ({ child }) => child.kill('SIGKILL'));
-  assert.is(ended.signal, 'SIGKILL');
-  const left = strayFiles(world);
-  assert.ok(left.length > 1, 'it was killed while it wrote');
-  await assertClean({ files: left });
-  assert.is(manifests(world), before);
-  const next = await world.run('backup', ['--no-upload']);
-  assert.is(next.code, 0, next.stderr);
-  assert.match(next.stderr, /an earlier run did not finish neurmatic_production_\d+_\d+; removing its files/);
-  await assertClean();
-});
+test('kill -9 of the script during the dump: no process outlives it, and the next run removes its files', () =>
+  assertKilledAndRemoved(world, dump));
 
-test('SIGTERM during the dump', async () => {
-  const before = manifests(world);
-  const ended = await faultAt(dump(world), PLAIN, ({ child }) => child.kill('SIGTERM'));
-  assert.is(ended.code, 143, ended.stderr);
-  assert.match(ended.stderr, 'interrupted by SIGTERM');
-  await assertClean();
-  assert.is(manifests(world), before);
-});
+test('SIGTERM during the dump', () => assertInterrupted(world, dump, 'SIGTERM', 143));
 
 test('SIGTERM during the upload: the backup here stays, nothing half is in the store', async () => {
   const gate = await betweenUploads(world);

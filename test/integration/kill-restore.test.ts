@@ -9,6 +9,7 @@ import { pauseProgram } from '../support/core/pause.ts';
 import { betweenTheRenames, midLoad } from '../support/restore/restore-faults.ts';
 
 const world = await createFaultedWorld();
+world.env.S3_BUCKET = ''; // what is off-site is no part of this
 const { assertClean, assertNextRestoreWorks, faultAt, oldOrNew } = world;
 
 const plain = await world.backUp('plain');

@@ -82,7 +82,7 @@ test('during a backup: nothing else that changes this environment, all that only
     }
   }));
 
-test('one that has ended leaves the lock free, and no name behind', () => {
+test('a run that has ended leaves the lock free, without its holder', () => {
   assert.ok(lockIsFree(world));
   assert.is(readFileSync(join(world.env.STATE_DIR!, 'production.lock'), 'utf8'), '');
 });

@@ -71,7 +71,7 @@ test('a backup that went well: start, 0, and what was backed up', async () => {
   assertNoSecrets(done, env, ['SECRET', world.env.POSTGRES_PASSWORD!]);
 });
 
-test('a trailing slash of the ping’s address does no harm', async () => {
+test('a trailing slash of the ping’s address is ignored', async () => {
   await ping(configOf(world, fresh({ BACKUP_PING_URL: `${pings.url}${PING}/` })), 'start');
   assert.equal(paths(pings), [`${PING}/start`]);
 });
@@ -92,7 +92,7 @@ const FAILURES: { what: string; env: Record<string, string>; code: number; says:
 ];
 
 for (const { what, env: extra, code, says } of FAILURES) {
-  test(`a failure is told: ${what}`, async () => {
+  test(`a failure is notified: ${what}`, async () => {
     const env = fresh(extra);
     const done = await inThisProcess(backup, [], env);
     assert.is(done.code, code, done.stderr);
@@ -103,7 +103,7 @@ for (const { what, env: extra, code, says } of FAILURES) {
   });
 }
 
-test('an interrupted backup is told', async () => {
+test('an interrupted backup is notified', async () => {
   const env = fresh();
   const holder = openSession(world.pg.postgres, world.database);
   await holder.execute('BEGIN');
@@ -146,7 +146,7 @@ function assertSaid(stderr: string, says: RegExp): void {
   assert.not.match(stderr, 'SECRET');
 }
 
-test('receivers that answer 500 fail no backup, and it is said', async () => {
+test('receivers that answer 500 fail no backup, and cause a warning', async () => {
   const env = fresh();
   slack.answer = pings.answer = 500;
   const done = await inThisProcess(backup, ['--no-upload'], env);
@@ -157,10 +157,10 @@ test('receivers that answer 500 fail no backup, and it is said', async () => {
 });
 
 for (const [what, { answer, env: extra, says }] of Object.entries(ILLS)) {
-  test(`receivers that ${what} fail nobody who tells, and it is said`, async () => {
+  test(`receivers that ${what} fail no run, and cause a warning`, async () => {
     const config = configOf(world, fresh(extra));
     if (answer !== undefined) slack.answer = pings.answer = answer;
-    // What backup.ts tells of a backup, all at once: one that never answers is waited for ten seconds.
+    // All notifications of a backup at once: a receiver that never answers is waited for ten seconds.
     const { code, error, stderr } = await captured(() =>
       Promise.all([ping(config, 'start'), notify(config, 'a backup', 0), ping(config, 0)]),
     );
@@ -169,7 +169,7 @@ for (const [what, { answer, env: extra, says }] of Object.entries(ILLS)) {
   });
 }
 
-test('not configured is said', async () => {
+test('channels that are not configured are logged', async () => {
   const config = configOf(world, fresh({ SLACK_WEBHOOK_URL: '', BACKUP_PING_URL: '' }));
   const { stderr } = await captured(async () => logMissingChannels(config));
   assert.match(stderr, /^notifications not configured: SLACK_WEBHOOK_URL, WEBHOOK_URL, BACKUP_PING_URL$/m);
@@ -177,13 +177,13 @@ test('not configured is said', async () => {
   assert.match(some.stderr, /^notifications not configured: WEBHOOK_URL$/m);
 });
 
-test('a dry run tells nobody', async () => {
+test('a dry run sends no notification', async () => {
   const done = await inThisProcess(backup, ['--dry-run'], fresh());
   assert.is(done.code, 0, done.stderr);
   assert.equal([...slack.received, ...pings.received], []);
 });
 
-test('a restore is told to people, not to the switch that watches backups', async () => {
+test('a restore is notified, but not to the dead man’s switch of backups', async () => {
   const env = fresh();
   assert.is((await backUpHere(world, env, { upload: false })).code, 0);
   slack.received.length = pings.received.length = 0;

@@ -65,7 +65,7 @@ const bodies = ({ received }: Receiver) => received.map(({ body }) => JSON.parse
 const texts = (receiver: Receiver): string[] => bodies(receiver).map(({ text }) => text);
 const LATE = String.raw`\(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, sent late\) `;
 
-test('all is well: Slack gets a line, the webhook the facts, and nothing is kept', () =>
+test('all is well: Slack gets a line, the webhook the facts, and the queue is empty', () =>
   setting(async ({ slack, webhook, start, kept }) => {
     const { code, stderr } = await start('one').ended;
     assert.equal([code, stderr], [0, '']);
@@ -83,7 +83,7 @@ test('all is well: Slack gets a line, the webhook the facts, and nothing is kept
   }));
 
 for (const answer of [500, 404, 'hangs up', 'never'] as const) {
-  test(`a receiver that answers ${answer}: kept, and sent before the next, in order, once`, () =>
+  test(`a receiver that answers ${answer}: queued, and sent before the next, in order, once`, () =>
     setting(async ({ slack, webhook, state, tell, kept }) => {
       slack.answer = answer;
       const said = await tell(`the first, with ${PASSWORD}`);
@@ -121,7 +121,7 @@ for (const answer of [500, 404, 'hangs up', 'never'] as const) {
     }));
 }
 
-test('killed while the receiver is silent: the next run sends it', () =>
+test('killed while the receiver does not answer: the next run sends it', () =>
   setting(async ({ slack, webhook, start, tell, kept }) => {
     slack.answer = 'never';
     const run = start('of the killed');
@@ -137,7 +137,7 @@ test('killed while the receiver is silent: the next run sends it', () =>
     assert.equal(kept('slack'), []);
   }));
 
-test('many at once, with messages kept: each arrives, none twice', () =>
+test('many at once, with a queue: each message arrives, none twice', () =>
   setting(async ({ slack, webhook, start, tell, kept }) => {
     slack.answer = webhook.answer = 500;
     await tell('kept 1', 'kept 2', 'kept 3');
@@ -157,7 +157,7 @@ test('many at once, with messages kept: each arrives, none twice', () =>
     assert.equal([...kept('slack'), ...kept('webhook')], []);
   }));
 
-test('a message that the receiver refuses as such holds up no other', () =>
+test('a message that the receiver refuses delays no other', () =>
   setting(async ({ slack, tell, kept }) => {
     slack.answer = 400;
     assert.match(
@@ -167,7 +167,7 @@ test('a message that the receiver refuses as such holds up no other', () =>
     assert.equal(kept('slack'), []);
   }));
 
-test('a hundred are kept; the oldest goes, and it is said', () =>
+test('a hundred are queued; the oldest is dropped, with a warning', () =>
   setting(async ({ slack, webhook, state, tell, kept }) => {
     slack.answer = 500;
     await tell('message 0');
@@ -188,7 +188,7 @@ test('a hundred are kept; the oldest goes, and it is said', () =>
     assert.is(texts(slack).length, 101);
   }));
 
-test('nowhere to keep it: it is sent all the same', () =>
+test('without a writable queue, a message is sent directly', () =>
   setting(async ({ slack, state, tell }) => {
     writeFileSync(join(state, 'outbox'), '');
     assert.is(await tell('the disk is full'), '');
@@ -197,7 +197,7 @@ test('nowhere to keep it: it is sent all the same', () =>
     assert.is(slack.received.length, 2);
   }));
 
-test('what a damaged disk left there holds up no other', () =>
+test('a damaged message delays no other', () =>
   setting(async ({ slack, state, tell, kept }) => {
     mkdirSync(join(state, 'outbox'));
     writeFileSync(join(state, 'outbox/production.slack.2020-01-01.json'), '{"te');

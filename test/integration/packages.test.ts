@@ -6,7 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { assertWaits, onMachine } from '../support/core/apt-machine.ts';
 
-test('what is missing is installed, what is there is not touched, and what there is not is said', () =>
+test('missing packages are installed, installed ones are not touched, and unknown ones are named', () =>
   onMachine(async ({ install, done }) => {
     const first = await install('left').ended;
     assert.is(first.code, 0, first.stderr);

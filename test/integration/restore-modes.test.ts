@@ -71,8 +71,8 @@ test('a plain dump without a manifest, as pg_dump | gzip makes it; migrations ru
       ['backed up, migrated', 'changed'],
     );
     const restore = (name: string) => () => restoreHere(world, join(directory, name));
-    await refused(restore('create.sql.gz'), 2, /connects to another database \(\\connect app\)/);
-    await refused(restore('all.sql.gz'), 2, /connects to another database/);
+    await refused(restore('create.sql.gz'), 2, /creates or connects to databases\n.*pg_dump --create/);
+    await refused(restore('all.sql.gz'), 2, /creates or connects to databases/);
     await refused(restore('cut.sql.gz'), 3, /last line of the dump is missing/);
     assert.equal(await databases(world), ['app', restored.kept]);
     assert.is(await stateOf(world), 'backed up, migrated');
@@ -131,7 +131,7 @@ test('--undo, undo of an undo, --finish; --dry-run changes nothing', () =>
       await refused(
         () => restoreHere(world, undefined, { undo: true, ...flags }),
         2,
-        /--undo and --finish can't be combined/,
+        /--undo and --finish can't be combined with --/,
       );
     }
     const both = { undo: true, finish: true };

@@ -9,7 +9,8 @@ import { configOf, plant, store } from '../support/backup/old-backups.ts';
 import { here } from '../support/core/here.ts';
 import { checkHere, makeBackup } from '../support/core/in-process.ts';
 import { until } from '../support/core/world.ts';
-import { answers, cutsRequest, type Fault, hangs, type Seen } from '../support/s3/fault-proxy.ts';
+import { answers, cutsRequest, hangs, type Seen } from '../support/s3/fault-proxy.ts';
+import { PART_FAULTS } from '../support/s3/part-faults.ts';
 import { createBigDatabase, createS3World, first, isData, keysOf } from '../support/s3/s3-world.ts';
 import { storedParts, unfinishedUploads } from '../support/s3/store.ts';
 
@@ -60,14 +61,7 @@ test('several parts: one cut and one refused are sent again', async () => {
 });
 
 /** The same, and when both are refused, of backup.ts as a process: test/long/integration/s3-parts.test.ts. */
-const PARTS: Record<string, (seen: Seen) => Fault | undefined> = {
-  'the second part is always cut': seen =>
-    seen.query.get('partNumber') === '2' ? cutsRequest(1_000_000) : undefined,
-  'it can’t be completed': seen =>
-    seen.method === 'POST' && seen.query.has('uploadId') ? answers(500, 'InternalError') : undefined,
-};
-
-for (const [what, fault] of Object.entries(PARTS)) {
+for (const [what, fault] of Object.entries(PART_FAULTS)) {
   test(`several parts: ${what}: none is left behind`, async () => {
     const { env, manifest } = await withBackup();
     proxy.fault = fault;

@@ -47,7 +47,7 @@ const install = (text: string) =>
 const OTHERS =
   'MAILTO=someone\n# caf\xe9 in latin1, \xc3\xa9 in UTF-8\n\n17 3 * * 1\ttrue  \nPATH=/usr/bin:/bin:/opt/ours\n';
 
-test('no crontab at all: its lines are the crontab; removed, nothing is left', () => {
+test('without a crontab, its lines become the crontab; remove leaves nothing', () => {
   configure('production', {});
   assert.is(cron.run(['crontab', '-l']).code, 1);
   const done = schedule('install');
@@ -63,7 +63,7 @@ test('no crontab at all: its lines are the crontab; removed, nothing is left', (
   assert.is(crontab(), '');
 });
 
-test('other lines stay byte for byte, in their place; the one before is kept', () => {
+test('other lines stay byte for byte, in their place; the previous crontab is kept', () => {
   install(OTHERS);
   configure('production', { SCHEDULE_MAILTO: 'ops@example.com' });
   configure('staging', {});
@@ -89,7 +89,7 @@ test('other lines stay byte for byte, in their place; the one before is kept', (
   assert.is(crontab(), OTHERS);
 });
 
-test('a block without its end is refused, and left alone', () => {
+test('a block without its end is refused, and stays unchanged', () => {
   const broken = `${OTHERS}# BEGIN neurmatic production (schedule.ts)\n1 1 * * * true\n`;
   install(broken);
   for (const action of ['install', 'remove']) {

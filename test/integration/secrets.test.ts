@@ -10,7 +10,7 @@ import { client } from '../../scripts/lib/postgres/client.ts';
 import { list } from '../../scripts/list-backups.ts';
 import { configOf } from '../support/backup/old-backups.ts';
 import { watchArguments } from '../support/core/cmdlines.ts';
-import { here } from '../support/core/here.ts';
+import { backUpHere, here } from '../support/core/here.ts';
 import { checkHere, finishHere, makeBackup } from '../support/core/in-process.ts';
 import { recordPrograms } from '../support/core/recorded-programs.ts';
 import { startOnTerminal } from '../support/core/terminal.ts';
@@ -20,7 +20,7 @@ import { createWorld, type Ended, history } from '../support/core/world.ts';
 const MARK = `S3ntinel${randomBytes(4).toString('hex')}`;
 const PASSWORD = `${MARK}/p@ss 'w"ord$`;
 const KEY_SECRET = `${MARK}+aws/secret`;
-const world = await createWorld({ password: PASSWORD });
+const world = await createWorld({ password: PASSWORD, s3Here: true });
 await world.sql('CREATE TABLE t AS SELECT i, md5(i::text) AS text FROM generate_series(1, 2000) AS i');
 await world.sql(`CREATE ROLE app_user LOGIN PASSWORD '${MARK}-role'`);
 
@@ -147,21 +147,41 @@ test('no run shows a secret, in its output or in the arguments of any process', 
   for (const start of starts) assertNoSecret(start.join(' '), 'the arguments of a program');
 });
 
-test('a secret in an argument of the operator’s is not in the history', async () => {
+test('a secret in an argument is not in the history and not in a manifest', async () => {
   const ended = await world.run('backup', ['--label', `with ${PASSWORD}`], { PGPORT: '1' });
   assert.is(ended.code, 1, ended.stderr);
   assertSilent(ended);
   const entry = history(world).at(-1) as unknown as { arguments: string[] };
   assert.equal(entry.arguments, ['--label', 'with ***']);
+  const { manifest } = await backUpHere(world, {}, { label: `with ${PASSWORD}`, upload: false });
+  assert.is(manifest?.label, 'with ***');
 });
 
-test('on a terminal, neither', async () => {
+test('a secret in a result or in a refused argument is hidden, before the text of an error is changed', async () => {
+  const address = `${MARK}@example.org`;
+  const crontab = await world.run('schedule', ['print'], {
+    SCHEDULE_MAILTO: address,
+    REDIS_PASSWORD: address,
+  });
+  assert.is(crontab.code, 0, crontab.stderr);
+  assertSilent(crontab);
+  assert.match(crontab.stdout, /^MAILTO=\*\*\*$/m);
+  const password = `${MARK}|with  spaces`;
+  const check = await world.run('health-check', ['--nagios', '--only', password], {
+    REDIS_PASSWORD: password,
+  });
+  assert.is(check.code, 3, check.stderr);
+  assertSilent(check);
+  assert.match(check.stdout, /^UNKNOWN - there is no check "\*\*\*"$/m);
+});
+
+test('no secret is shown on a terminal', async () => {
   const terminal = startOnTerminal(world, 'backup', []);
   assert.is(await terminal.ended, 0, terminal.shown());
   assertNoSecret(terminal.shown(), 'the terminal');
 });
 
-test('the notifications came, without secrets but their own addresses', () => {
+test('the notifications arrived, without secrets except their own addresses', () => {
   assert.ok(
     told.some(({ path, body }) => path === `/${MARK}-slack` && /backup neurmatic_production_/.test(body)),
   );

@@ -24,7 +24,7 @@ for (const [who, cut] of [
   ['the client', (client: number) => [client]],
   ['sshd’s side of it', () => descendants(server.pid, /^sshd: /)],
 ] as const) {
-  test(`a connection that is cut, ${who} killed: the deploy goes on to its end`, async () => {
+  test(`a connection that is cut, ${who} killed: the deploy continues to its end`, async () => {
     const { start, hold, release, untilAtWork, ends } = place();
     hold();
     const first = start(['deploy v2']);
@@ -44,10 +44,10 @@ for (const [who, cut] of [
 }
 
 // Of all signals: test/long/integration/ssh-signals.test.ts.
-test('SIGHUP to what follows the deploy, and to its process group, does not reach it', () =>
+test('SIGHUP to the follower of a deploy, and to its process group, does not reach the deploy', () =>
   survives(server, place(), 'SIGHUP'));
 
-test('a second one while one runs: 75; follow attaches to the one that runs', async () => {
+test('a second run while one is running ends with 75; follow attaches to the running one', async () => {
   const { start, run, hold, release, untilAtWork, ends, logs } = place();
   hold();
   const first = start(['deploy exits-3 --run first']);
@@ -72,7 +72,7 @@ test('a second one while one runs: 75; follow attaches to the one that runs', as
   assert.equal(ends(), [{ script: 'deploy.ts', exitCode: 3 }]);
 });
 
-test('the same --run said again starts no second one, while it runs and afterwards', async () => {
+test('the same --run again starts no second run, during the first and afterwards', async () => {
   const { start, hold, release, untilAtWork, ends, logs } = place();
   hold();
   const said = 'deploy exits-3 --run 4711-1';
@@ -97,7 +97,7 @@ test('the same --run said again starts no second one, while it runs and afterwar
   assert.is(exitCodeOf(await failure(followOne(logs, '4711'))), 2, 'the beginning of a name is none');
 });
 
-test('a lock that somebody else holds: the script’s own 75', async () => {
+test('a lock that another script holds: the script’s own 75', async () => {
   const { run, state } = place();
   await withLock(state, 'production', 'backup.ts', async () => {
     const { code, stdout } = await run(['deploy v2']);
@@ -106,7 +106,7 @@ test('a lock that somebody else holds: the script’s own 75', async () => {
   });
 });
 
-test('a run that was killed with all that waits for it: follow says so', async () => {
+test('a run that was killed with its shell: follow says so', async () => {
   const { start, run, hold, release, untilAtWork, worker, logs } = place();
   assert.is(exitCodeOf(await failure(followOne(logs, undefined))), 2, 'there is none yet');
   hold();
@@ -121,7 +121,7 @@ test('a run that was killed with all that waits for it: follow says so', async (
   assert.is((await run(['deploy v3'])).code, 0, 'it stops nobody');
 });
 
-test('a run that lost only what waits for it stays the one that runs', async () => {
+test('a run whose shell was killed is still the running one', async () => {
   const { start, run, hold, release, untilAtWork, worker, ends } = place();
   hold();
   const first = start(['deploy v2']);
@@ -136,7 +136,7 @@ test('a run that lost only what waits for it stays the one that runs', async () 
   assert.equal(ends(), [{ script: 'deploy.ts', exitCode: 0 }]);
 });
 
-test('of a hundred runs and more, the oldest are forgotten', async () => {
+test('of more than a hundred runs, the files of the oldest are deleted', async () => {
   const { logs, files } = place();
   mkdirSync(logs, { recursive: true });
   for (let day = 1; day <= 120; day++) {

@@ -77,7 +77,7 @@ test('shellcheck finds nothing in any step', async () => {
 });
 
 for (const file of WORKFLOWS) {
-  test(`${file}: deploys both digests, and looks whether all is well`, () =>
+  test(`${file}: deploys both digests, and checks the health`, () =>
     onRunner(file, async (place, runner) => {
       const files = readdirSync(join(runner.directory, 'ssh'));
       assert.equal(files.sort(), ['config', 'key', 'known_hosts']);
@@ -121,14 +121,14 @@ for (const file of WORKFLOWS) {
 }
 
 for (const file of distinct('Deploy')) {
-  test(`${file}: passes the exit code on, and does not try a failed deploy again`, () =>
+  test(`${file}: passes the exit code on, and does not repeat a failed deploy`, () =>
     onRunner(file, async (place, runner) => {
       const failed = await runner.run('Deploy', { BACKEND: 'exits-3', FRONTEND });
       assert.is(failed.code, 3);
       assert.is(endsOf(place).length, 1);
     }));
 
-  test(`${file}: a server with another host key is not talked to`, () =>
+  test(`${file}: a server with another host key gets no command`, () =>
     onRunner(
       file,
       async (place, runner) => {
@@ -173,7 +173,7 @@ for (const file of distinct('Deploy')) {
     }));
 }
 
-test('production rolls back what went well into a critical state, and only that', () =>
+test('production rolls back a successful deploy after which the health is critical, and nothing else', () =>
   onRunner('deploy-production.yml', async (place, runner) => {
     const { step } = STEPS.find(({ step }) => step.name === 'Roll back')!;
     assert.is(step.if, "failure() && steps.health.outputs.status == '2'");
@@ -187,7 +187,7 @@ for (const [file, given] of [
   ['deploy-staging.yml', { WHAT: 'staging, v1-2-gabc' }],
   ['deploy-production.yml', { WHAT: 'production, "v1"\\ $(id) `id`' }],
 ] as const) {
-  test(`${file}: Slack is told how it went, or it is said that nobody is`, async () => {
+  test(`${file}: Slack gets the outcome, or the log says that no Slack is configured`, async () => {
     const slack = await startReceiver();
     const runner = startRunner(file, 'tell');
     try {

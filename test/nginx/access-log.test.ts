@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { regression } from '../../scripts/lib/nginx/access-log.ts';
 
-test('when the traffic of a release is worse', () => {
+test('the conditions under which the traffic of a release is worse', () => {
   const before = { requests: 1000, errors: 2, p95: 0.1 };
   assert.is(regression(before, { requests: 1000, errors: 2, p95: 0.1 }), undefined);
   assert.is(regression(before, { requests: 4, errors: 4, p95: 0.1 }), undefined, 'too few to tell');

@@ -17,7 +17,7 @@ export interface Selection {
   words: string[];
   /** Only what needs no engine. */
   fast: boolean;
-  /** A suite of its own, in the folder of that name, in the place of all others. */
+  /** A suite of its own, in the folder of that name, instead of all others. */
   suite?: Suite | undefined;
 }
 

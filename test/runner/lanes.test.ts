@@ -50,7 +50,7 @@ function bench(
 
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'];
 
-test('a machine without idle processors runs the least number, in their order', async () => {
+test('a machine without idle processors runs the minimum of files, in order', async () => {
   const { all, ends, started, runs } = bench(
     NAMES.map(name => file(name)),
     () => 0,
@@ -63,7 +63,7 @@ test('a machine without idle processors runs the least number, in their order', 
   assert.equal(started, NAMES);
 });
 
-test('an idle machine gets one more at each look, up to the most', async () => {
+test('an idle machine gets one more at each look, up to the maximum', async () => {
   let looks = 0;
   const { all, ends, runs } = bench(
     NAMES.map(name => file(name)),

@@ -77,7 +77,7 @@ export function runFile(
 }
 
 /** What makes a test file cheaper, and changes nothing else. */
-function surroundings(needsEngine: boolean): Record<string, string> {
+export function surroundings(needsEngine: boolean): Record<string, string> {
   return {
     // As in scripts/node; the recorder removes it before the test starts anything.
     NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/tests'),

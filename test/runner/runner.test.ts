@@ -112,7 +112,7 @@ test('what failed or was skipped in any file fails the run', async () => {
   }
 });
 
-test('a file that hangs is ended, with what ran then', async () => {
+test('a file that hangs is ended, and its running test is named', async () => {
   const body = `import { spawn } from 'node:child_process';
     test('hangs', () => { spawn('sleep', ['600.25']); return new Promise(() => {}); });\ntest.run();`;
   const { code, last, stdout } = await runOne(body, '--seconds', '3');
@@ -158,7 +158,7 @@ test('of a run that passes, nothing that processes printed is shown', async () =
   assert.not.match(stdout, /quiet line/);
 });
 
-test('it shows how far it is, and where the time went', async () => {
+test('it shows its progress and the slowest files', async () => {
   const slow =
     "import { setTimeout } from 'node:timers/promises';\ntest('slow', () => setTimeout(1200));\ntest.run();";
   const busy =
@@ -181,7 +181,7 @@ const EACH = {
   'long/stack/d.test.ts': GOOD_RUN,
 };
 
-test('--long takes the long suite alone, and with --fast of that what needs no engine', async () => {
+test('--long runs only the long suite; with --fast, only its files that need no engine', async () => {
   const long = await runFiles(EACH, ['--long', '--fast']);
   assert.is(long.last, '1 passed, 0 failed, 0 skipped', long.stdout);
   assert.match(long.stdout, /long\/integration\/c\.test\.ts/);
@@ -212,20 +212,29 @@ test('where there is no engine and none can be installed, the others run, and th
 
 test('a run that is interrupted ends what it has started, and fails', async () => {
   const mark = `${600 + process.pid / 1e7}`;
-  const body = `import { spawn } from 'node:child_process';\nimport { writeFileSync } from 'node:fs';
-    test('waits', () => { spawn('sleep', ['${mark}']); writeFileSync('runs', ''); return new Promise(() => {}); });
+  const body = `import { spawn } from 'node:child_process';\nimport { renameSync, writeFileSync } from 'node:fs';
+    import { startTestS3 } from '${join(ROOT, 'test/support/s3/test-s3.ts')}';
+    test('waits', async () => {
+      const s3 = await startTestS3();
+      spawn('sleep', ['${mark}']);
+      writeFileSync('runs.new', s3.directory);
+      renameSync('runs.new', 'runs');
+      await new Promise(() => {});
+    });
     test.run();`;
   const directory = directoryOf({ 'a.test.ts': body });
   try {
     const env = { PATH: process.env.PATH!, HOME: directory };
     const run = startProgram(RUNNER, ['--in', join(directory, 'tests')], env, { cwd: directory });
     await until('the test runs', () => existsSync(join(directory, 'runs')));
+    const store = readFileSync(join(directory, 'runs'), 'utf8');
+    assert.ok(existsSync(store), 'the S3 server that the runner holds for it');
     run.child.kill('SIGTERM');
     const { code, stdout } = await run.ended;
     assert.is(code, 1, stdout);
     assert.match(stdout, /0 passed, 1 failed, 0 skipped\n$/);
     const left = () => globSync('/proc/[0-9]*/cmdline').filter(path => contains(path, mark));
-    await until('nothing is left', () => left().length === 0);
+    await until('nothing is left', () => left().length === 0 && !existsSync(store));
   } finally {
     rmSync(directory, { recursive: true });
   }

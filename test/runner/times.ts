@@ -19,7 +19,7 @@ export function readTimes(): Times {
   }
 }
 
-/** Adds what these files took. Files that were renamed stay in the list, and harm nobody. */
+/** Adds what these files took. Files that were renamed stay in the list, without effect. */
 export function writeTimes(outcomes: Outcome[]): void {
   const known = existsSync(PATH) ? readTimes() : {};
   for (const { file, seconds, problems } of outcomes)

@@ -120,7 +120,7 @@ test('a schedule that is the same in every zone stays as it is; any other asks t
     assert.ok(timing(guarded).guard, guarded);
 });
 
-test('a server that stands still for minutes at two o’clock still backs up, once', () => {
+test('a server that stops for minutes at two o’clock still makes the backup, once', () => {
   const whole = new RegExp(`^(?:${timing('0 2 * * *').guard})$`);
   const at = (minute: number, hour: number) => whole.test(`${minute} ${hour} 5 6 0`);
   assert.ok(at(0, 2) && at(4, 2) && at(14, 2));
@@ -161,8 +161,6 @@ test('paths come through cron and sh as they are', () => {
 
 const JOB = {
   name: 'backup' as const,
-  script: 'backup.ts',
-  arguments: [],
   expression: '0 2 * * *',
   argv: ['/opt/x/scripts/backup.ts', '--env', 'production'],
 };
@@ -203,7 +201,7 @@ test('the block: markers, settings, each job with its schedule, and the settings
   );
 });
 
-test('only its own block is taken out, all else stays byte for byte', () => {
+test('only its own block is removed; all else stays byte for byte', () => {
   const others =
     '# mine\n\n*/2 * * * * true\t \n# BEGIN shop staging (schedule.ts)\nx\n# END shop staging (schedule.ts)\n';
   const after = '1 1 * * * after\n\n';
@@ -213,7 +211,7 @@ test('only its own block is taken out, all else stays byte for byte', () => {
   assert.is(withoutBlock('', OWNER), '');
 });
 
-test('a marker without the other is refused, with its line', () => {
+test('a single marker is refused, with its line', () => {
   const [whole] = [lines('')];
   const end = '# END shop production (schedule.ts)\n';
   for (const [crontab, line] of [

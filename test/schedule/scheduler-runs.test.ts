@@ -103,7 +103,7 @@ test('failures that a script can’t report are reported: killed, not started, m
   assert.match(await notified('health-check', 139), /signal 11/);
 });
 
-test('the same failure every five minutes is reported once; every night, each time; the scheduler goes on', async () => {
+test('the same failure every five minutes is reported once; every night, each time; the scheduler continues', async () => {
   const runs = () => ({ seconds: 1, exitCode: 127 });
   const often = await play({
     jobs: [job('health-check', '*/5 * * * *')],

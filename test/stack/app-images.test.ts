@@ -108,7 +108,7 @@ test('each variant is an image: its own version and migrations, a user without p
   await Promise.all(others.map(look));
 });
 
-test('the backend in a container: migrates, becomes ready, answers, and leaves with 0', async () => {
+test('the backend in a container: migrates, becomes ready, answers, and exits with 0', async () => {
   const engine = await ensureEngine();
   await ensureImages(engine, [...baseImages, ...Object.values(stores)]);
   const image = await buildBackend('reference-backend', 'v1', engine.env);
@@ -157,7 +157,7 @@ test('the backend in a container: migrates, becomes ready, answers, and leaves w
   });
 });
 
-test('the frontend in a container, without root: page, routes, assets, health, and leaves with 0', async () => {
+test('the frontend in a container, without root: page, routes, assets, health, and exits with 0', async () => {
   const engine = await ensureEngine();
   await ensureImages(engine, baseImages);
   const image = await buildFrontend('reference-frontend', '1.0.0', engine.env);

@@ -67,7 +67,7 @@ test('the service backs up what is due, is healthy, and has half of its memory l
   assert.ok(peak > 0 && peak < limit / 2, `${peak} of ${limit} bytes`);
 });
 
-test('one that stands still is unhealthy; ended and started again it is healthy, and has caught up', async () => {
+test('a scheduler that hangs is unhealthy; after a restart it is healthy, and runs the missed jobs', async () => {
   await service.signal('STOP');
   assert.is((await healthCheck()).code, 0, 'nobody has waited for it so far');
   service.setState({ ...service.state(), heartbeat: new Date(Date.now() - 125_000).toISOString() });

@@ -48,7 +48,7 @@ async function account(name: string) {
 const puppet = await startPuppet(stack);
 let inPlace = false;
 
-/** The puppet takes the backends' place, and keeps it until `theBackends` are back: a reload takes a while. */
+/** The puppet replaces the backends until {@link theBackends}: a reload takes a while. */
 async function thePuppet(): Promise<void> {
   if (!inPlace) await backendsAre(stack, [puppet]);
   inPlace = true;
@@ -72,7 +72,7 @@ async function tenAtOnce(path: string, warmUp: string) {
   }
 }
 
-test('two users and one cache: each sees only what is theirs, by token and by cookie', async () => {
+test('two users and one cache: each sees only their own data, by token and by cookie', async () => {
   await theBackends();
   const [ann, bob] = [await account('ann'), await account('bob')];
   for (let round = 0; round < 3; round++) {
@@ -84,11 +84,11 @@ test('two users and one cache: each sees only what is theirs, by token and by co
         assert.is(headers['x-cache-status'], 'BYPASS');
       }
     }
-    assert.is((await get('/api/v1/me')).status, 401, 'and nobody sees what is nobody’s');
+    assert.is((await get('/api/v1/me')).status, 401, 'and a request without credentials sees none');
   }
 });
 
-test('what everybody may read is kept, and shared by those who show no credentials', async () => {
+test('a public answer is cached, and shared by requests without credentials', async () => {
   await theBackends();
   const first = await get('/api/v1/articles');
   assert.is(first.headers['x-cache-status'], 'MISS');
@@ -97,7 +97,7 @@ test('what everybody may read is kept, and shared by those who show no credentia
   assert.is(second.body, first.body);
 });
 
-test('an answer to somebody with credentials is never stored for others', async () => {
+test('an answer to a request with credentials is never cached', async () => {
   await thePuppet();
   for (const [name, value] of CREDENTIALS) {
     const credentials = { [name]: value };
@@ -109,7 +109,7 @@ test('an answer to somebody with credentials is never stored for others', async 
   }
 });
 
-test('only GET and 200 are kept, and what the application forbids to keep is not', async () => {
+test('only GET and 200 are cached, unless the application forbids it', async () => {
   await thePuppet();
   for (const query of [
     'status=404',
@@ -131,13 +131,12 @@ test('only GET and 200 are kept, and what the application forbids to keep is not
     assert.is(JSON.parse(body).method, 'POST');
     counts.push(JSON.parse(body).count);
   }
-  assert.is(counts[1], counts[0]! + 1, 'the second POST reaches the application as well');
-  for (const path of ['/api/v1/health', '/api/v1/health/ready', '/api/v1/auth/verify?token=1']) {
+  assert.is(counts[1], counts[0]! + 1, 'the second POST reaches the application too');
+  for (const path of ['/api/v1/health', '/api/v1/health/ready', '/api/v1/auth/verify?token=1'])
     assert.not((await get(path)).headers['x-cache-status'], path);
-  }
 });
 
-test('answers that differ by Origin are kept apart', async () => {
+test('answers that differ by Origin are cached separately', async () => {
   await thePuppet();
   const path = '/api/v1/vary?header=Vary:Origin';
   for (const origin of ['https://a.example', 'https://b.example']) {
@@ -150,7 +149,7 @@ test('answers that differ by Origin are kept apart', async () => {
 
 test('of many clients that miss at once, one asks the application', async () => {
   await thePuppet();
-  // The others wait for its answer for 100 ms. On a busy machine it may take longer, and they ask as well.
+  // The others wait for its answer for 100 ms. On a busy machine it may take longer, and they ask too.
   const seen: string[] = [];
   await until(
     'ten clients get one answer',
@@ -165,7 +164,7 @@ test('of many clients that miss at once, one asks the application', async () => 
   ).catch(error => assert.unreachable(`${error.message}: ${seen.join('; ')}`));
 });
 
-test('what may not be kept is not waited for: those who ask at once are passed on at once', async () => {
+test('requests for an answer that can’t be cached do not wait for each other', async () => {
   await thePuppet();
   // The puppet keeps them for less than the five seconds for which Nginx would, unless told, let one at a time through.
   const answers = await tenAtOnce(
@@ -195,7 +194,7 @@ test('an expired answer is served while the application fails', async () => {
   }
 });
 
-test('public text is compressed, and one user’s is not', async () => {
+test('public text is compressed, and private text is not', async () => {
   await thePuppet();
   const zipped = { 'Accept-Encoding': 'gzip' };
   assert.is((await get('/api/v1/big?size=5000', zipped)).headers['content-encoding'], 'gzip');
@@ -227,7 +226,7 @@ test('the frontend: assets for a year, other files for a day, index.html never',
   assert.is((await get('/version.json', {}, 'site')).headers['x-cache-status'], 'HIT');
 });
 
-test('a page in the place of a missing asset is not kept, neither here nor in a browser', async () => {
+test('a page instead of a missing asset is cached neither here nor in a browser', async () => {
   const list = await upstreamIs(stack, 'frontend', `server ${puppet}:3000 max_fails=0 resolve;\n`);
   try {
     for (let i = 0; i < 2; i++) {
@@ -242,7 +241,7 @@ test('a page in the place of a missing asset is not kept, neither here nor in a 
   }
 });
 
-test('the application has its requests back', async () => {
+test('the application gets its requests again', async () => {
   await theBackends();
   const { headers } = await get('/api/v1/articles');
   assert.match(`${headers['x-instance']}`, /^backend-[12]$/);

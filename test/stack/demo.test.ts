@@ -12,7 +12,7 @@ import { until } from '../support/core/world.ts';
 const { env } = await ensureEngine();
 const PROGRAM = join(import.meta.dirname, '../demo.ts');
 
-/** What of the engine's bears one of the names. */
+/** What the engine has under one of the names. */
 async function left(...names: string[]): Promise<string[]> {
   const lists = [
     ['ps', '--all', '--format', '{{.Names}}'],
@@ -65,7 +65,7 @@ test('the commands that it prints deploy a release without a failed request, and
     assert.is(await fetch(`http://${registry}/v2/`).then(String, () => 'closed'), 'closed');
   }));
 
-test('SIGTERM while it starts removes what there is', () =>
+test('SIGTERM during the start removes everything', () =>
   withDemo(async (demo, directory) => {
     const app = () =>
       readdirSync(directory)

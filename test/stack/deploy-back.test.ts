@@ -45,7 +45,7 @@ async function deployBySsh(tag: string): Promise<Ended> {
   try {
     const connection = server.start([`deploy ${tag} --run 17`]);
     await killWhen(connection, () => listed(stack).length === 1, 300);
-    assert.is(journal(stack)!.release, tag, 'it goes on');
+    assert.is(journal(stack)!.release, tag, 'the deployment continues');
     return await server.run(['follow 17']);
   } finally {
     await server.stop();
@@ -63,7 +63,7 @@ test('a deployment by SSH survives a lost connection; an unreachable Sentry is a
     .catch(() => stack.docker('tag', 'node:24.21.0-bookworm-slim', old));
   sentry.answer = 500;
   const ended = await whileVisited(stack, () => deployBySsh('3.0.0'));
-  assertEnded(stack, ended, 0, 'done', /could not tell Sentry: it answered 500/);
+  assertEnded(stack, ended, 0, 'done', /could not report to Sentry: it answered 500/);
   const here = (await stack.docker('image', 'ls', '--format', '{{.Repository}}:{{.Tag}}')).split('\n');
   assert.ok(here.includes(foreign));
   assert.not(here.includes(old));

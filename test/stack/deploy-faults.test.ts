@@ -28,7 +28,7 @@ test('a release that answers 500 while it is watched is rolled back', async () =
     for (const backend of ['backend-1', 'backend-2']) await stack.exec(backend, 'touch', '/tmp/fail-now');
     const ended = await run.ended;
     const before = visitor.failures.length;
-    const why = /2\.3\.0 is worse than the release before: \d+ of \d+ answers are 5xx/;
+    const why = /2\.3\.0 is worse than the previous release: \d+ of \d+ answers are 5xx/;
     assertEnded(stack, ended, 1, 'rolled back', why);
     await assertAs(d, v1);
     return before;

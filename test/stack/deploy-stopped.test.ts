@@ -25,7 +25,7 @@ await d.publish('v2');
 await d.publish('contracting-migration');
 const v1 = await serving(stack);
 
-test('with a configuration that stays refused the same instances serve, and --revert finishes when it is corrected', async () => {
+test('while Nginx refuses its configuration, the same instances serve, and --revert finishes when it is corrected', async () => {
   const snippet = join(stack.directory, 'nginx/snippets/http.conf');
   const text = readFileSync(snippet, 'utf8');
   await whileVisited(stack, async () => {
@@ -36,7 +36,7 @@ test('with a configuration that stays refused the same instances serve, and --re
     pause.go();
     const { code, stderr } = await run.ended;
     assert.is(code, 1, stderr);
-    assert.match(stderr, /going back to the release before failed as well: Nginx refuses/);
+    assert.match(stderr, /going back to the previous release failed too: Nginx refuses/);
     assert.match(stderr, /Correct the cause, then run deploy\.ts --revert/);
     assert.is(journal(stack)!.step, 'revert');
     writeFileSync(snippet, text);
@@ -45,7 +45,7 @@ test('with a configuration that stays refused the same instances serve, and --re
   await assertAs(d, v1);
 });
 
-test('after a contracting migration it stops with the ready instances serving, and names the ways out', async () => {
+test('after a contracting migration it stops with the ready instances serving, and says how to continue', async () => {
   const ended = await whileVisited(stack, () =>
     told(d, 'APP_VARIANT=never-ready\n', () =>
       d.run('deploy', backendOf('3.0.0'), { DEPLOY_READY_TIMEOUT: '2s' }),
@@ -55,7 +55,7 @@ test('after a contracting migration it stops with the ready instances serving, a
   assert.equal(last.contracting, ['20250201000000_drop_subtitle']);
   assert.match(
     ended.stderr,
-    /not rolled back: 20250201000000_drop_subtitle changed the schema so that the release before/,
+    /not rolled back: 20250201000000_drop_subtitle changed the schema so that the previous release/,
   );
   assert.match(ended.stderr, /\.\/scripts\/rollback\.ts --with-database BACKUP/);
   assert.equal(listed(stack), ['backend-2'], 'the one that is not ready gets no requests');

@@ -23,7 +23,7 @@ test('processes that ask for an engine at once get the same one', async () => {
   assert.is(id, await run('docker', ['info', '--format', '{{.ID}}'], await ensureEngine()));
 });
 
-test('a run of the tests inside another leaves the engine as it was', async () => {
+test('a run of the tests inside another does not change the engine', async () => {
   const before = daemon.pid();
   const directory = mkdtempSync(join(tmpdir(), 'nested-'));
   try {
@@ -41,20 +41,20 @@ test('a run of the tests inside another leaves the engine as it was', async () =
   assert.is((await attempt('docker', ['version'], await ensureEngine())).code, 0);
 });
 
-test('what it does not understand is refused', async () => {
+test('unknown arguments are refused', async () => {
   for (const args of [[], ['restart'], ['start', '--now']]) {
     assert.is((await attempt(SCRIPT, args)).code, 2, args.join(' '));
   }
 });
 
-test('a program that is not there is an answer, and leaves no timer that keeps the process alive', async () => {
+test('a missing program is a result, and leaves no timer that keeps the process alive', async () => {
   const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length;
   const before = timers();
   assert.is((await attempt('no-such-program', [])).code, 127);
   assert.is(timers(), before);
 });
 
-test('where none can be installed, it knows why', () => {
+test('if no engine can be installed, the reason is given', () => {
   assert.is(whyNoPackages({ ID: 'debian', VERSION_ID: '12' }, 0), undefined);
   assert.is(whyNoPackages({ ID: 'debian' }, 0), undefined);
   assert.match(whyNoPackages({ ID: 'debian', VERSION_ID: '12' }, 1000) ?? '', /not root/);
@@ -94,7 +94,7 @@ test('it runs Compose stacks with health checks and internal networks', () =>
     }
   }));
 
-test('an image that is there stays as it is, and one that can be had nowhere is named', () =>
+test('an existing image does not change, and one that can’t be found is named', () =>
   inSandbox(IMAGE, async box => {
     const id = () => box.docker('image', 'inspect', '--format', '{{.Id}}', IMAGE);
     const before = await id();

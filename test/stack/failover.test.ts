@@ -96,7 +96,7 @@ async function answers(path = '/api/v1/health', agent?: Agent): Promise<unknown>
 const isUsed = (instance: string) =>
   until(`${instance} gets requests`, async () => (await answers()) === instance);
 
-test('an instance killed under load: no GET fails, no POST is sent twice; back again, it is used again', async () => {
+test('an instance killed under load: no GET fails, no POST is sent twice; after its restart it is used again', async () => {
   const [reads, writes] = [load('read'), load('write')];
   const phase = () => Promise.all([reads.more(OFTEN), writes.more(OFTEN)]);
   await phase();
@@ -145,7 +145,7 @@ test('requests go to the instance that has fewest open', async () => {
     while ((await held()) === 0) {
       assert.ok(open.length < 10, 'it gets its turn');
       const answer = answers(path('&hold'));
-      answer.catch(() => {}); // whoever awaits it hears of it
+      answer.catch(() => {}); // the error reaches the caller that awaits it
       open.push(answer);
       await Promise.race([answer, until('it is held', async () => (await held()) > 0)]);
     }
@@ -161,7 +161,7 @@ test('requests go to the instance that has fewest open', async () => {
   }).finally(() => agent.destroy());
 });
 
-test('an eighth instance is a command away, and a list away from its requests', async () => {
+test('an eighth instance starts with one command, and gets requests by one line of the list', async () => {
   stack.atExit(['rm', '--force', stack.container('backend-8')]);
   await stack.compose('up', '--detach', '--wait', '--no-recreate', 'backend-8');
   const list = await upstreamIs(stack, 'backend', serverLines(['backend-1', 'backend-8']));

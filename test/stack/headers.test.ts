@@ -25,7 +25,7 @@ const HEADERS = {
   'cross-origin-resource-policy': /^same-site$/,
 };
 
-/** Every header once, whoever the answer is from. */
+/** Every header once, whatever sends the answer. */
 function secured(answer: Answer, status: number): void {
   assert.is(answer.status, status);
   for (const [name, pattern] of Object.entries(HEADERS)) {
@@ -69,7 +69,7 @@ test('every security header is there once on 200, 301, 404, 413, 429 and 502, of
   });
 });
 
-test('what an upstream says of security does not come through, and the API may run nothing', async () => {
+test('security headers of an upstream are not passed on, and a page of the API can’t run scripts', async () => {
   await withUpstreams(stack, { backend: serverLines([puppet]) }, async () => {
     const own = [...Object.keys(HEADERS), 'x-powered-by', 'x-xss-protection'];
     const query = [...own, 'x-of-the-product'].map(name => `header=${name}:weak`).join('&');

@@ -1,99 +1,20 @@
 /*
  * A whole stack is broken in one way after another, and the report turns in exactly the lines that are about it.
- * The script runs from the stack's own checkout, as on a server.
+ * Certificates are in health-certificates.test.ts.
  */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Ended, startProgram, until } from '../support/core/world.ts';
-import { type Report, reportOf, turned } from '../support/health/health.ts';
+import { until } from '../support/core/world.ts';
 import { startReceiver } from '../support/notify/receiver.ts';
-import { reload, upstreamIs } from './lib/puppet.ts';
+import { healthOf, MACHINE } from './lib/health.ts';
+import { upstreamIs } from './lib/puppet.ts';
 import { sharedStack } from './lib/shared.ts';
 import { sql } from './lib/visitor.ts';
 
 const stack = await sharedStack();
-// Not the stack's own directories: the next test finds in them what it found before.
-const directory = mkdtempSync(join(tmpdir(), 'health-check-'));
-process.once('exit', () => rmSync(directory, { recursive: true }));
-const authority = join(directory, 'authority.pem');
-writeFileSync(authority, stack.ca);
-// The file's quotes are Compose's; a shell's are not needed here.
-const env = {
-  ...(stack.engine.env as Record<string, string>),
-  ...stack.variables,
-  NODE_EXTRA_CA_CERTS: authority,
-  BACKUP_DIR: join(directory, 'backups'),
-  LOG_DIR: join(directory, 'logs'),
-  STATE_DIR: join(directory, 'state'),
-};
-
-function script(name: string, args: string[] = [], extra: Record<string, string> = {}): Promise<Ended> {
-  return startProgram(join(stack.directory, `scripts/${name}.ts`), args, { ...env, ...extra }).ended;
-}
-
-const look = async (extra: Record<string, string> = {}, ...args: string[]) =>
-  reportOf(await script('health-check', ['--json', ...args], extra));
-
-/** Lines about this machine, which is busy with more than this stack. */
-const MACHINE = ['disk', 'memory', 'clock'];
-
-/** Looks until exactly these lines have turned: Nginx and the instances take seconds to see what is gone. */
-async function untilTurned(
-  expected: Record<string, string>,
-  extra: Record<string, string> = {},
-): Promise<Report> {
-  const seen = new Set<string>();
-  let now = well;
-  await until(
-    'the lines turn',
-    async () => {
-      if (seen.size > 0) await sleep(500); // each look is a process, and looks at all of it
-      now = await look(extra);
-      const actual = turned(well, now);
-      for (const name of MACHINE) delete actual[name];
-      seen.add(JSON.stringify(actual));
-      return isDeepStrictEqual(actual, expected);
-    },
-    120,
-  ).catch(error => {
-    throw new Error(
-      `${(error as Error).message}: not ${JSON.stringify(expected)}, but ${[...seen].join(', ')}`,
-    );
-  });
-  return now;
-}
-
-/** Breaks something, and whatever comes of it, mends it and sees that all is well again. */
-async function withFault(
-  breakIt: () => Promise<unknown> | unknown,
-  mendIt: () => Promise<unknown> | unknown,
-  body: () => Promise<void>,
-): Promise<void> {
-  try {
-    await breakIt();
-    await body();
-  } finally {
-    await mendIt();
-    await untilTurned({});
-  }
-}
-
-/** Stops a service as an operator does, and starts it again as the runbook does. */
-const whileStopped = (service: string, body: () => Promise<void>) =>
-  withFault(
-    () => stack.docker('stop', stack.container(service)),
-    () => stack.compose('up', '--detach', '--no-recreate', '--wait', service),
-    body,
-  );
-
-const backup = await script('backup');
-assert.is(backup.code, 0, backup.stderr);
-const well: Report = await look();
+const { well, script, untilTurned, withFault, whileStopped } = await healthOf(stack, { backup: true });
 
 test('all is well: every line of the stack', () => {
   const rest = { ...well.statuses };
@@ -123,7 +44,7 @@ test('all is well: every line of the stack', () => {
   assert.ok(well.services.certificate!.value! >= 98);
 });
 
-test('a backend is stopped: it, and the containers; the API goes on', () =>
+test('a backend is stopped: its line and the containers turn; the API still answers', () =>
   whileStopped('backend-2', async () => {
     const now = await untilTurned({ 'backend-2': 'critical', containers: 'critical' });
     assert.match(now.services['backend-2']!.message, /^its container is exited \(0\)$/);
@@ -131,7 +52,7 @@ test('a backend is stopped: it, and the containers; the API goes on', () =>
     assert.match(now.services.versions!.message, /^1 of 2 run/);
   }));
 
-test('PostgreSQL hangs: it, and all that needs it; the report comes all the same', () =>
+test('PostgreSQL hangs: its line and those that need it turn; the report is complete', () =>
   withFault(
     () => stack.docker('pause', stack.container('postgres')),
     () => stack.docker('unpause', stack.container('postgres')),
@@ -148,7 +69,7 @@ test('PostgreSQL hangs: it, and all that needs it; the report comes all the same
     },
   ));
 
-test('Redis is stopped: it, and all that needs it', () =>
+test('Redis is stopped: its line and those that need it turn', () =>
   whileStopped('redis', async () => {
     const now = await untilTurned({
       api: 'critical',
@@ -166,7 +87,7 @@ test('another password for Redis than the one it has, and none', async () => {
   await untilTurned({ redis: 'not configured' }, { REDIS_PASSWORD: '' });
 });
 
-test('Nginx is stopped: all that goes through it', () =>
+test('Nginx is stopped: all lines that need it turn', () =>
   whileStopped('nginx', async () => {
     const now = await untilTurned({
       api: 'critical',
@@ -177,7 +98,7 @@ test('Nginx is stopped: all that goes through it', () =>
     assert.match(now.services.api!.message, /does not answer: .*ECONNREFUSED/);
   }));
 
-test('maintenance mode is a warning that says so', () => {
+test('maintenance mode is a warning that names it', () => {
   const on = join(stack.directory, 'nginx/maintenance/on');
   return withFault(
     () => writeFileSync(on, ''),
@@ -188,89 +109,6 @@ test('maintenance mode is a warning that says so', () => {
     },
   );
 });
-
-const DAY = 86_400_000;
-
-/** Puts a self-signed certificate in the place of the one in the volume, and makes it a trusted one. */
-async function issue(
-  fromDays: number,
-  toDays: number,
-  names = [stack.domain, `www.${stack.domain}`, `api.${stack.domain}`],
-): Promise<void> {
-  const at = (days: number) => {
-    const text = new Date(Date.now() + days * DAY).toISOString();
-    return `${text.slice(0, 19).replace(/[-:T]/g, '')}Z`;
-  };
-  writeFileSync(
-    authority,
-    await inCertificates(
-      `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \\
-        -not_before ${at(fromDays)} -not_after ${at(toDays)} -subj '/O=A test/CN=${names[0]}' \\
-        -addext subjectAltName=${names.map(name => `DNS:${name}`).join()} -keyout privkey.pem -out fullchain.pem
-      cat fullchain.pem`,
-    ),
-  );
-}
-
-async function inCertificates(script: string): Promise<string> {
-  const { code, stdout, stderr } = await stack.exec(
-    ...(['nginx', 'sh', '-ec', `cd /etc/nginx/certificates; ${script}`] as const),
-  );
-  assert.is(code, 0, stderr);
-  return stdout;
-}
-
-/** Whatever certificates come and go meanwhile, the one of before is back in the end. */
-const withCertificates = (body: () => Promise<void>) =>
-  withFault(
-    () => inCertificates('for file in *.pem; do cp -p $file $file.kept; done'),
-    async () => {
-      await inCertificates('for file in *.pem; do mv $file.kept $file; done');
-      writeFileSync(authority, stack.ca);
-      await reload(stack);
-    },
-    body,
-  );
-
-test('certificates: near the end of their life, over it, not yet begun, for other names', () =>
-  withCertificates(async () => {
-    const cases: [fromDays: number, toDays: number, status: string, message: RegExp][] = [
-      [-60, 30, 'ok', /^valid for (29 d .*|30 d) more; issued by A test$/],
-      [-70, 20, 'warning', /^valid for 19 d .* more, 22 % of its life$/],
-      [-5, 1, 'warning', /^valid for 23 h .* more, 16 % of its life$/], // one of six days, on its last
-      [-85, 5, 'critical', /^valid for 4 d .* more, 5 % of its life$/],
-      [-90, -1, 'critical', /^it expired 1 d .*ago$/],
-      [1, 90, 'critical', /^it is not valid before /],
-    ];
-    for (const [fromDays, toDays, status, message] of cases) {
-      await issue(fromDays, toDays);
-      await reload(stack);
-      const now = await untilTurned(status === 'ok' ? {} : { certificate: status });
-      assert.match(now.services.certificate!.message, message);
-    }
-    await issue(-1, 89, [stack.domain, `www.${stack.domain}`]);
-    await reload(stack);
-    const now = await untilTurned({ api: 'critical', certificate: 'critical' });
-    assert.match(now.services.certificate!.message, /^it is not for api\./);
-    assert.match(now.services.api!.message, /^the certificate is not for api\./);
-  }));
-
-test('certificates: one that is self-signed, and one that Nginx has not loaded', () =>
-  withCertificates(async () => {
-    await issue(-1, 89);
-    await reload(stack);
-    await untilTurned({});
-    const untrusted = await untilTurned({ certificate: 'warning' }, { NODE_EXTRA_CA_CERTS: '' });
-    assert.match(untrusted.services.certificate!.message, /^it is self-signed/);
-    const shown = readFileSync(authority, 'utf8');
-    await issue(-1, 89);
-    appendFileSync(authority, shown);
-    const now = await untilTurned({ certificate: 'warning' });
-    assert.match(
-      now.services.certificate!.message,
-      /^Nginx shows another certificate than fullchain\.pem.*reload Nginx$/,
-    );
-  }));
 
 test('an instance that crashes over and over, and one with another version that gets requests', () => {
   const file = join(stack.directory, `.env.${stack.environment}`);
@@ -298,7 +136,7 @@ test('an instance that crashes over and over, and one with another version that 
       writeFileSync(file, `${settings}APP_VERSION=9.9.9\n`);
       await stack.docker('rm', '--force', third);
       await stack.compose(...up, '--wait', 'backend-3');
-      await untilTurned({}); // one that gets no requests is nobody's trouble
+      await untilTurned({}); // one that gets no requests affects no line
       const line = list.split('\n')[0]!.replaceAll('backend-1', 'backend-3');
       await upstreamIs(stack, 'backend', `${list}${line}\n`);
       const differing = await untilTurned({ 'backend-3': 'ok', versions: 'warning' });
@@ -325,12 +163,12 @@ async function connectionsAre(wanted: number): Promise<void> {
       const { Client } = require('pg');
       const connectionString = process.env.DATABASE_URL;
       for (let i = 0; i < ${more}; i++)
-        new Client({ connectionString, application_name: 'hog' }).on('error', () => process.exit()).connect();`;
+        new Client({ connectionString, application_name: 'load' }).on('error', () => process.exit()).connect();`;
     return stack.docker('exec', '--detach', stack.container('backend-1'), 'node', '-e', client);
   };
-  let opened = await count('hog');
+  let opened = await count('load');
   await until(`${wanted} connections`, async () => {
-    if ((await count('hog')) < opened) return false;
+    if ((await count('load')) < opened) return false;
     const missing = wanted - (await count());
     if (missing <= 0) return true;
     // Again when the application has closed some of its own meanwhile.
@@ -343,7 +181,8 @@ async function connectionsAre(wanted: number): Promise<void> {
 test('connections of PostgreSQL used up, bit by bit', () =>
   withFault(
     () => connectionsAre(165),
-    () => sql(stack, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hog'"),
+    () =>
+      sql(stack, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'load'"),
     async () => {
       const many = await untilTurned({ postgres: 'warning' });
       assert.match(many.services.postgres!.message, /^1[67]\d of 200 connections are used$/);
@@ -353,7 +192,7 @@ test('connections of PostgreSQL used up, bit by bit', () =>
     },
   ));
 
-test('the frontend is stopped; a change of state is told once, by one of two runs, and so is recovery', async () => {
+test('the frontend is stopped; a change of state is notified once, by one of two runs, and so is recovery', async () => {
   const receiver = await startReceiver();
   const texts = () => receiver.received.map(({ body }): string => JSON.parse(body).text);
   const notify = async (extra: Record<string, string> = {}) =>
@@ -361,12 +200,9 @@ test('the frontend is stopped; a change of state is told once, by one of two run
   const broken = { REDIS_PASSWORD: 'another-one' };
   try {
     assert.is((await notify()).code, 0);
-    assert.equal(texts(), [], 'a first run is told only if something is wrong');
+    assert.equal(texts(), [], 'a first run notifies only if something is wrong');
     const both = await Promise.all([notify(broken), notify(broken)]);
-    assert.equal(
-      both.map(({ code }) => code),
-      [2, 2],
-    );
+    for (const { code } of both) assert.is(code, 2);
     assert.is((await notify(broken)).code, 2);
     assert.is(texts().length, 1, texts().join('\n'));
     assert.match(

@@ -72,7 +72,7 @@ test('an empty volume becomes the cluster that the variables and the init files 
     assert.is((await connect(SECRET)).stdout.trim(), '1');
     assert.match((await connect('wrong')).stderr, /password authentication failed/);
 
-    // SIGINT is a fast shutdown: it does not wait for this client, and is a clean one all the same.
+    // SIGINT is a fast shutdown: it does not wait for this client, and is still a clean one.
     await box.docker(
       'exec',
       '--detach',

@@ -47,7 +47,7 @@ test('a configuration file alone starts the server with it, as uid 999, and data
     assert.is(await ask(box, second, 'hush', 'GET', 'kept'), 'value');
   }));
 
-test('options alone start the server, and protected mode keeps nobody out unless it is asked for', () =>
+test('options alone start the server, and protected mode is off unless it is asked for', () =>
   inSandbox(IMAGE, async box => {
     const network = await box.network();
     const open = await box.start('open', '--network', network, IMAGE, '--save', '');

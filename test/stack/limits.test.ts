@@ -102,7 +102,7 @@ test('exactly five logins pass, then 429; other calls of the client still pass',
   assert.is((await cloudflare.ask(cloudflare.client(), 'api', LOGIN, login)).status, 401);
 });
 
-test('a login written as Express also takes it counts as one', async () => {
+test('a login in a form that Express also accepts counts as one', async () => {
   const paths = ['/api/v1/auth/LOGIN', '/api/v1/auth/login/', '/api/v1/AUTH/Login/', '/api/v1/auth/%6Cogin'];
   const statuses = await postAtOnce([cloudflare.client()], [...paths, ...paths], () => login);
   assert.is(statuses.filter(status => status === 429).length, 3, statuses.join());
@@ -129,7 +129,7 @@ test('an IPv6 client is its /64, however its address is written', async () => {
   }
 });
 
-test('who is not Cloudflare is who its connection comes from, whatever it claims', async () => {
+test('a client outside Cloudflare has the address of its connection, whatever its headers claim', async () => {
   const claims = {
     'X-Forwarded-For': '192.0.2.1',
     'X-Real-IP': '192.0.2.2',
@@ -150,7 +150,7 @@ test('who is not Cloudflare is who its connection comes from, whatever it claims
   assert.ok(refused.length >= 2, 'a new claim for each login is no new client');
 });
 
-test('the client that Cloudflare names is the client, and what that client claims is dropped', async () => {
+test('through Cloudflare, the client has the address that Cloudflare names; its own headers are dropped', async () => {
   const client = cloudflare.client();
   const { body } = await cloudflare.ask(client, 'api', '/api/v1/whoami', {
     headers: { 'X-Forwarded-For': `192.0.2.1, ${client}`, Forwarded: 'for=192.0.2.1' },

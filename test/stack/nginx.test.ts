@@ -15,7 +15,7 @@ let clients = 0;
 const get = (part: 'api' | 'www' | 'site', path: string) =>
   cloudflare.ask(`198.51.100.${++clients}`, part, path);
 
-test('an unknown host is refused in the handshake, shown no certificate, and answered nothing', async () => {
+test('an unknown host is refused in the handshake, and gets no certificate and no answer', async () => {
   for (const servername of ['unknown.example', `www.api.${stack.domain}`, '']) {
     let refusal = '';
     await dial(stack, servername, { rejectUnauthorized: false }).then(
@@ -54,7 +54,7 @@ test('plain HTTP: to HTTPS by name, but for proofs to the certificate authority'
   assert.is(body, 'proof');
 });
 
-test('a body larger than its route takes is 413, before it has come', async () => {
+test('a body larger than its route accepts is 413, before it has arrived', async () => {
   const upload = Buffer.alloc(20 * 1024 * 1024, 'x');
   const taken = await cloudflare.ask('203.0.113.20', 'api', '/api/v1/uploads', {
     method: 'POST',
@@ -79,7 +79,7 @@ test('a body larger than its route takes is 413, before it has come', async () =
   assert.equal(JSON.parse(body), { status: 413, error: 'request body too large' });
 });
 
-test('nothing but a WebSocket is an upgrade: h2c is answered as if it had not been asked for', async () => {
+test('nothing but a WebSocket is an upgrade: a request for h2c is answered without it', async () => {
   for (const path of ['/api/v1/whoami', '/socket.io/?EIO=4&transport=polling']) {
     const lines = [
       `GET ${path} HTTP/1.1`,
@@ -108,7 +108,7 @@ const DIAL = `
   Promise.all([80, 8080].map(dial)).then(all => console.log(JSON.stringify(Object.fromEntries(all))));
 `;
 
-test('metrics and the health of Nginx are not for the world', async () => {
+test('metrics and the health of Nginx are not public', async () => {
   for (const path of ['/api/v1/metrics', '/api/v1/METRICS', '/api/v1/metrics/', '/health', '/status']) {
     assert.is((await get('api', path)).status, 404, path);
   }
@@ -161,7 +161,7 @@ test('workers may open as many files as they have connections, twice', async () 
   assert.match(text, 'worker_connections 4096;');
 });
 
-test('a configuration that git replaces is what the next reload loads; nginx -t warns of nothing else', async () => {
+test('the next reload loads a configuration that git replaced; nginx -t gives no other warning', async () => {
   const file = join(stack.directory, 'nginx/snippets/acme.conf');
   const text = 'location / {\n    return 418;\n}\n';
   renameSync(file, `${file}.before`);

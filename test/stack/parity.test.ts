@@ -38,7 +38,7 @@ function leaves(value: unknown, path = ''): [string, unknown][] {
   return Object.entries(value).flatMap(([key, inner]) => leaves(inner, path ? `${path}.${key}` : key));
 }
 
-test('the Compose files resolve to the same but for sizes and the environment’s name', async () => {
+test('the Compose files differ only in sizes and the environment’s name', async () => {
   const secrets = {
     POSTGRES_PASSWORD: 'x',
     REDIS_PASSWORD: 'x',
@@ -57,7 +57,7 @@ test('the Compose files resolve to the same but for sizes and the environment’
   assert.equal(Object.fromEntries(differences), COMPOSE);
 });
 
-test('the Nginx files are the same but for names, worker connections and search engines', () => {
+test('the Nginx files differ only in names, worker connections and search engines', () => {
   const directives = (environment: string) =>
     readFileSync(join(ROOT, 'nginx', `${environment}.conf`), 'utf8')
       .split('\n')
@@ -81,7 +81,7 @@ test('the Nginx files are the same but for names, worker connections and search 
   assert.is(entry!.replaceAll('production', 'staging'), other);
 });
 
-test('the product is named in server_name lines and their redirect, and nowhere else in nginx/', () => {
+test('in nginx/ the product’s name is only in server_name lines and their redirect', () => {
   const files = readdirSync(join(ROOT, 'nginx'), { recursive: true, withFileTypes: true }).filter(entry =>
     entry.isFile(),
   );

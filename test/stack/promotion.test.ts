@@ -172,7 +172,7 @@ test('production gets the digests that staging ran, through a merge, and names t
     }
   }));
 
-test('a frontend that staging never got to stops it as well', () =>
+test('a frontend that staging has not deployed stops it, too', () =>
   withRegistry(async registry => {
     const { directory, git } = await repository();
     try {

@@ -11,7 +11,7 @@ const stack = await sharedStack();
 const cloudflare = await cloudflareBefore(stack);
 const SERVICES = ['backend-1', 'backend-2', 'frontend', 'nginx', 'postgres', 'redis'];
 
-/** Runs a command in a service's container as somebody whom its processes are not. */
+/** Runs a command in a service's container as a user that none of its processes has. */
 function execAs(user: string, service: string, ...command: string[]): Promise<Result> {
   const args = ['exec', '--user', user, stack.container(service), ...command];
   return attempt('docker', args, stack.engine);
@@ -199,7 +199,7 @@ test('the stores reach nothing outside, and Nginx does not reach the stores', as
   for (const store of ['postgres', 'redis']) assert.not(await hasDefaultRoute(store), store);
 });
 
-test('backends stop within their grace, by a signal that the application gets', async () => {
+test('backends stop within their grace period, by a signal that reaches the application', async () => {
   const container = stack.container('backend-1');
   await stack.docker('stop', container);
   assert.is(await stack.docker('inspect', '--format', '{{.State.ExitCode}}', container), '0');

@@ -18,7 +18,7 @@ test('staging comes up as production does, under its own names', async () => {
   assert.is(refused, 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME', 'production is not served here');
 });
 
-test('search engines are sent away, from every answer', async () => {
+test('every answer tells search engines not to index it', async () => {
   for (const [part, path] of [
     ['site', '/'],
     ['site', '/assets/none.js'],

@@ -22,7 +22,7 @@ const stack = await createStack();
 const watched = await onlookersOf(stack);
 const up = () => stack.compose('up', '--detach', '--wait', '--wait-timeout', '180', '--no-recreate');
 
-test('`up --wait` returns when Nginx passes on what it is asked', async () => {
+test('`up --wait` returns when Nginx passes requests on', async () => {
   const start = await watched({ start: up });
   assertPrompt(start, 'up');
   assert.ok(start.before.length > 0, 'visitors were there before');
@@ -89,7 +89,7 @@ test('a backend that is ready at once, long after Nginx', async () => {
   for (const answer of ['GET 502', 'socket 502', 'site 200']) assert.ok(early.includes(answer), answer);
   assert.match(await errorsOf(stack, since), 'Nginx looks its upstreams up');
 
-  // Having started, Nginx is not ill because an instance is.
+  // After its start, Nginx stays healthy when an instance is unhealthy.
   assert.is(await checkHealth(), 0);
   await stack.docker('rm', '--force', quick);
   const reach = ['curl', '-fsS', 'http://127.0.0.1:8080/reach/backend'];

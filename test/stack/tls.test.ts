@@ -99,7 +99,7 @@ test('the certificate has every name that is served, and a restart makes no new 
   assert.equal(await shown(), before);
 });
 
-test('what an authority issued is put in the same place, and a reload serves it', async () => {
+test('a certificate of an authority in the same place is served after a reload', async () => {
   const own = stack.ca;
   const directory = '/etc/nginx/certificates';
   const inNginx = async (script: string) => {

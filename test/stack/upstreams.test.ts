@@ -73,7 +73,7 @@ async function restartNginx(): Promise<void> {
   await until('Nginx passes requests on', answers);
 }
 
-test('a full disk leaves the list, and what Nginx has loaded, as they were', async () => {
+test('a full disk changes neither the list nor what Nginx has loaded', async () => {
   const directory = join(stack.directory, 'nginx/upstreams');
   const before = upstreams(stack);
   await withDisk(directory, 64 * 1024, async () => {

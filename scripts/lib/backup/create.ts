@@ -24,8 +24,6 @@ interface Wanted {
   format: Format;
   label?: string;
   safety?: boolean;
-  /** Gets each warning of pg_dump and pg_dumpall, which is shown and in the log already. */
-  onWarning?: (text: string) => void;
 }
 
 /**
@@ -37,7 +35,7 @@ interface Wanted {
 export async function createBackup(
   config: Config,
   plan: BackupPlan,
-  { format, label, safety = false, onWarning = () => {} }: Wanted,
+  { format, label, safety = false }: Wanted,
 ): Promise<Manifest> {
   await makeBackupDirectory(config);
   await removeUnfinished(config);
@@ -49,16 +47,11 @@ export async function createBackup(
     // Marks a run in progress: while it exists, the files of this id are not a backup.
     await writeFile(at(manifestFile) + PARTIAL, '', { mode: 0o600 });
     const { server, estimate } = plan;
-    const { warnings, ...facts } = await dump(config, server, {
-      format,
-      artifact: at(artifact),
-      globals: at(globals),
-      estimate,
-    });
-    warnings.forEach(onWarning);
+    const wanted = { format, artifact: at(artifact), globals: at(globals), estimate };
+    const facts = await dump(config, server, wanted);
     const files = await verifyFiles(config, format, at(artifact), at(globals));
     const manifest: Manifest = {
-      version: 1,
+      version: 2,
       id,
       app: config.app,
       environment: config.environment,

@@ -1,25 +1,37 @@
-import type { Query } from '../postgres/client.ts';
+import { ANY_VALUE } from '../postgres/compare-definitions.ts';
 import { readProperties } from '../postgres/database-properties.ts';
-import { ICU_LOCALE } from '../postgres/databases.ts';
+import { type DatabaseRow, readDatabaseRow } from '../postgres/database-row.ts';
+import { type Definitions, readDefinitions } from '../postgres/definitions.ts';
+import { readNeeds } from '../postgres/needs.ts';
+import { lastValues, listSequences, type Sequence, sequencesBehind } from '../postgres/sequences.ts';
+import type { Statements } from '../postgres/session.ts';
+import { packDefinitions } from './packed-definitions.ts';
 
-/** @returns what the manifest has about the database, except the rows, from the snapshot of `query` */
-export async function readFacts(query: Query, name: string) {
+/** What is read before a dump and completed after it, because sequences belong to no snapshot. */
+interface Begun {
+  definitions: Definitions;
+  sequences: Sequence[];
+  values: string[];
+}
+
+/**
+ * Reads what the manifest has about the database, except the rows, from the session's snapshot.
+ * @returns the facts, and what {@link completeFacts} takes
+ * @throws CommandError
+ */
+export async function readFacts(session: Statements, name: string) {
+  const { query } = session;
   const [database] = await query<{
     snapshotAt: string;
-    encoding: string;
-    collate: string;
-    ctype: string;
-    icuLocale: string | null;
     databaseBytes: number;
     largeObjects: number;
     migrations: boolean;
   }>(`SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "snapshotAt",
-      pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype, ${ICU_LOCALE},
       pg_database_size(d.oid) AS "databaseBytes",
       (SELECT count(*) FROM pg_largeobject_metadata) AS "largeObjects",
       to_regclass('public._prisma_migrations') IS NOT NULL AS migrations
     FROM pg_database d WHERE datname = current_database()`);
-  const { encoding, collate, ctype, icuLocale, migrations, ...rest } = database!;
+  const { migrations, ...rest } = database!;
   const extensions = await query<{ name: string; version: string }>(
     'SELECT extname AS name, extversion AS version FROM pg_extension ORDER BY extname',
   );
@@ -27,11 +39,34 @@ export async function readFacts(query: Query, name: string) {
     ? await query<{ name: string }>(`SELECT migration_name AS name FROM public._prisma_migrations
         WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY finished_at DESC, migration_name DESC LIMIT 1`)
     : [];
-  return {
+  const server: DatabaseRow = await readDatabaseRow(query);
+  const facts = {
     ...rest,
-    server: { encoding, collate, ctype, icuLocale },
+    server,
     properties: await readProperties(query, name),
     extensions,
     migrationHead: head?.name ?? null,
+    needs: await readNeeds(query),
+  };
+  const definitions = await readDefinitions(session);
+  const sequences = await listSequences(query);
+  const begun: Begun = { definitions, sequences, values: await lastValues(query, sequences) };
+  return { facts, begun };
+}
+
+/**
+ * Reads again, after the dump, what may have changed during it.
+ * @returns the rest of the facts
+ * @throws CommandError
+ */
+export async function completeFacts({ query }: Statements, { definitions, sequences, values }: Begun) {
+  const after = await lastValues(query, sequences);
+  const lasts = sequences.map(({ identity, cycle }, index) => {
+    const [from, to] = [values[index]!, after[index]!];
+    return [`sequence ${identity}`, from === to ? from : cycle ? ANY_VALUE : `${from}..${to}`];
+  });
+  return {
+    definitions: packDefinitions({ ...definitions, 'value of': Object.fromEntries(lasts) }),
+    behind: await sequencesBehind(query, sequences, values),
   };
 }

@@ -5,15 +5,15 @@ import { PARTIAL } from '../core/files.ts';
 import { count, plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
-import { producer, type Query, queryOf } from '../postgres/client.ts';
+import { producer, queryOf } from '../postgres/client.ts';
 import { maintenanceOf } from '../postgres/databases.ts';
 import type { Waiters } from '../postgres/lock-waits.ts';
 import { StartAgain, underLockWatch } from '../postgres/lock-watch.ts';
 import { runIntoFile } from '../postgres/redirect.ts';
 import { countRows, totalRows } from '../postgres/row-counts.ts';
 import type { ServerFacts } from '../postgres/server.ts';
-import { openSession, type Session } from '../postgres/session.ts';
-import { readFacts } from './database-facts.ts';
+import { openSession, type Session, type Statements } from '../postgres/session.ts';
+import { completeFacts, readFacts } from './database-facts.ts';
 import { dumpPipeline, globalsPipeline } from './dump-commands.ts';
 import {
   hasNoRoom,
@@ -96,15 +96,17 @@ async function dumpOnce(
       if (locked) await refuseUnlocked(session.query);
       const seen = locked ? [] : await tablesToLock(session.query);
       const dumpAndCount = async () => {
-        const query = await releasing(session);
-        const facts = await readFacts(query, database);
+        const short = await releasing(session);
+        const { facts, begun } = await readFacts(short, database);
         const dumps = { snapshot: snapshot!.id, who, lockWait: patience.limit };
-        const warnings = await runDumps(postgres, server, wanted, dumps);
-        const counts = await countRows(query);
+        const said = await runDumps(postgres, server, wanted, dumps);
+        const counts = await countRows(short);
         log.done(
           `counted ${count(totalRows(counts))} rows in ${plural(counts.length, 'table')} of the same snapshot`,
         );
-        return { ...facts, tables: counts, warnings };
+        const { definitions, behind } = await completeFacts(short, begun);
+        for (const sentence of behind) log.warn(sentence);
+        return { ...facts, tables: counts, definitions, warnings: [...new Set([...said, ...behind])] };
       };
       return locked ? dumpAndCount() : whileNotRewritten(seen, again, dumpAndCount);
     });
@@ -135,16 +137,20 @@ async function runDumps(
   );
   const roles = named(globalsPipeline(maintenanceOf(postgres)));
   const ofRoles = await runIntoFile(roles, globals + PARTIAL, { purpose: 'dump roles and settings' });
-  return [...new Set([...ofDump.warnings, ...ofRoles.warnings])];
+  return [...ofDump.warnings, ...ofRoles.warnings];
 }
 
-/** @returns queries of an open transaction whose locks, those of indexes above all, are released after each */
-async function releasing({ query, execute }: Session): Promise<Query> {
+/** @returns statements of an open transaction; the locks of each query, those of indexes above all, are released after it */
+async function releasing({ query, execute }: Session): Promise<Statements> {
   await execute('SAVEPOINT before_query');
-  return async sql => {
-    const rows = await query(sql);
-    await execute('ROLLBACK TO SAVEPOINT before_query');
-    return rows as never;
+  return {
+    query: async sql => {
+      const rows = await query(sql);
+      await execute('ROLLBACK TO SAVEPOINT before_query');
+      return rows as never;
+    },
+    // What it sets stays.
+    execute: sql => execute(`${sql}; RELEASE SAVEPOINT before_query; SAVEPOINT before_query`),
   };
 }
 

@@ -7,6 +7,7 @@ import { log } from '../core/log.ts';
 import { enoughSpace, freeSpace } from '../core/machine.ts';
 import { withProgress } from '../core/progress.ts';
 import { download } from '../s3/download.ts';
+import type { Without } from './dump-commands.ts';
 import type { Source } from './find.ts';
 import { globalsName } from './manifest.ts';
 
@@ -15,6 +16,8 @@ export interface LocalSource extends Source {
   directory: string;
   /** A temporary directory, empty or with the downloaded files; the caller removes it. */
   work: string;
+  /** What a restore leaves out of it; default: nothing. */
+  without?: Without;
 }
 
 /** A restore's temporary directory, which it removes at its end. Only under the lock. */

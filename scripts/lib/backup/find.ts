@@ -9,6 +9,7 @@ import { log } from '../core/log.ts';
 import { openStore, type Store } from '../s3/open-store.ts';
 import { readText } from '../s3/store.ts';
 import { type Backup, type Found, localBackups, newestFirst, type Place, storedBackups } from './catalog.ts';
+import { foreignDump } from './foreign-dump.ts';
 import {
   type Format,
   type Manifest,
@@ -49,7 +50,7 @@ export function parsePlace(from: string | undefined): Place | undefined {
  */
 export async function findSource(config: Config, wanted: string, from: Place | undefined): Promise<Source> {
   if (wanted.startsWith('s3://')) return findObject(config, wanted);
-  if (wanted.includes('/') || existsSync(wanted)) return findFile(resolve(wanted));
+  if (wanted.includes('/') || existsSync(wanted)) return findFile(config, resolve(wanted));
   if (wanted !== 'latest' && !parseId(wanted)) {
     throw usageError(
       `${JSON.stringify(wanted)} is not a backup id, a file or an s3:// address`,
@@ -126,7 +127,11 @@ async function findObject(config: Config, address: string): Promise<Source> {
   return sourceOf(basename(key), store, name => readText(store, name));
 }
 
-async function findFile(path: string): Promise<Source> {
+async function findFile({ postgres }: Config, path: string): Promise<Source> {
+  if (!parseArtifactName(path)) {
+    const foreign = await foreignDump(postgres, path);
+    if (foreign) throw foreign;
+  }
   if (!(await stat(path).catch(() => undefined))?.isFile())
     throw usageError(`${path} is not a file`, 'list-backups.ts lists the backups.');
   const directory = dirname(path);

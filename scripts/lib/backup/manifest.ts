@@ -5,6 +5,7 @@ import { ENVIRONMENTS } from '../config/config.ts';
 import { messageOf, verificationError } from '../core/errors.ts';
 import { isTime, stamp } from '../core/format.ts';
 import { propertiesSchema } from '../postgres/database-properties.ts';
+import { needsSchema } from '../postgres/needs.ts';
 
 export type Format = 'plain' | 'custom';
 
@@ -19,9 +20,11 @@ const file = v.object({
   sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
 });
 
+const text = v.nullable(v.string());
+
 /** Each field is documented in docs/PRODUCTION_INFRASTRUCTURE.md#the-manifest. */
 const schema = v.object({
-  version: v.literal(1),
+  version: v.literal(2),
   id: v.string(),
   app: v.string(),
   environment: v.picklist(ENVIRONMENTS),
@@ -40,7 +43,13 @@ const schema = v.object({
     encoding: v.string(),
     collate: v.string(),
     ctype: v.string(),
-    icuLocale: v.nullable(v.string()),
+    provider: v.nullable(v.picklist(['libc', 'icu', 'builtin'])),
+    locale: text,
+    icuRules: text,
+    collationVersion: v.optional(text),
+    tablespace: v.optional(v.string()),
+    template: v.optional(v.boolean()),
+    allowConnections: v.optional(v.boolean()),
   }),
   properties: propertiesSchema,
   tools: v.object({ pgDump: v.string(), compressor: v.string() }),
@@ -49,10 +58,39 @@ const schema = v.object({
   largeObjects: count,
   extensions: v.array(v.object({ name: v.string(), version: v.string() })),
   migrationHead: v.nullable(v.string()),
+  /** Missing: the dump holds no owners and no privileges. */
+  needs: v.optional(needsSchema),
   verification: v.object({ level: v.literal('decoded'), at: time }),
+  /** As packed by {@link packDefinitions}; null: not known. */
+  definitions: text,
+  /** What pg_dump warned of, and sequences that are behind their column, as sentences. */
+  warnings: v.array(v.string()),
 });
 
 export type Manifest = v.InferOutput<typeof schema>;
+
+const { definitions, warnings, ...older } = schema.entries;
+const { encoding, collate, ctype } = schema.entries.server.entries;
+const schema1 = v.object({
+  ...older,
+  version: v.literal(1),
+  server: v.object({ version: v.string(), encoding, collate, ctype, icuLocale: text }),
+});
+
+/** What version 1 does not have is null, empty or undefined. */
+function upgrade({ server, ...manifest }: v.InferOutput<typeof schema1>): Manifest {
+  const { icuLocale, ...known } = server;
+  // The third provider came with PostgreSQL 17.
+  const otherwise = Number.parseInt(server.version, 10) < 17 ? 'libc' : null;
+  const provider = icuLocale === null ? otherwise : 'icu';
+  return {
+    ...manifest,
+    version: 2,
+    server: { ...known, provider, locale: icuLocale, icuRules: null },
+    definitions: null,
+    warnings: [],
+  };
+}
 
 const FORM = /^([a-z0-9][a-z0-9_-]*)_(production|staging)_(\d{8}_\d{6})$/;
 
@@ -86,7 +124,7 @@ export function parseArtifactName(name: string): { id: string; format: Format } 
   return undefined;
 }
 
-function checksum(manifest: Manifest): string {
+function checksum(manifest: object): string {
   return createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
 }
 
@@ -114,17 +152,17 @@ export function parseManifest(text: string, id: string): Manifest {
     throw refuse(messageOf(error));
   }
   const version = (json as { version?: unknown } | null)?.version;
-  if (typeof version === 'number' && version > 1) {
+  if (typeof version === 'number' && version > 2) {
     throw verificationError(
-      `the manifest of ${id} has version ${version}; these scripts read version 1`,
+      `the manifest of ${id} has version ${version}; these scripts read versions 1 and 2`,
       'update these scripts.',
     );
   }
-  const parsed = v.safeParse(schema, json);
+  const parsed = v.safeParse(version === 1 ? schema1 : schema, json);
   if (!parsed.success)
     throw refuse(parsed.issues.map(issue => v.getDotPath(issue) ?? 'everything').join(', ') + ' is wrong');
   if ((json as { checksum?: unknown }).checksum !== checksum(parsed.output))
     throw refuse('its checksum does not match');
   if (parsed.output.id !== id) throw refuse(`it belongs to ${parsed.output.id}`);
-  return parsed.output;
+  return parsed.output.version === 1 ? upgrade(parsed.output) : parsed.output;
 }

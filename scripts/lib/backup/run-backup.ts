@@ -31,12 +31,10 @@ export async function backUp(config: Config, wanted: { format: Format; label?: s
   logMissingChannels(config);
   log.changesBegin();
   const [previous] = newestFirst(await localBackups(config));
-  const dumpWarnings: string[] = [];
-  const onWarning = (text: string) => dumpWarnings.push(text);
-  const manifest = await createBackup(config, plan, { ...wanted, onWarning });
+  const manifest = await createBackup(config, plan, wanted);
   const failure = store && (await copyOffsite(config, store, manifest));
   const retention = await retain(config, store, manifest, previous?.manifest, failure);
-  const warnings = [...dumpWarnings, ...retention];
+  const warnings = [...manifest.warnings, ...retention];
   const seconds = (performance.now() - started) / 1000;
   const offsite = failure
     ? 'FAILED'

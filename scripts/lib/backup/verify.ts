@@ -5,27 +5,32 @@ import { Exit, messageOf, OperationalError, usageError, verificationError } from
 import { sha256, sizeOf } from '../core/files.ts';
 import { bytes } from '../core/format.ts';
 import { log } from '../core/log.ts';
-import { pipeline } from '../core/pipeline.ts';
 import { interrupt } from '../core/signals.ts';
 import { runFromFile } from '../postgres/redirect.ts';
 import { programVersion } from '../postgres/server.ts';
 import type { Found } from './catalog.ts';
-import { DECOMPRESS, decodePipeline } from './dump-commands.ts';
+import { decodePipeline } from './dump-commands.ts';
+import { type DumpFrame, readFrame } from './dump-frame.ts';
 import type { LocalSource } from './fetch.ts';
+import { foreignDump } from './foreign-dump.ts';
 import type { Format, Manifest } from './manifest.ts';
 
-/** One of the last lines of pg_dump and pg_dumpall; `\unrestrict` may follow since 15.14. */
-const TRAILER = /^-- PostgreSQL database (cluster )?dump complete$/m;
+/** A source that was read to its end and matches its manifest: it can be loaded. */
+export interface CheckedSource extends LocalSource {
+  /** Null: a custom dump has none. */
+  frame: DumpFrame | null;
+}
 
 /**
- * Decodes a whole artifact and checks its last line.
+ * Decodes a whole artifact and checks its last lines.
+ * @returns the frame of a plain dump
  * @throws exit code 3 when it is truncated, damaged or not a dump; 1 when a program is missing
  */
-export async function decode(postgres: Postgres, path: string, format: Format): Promise<void> {
+export async function decode(postgres: Postgres, path: string, format: Format): Promise<DumpFrame | null> {
   const refuse = (why: string) => verificationError(`${path} can't be decoded: ${why}`, OTHER_BACKUP);
-  let tail: string;
+  let ends: string;
   try {
-    tail = await runFromFile(postgres, decodePipeline(format), path, { purpose: `decode ${path}` });
+    ends = await runFromFile(postgres, decodePipeline(format), path, { purpose: `decode ${path}` });
   } catch (error) {
     interrupt.throwIfAborted();
     for (const program of format === 'plain' ? ['gzip'] : ['zstd', 'pg_restore']) {
@@ -33,22 +38,10 @@ export async function decode(postgres: Postgres, path: string, format: Format): 
     }
     throw refuse(messageOf(error));
   }
-  if (format === 'plain' && !TRAILER.test(tail)) throw refuse('the last line of the dump is missing');
-}
-
-/**
- * Refuses a plain dump that connects to another database: it could drop the live one. In a dump only psql's
- * commands start a line with one backslash.
- * @throws exit code 2
- */
-async function refuseConnecting(postgres: Postgres, path: string): Promise<void> {
-  const lines = pipeline(DECOMPRESS.plain, ['env', 'LC_ALL=C', 'sed', '-n', '/^\\\\connect /p']);
-  const found = await runFromFile(postgres, lines, path, { purpose: `search ${path} for \\connect` });
-  if (found === '') return;
-  throw usageError(
-    `${path} connects to another database (${found.trim().split('\n')[0]})`,
-    'pg_dumpall or pg_dump --create made it: load it with psql into another server, and dump the database there.',
-  );
+  if (format === 'custom') return null;
+  const frame = readFrame(ends);
+  if (typeof frame === 'string') throw refuse(frame);
+  return frame;
 }
 
 const OTHER_BACKUP = 'use another backup: list-backups.ts lists them.';
@@ -68,25 +61,32 @@ async function checkFile(path: string, expected: Manifest['artifact']): Promise<
 
 /**
  * Reads a whole source and compares it with its manifest: sizes, checksums, every block.
+ * @returns the source, which can be loaded now
  * @throws exit code 2 for a dump of several databases, 3 for damage, 1 when a program is missing
  */
-export async function checkSource(
-  postgres: Postgres,
-  { directory, artifact, format, manifest }: LocalSource,
-): Promise<void> {
+export async function checkSource(postgres: Postgres, source: LocalSource): Promise<CheckedSource> {
+  const { directory, artifact, format, manifest } = source;
   const path = join(directory, artifact);
   log.status(`Checking ${path}`);
   if (manifest) {
     await checkFile(path, manifest.artifact);
     await checkFile(join(directory, manifest.globals.name), manifest.globals);
   }
-  await decode(postgres, path, format);
-  if (!manifest) await refuseConnecting(postgres, path);
+  const foreign = manifest ? undefined : await foreignDump(postgres, path);
+  if (foreign) throw foreign;
+  const frame = await decode(postgres, path, format);
+  if (frame?.databases) {
+    throw usageError(
+      `${path} creates or connects to databases`,
+      'pg_dumpall or pg_dump --create made it: load it with psql into another server, and dump the database there.',
+    );
+  }
   log.done(
     manifest
       ? `checked ${artifact}: size, SHA-256, every block`
       : `checked ${artifact}: every block, and its last line`,
   );
+  return { ...source, frame };
 }
 
 /**

@@ -28,7 +28,7 @@ export interface Result {
 interface Failure {
   message: string;
   /** Lines of a program that failed, such as PostgreSQL's DETAIL, HINT and CONTEXT. */
-  details?: string[];
+  details?: string;
   hint?: string;
   exitCode: ExitCode;
 }
@@ -132,5 +132,5 @@ function report(thrown: unknown): Failure {
   }
   const { details, hint, exitCode } = error;
   log.error(textOf(error));
-  return { message, ...(details.length > 0 && { details }), hint: redact(hint), exitCode };
+  return { message, ...(details && { details }), hint, exitCode };
 }

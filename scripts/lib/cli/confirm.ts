@@ -3,9 +3,14 @@ import { usageError } from '../core/errors.ts';
 import { styled } from '../core/format.ts';
 import { interrupt } from '../core/signals.ts';
 
+/** @returns whether {@link confirm} can ask */
+export function hasTerminal(): boolean {
+  return Boolean(process.stdin.isTTY && process.stderr.isTTY);
+}
+
 /** @throws a usage error when {@link confirm} could not ask; call it before long work, so that no work is lost */
 export function requireTerminal(yes: boolean | undefined): void {
-  if (yes || (process.stdin.isTTY && process.stderr.isTTY)) return;
+  if (yes || hasTerminal()) return;
   throw usageError('there is no terminal to confirm this on', 'add --yes to skip the question.');
 }
 

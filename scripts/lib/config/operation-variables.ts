@@ -160,13 +160,13 @@ export const schedule = {
     readBy: 'schedule, backup service; health-check, for the age of the backup',
   },
   SCHEDULE_HEALTH_CHECK: {
-    meaning: 'Likewise. Always off in the backup service.',
+    meaning: 'In the same format. Always off in the backup service.',
     type: cron,
     default: '*/5 * * * *',
     readBy: 'schedule',
   },
   SCHEDULE_DRILL: {
-    meaning: 'Likewise.',
+    meaning: 'In the same format.',
     type: cron,
     default: '0 4 1 1,4,7,10 *',
     readBy: 'schedule, backup service',

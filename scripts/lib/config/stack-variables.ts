@@ -82,13 +82,13 @@ export const stack = {
     readBy: 'docker compose, deploy, rollback, restore',
   },
   FRONTEND_IMAGE: {
-    meaning: 'Image of the web client; the same applies.',
+    meaning: 'Image of the web client, in the same form.',
     type: image,
     readBy: 'docker compose, deploy, rollback',
   },
   DATABASE_URL: {
     meaning:
-      'The application’s connection to the database, with user, password and database of above, percent-encoded: ' +
+      'The application’s connection to the database, with the user, password and database above, percent-encoded: ' +
       'postgresql://postgres:PASSWORD@postgres:5432/neurmatic_production. The application gets all variables of this file.',
     readBy: 'backends',
   },
@@ -101,8 +101,8 @@ export const stack = {
     type: any,
     readBy: 'docker compose, health-check',
   },
-  JWT_SECRET: { meaning: 'The application’s own.', readBy: 'backends' },
-  CORS_ORIGIN: { meaning: 'The application’s own.', readBy: 'backends' },
+  JWT_SECRET: { meaning: 'Only the application reads it.', readBy: 'backends' },
+  CORS_ORIGIN: { meaning: 'Only the application reads it.', readBy: 'backends' },
   HTTP_PORT: {
     meaning:
       'Port of the server for HTTP, on all its IPv4 addresses. Change it for a second stack, or behind a proxy.',
@@ -159,7 +159,8 @@ export const deployment = {
     readBy: 'deploy',
   },
   CANARY_REQUESTS: {
-    meaning: 'Paths of the API that the canary requests besides readiness: safe to GET, separated by commas.',
+    meaning:
+      'Paths of the API that the canary requests in addition to readiness: safe to GET, separated by commas.',
     type: text('paths that are safe to GET, separated by commas', /^\/[^\s,]*(,\/[^\s,]*)*$/),
     default: '/api/v1/health',
     readBy: 'deploy, rollback',

@@ -8,7 +8,7 @@ export interface Variable {
   readBy: string;
   /** What its value can be. Without a type, scripts do not read it: it is Compose's or the application's. */
   type?: v.GenericSchema<string, unknown>;
-  /** As it would stand in the file. */
+  /** As in the file. */
   default?: string;
   /** Set to an empty value is not the same as not set. */
   emptyCounts?: true;

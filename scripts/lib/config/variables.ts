@@ -36,7 +36,7 @@ export const VARIABLES: string[] = READ.map(([name]) => name);
 
 /**
  * Names whose values are hidden in all output: secrets, and addresses that contain one. A rule and not a property of the
- * table, because the application's own variables stand in the same file.
+ * table, because the application's own variables are in the same file.
  */
 export const SECRET =
   /(PASSWORD|SECRET|TOKEN|_KEY|_KEY_ID|_DSN|WEBHOOK_URL|PING_URL|^DATABASE_URL|^REDIS_URL)$/;

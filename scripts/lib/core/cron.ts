@@ -39,7 +39,7 @@ export function cronProblem(expression: string): string | undefined {
 }
 
 /** All values that each field matches; Sunday is 0. */
-export interface CronFields {
+interface CronFields {
   minutes: number[];
   hours: number[];
   daysOfMonth: number[];

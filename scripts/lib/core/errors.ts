@@ -19,14 +19,14 @@ export type ExitCode = (typeof Exit)[keyof typeof Exit];
 export class OperationalError extends Error {
   readonly hint: string;
   readonly exitCode: ExitCode;
-  /** Lines, such as PostgreSQL's DETAIL, HINT and CONTEXT. They can quote data: for the terminal and the log only. */
-  readonly details: string[];
+  /** Lines, or none, such as PostgreSQL's DETAIL, HINT and CONTEXT. They can quote data: for the terminal and the log only. */
+  readonly details: string;
 
   constructor(
     message: string,
     hint: string,
     exitCode: ExitCode = Exit.failed,
-    { details = [], ...options }: ErrorOptions & { details?: string[] } = {},
+    { details = '', ...options }: ErrorOptions & { details?: string } = {},
   ) {
     super(message, options);
     this.name = 'OperationalError';
@@ -38,7 +38,7 @@ export class OperationalError extends Error {
 
 /** @returns the error as it is shown: what is wrong, its details, what to do next */
 export function textOf({ message, details, hint }: OperationalError): string {
-  return [message, ...details, `→ ${hint}`].join('\n  ');
+  return [message, ...details.split('\n').filter(Boolean), `→ ${hint}`].join('\n  ');
 }
 
 /** A backup, an artifact or a restored database is not what its manifest says. */

@@ -14,7 +14,7 @@ export function operator(): string {
   }
 }
 
-export interface HistoryEntry {
+interface HistoryEntry {
   script: string;
   arguments: string[];
   environment: string;

@@ -55,7 +55,7 @@ export class CommandError extends OperationalError {
       `could not ${purpose}: ${[stage?.how, summary].filter(Boolean).join(': ') || 'no error output'}`,
       state ? `${state} ${advice}` : advice,
       undefined,
-      { details },
+      { details: details.join('\n') },
     );
     this.status = status;
     this.stderr = stderr;

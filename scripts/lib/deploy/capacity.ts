@@ -9,7 +9,7 @@ import { imageId } from '../docker/images.ts';
 import type { Remote } from '../docker/registry.ts';
 import { serviceOf, servingLine, upstreamOf } from '../nginx/upstreams.ts';
 
-/** @returns the first `count` of backend-1 … 8 that are not used. @throws OperationalError when there are not so many */
+/** @returns the first `count` of backend-1 … 8 that are not used. @throws OperationalError when fewer are free */
 export function nextBackends(used: string[], count: number): string[] {
   const free = Array.from({ length: 8 }, (_, i) => `backend-${i + 1}`).filter(name => !used.includes(name));
   if (free.length < count) {
@@ -19,7 +19,7 @@ export function nextBackends(used: string[], count: number): string[] {
 }
 
 /**
- * @param more services that are to run as well, each with the memory limit of the one that serves now
+ * @param more the services to add, each with the memory limit of the one that serves now
  * @throws OperationalError when this machine has too little memory
  */
 export async function roomInMemory(config: Config, more: string[]): Promise<void> {
@@ -31,7 +31,7 @@ export async function roomInMemory(config: Config, more: string[]): Promise<void
   const { available } = await readMemory();
   if (available >= needed) return;
   throw new OperationalError(
-    `${bytes(available)} of memory are available, and ${more.join(', ')} may take ${bytes(needed)}`,
+    `${bytes(available)} of memory are available, and ${more.join(', ')} need up to ${bytes(needed)}`,
     'run fewer instances, or give the server more memory.',
   );
 }

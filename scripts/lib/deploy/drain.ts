@@ -5,9 +5,9 @@ import { sleep, throwIfSignalled } from '../core/signals.ts';
 import { inNginx, nginxTimes } from '../nginx/reload.ts';
 
 /**
- * Waits until instances that are out of the list have finished their requests: Nginx's old workers send none any more, and
- * the instance's own count is 0 three times in a row. One whose count does not get there in time is a warning: it may
- * not count them.
+ * Waits until instances that are out of the list have finished their requests: Nginx's old workers send no more, and
+ * the instance's own count is 0 three times in a row. If the count does not reach 0 in time, that is
+ * a warning: the instance may not count its requests.
  */
 export async function drain(config: Config, ...services: string[]): Promise<void> {
   await untilOldWorkersAreDone();
@@ -38,9 +38,9 @@ async function untilIdle(config: Config, service: string): Promise<void> {
 }
 
 /**
- * Waits until Nginx's old workers send no requests by the list before the present one.
+ * Waits until Nginx's old workers no longer send requests by the previous list.
  *
- * @param since when the present one was loaded, by `performance.now()`
+ * @param since when the current list was loaded, by `performance.now()`
  */
 export async function untilOldWorkersAreDone(since = performance.now()): Promise<void> {
   const { oldWorkers } = nginxTimes();

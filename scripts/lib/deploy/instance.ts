@@ -2,7 +2,7 @@
 import type { Config, Images } from '../config/config.ts';
 import { messageOf, OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
-import { CommandError, run } from '../core/shell.ts';
+import { CommandError, sh } from '../core/shell.ts';
 import { sleep, throwIfSignalled } from '../core/signals.ts';
 import { removeServices, startService } from '../docker/compose.ts';
 import { containerOf, inspect } from '../docker/containers.ts';
@@ -17,7 +17,7 @@ export const readyUrl = (service: string): string =>
 /** @returns the image of a pair that a service runs */
 export const imageOf = (images: Images, service: string): string => images[upstreamOf(service)];
 
-/** @returns whether the service's container is running, from what its image's name means on this machine now */
+/** @returns whether the service's container is running the image that this name means on this machine now */
 export async function runs(config: Config, service: string, images: Images): Promise<boolean> {
   const container = await inspect(config, service);
   return container?.state === 'running' && container.imageId === (await imageId(imageOf(images, service)));
@@ -86,8 +86,8 @@ async function notReady(config: Config, service: string, how: string): Promise<O
 
 async function lastLogLines(config: Config, service: string): Promise<string> {
   try {
-    const logs = ['bash', '-c', 'docker logs --tail 3 "$1" 2>&1', 'bash', containerOf(config, service)];
-    const text = (await run(logs, { purpose: 'read the log' })).trim();
+    const logs = await sh('read the log')`docker logs --tail 3 ${containerOf(config, service)} 2>&1`;
+    const text = logs.trim();
     return text ? `; last log lines:\n  ${text.replaceAll('\n', '\n  ')}` : '';
   } catch (error) {
     return `; its log can't be read: ${messageOf(error)}`;

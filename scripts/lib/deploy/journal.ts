@@ -77,6 +77,6 @@ export function refuseUnfinished(config: Config): void {
   const { kind, release, time } = left.release;
   throw new OperationalError(
     `a ${kind} of ${release} was interrupted at the step “${left.progress.step}”; it began ${utc(time)}`,
-    'deploy.ts --resume finishes it, deploy.ts --revert goes back to the release before.',
+    'deploy.ts --resume finishes it, deploy.ts --revert goes back to the previous release.',
   );
 }

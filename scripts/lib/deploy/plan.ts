@@ -125,7 +125,7 @@ async function refuseOpenPorts(config: Config): Promise<void> {
     .filter(line => /(0\.0\.0\.0|\[::\]):\d+->/.test(line));
   if (open.length === 0) return;
   throw new OperationalError(
-    `ports open to the world: ${open.join('; ')}`,
+    `ports open to every network: ${open.join('; ')}`,
     'publish only Nginx’s ports, or on 127.0.0.1; Docker’s rules bypass the firewall.',
   );
 }
@@ -133,13 +133,13 @@ async function refuseOpenPorts(config: Config): Promise<void> {
 /** @returns the plan as lines of text */
 export function describePlan({ images, previous, servers, surge, migrations, notes }: Plan): string[] {
   const findings = migrations.flatMap(({ name, findings: found }) => [
-    `migration ${name}: ${found.length === 0 ? 'only adds' : ''}`,
+    `migration ${name}:${found.length === 0 ? ' only adds' : ''}`,
     ...found.map(
       ({ kind, what, sql }) => `  ${kind === 'contracts' ? 'no rollback' : 'blocks'}: ${what}: ${sql}`,
     ),
   ]);
   const change = (from: string, to: string) =>
-    from === to ? `${shortName(to)} (as now)` : `${shortName(from)} → ${shortName(to)}`;
+    from === to ? `${shortName(to)} (unchanged)` : `${shortName(from)} → ${shortName(to)}`;
   return [
     `backend   ${change(previous.backend, images.backend)}`,
     `frontend  ${change(previous.frontend, images.frontend)}`,

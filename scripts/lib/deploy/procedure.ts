@@ -1,20 +1,20 @@
-import { backUp as makeBackup } from '../backup/run-backup.ts';
+import { backUp } from '../backup/run-backup.ts';
 import type { Config } from '../config/config.ts';
 import { Exit } from '../core/errors.ts';
 import { duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { throwIfSignalled } from '../core/signals.ts';
-import { pull as pullImage } from '../docker/images.ts';
-import { migrate as runMigrations } from '../migrations/run.ts';
+import { pull } from '../docker/images.ts';
+import { migrate } from '../migrations/run.ts';
 import type { Traffic } from '../nginx/access-log.ts';
 import type { Canary } from './canary.ts';
 import { type Journal, type JournalStep, writeJournal } from './journal.ts';
-import { pinImages as writeImages } from './pin-images.ts';
+import { pinImages } from './pin-images.ts';
 import { rollAll } from './roll-out.ts';
-import { removeStandIn } from './rolling-update.ts';
-import { baseline, refuseNewlyCritical, watch as watchRelease } from './watch.ts';
+import { removeTemporaryFrontend } from './rolling-update.ts';
+import { baseline, refuseNewlyCritical, watch } from './watch.ts';
 
-/** What the steps work on, and what one leaves for another. */
+/** What the steps share. */
 interface Deployment {
   config: Config;
   journal: Journal;
@@ -26,42 +26,52 @@ interface Deployment {
 }
 
 interface Step {
-  /** What the journal says meanwhile. */
-  step: JournalStep;
+  name: string;
+  /** The journal's step while it runs; default: as before. */
+  step?: JournalStep;
   isNeeded?: (journal: Journal) => boolean;
   run: (deployment: Deployment) => Promise<void>;
 }
 
 /** A deployment, in order. Each step may be repeated: --resume begins with the first. */
 const STEPS: Step[] = [
-  { step: 'pull', run: pull },
+  { name: 'pull', step: 'pull', run: pullImages },
   {
+    name: 'backup',
     step: 'backup',
-    run: backUp,
     isNeeded: ({ release }) => release.kind === 'deploy' && release.backup === null,
+    run: makeBackup,
   },
-  { step: 'migrate', run: migrate, isNeeded: ({ release }) => release.migrations.length > 0 },
-  { step: 'roll', run: rollOut },
-  { step: 'roll', run: checkHealth },
-  { step: 'bake', run: watch },
-  { step: 'bake', run: pinImages },
+  {
+    name: 'migrations',
+    step: 'migrate',
+    isNeeded: ({ release }) => release.migrations.length > 0,
+    run: runMigrations,
+  },
+  { name: 'rolling update', step: 'roll', run: rollOut },
+  {
+    name: 'health check',
+    run: ({ config, journal }) => refuseNewlyCritical(config, journal.progress.criticalBefore),
+  },
+  { name: 'watch', step: 'bake', run: watchRelease },
+  { name: 'env file', run: ({ config, journal }) => pinImages(config, journal.release.images) },
 ];
 
-async function pull({ journal: { release } }: Deployment): Promise<void> {
-  await pullImage(release.images.backend);
-  await pullImage(release.images.frontend);
+async function pullImages({ journal: { release } }: Deployment): Promise<void> {
+  await pull(release.images.backend);
+  await pull(release.images.frontend);
 }
 
-async function backUp({ config, journal: { release } }: Deployment): Promise<void> {
+async function makeBackup({ config, journal: { release } }: Deployment): Promise<void> {
   const options = { format: config.format, label: `before-${release.release}`, upload: true };
-  const { json, exitCode } = await makeBackup(config, options);
+  const { json, exitCode } = await backUp(config, options);
   release.backup = json.backup.id;
   if (exitCode !== Exit.done) log.warn('the backup is only on this server: its off-site copy failed');
 }
 
-async function migrate({ config, journal: { release } }: Deployment): Promise<void> {
+async function runMigrations({ config, journal: { release } }: Deployment): Promise<void> {
   const migrations = { command: config.migrate!.command, image: release.images.backend };
-  await runMigrations(config, migrations, config.postgres.database, {
+  await migrate(config, migrations, config.postgres.database, {
     live: true,
     state: 'no instance was replaced.',
     hint: 'repair the migration, then mark it: `npx prisma migrate resolve --rolled-back NAME`.',
@@ -75,36 +85,28 @@ async function rollOut(deployment: Deployment): Promise<void> {
   deployment.listed = await rollAll(config, journal.progress, journal.release.images);
 }
 
-async function checkHealth({ config, journal }: Deployment): Promise<void> {
-  await refuseNewlyCritical(config, journal.progress.criticalBefore);
-}
-
-/** The frontend's stand-in goes meanwhile. A rollback is not compared with the release that it goes back from. */
-async function watch({ config, journal: { release }, canary, before, listed }: Deployment): Promise<void> {
-  const watched =
-    release.kind === 'deploy' ? watchRelease(config, release.release, before!, canary) : undefined;
-  const ends = await Promise.allSettled([watched, removeStandIn(config, listed!)]);
+/** Meanwhile, the temporary frontend is removed. A rollback is not compared with the release that it leaves. */
+async function watchRelease({ config, journal, canary, before, listed }: Deployment): Promise<void> {
+  const { kind, release } = journal.release;
+  const watched = kind === 'deploy' ? watch(config, release, before!, canary) : undefined;
+  const ends = await Promise.allSettled([watched, removeTemporaryFrontend(config, listed!)]);
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }
 
-async function pinImages({ config, journal }: Deployment): Promise<void> {
-  await writeImages(config, journal.release.images);
-}
-
 /**
- * Runs the steps, each with the journal written before it.
+ * Runs the steps. The journal names a step before it begins.
  *
  * @throws OperationalError when a step fails; Interrupted when a signal has arrived
  */
 export async function runSteps(deployment: Deployment): Promise<void> {
   const times: string[] = [];
-  for (const { step, isNeeded, run } of STEPS) {
+  for (const { name, step, isNeeded, run } of STEPS) {
     if (isNeeded && !isNeeded(deployment.journal)) continue;
     throwIfSignalled();
-    await writeJournal(deployment.config, deployment.journal, step);
+    if (step) await writeJournal(deployment.config, deployment.journal, step);
     const began = performance.now();
     await run(deployment);
-    times.push(`${run.name} ${duration((performance.now() - began) / 1000)}`);
+    times.push(`${name} ${duration((performance.now() - began) / 1000)}`);
   }
   log.info(`steps: ${times.join(', ')}`);
 }

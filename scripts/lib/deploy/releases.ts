@@ -58,7 +58,7 @@ export interface Target {
 export function reachable(releases: Release[]): Target[] {
   const stack: Target[] = [];
   for (const { kind, outcome, release, images, previous, contracting, backup } of releases) {
-    if (stack.length === 0) stack.unshift({ release: 'the one before', images: previous, since: [] });
+    if (stack.length === 0) stack.unshift({ release: 'the initial release', images: previous, since: [] });
     // A migration stays applied, even when its release was rolled back.
     for (const target of stack) target.since.push(...contracting);
     if (outcome !== 'done') continue;
@@ -80,9 +80,7 @@ export function chooseRelease(targets: Target[], wanted: string | undefined): Ta
   const found = wanted === undefined ? targets[1] : targets.find(({ release }) => release === wanted);
   if (found) return found;
   throw usageError(
-    wanted === undefined
-      ? 'there is no release before this one'
-      : `there is no release ${wanted} to go back to`,
+    wanted === undefined ? 'there is no earlier release' : `there is no release ${wanted} to go back to`,
     'rollback.ts --list shows the releases.',
   );
 }

@@ -7,13 +7,13 @@ import { pruneImages, shortName } from '../docker/images.ts';
 import { notify } from '../notify/notify.ts';
 import { reachable, readReleases } from './releases.ts';
 import type { Report } from './run-deploy.ts';
-import { tellSentry } from './sentry.ts';
+import { reportToSentry } from './sentry.ts';
 
 /** Releases whose images stay on this machine: the one that serves, and two for rollback.ts. */
 const KEPT = 3;
 
 /**
- * Notifies of a deployment that has ended, tells Sentry, and removes old images. None of these can fail it.
+ * Reports a deployment that has ended, to the notification channels and Sentry, and removes old images. None of these can fail it.
  *
  * @returns what the script prints, and its exit code
  */
@@ -42,7 +42,7 @@ export async function reportDeploy(config: Config, { release, exitCode, failure 
   ].join('\n');
   await notify(config, text, exitCode);
   if (outcome === 'done') {
-    await tellSentry(config, release);
+    await reportToSentry(config, release);
     try {
       const kept = reachable(readReleases(config)).slice(0, KEPT);
       await pruneImages(

@@ -7,14 +7,14 @@ import { type Journal, writeJournal } from './journal.ts';
 import { pinImages } from './pin-images.ts';
 import type { Release } from './releases.ts';
 import { rollAll } from './roll-out.ts';
-import { removeStandIn, retire } from './rolling-update.ts';
+import { removeTemporaryFrontend, retire } from './rolling-update.ts';
 
 /**
- * Goes back to the release before. After a contracting migration it stops instead, and Nginx sends requests to all
+ * Goes back to the previous release. After a contracting migration it stops instead, and Nginx sends requests to all
  * instances that are ready.
  *
  * @returns how the deployment ends
- * @throws OperationalError when an instance of the release before does not become ready, or Nginx refuses its configuration
+ * @throws OperationalError when an instance of the previous release does not become ready, or Nginx refuses its configuration
  */
 export async function revert(config: Config, journal: Journal): Promise<Release['outcome']> {
   const { release, progress } = journal;
@@ -24,24 +24,24 @@ export async function revert(config: Config, journal: Journal): Promise<Release[
     if (replaced) await useReadyInstances(config, progress);
     const backup = release.backup?.startsWith('skipped') ? 'BACKUP' : (release.backup ?? 'BACKUP');
     log.error(
-      `not rolled back: ${release.contracting.join(', ')} changed the schema so that the release before may fail\n` +
+      `not rolled back: ${release.contracting.join(', ')} changed the schema so that the previous release may fail\n` +
         '  → deploy a corrected version, or go back with the data of the backup:\n' +
         `    ./scripts/rollback.ts --with-database ${backup}`,
     );
     return 'stopped';
   }
   if (!replaced) {
-    log.info('no instance was replaced: the release before still serves');
+    log.info('no instance was replaced: the previous release still serves');
     return 'rolled back';
   }
-  log.info('going back to the release before');
+  log.info('going back to the previous release');
   await writeJournal(config, journal, 'revert');
   await loadWritten(config);
   const since = await rollAll(config, { ...progress, surge: null }, release.previous);
   if (progress.surge) await retire(config, progress.servers, [progress.surge]);
-  await removeStandIn(config, since);
+  await removeTemporaryFrontend(config, since);
   await pinImages(config, release.previous);
-  log.done('the release before serves again');
+  log.done('the previous release serves again');
   return 'rolled back';
 }
 
@@ -56,7 +56,7 @@ async function keepApplied(config: Config, { release, progress }: Journal): Prom
 
 /**
  * Sends requests to all instances that are ready, of either release, and marks the others down in the list. The surge
- * instance stays when it makes up for one of them.
+ * instance stays when it replaces one that is not ready.
  */
 async function useReadyInstances(config: Config, { servers, surge }: Journal['progress']): Promise<void> {
   await loadWritten(config);

@@ -10,7 +10,7 @@ import { retire, rollBackends, rollFrontend } from './rolling-update.ts';
 /**
  * Makes every backend, then the frontend, run one pair of images.
  *
- * @returns when Nginx loaded the last list, by `performance.now()`: see {@link removeStandIn}
+ * @returns when Nginx loaded the last list, by `performance.now()`: see {@link removeTemporaryFrontend}
  * @throws OperationalError when an instance does not become ready or, with exit code 3, does not run its image
  */
 export async function rollAll(

@@ -12,7 +12,7 @@ import { isReady, replace, runs, untilReady } from './instance.ts';
 /**
  * Makes every instance of `wanted` run the backend's image, one after the other, without losing a request: each leaves
  * Nginx's list and finishes its requests before it is replaced, and comes back when it is ready. It compares what runs with
- * what should, so it can be repeated after a kill at any point, and towards either release.
+ * what should, so it can be repeated after a kill at any point, forwards or backwards.
  *
  * @param wanted the list in the end
  * @throws OperationalError when an instance does not become ready (it is then out of the list), when one fails that was
@@ -60,7 +60,7 @@ export async function rollBackends(config: Config, images: Images, wanted: Serve
 /**
  * Sends all requests to `others` until `drained` has finished its own.
  *
- * @returns those of `others` that failed meanwhile; the list then has the rest, and `drained`
+ * @returns those of `others` that failed during that time; the list then has the rest, and `drained`
  */
 async function drainOnto(config: Config, others: ServerLine[], drained: ServerLine): Promise<ServerLine[]> {
   const restarts = async (line: ServerLine) => (await inspect(config, serviceOf(line)))?.restarts;
@@ -96,8 +96,8 @@ function refuseFailed(config: Config, failed: ServerLine[], todo: ServerLine[], 
 }
 
 /**
- * Makes the frontend run its image. It has one instance: a second one, the stand-in, serves while it is replaced, and keeps
- * running for requests on their way; {@link removeStandIn} stops it.
+ * Makes the frontend run its image. It has one instance: a temporary second one, frontend-2, serves while it is replaced, and keeps
+ * running for requests on their way; {@link removeTemporaryFrontend} stops it.
  *
  * @returns when Nginx loaded the last list, by `performance.now()`
  * @throws OperationalError when an instance does not become ready
@@ -108,7 +108,7 @@ export async function rollFrontend(config: Config, images: Images): Promise<numb
   if (!(await runs(config, 'frontend', images))) {
     throwIfSignalled();
     log.info('frontend');
-    // A stand-in that a killed run has left is what visitors see, of either release: it stays until the other is ready.
+    // One that a killed run has left may serve now, with either release: it stays until the other is ready.
     const serves = serviceOf(serving) === 'frontend-2' && (await isReady(config, 'frontend-2'));
     if (!serves) {
       await replace(config, 'frontend-2', images);
@@ -125,11 +125,11 @@ export async function rollFrontend(config: Config, images: Images): Promise<numb
 }
 
 /**
- * Stops the frontend's stand-in when Nginx's old workers send it no requests any more.
+ * Stops the temporary frontend when Nginx's old workers no longer send it requests.
  *
  * @param since when Nginx loaded the list without it, by `performance.now()`
  */
-export async function removeStandIn(config: Config, since: number): Promise<void> {
+export async function removeTemporaryFrontend(config: Config, since: number): Promise<void> {
   if (!(await inspect(config, 'frontend-2'))) return;
   await untilOldWorkersAreDone(since);
   await removeServices(config, 'frontend-2');

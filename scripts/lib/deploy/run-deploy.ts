@@ -17,11 +17,11 @@ export interface Report {
 }
 
 /**
- * Runs a deployment or rollback; when a step fails it goes back to the release before. Signals are deferred: one stops it
+ * Runs a deployment or rollback; when a step fails it goes back to the previous release. Signals are deferred: one stops it
  * after the current command, and it goes back as after a failure.
  *
  * @param journal is kept in `state/`, so that --resume and --revert can finish what a killed run began
- * @throws OperationalError when going back fails as well; the journal then stays
+ * @throws OperationalError when going back fails too; the journal then stays
  */
 export function runDeploy(config: Config, journal: Journal): Promise<Report> {
   return recorded(config, journal, async canary => {
@@ -61,8 +61,8 @@ function recorded(config: Config, journal: Journal, work: (canary: Canary) => Pr
       end = await work(canary);
     } catch (error) {
       throw new OperationalError(
-        `going back to the release before failed as well: ${messageOf(error)}`,
-        `Nginx sends requests only to instances that were ready. Correct the cause, then run deploy.ts --revert (or --resume to finish ${journal.release.release}).`,
+        `going back to the previous release failed too: ${messageOf(error)}`,
+        `Nginx sends requests only to instances that were ready. Fix the cause, then run deploy.ts --revert (or --resume to finish ${journal.release.release}).`,
       );
     } finally {
       await canary.stop();

@@ -4,8 +4,11 @@ import { log } from '../core/log.ts';
 import { post } from '../notify/http-post.ts';
 import type { Release } from './releases.ts';
 
-/** Tells Sentry which release serves where: https://docs.sentry.io/api/releases/. A failure is a warning. */
-export async function tellSentry({ sentry, environment }: Config, { release, time }: Release): Promise<void> {
+/** Reports to Sentry which release serves where: https://docs.sentry.io/api/releases/. A failure is a warning. */
+export async function reportToSentry(
+  { sentry, environment }: Config,
+  { release, time }: Release,
+): Promise<void> {
   if (!sentry) {
     log.info('Sentry: not configured (SENTRY_ORG, SENTRY_PROJECT, SENTRY_AUTH_TOKEN)');
     return;
@@ -17,8 +20,8 @@ export async function tellSentry({ sentry, environment }: Config, { release, tim
     await post(releases, { version: release, projects: [project], dateReleased: time }, headers); // 208: it exists already
     const deploys = `${releases}${encodeURIComponent(release)}/deploys/`;
     await post(deploys, { environment, dateStarted: time }, headers);
-    log.done(`told Sentry of ${release} in ${environment}`);
+    log.done(`reported ${release} in ${environment} to Sentry`);
   } catch (error) {
-    log.warn(`could not tell Sentry: ${messageOf(error)}`);
+    log.warn(`could not report to Sentry: ${messageOf(error)}`);
   }
 }

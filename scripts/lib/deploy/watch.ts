@@ -1,4 +1,4 @@
-/** How a new release is compared with the one before. */
+/** How a new release is compared with the previous one. */
 import type { Config } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
@@ -50,10 +50,10 @@ export async function watch(config: Config, release: string, before: Traffic, ca
         : undefined);
     if (why) {
       throw new OperationalError(
-        `${release} is worse than the release before: ${why}`,
+        `${release} is worse than the previous release: ${why}`,
         'see the logs of its instances and Sentry; deploy a corrected version.',
       );
     }
   }
-  log.done(`${release} is no worse than the release before`);
+  log.done(`${release} is no worse than the previous release`);
 }

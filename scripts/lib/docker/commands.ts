@@ -44,7 +44,7 @@ export const listImages = (repositories: string[]): string[] => {
   return ['docker', 'image', 'ls', '--no-trunc', '--digests', '--format', format, ...filters];
 };
 
-/** A container that runs one command, without rights, and is removed afterwards. */
+/** A container that runs one command, without privileges, and is removed afterwards. */
 export const runOnce = (name: string, network: string, image: string, ...command: string[]): string[] => [
   ...['docker', 'run', '--rm', '--interactive'],
   '--init', // a program that is process 1 ignores SIGTERM, which a killed run's `docker run` passes on

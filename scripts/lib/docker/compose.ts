@@ -6,9 +6,9 @@ import { compose, remove, up } from './commands.ts';
 const TIMEOUT = 300;
 
 /**
- * Starts a service from an image that is already here; one that runs is left alone.
+ * Starts a service from an image that is already here. A running service does not change.
  *
- * @param images in the place of those that .env.<environment> names
+ * @param images instead of those that .env.<environment> names
  * @throws CommandError when Compose refuses it
  */
 export async function startService({ environment }: Config, service: string, images?: Images): Promise<void> {

@@ -53,7 +53,7 @@ async function askRegistry(reference: string, ...args: string[]): Promise<string
     throw new OperationalError(
       error.message.replace(/ERROR: /, ''),
       /not found/.test(error.stderr)
-        ? 'the registry has no such image: check the tag, and that its build has ended.'
+        ? 'the registry has no such image: check the tag, and that its build has finished.'
         : 'check the network, and `docker login` for the registry.',
     );
   }

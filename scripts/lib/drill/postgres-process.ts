@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Postgres } from '../config/config.ts';
 import { type Service, startService } from '../core/service.ts';
-import { run, sh } from '../core/shell.ts';
+import { run } from '../core/shell.ts';
 import { freePort } from './free-port.ts';
 import { untilReady } from './postgres-ready.ts';
 
@@ -27,7 +27,7 @@ export async function startProcess(programs: string, password: string, template?
   const data = `${directory}/data`;
   const logFile = `${directory}/server.log`;
   const postgres: Postgres = { user: 'postgres', password, database: 'postgres', host: '127.0.0.1', port: 0 };
-  const owner = await unprivilegedUser();
+  const owner = unprivilegedUser();
   const asOwner = owner ? ['setpriv', `--reuid=${owner.uid}`, `--regid=${owner.gid}`, '--clear-groups'] : [];
   const log = openSync(logFile, 'a', 0o600);
   let service: Service | undefined;
@@ -38,7 +38,7 @@ export async function startProcess(programs: string, password: string, template?
   const resume = async () => {
     const program = [...asOwner, `${programs}/postgres`];
     service = startService([...program, ...serverArguments(directory, postgres.port!)], { log });
-    await untilReady(postgres, { service, logFile });
+    await untilReady(postgres, { service, data, logFile });
   };
   /** Another program can take the port before the server does. */
   const startOnFreePort = async (tries = 3): Promise<void> => {
@@ -96,9 +96,9 @@ function serverArguments(directory: string, port: number): string[] {
 }
 
 /** The user to run the server as, because PostgreSQL refuses root; undefined: this process is not root's. */
-async function unprivilegedUser(): Promise<{ uid: number; gid: number } | undefined> {
+function unprivilegedUser(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
-  const name = /^postgres:/m.test(readFileSync('/etc/passwd', 'utf8')) ? 'postgres' : 'nobody';
-  const find = sh(`find user ${name}`);
-  return { uid: Number(await find`id -u ${name}`), gid: Number(await find`id -g ${name}`) };
+  const users = readFileSync('/etc/passwd', 'utf8');
+  const found = /^postgres:[^:]*:(\d+):(\d+):/m.exec(users) ?? /^nobody:[^:]*:(\d+):(\d+):/m.exec(users);
+  return { uid: Number(found![1]), gid: Number(found![2]) };
 }

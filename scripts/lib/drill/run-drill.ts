@@ -10,6 +10,7 @@ import { stopwatch } from '../core/step-timer.ts';
 import { drop, siblingName } from '../postgres/databases.ts';
 import { serverFacts } from '../postgres/server.ts';
 import { loadInto } from '../restore/load-dump.ts';
+import { leaveOut } from '../restore/plain-dump.ts';
 import { refuseImpossible } from '../restore/preflight.ts';
 import { dropLeftovers } from '../restore/swap.ts';
 import { type DrillReport, drillReport } from './report.ts';
@@ -35,13 +36,13 @@ export async function runDrill(config: Config): Promise<DrillReport> {
     const found = await findSource(config, 'latest', 's3');
     const manifest = found.manifest!; // `latest` always has one
     log.info(`drill with ${describeSource(found)}`);
-    const source = await fetchSource(found, work);
+    const fetched = await fetchSource(found, work);
     clock.lap('fetch');
-    await checkSource(postgres, source);
+    const source = await checkSource(postgres, fetched);
     clock.lap('verify');
-    await refuseImpossible(config, source, server, scratch);
+    const { without } = await refuseImpossible(config, source, server, scratch, { isDrill: true });
     log.changesBegin();
-    await loadInto(config, source, scratch, postgres.database);
+    await loadInto(config, await leaveOut(source, without), scratch, postgres.database);
     clock.lap('restore and compare');
     const rpo = (started.getTime() - Date.parse(manifest.snapshotAt)) / 1000;
     return drillReport(config, manifest, { started, seconds: clock.laps(), rto: clock.total(), rpo });

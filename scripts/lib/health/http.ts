@@ -29,7 +29,7 @@ interface Server {
   hint: string;
 }
 
-export interface Question extends Server {
+interface Question extends Server {
   path: string;
   method?: 'GET' | 'HEAD';
   tls?: boolean;
@@ -62,7 +62,7 @@ export function ask({ address, port, host = address, hint, path, method, tls }: 
 }
 
 /**
- * @returns the certificate that a server shows for a name, and why the authorities that Node.js knows do not vouch for it
+ * @returns the certificate that a server shows for a name, and why Node.js does not trust it
  * @throws OperationalError when there is none within 4 s
  */
 export function certificateOf({
@@ -107,7 +107,7 @@ async function connectTls(
   return socket;
 }
 
-/** @returns a body's JSON object, or an empty one where the body is something else */
+/** @returns a body's JSON object, or an empty one if the body is something else */
 export function jsonOf({ body }: Answer): Record<string, unknown> {
   try {
     const json = JSON.parse(body);

@@ -9,7 +9,7 @@ export const OVERALL = {
   unknown: { code: 3, word: 'UNKNOWN', json: 'unknown' },
 } as const;
 
-export type Overall = keyof typeof OVERALL;
+type Overall = keyof typeof OVERALL;
 
 /** @returns the worst status of all lines */
 export const overallOf = (results: CheckResult[]): Overall => worst(results.map(({ status }) => status));

@@ -12,7 +12,7 @@ export interface Pending {
   findings: Finding[];
 }
 
-/** @returns the names of the migrations after which the release before may fail */
+/** @returns the names of the migrations after which the previous release may fail */
 export function contracting(migrations: Pending[]): string[] {
   return migrations
     .filter(({ findings }) => findings.some(({ kind }) => kind === 'contracts'))

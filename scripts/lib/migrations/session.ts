@@ -23,7 +23,7 @@ export function migrationUrl({ postgres }: Config, database: string): string {
   return url + (url.includes('?') ? '&' : '?') + parameters;
 }
 
-export interface Guard {
+interface Guard {
   /** The reason, if it ended the migration. */
   blocked?: OperationalError;
   stop: () => void;

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { run } from '../core/shell.ts';
+import { sh } from '../core/shell.ts';
 import { containerOf } from '../docker/containers.ts';
 
 /** How requests to the upstreams went in a span of time. */
@@ -58,10 +58,9 @@ async function* logLines(config: Config, since: Date): AsyncGenerator<string> {
   const path = join(directory, 'log');
   const descriptor = openSync(path, 'wx', 0o600);
   try {
-    const argv = ['docker', 'logs', '--since', since.toISOString(), containerOf(config, 'nginx')];
-    await run(argv, { purpose: 'read Nginx’s log', stdout: descriptor });
-    const file = await open(path);
-    yield* file.readLines();
+    const read = sh('read Nginx’s log', { stdout: descriptor });
+    await read`docker logs --since ${since.toISOString()} ${containerOf(config, 'nginx')}`;
+    yield* (await open(path)).readLines();
   } finally {
     closeSync(descriptor);
     rmSync(directory, { recursive: true });

@@ -14,7 +14,7 @@ export async function withMaintenance<T>(work: () => Promise<T>): Promise<T> {
       throw error;
     },
   );
-  log.info(`maintenance page: on${before ? ' (as it was)' : ''}`);
+  log.info(`maintenance page: on${before ? ' (it was on already)' : ''}`);
   try {
     return await work();
   } finally {

@@ -32,7 +32,7 @@ export async function testNginx(config: Config): Promise<void> {
 }
 
 /** Seconds that Nginx itself waits, from nginx/snippets/. */
-export interface NginxTimes {
+interface NginxTimes {
   /**
    * How long after a reload an old worker may still accept a request, by the old list:
    * https://nginx.org/en/docs/http/ngx_http_core_module.html#keepalive_min_timeout

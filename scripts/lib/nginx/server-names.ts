@@ -25,7 +25,7 @@ export function parseSite(text: string): Site {
     .map(server => ({ server, names: /\bserver_name\s+([^;]+);/.exec(server)?.[1]?.split(/\s+/) ?? [] }));
   const nameOf = (snippet: string) => {
     const name = servers.find(({ server }) => server.includes(`/${snippet}.conf;`))?.names[0];
-    if (!name) throw new Error(`no server_name for snippets/${snippet}.conf is in it`);
+    if (!name) throw new Error(`it has no server_name for snippets/${snippet}.conf`);
     return name;
   };
   return { api: nameOf('api'), frontend: nameOf('frontend'), names: servers.flatMap(({ names }) => names) };

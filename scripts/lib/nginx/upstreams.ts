@@ -7,7 +7,7 @@ import { writeWhole } from '../core/files.ts';
 import { sleep } from '../core/signals.ts';
 import { nginxTimes, reloadNginx, testNginx } from './reload.ts';
 
-export type Upstream = 'backend' | 'frontend';
+type Upstream = 'backend' | 'frontend';
 
 /** A line of nginx/upstreams/: `server backend-1:3000 weight=1 … resolve;`. */
 export type ServerLine = string;
@@ -79,7 +79,7 @@ export function servingLine(upstream: Upstream): ServerLine {
  * Sends requests to these servers and no others: writes the list, has Nginx test it with the rest of its configuration,
  * and reloads. Resolves when the workers that accept connections use the list.
  *
- * @throws OperationalError when Nginx refuses its configuration (the list on disk is then as it was) or does not reload
+ * @throws OperationalError when Nginx refuses its configuration (the list on disk is then unchanged) or does not reload
  */
 export async function setUpstream(config: Config, upstream: Upstream, servers: ServerLine[]): Promise<void> {
   const before = readUpstream(upstream);

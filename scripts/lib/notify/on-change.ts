@@ -8,7 +8,7 @@ import { withLock } from '../core/lock.ts';
 import { log } from '../core/log.ts';
 import { notify, sendQueuedMessages } from './notify.ts';
 
-export interface Condition {
+interface Condition {
   /** `healthy`, or what is wrong in one word. */
   status: string;
   /** The names of the worst lines: one more or one less is another condition. */

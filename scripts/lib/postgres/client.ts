@@ -94,12 +94,12 @@ export const PSQL = [
  */
 export const TEXT = '-c client_encoding=UTF8';
 
-/** For the scripts' own queries: names without a schema are PostgreSQL's, whatever other schemas have. */
-export const QUERIES = `${TEXT} -c search_path=pg_catalog`;
+/** The setting of the scripts' own queries: names without a schema are PostgreSQL's, whatever other schemas have. */
+export const OWN_NAMES = 'search_path=pg_catalog';
 
 /** Wraps a query so that psql prints its rows as JSON: no other format keeps every name and value. */
 export function asJson(sql: string): string {
-  return `SELECT coalesce(json_agg(q), '[]') FROM (${sql}) AS q`;
+  return `SELECT coalesce(pg_catalog.json_agg(q), '[]') FROM (${sql}) AS q`;
 }
 
 /**
@@ -145,7 +145,7 @@ export function runSql(
   { timeout = Number.POSITIVE_INFINITY, settings = '', inherit, ...options }: SqlOptions,
 ): Promise<string> {
   const psql = [...PSQL, `--dbname=${toDatabase(database)}`, `--command=${sql}`];
-  const { argv, env } = client(postgres, psql, `${QUERIES} ${settings}`.trim(), inherit);
+  const { argv, env } = client(postgres, psql, `${TEXT} -c ${OWN_NAMES} ${settings}`.trim(), inherit);
   return run(argv, { env, timeout, ...options });
 }
 

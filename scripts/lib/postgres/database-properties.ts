@@ -3,21 +3,29 @@ import type { Postgres } from '../config/config.ts';
 import { identifier, literal, type Query, runSql } from './client.ts';
 import { maintenanceOf } from './databases.ts';
 
+/** Text that comes from a manifest and goes into a statement. */
+const text = v.pipe(v.string(), v.regex(/^[^\0]*$/));
+
+/** `work_mem`, `app.current_user`: words that dots join. PostgreSQL 14 and older allow more in a word than 15 does. */
+const settingName = v.pipe(v.string(), v.regex(/^[\p{L}\p{N}_$-]+(\.[\p{L}\p{N}_$-]+)*$/u));
+
 /** What belongs to a database but not to its content: pg_dump writes it only with --create. */
 export const propertiesSchema = v.object({
-  owner: v.string(),
+  owner: text,
   /** -1: none. */
   connectionLimit: v.pipe(v.number(), v.safeInteger()),
-  comment: v.nullable(v.string()),
+  comment: v.nullable(text),
   /** `ALTER DATABASE … SET`; with a role: `ALTER ROLE … IN DATABASE … SET`. */
-  settings: v.array(v.object({ role: v.nullable(v.string()), name: v.string(), value: v.string() })),
+  settings: v.array(v.object({ role: v.nullable(text), name: settingName, value: text })),
   /** Null: PostgreSQL's default. A role of null is PUBLIC. */
   privileges: v.nullable(
     v.array(
       v.object({
-        role: v.nullable(v.string()),
+        role: v.nullable(text),
         privilege: v.picklist(['CREATE', 'CONNECT', 'TEMPORARY']),
         grantable: v.boolean(),
+        /** Who granted it; null or, in older manifests, missing: the owner. */
+        grantor: v.optional(v.nullable(text)),
       }),
     ),
   ),
@@ -36,7 +44,8 @@ export async function readProperties(query: Query, database: string): Promise<Pr
         FROM pg_db_role_setting, unnest(setconfig) AS setting WHERE setdatabase = d.oid) AS settings,
       CASE WHEN datacl IS NOT NULL THEN (SELECT coalesce(json_agg(json_build_object(
           'role', CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee) END,
-          'privilege', privilege_type, 'grantable', is_grantable)), '[]')
+          'privilege', privilege_type, 'grantable', is_grantable,
+          'grantor', CASE WHEN grantor <> datdba THEN pg_get_userbyid(grantor) END)), '[]')
         FROM aclexplode(datacl)) END AS privileges
     FROM pg_database d WHERE datname = ${literal(database)}`);
   return properties!;
@@ -55,38 +64,73 @@ const LISTS = new Set([
   'unix_socket_directories',
 ]);
 
+/** Items as the catalog has them: names, quoted where they need it, between commas. */
+const ITEM = /\s*(?:"((?:[^"]|"")*)"|([^\s",][^",]*?))\s*(?:,|$)/gy;
+
 function settingValue(name: string, value: string): string {
   if (!LISTS.has(name)) return literal(value);
-  return value === '' || value === '""' ? "''" : value;
+  const items = [...value.matchAll(ITEM)].map(([, quoted, bare]) => quoted?.replaceAll('""', '"') ?? bare!);
+  return (items.length > 0 ? items : ['']).map(literal).join(', ');
+}
+
+type Privilege = NonNullable<Properties['privileges']>[number];
+
+/** Each after the one that lets its grantor grant it. */
+function inOrder(privileges: Privilege[]): Privilege[] {
+  const ordered = privileges.filter(({ grantor }) => grantor == null);
+  let rest = privileges.filter(({ grantor }) => grantor != null);
+  const isGrantable = ({ grantor, privilege }: Privilege) =>
+    ordered.some(earlier => earlier.role === grantor && earlier.privilege === privilege && earlier.grantable);
+  while (rest.some(isGrantable)) {
+    ordered.push(...rest.filter(isGrantable));
+    rest = rest.filter(each => !ordered.includes(each));
+  }
+  return [...ordered, ...rest];
 }
 
 /** @returns the statements that give a new database these properties */
-function propertyStatements(database: string, properties: Properties): string[] {
-  const { owner, connectionLimit, comment, settings, privileges } = properties;
+export function propertyStatements(
+  database: string,
+  { owner, connectionLimit, comment, settings, ...properties }: Properties,
+  withoutOwners = false,
+): string[] {
+  const privileges = withoutOwners ? null : properties.privileges;
   const name = identifier(database);
   return [
-    `ALTER DATABASE ${name} OWNER TO ${identifier(owner)}`,
+    ...(withoutOwners ? [] : [`ALTER DATABASE ${name} OWNER TO ${identifier(owner)}`]),
     `ALTER DATABASE ${name} CONNECTION LIMIT ${connectionLimit}`,
     `COMMENT ON DATABASE ${name} IS ${comment === null ? 'NULL' : literal(comment)}`,
     ...settings.map(({ role, name: setting, value }) => {
       const whose = role === null ? `DATABASE ${name}` : `ROLE ${identifier(role)} IN DATABASE ${name}`;
-      return `ALTER ${whose} SET ${setting} TO ${settingValue(setting, value)}`;
+      const quoted = setting.split('.').map(identifier).join('.'); // a word of it may be a reserved one
+      return `ALTER ${whose} SET ${quoted} TO ${settingValue(setting, value)}`;
     }),
     ...(privileges ? [`REVOKE ALL ON DATABASE ${name} FROM PUBLIC, ${identifier(owner)}`] : []),
-    ...(privileges ?? []).map(({ role, privilege, grantable }) => {
+    ...inOrder(privileges ?? []).flatMap(({ role, privilege, grantable, grantor }) => {
       const to = role === null ? 'PUBLIC' : identifier(role);
-      return `GRANT ${privilege} ON DATABASE ${name} TO ${to}${grantable ? ' WITH GRANT OPTION' : ''}`;
+      const grant = `GRANT ${privilege} ON DATABASE ${name} TO ${to}${grantable ? ' WITH GRANT OPTION' : ''}`;
+      return grantor == null ? [grant] : [`SET ROLE ${identifier(grantor)}`, grant, 'RESET ROLE'];
     }),
   ];
 }
 
-/** Gives a new database these properties, in one transaction. @throws CommandError */
+/**
+ * Gives a new database these properties, in one transaction.
+ * @param withoutOwners leave out its owner and privileges
+ * @throws CommandError
+ */
 export async function applyProperties(
   postgres: Postgres,
   database: string,
   properties: Properties,
+  withoutOwners = false,
 ): Promise<void> {
-  await runSql(postgres, maintenanceOf(postgres), propertyStatements(database, properties).join(';\n'), {
-    purpose: `give ${database} its owner, settings and privileges`,
-  });
+  await runSql(
+    postgres,
+    maintenanceOf(postgres),
+    propertyStatements(database, properties, withoutOwners).join(';\n'),
+    {
+      purpose: `give ${database} its owner, settings and privileges`,
+    },
+  );
 }

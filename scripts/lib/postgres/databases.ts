@@ -12,8 +12,12 @@ export interface Encoding {
   encoding: string;
   collate: string;
   ctype: string;
-  /** Null: the operating system's locales are used. */
-  icuLocale: string | null;
+  /** Null: not known. */
+  provider: 'libc' | 'icu' | 'builtin' | null;
+  /** Of the providers icu and builtin. */
+  locale: string | null;
+  /** Tailoring rules of ICU. */
+  icuRules: string | null;
 }
 
 interface Definition extends Encoding {
@@ -23,9 +27,14 @@ interface Definition extends Encoding {
   tablespace: string | null;
 }
 
-/** The ICU locale in a row of pg_database, whose column has another name in 15 and 16 than in 17. */
-export const ICU_LOCALE = `CASE to_jsonb(d) ->> 'datlocprovider'
-  WHEN 'i' THEN coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale') END AS "icuLocale"`;
+/**
+ * The columns of {@link Encoding} of a row `d` of pg_database. The locale has another name in 15 and 16 than since 17;
+ * rules exist since 16.
+ */
+export const ENCODING = `pg_encoding_to_char(d.encoding) AS encoding, datcollate AS collate, datctype AS ctype,
+  CASE to_jsonb(d) ->> 'datlocprovider' WHEN 'c' THEN 'libc' WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' END AS provider,
+  coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale') AS locale,
+  to_jsonb(d) ->> 'daticurules' AS "icuRules"`;
 
 /** The purpose of a sibling of `<database>` that a restore or drill makes, as in its name. */
 type SiblingKind = 'new' | 'before' | 'drill';
@@ -65,7 +74,7 @@ async function definitionOf(postgres: Postgres, database: string): Promise<Defin
     postgres,
     maintenanceOf(postgres),
     `SELECT d.oid::int8 AS oid, pg_get_userbyid(datdba) AS owner, nullif(spcname, 'pg_default') AS tablespace,
-       pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype, ${ICU_LOCALE}
+       ${ENCODING}
      FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = ${literal(database)}`,
   );
   return row;
@@ -85,31 +94,38 @@ export async function sizeOfDatabase(postgres: Postgres, database: string): Prom
 /**
  * Creates an empty database.
  * @param like the database whose owner, encoding, locale and tablespace it gets
- * @param otherwise its encoding and locale if `like` does not exist
+ * @param otherwise its encoding, locale and owner if `like` does not exist
  * @throws CommandError
  */
 export async function createLike(
   postgres: Postgres,
   name: string,
   like: string,
-  otherwise?: Encoding,
+  otherwise?: Encoding & { owner?: string },
 ): Promise<void> {
   const model = await definitionOf(postgres, like);
   const encoding = model ?? otherwise;
   const words = [`CREATE DATABASE ${identifier(name)} TEMPLATE template0`];
-  if (encoding) {
-    words.push(`ENCODING ${literal(encoding.encoding)}`);
-    words.push(`LC_COLLATE ${literal(encoding.collate)} LC_CTYPE ${literal(encoding.ctype)}`);
-    if (encoding.icuLocale !== null)
-      words.push(`LOCALE_PROVIDER icu ICU_LOCALE ${literal(encoding.icuLocale)}`);
-  }
-  if (model) words.push(`OWNER ${identifier(model.owner)}`);
+  if (encoding) words.push(...encodingOptions(encoding));
+  const owner = model?.owner ?? otherwise?.owner;
+  if (owner !== undefined) words.push(`OWNER ${identifier(owner)}`);
   if (model?.tablespace) words.push(`TABLESPACE ${identifier(model.tablespace)}`);
   const locale = 'install the locale that the message names on this server, which the backed-up server has.';
   await runSql(postgres, maintenanceOf(postgres), words.join(' '), {
     purpose: `create database ${name}`,
     hints: { 42809: locale, 22023: locale },
   });
+}
+
+/** Always with the provider: else it is template0's. */
+function encodingOptions({ encoding, collate, ctype, provider, locale, icuRules }: Encoding): string[] {
+  return [
+    `ENCODING ${literal(encoding)} LC_COLLATE ${literal(collate)} LC_CTYPE ${literal(ctype)}`,
+    ...(provider === null ? [] : [`LOCALE_PROVIDER ${provider}`]),
+    ...(provider === 'icu' && locale !== null ? [`ICU_LOCALE ${literal(locale)}`] : []),
+    ...(provider === 'icu' && icuRules !== null ? [`ICU_RULES ${literal(icuRules)}`] : []),
+    ...(provider === 'builtin' && locale !== null ? [`BUILTIN_LOCALE ${literal(locale)}`] : []),
+  ];
 }
 
 /** Drops a database and ends its sessions; one that does not exist counts as dropped. @throws CommandError */

@@ -2,20 +2,25 @@
 import { open } from 'node:fs/promises';
 import type { Postgres } from '../config/config.ts';
 import { warningsIn } from '../core/program-output.ts';
-import { type RunOptions, run, start } from '../core/shell.ts';
+import { type RunOptions, start } from '../core/shell.ts';
 import { client, type producer } from './client.ts';
 
-/** Runs a client command with a file as its stdin. */
-export async function runFromFile(
+/** Runs a client command with a file as its stdin. @returns its stdout */
+export async function runFromFile(...args: Parameters<typeof startFromFile>): Promise<string> {
+  return (await startFromFile(...args)).stdout;
+}
+
+/** Like {@link runFromFile}, but also returns stderr, for programs that go on after errors. */
+export async function startFromFile(
   postgres: Postgres,
   argv: string[],
   path: string,
   options: RunOptions & { settings?: string },
-): Promise<string> {
+): Promise<{ stdout: string; stderr: string }> {
   const handle = await open(path, 'r');
   try {
     const { argv: whole, env } = client(postgres, argv, options.settings);
-    return await run(whole, { timeout: Number.POSITIVE_INFINITY, ...options, env, stdin: handle.fd });
+    return await start(whole, { timeout: Number.POSITIVE_INFINITY, ...options, env, stdin: handle.fd });
   } finally {
     await handle.close();
   }

@@ -1,14 +1,18 @@
 import type { Postgres } from '../config/config.ts';
 import { CommandError, startDialogue } from '../core/shell.ts';
 import { interrupt } from '../core/signals.ts';
-import { asJson, client, PSQL, QUERIES, type Query, toDatabase } from './client.ts';
+import { asJson, client, OWN_NAMES, PSQL, type Query, TEXT, toDatabase } from './client.ts';
 import { LATER_LIMITS } from './settings.ts';
 
-/** A session that stays open, for several queries of one snapshot. */
-export interface Session {
+/** What runs statements of one session. */
+export interface Statements {
   query: Query;
   /** Runs a statement that returns nothing. */
   execute: (sql: string) => Promise<void>;
+}
+
+/** A session that stays open, for several queries of one snapshot. */
+export interface Session extends Statements {
   close: () => Promise<void>;
 }
 
@@ -16,11 +20,11 @@ export interface Session {
  * Opens a session of psql that reads statements from a pipe. It ends with this process. Its methods reject with
  * CommandError when psql ends.
  *
- * @param settings settings of the session, as `-c name=value`
+ * Names without a schema are PostgreSQL's. `RESET search_path` gives it that of the role or the database.
  */
-export function openSession(postgres: Postgres, database: string, settings = ''): Session {
+export function openSession(postgres: Postgres, database: string): Session {
   const psqlArgv = [...PSQL, `--dbname=${toDatabase(database)}`];
-  const { argv, env } = client(postgres, psqlArgv, `${QUERIES} ${settings}`.trim());
+  const { argv, env } = client(postgres, psqlArgv, TEXT, ['search_path']);
   const purpose = `keep a session with ${database}`;
   const { child, ended: psql, signal } = startDialogue(argv, { env, purpose });
   const input = child.stdin!;
@@ -43,7 +47,9 @@ export function openSession(postgres: Postgres, database: string, settings = '')
   })();
   ended.catch(() => {}); // rejects in send()
   let statements = 0;
-  input.write(`SELECT set_config(name, '0', false) FROM (${LATER_LIMITS}) AS limits \\g /dev/null\n`);
+  input.write(
+    `SET ${OWN_NAMES}; SELECT set_config(name, '0', false) FROM (${LATER_LIMITS}) AS limits \\g /dev/null\n`,
+  );
 
   async function send(sql: string): Promise<string> {
     const mark = `\n-- end of statement ${++statements} --\n`;

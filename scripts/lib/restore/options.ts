@@ -1,3 +1,4 @@
+import type { Without } from '../backup/dump-commands.ts';
 import { parsePlace } from '../backup/find.ts';
 import type { Result } from '../cli/command.ts';
 import { confirm } from '../cli/confirm.ts';
@@ -21,20 +22,42 @@ export interface RestoreRequest extends Confirmation {
   /** The name of a new database; undefined: the live one is replaced. */
   target?: string;
   migrate: boolean;
+  /** Whether statements may fail without which all rows are there. */
+  acceptErrors?: boolean;
+  /** Whether the live database may be replaced by one with less than a tenth of its rows. */
+  allowSmall?: boolean;
   /** Replace the live database without a question by a backup of another app, environment or database. */
   allowForeign?: boolean;
+  /** Default: nothing. */
+  without?: Without;
 }
 
 interface Flags {
   from?: string;
   database?: string;
   'no-migrate'?: boolean;
+  'no-owners'?: boolean;
+  'no-tablespaces'?: boolean;
+  'accept-errors'?: boolean;
+  'allow-small'?: boolean;
   yes?: boolean;
   'dry-run'?: boolean;
   'allow-foreign'?: boolean;
   undo?: boolean;
   finish?: boolean;
 }
+
+/** Flags that say how a backup is restored. */
+const ONLY_RESTORE = [
+  'from',
+  'database',
+  'no-migrate',
+  'no-owners',
+  'no-tablespaces',
+  'accept-errors',
+  'allow-small',
+  'allow-foreign',
+] as const;
 
 /**
  * Reads from the command line which of its three actions restore.ts takes.
@@ -51,14 +74,22 @@ export function parseAction(wanted: string | undefined, flags: Flags): RestoreRe
     throw usageError('--database takes a name of 1 to 63 bytes, without line breaks', 'choose another name.');
   const place = parsePlace(from);
   if (wanted !== undefined) {
-    const { yes, 'dry-run': dryRun, 'no-migrate': noMigrate, 'allow-foreign': allowForeign } = flags;
-    return { wanted, from: place, target: database, migrate: !noMigrate, yes, dryRun, allowForeign };
+    return {
+      wanted,
+      from: place,
+      target: database,
+      migrate: !flags['no-migrate'],
+      without: { owners: flags['no-owners'], tablespaces: flags['no-tablespaces'] },
+      acceptErrors: flags['accept-errors'],
+      allowSmall: flags['allow-small'],
+      allowForeign: flags['allow-foreign'],
+      yes: flags.yes,
+      dryRun: flags['dry-run'],
+    };
   }
-  if (place || database !== undefined || flags['no-migrate'] || flags['allow-foreign'])
-    throw usageError(
-      "--undo and --finish can't be combined with --from, --database, --no-migrate or --allow-foreign",
-      'see --help.',
-    );
+  const others = ONLY_RESTORE.filter(flag => flags[flag] !== undefined).map(flag => `--${flag}`);
+  if (others.length > 0)
+    throw usageError(`--undo and --finish can't be combined with ${others.join(', ')}`, 'see --help.');
   return undo ? 'undo' : 'finish';
 }
 

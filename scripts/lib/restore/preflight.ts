@@ -1,3 +1,5 @@
+import type { Without } from '../backup/dump-commands.ts';
+import type { LocalSource } from '../backup/fetch.ts';
 import type { Source } from '../backup/find.ts';
 import type { Config, Postgres } from '../config/config.ts';
 import { OperationalError, usageError } from '../core/errors.ts';
@@ -8,36 +10,64 @@ import { maintenanceOf, oidOf } from '../postgres/databases.ts';
 import { databaseDiskFree } from '../postgres/disk-space.ts';
 import { programVersion, type ServerFacts } from '../postgres/server.ts';
 import { refusePreparedTransactions } from '../postgres/swap.ts';
+import { compareRoles, type Roles, refuseRoles } from './missing-roles.ts';
+import { requirementsOf } from './plain-dump.ts';
+import { neededRoles, requirementChecks } from './requirements.ts';
 
 /*
- * Since these minor versions plain dumps contain \restrict, which an older psql refuses:
+ * Since these minor versions psql knows \restrict:
  * https://www.postgresql.org/support/security/CVE-2025-8714/
  */
 const RESTRICT_SINCE: Record<number, number> = { 13: 22, 14: 19, 15: 14, 16: 10, 17: 6 };
 
-/** @returns whether psql of this version knows \restrict, and pg_dump of this version writes it */
+/** @returns whether psql of this version knows \restrict */
 export function knowsRestrict(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   return major >= 18 || minor >= (RESTRICT_SINCE[major] ?? Number.POSITIVE_INFINITY);
 }
 
+interface Options {
+  replace?: boolean;
+  without?: Without;
+  isDrill?: boolean;
+}
+
 /**
- * Checks whether a source can be restored into database `target`: versions, name, disk space, prepared transactions.
- * Changes nothing.
+ * Checks whether a source can be restored into database `target`: versions, name, disk space, prepared transactions,
+ * roles, extensions, tablespaces, collations. Changes nothing.
  *
  * @param replace whether `target` may exist
- * @returns whether `target` does not exist yet
+ * @param isDrill no role is created, and owners and privileges are left out where this server has no such roles
+ * @returns whether `target` does not exist yet, the roles that are to be created first, and what is left out
  * @throws one OperationalError that lists all problems
  */
 export async function refuseImpossible(
   { postgres }: Config,
-  source: Source,
+  source: LocalSource,
   server: ServerFacts,
   target: string,
-  replace = false,
-): Promise<{ databaseMissing: boolean }> {
+  { replace = false, isDrill = false, ...options }: Options = {},
+): Promise<{ databaseMissing: boolean; roles: Roles; without: Without }> {
   const databaseMissing = (await oidOf(postgres, target)) === undefined;
+  const isBare = (await oidOf(postgres, postgres.database)) === undefined;
+  const needs = await requirementsOf(postgres, source);
+  const compare = (without: Without) =>
+    compareRoles(postgres, server, source, neededRoles(needs, source, isBare, without), isDrill);
+  let without = options.without ?? {};
+  let roles = await compare(without);
+  if (isDrill && roles.plan.problems.length > 0) {
+    log.warn(
+      `the drill leaves out owners and privileges: ${roles.plan.problems.map(({ text }) => text).join('; ')}`,
+    );
+    without = { ...without, owners: true };
+    roles = await compare(without);
+  }
   await preflight(
+    async () => refuseRoles(roles.plan, postgres.user, !without.owners),
+    ...(await requirementChecks(postgres, server, needs, target, {
+      withoutTablespaces: without.tablespaces,
+      globals: roles.globals,
+    })),
     () => refuseOlderServer(postgres, server, source),
     async () => {
       if (target === maintenanceOf(postgres))
@@ -56,7 +86,7 @@ export async function refuseImpossible(
       else enoughSpace('the database’s disk', free, Math.ceil((source.manifest?.databaseBytes ?? 0) * 1.2));
     },
   );
-  return { databaseMissing };
+  return { databaseMissing, roles, without };
 }
 
 async function refuseOlderServer(
@@ -64,6 +94,7 @@ async function refuseOlderServer(
   server: ServerFacts,
   { manifest, format }: Source,
 ): Promise<void> {
+  if (format === 'plain') await refuseUnrestricted(postgres);
   if (!manifest) return;
   const major = Number.parseInt(manifest.server.version, 10);
   if (major > server.major) {
@@ -72,16 +103,24 @@ async function refuseOlderServer(
       `restore into a server of version ${major} or later.`,
     );
   }
-  const program = format === 'plain' ? 'psql' : 'pg_restore';
-  const version = await programVersion(postgres, program);
-  const tooOld =
-    format === 'plain'
-      ? knowsRestrict(manifest.tools.pgDump) && !knowsRestrict(version)
-      : Number.parseInt(version, 10) < Number.parseInt(manifest.tools.pgDump, 10);
-  if (tooOld) {
+  if (format === 'plain') return;
+  const version = await programVersion(postgres, 'pg_restore');
+  if (Number.parseInt(version, 10) < Number.parseInt(manifest.tools.pgDump, 10)) {
     throw new OperationalError(
-      `${program} ${version} can't read a dump of pg_dump ${manifest.tools.pgDump}`,
+      `pg_restore ${version} can't read a dump of pg_dump ${manifest.tools.pgDump}`,
       `update PostgreSQL’s client programs to ${manifest.tools.pgDump} or later.`,
     );
   }
+}
+
+/** A plain dump is loaded with psql's own commands refused, whatever made it. */
+async function refuseUnrestricted(postgres: Postgres): Promise<void> {
+  const version = await programVersion(postgres, 'psql');
+  if (!knowsRestrict(version)) {
+    throw new OperationalError(
+      `psql ${version} can't refuse psql commands in a dump: it does not know \\restrict`,
+      'update PostgreSQL’s client programs to 13.22, 14.19, 15.14, 16.10, 17.6 or later.',
+    );
+  }
+  await programVersion(postgres, 'prlimit');
 }

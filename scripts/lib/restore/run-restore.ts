@@ -1,14 +1,14 @@
 import { createBackup } from '../backup/create.ts';
 import { checkBackupDirectory, makeBackupDirectory, makeLookingDirectory } from '../backup/directory.ts';
-import { fetchSource, type LocalSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
+import { fetchSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
 import { describeSource, findSource, type Source } from '../backup/find.ts';
 import { planBackup } from '../backup/plan.ts';
-import { checkSource } from '../backup/verify.ts';
+import { type CheckedSource, checkSource } from '../backup/verify.ts';
 import type { Result } from '../cli/command.ts';
 import { requireTerminal } from '../cli/confirm.ts';
 import type { Config } from '../config/config.ts';
 import { usageError } from '../core/errors.ts';
-import { duration } from '../core/format.ts';
+import { duration, plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
 import { type Stopwatch, stopwatch } from '../core/step-timer.ts';
@@ -16,9 +16,12 @@ import { runMigrations } from '../migrations/run.ts';
 import { drop, siblingDatabases, siblingName } from '../postgres/databases.ts';
 import { type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { loadInto } from './load-dump.ts';
-import { createMissingRoles } from './missing-roles.ts';
+import type { LoadError } from './load-errors.ts';
+import { createMissingRoles, type Roles } from './missing-roles.ts';
 import { confirmed, type RestoreRequest } from './options.ts';
+import { leaveOut, sayWhatIsLeftOut } from './plain-dump.ts';
 import { refuseImpossible } from './preflight.ts';
+import { confirmSmall } from './small-result.ts';
 import { copyProperties, dropLeftovers, swapIn } from './swap.ts';
 
 /**
@@ -29,7 +32,7 @@ import { copyProperties, dropLeftovers, swapIn } from './swap.ts';
  */
 export async function runRestore(config: Config, request: RestoreRequest): Promise<Result> {
   const { postgres, environment } = config;
-  const { wanted, from, target = postgres.database, yes, dryRun } = request;
+  const { wanted, from, target = postgres.database, without = {}, yes, dryRun } = request;
   const work = dryRun ? await makeLookingDirectory(config) : restoreDirectory(config);
   const clock = stopwatch();
   try {
@@ -38,12 +41,16 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
       () => (dryRun ? checkBackupDirectory(config) : makeBackupDirectory(config)),
       async () => requireTerminal(yes || dryRun),
     );
-    const source = await fetchSource(await findSource(config, wanted, from), work);
+    const fetched = await fetchSource(await findSource(config, wanted, from), work);
     clock.lap('fetch');
-    await checkSource(postgres, source);
+    const source = await checkSource(postgres, fetched);
     clock.lap('check');
     const replace = request.target === undefined;
-    const { databaseMissing } = await refuseImpossible(config, source, server, target, replace);
+    const options = { replace, without };
+    const { databaseMissing, roles } = await refuseImpossible(config, source, server, target, options);
+    sayWhatIsLeftOut(source, without);
+    const replaced = replace && !databaseMissing ? postgres.database : undefined;
+    if (replaced && source.manifest) await confirmSmall(postgres, source, replaced, request);
     const effect = databaseMissing
       ? ', which does not exist yet.'
       : '. The current database is backed up and kept under another name.';
@@ -56,11 +63,10 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
       json: { source: source.name, target },
     };
     return await confirmed(plan, request, async () => {
-      const replaced = databaseMissing ? undefined : postgres.database;
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
-      const kept = await loadAndSwap(config, source, request, replaced, clock);
-      return report(source, { target, kept, safety, clock });
+      const { kept, errors } = await loadAndSwap(config, source, request, replaced, roles, clock);
+      return report(source, { target, kept, safety, errors, clock });
     });
   } finally {
     await removeWork(work);
@@ -87,48 +93,61 @@ async function safetyBackup(config: Config, restored: string, server: ServerFact
   return id;
 }
 
-/** @returns the new name of the database that was replaced, if there was one */
+/** @returns the new name of the database that was replaced, if there was one, and the accepted errors */
 async function loadAndSwap(
   config: Config,
-  source: LocalSource,
-  { target, migrate }: RestoreRequest,
+  source: CheckedSource,
+  request: RestoreRequest,
   replaced: string | undefined,
+  roles: Roles,
   clock: Stopwatch,
-): Promise<string | undefined> {
+): Promise<{ kept?: string; errors: LoadError[] }> {
   const { postgres } = config;
+  const { target, migrate, acceptErrors, without = {} } = request;
   const live = postgres.database;
-  await createMissingRoles(postgres, source);
+  const loaded = await leaveOut(source, without);
+  await createMissingRoles(postgres, roles);
   await dropLeftovers(postgres, live, 'new');
   const next = siblingName(live, 'new', []);
   const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, live, 'before'));
   try {
-    await loadInto(config, source, next, live);
+    const errors = await loadInto(config, loaded, next, live, acceptErrors);
     clock.lap('load and compare');
+    if (replaced && !source.manifest) await confirmSmall(postgres, source, replaced, request, next);
     if (target === undefined) {
-      await copyProperties(postgres, source, replaced, next);
+      await copyProperties(postgres, loaded, replaced, next);
       await runMigrations(config, next, migrate);
     }
     await swapIn(postgres, target ?? live, next, kept);
     clock.lap('migrate and swap');
+    return { kept, errors };
   } catch (error) {
     await drop(postgres, next).catch(() =>
       log.warn(`database ${next} is left over; the next restore drops it`),
     );
     throw error;
   }
-  return kept;
 }
 
 /** What was restored, how long it took, how old the data is, and what to do next. */
 function report(
   source: Source,
-  { target, kept, safety, clock }: { target: string; kept?: string; safety?: string; clock: Stopwatch },
+  {
+    target,
+    kept,
+    safety,
+    errors,
+    clock,
+  }: { target: string; kept?: string; safety?: string; errors: LoadError[]; clock: Stopwatch },
 ): Result {
   const dataAge = source.manifest ? (Date.now() - Date.parse(source.manifest.snapshotAt)) / 1000 : null;
   const steps = Object.entries(clock.laps()).map(([step, seconds]) => `${step} ${duration(seconds)}`);
   const text = [
     `restored ${source.name} into ${target} in ${duration(clock.total())} (${steps.join(', ')})`,
     dataAge === null ? 'the age of its data is unknown' : `its data is ${duration(dataAge)} old`,
+    ...(errors.length > 0
+      ? [`accepted that ${plural(errors.length, 'statement')} failed; they are listed above`]
+      : []),
     ...(kept
       ? [
           `the replaced database is kept as ${kept} and backed up as ${safety}`,
@@ -143,6 +162,7 @@ function report(
       database: target,
       kept: kept ?? null,
       safetyBackup: safety ?? null,
+      acceptedErrors: errors.map(({ statement, text }) => ({ statement, error: text })),
       seconds: clock.laps(),
       totalSeconds: clock.total(),
       dataAgeSeconds: dataAge,

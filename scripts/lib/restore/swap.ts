@@ -1,4 +1,4 @@
-import type { Source } from '../backup/find.ts';
+import type { LocalSource } from '../backup/fetch.ts';
 import type { Postgres } from '../config/config.ts';
 import { verificationError } from '../core/errors.ts';
 import { duration } from '../core/format.ts';
@@ -18,7 +18,7 @@ import { swap } from '../postgres/swap.ts';
  */
 export async function copyProperties(
   postgres: Postgres,
-  source: Source,
+  source: LocalSource,
   live: string | undefined,
   next: string,
 ): Promise<void> {
@@ -30,7 +30,7 @@ export async function copyProperties(
     );
   if (!source.manifest) return;
   try {
-    await applyProperties(postgres, next, source.manifest.properties);
+    await applyProperties(postgres, next, source.manifest.properties, source.without?.owners);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     // A managed server may allow less than the old server did; the data is restored all the same.

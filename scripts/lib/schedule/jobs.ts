@@ -3,22 +3,22 @@ import { type Config, type Job, ROOT } from '../config/config.ts';
 import { nextTime } from '../core/cron.ts';
 import { duration, table } from '../core/format.ts';
 
+/** A script that recurs: `<its name>.ts`. */
 interface Recurring {
-  script: string;
-  arguments: string[];
+  flags?: string[];
   /** Its exit codes 0 to 3 are results in the Nagios convention; it sends their notifications itself. */
   nagios?: true;
 }
 
 /** The recurring jobs. To add one, add a line here, a SCHEDULE_ variable and its field in Config. */
 const JOBS: Record<Job, Recurring> = {
-  backup: { script: 'backup.ts', arguments: [] },
-  'health-check': { script: 'health-check.ts', arguments: ['--notify', '--nagios'], nagios: true },
-  drill: { script: 'drill.ts', arguments: [] },
+  backup: {},
+  'health-check': { flags: ['--notify', '--nagios'], nagios: true },
+  drill: {},
 };
 
 /** A job that is not off. */
-export interface Scheduled extends Recurring {
+export interface Scheduled extends Pick<Recurring, 'nagios'> {
   name: Job;
   /** Five fields of cron, in UTC. */
   expression: string;
@@ -28,10 +28,9 @@ export interface Scheduled extends Recurring {
 
 /** @returns the jobs of an environment, and the names of those that are off */
 export function jobsOf({ environment, schedule }: Config): { jobs: Scheduled[]; off: Job[] } {
-  const names = Object.keys(JOBS) as Job[];
-  const jobs = names.map(name => {
-    const job = JOBS[name];
-    const argv = [join(ROOT, 'scripts', job.script), '--env', environment, ...job.arguments];
+  const jobs = (Object.keys(JOBS) as Job[]).map(name => {
+    const { flags = [], ...job } = JOBS[name];
+    const argv = [join(ROOT, `scripts/${name}.ts`), '--env', environment, ...flags];
     return { ...job, name, expression: schedule[name], argv };
   });
   const isOff = ({ expression }: Scheduled) => expression === 'off';
@@ -39,18 +38,16 @@ export function jobsOf({ environment, schedule }: Config): { jobs: Scheduled[]; 
 }
 
 /** @returns whether the script has sent its own notification: it can't when it was killed, or did not start */
-export function notifiesByItself({ nagios }: Recurring, exitCode: number): boolean {
+export function notifiesByItself({ nagios }: Scheduled, exitCode: number): boolean {
   return (nagios ? [0, 1, 2, 3] : [0, 1, 3, 4]).concat(130, 143).includes(exitCode);
 }
-
-/** @returns the time zone of this machine */
-const localZone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 const minute = (instant: Date, timeZone: string) =>
   new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' }).format(instant);
 
 /** @returns the next run of each job, in UTC and in local time */
-export function comingRuns(config: Config, now: Date, zone = localZone()) {
+export function comingRuns(config: Config, now: Date) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const { jobs, off } = jobsOf(config);
   const runs = jobs
     .map(({ name, expression }) => ({ job: name, expression, next: nextTime(expression, now) }))

@@ -7,7 +7,7 @@ import { due, failureOf, finished, initialState, LOCKED_SECONDS, secondsBetween 
 import type { Scheduled } from './jobs.ts';
 import type { JobState, State } from './state.ts';
 
-export interface SchedulerDeps {
+interface SchedulerDeps {
   now: () => Date;
   /** Rejects when the scheduler must stop. */
   sleep: (seconds: number) => Promise<void>;

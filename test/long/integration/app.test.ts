@@ -4,7 +4,7 @@ import { type Backend, startAppWorld } from '../../support/app/app.ts';
 import { send } from '../../support/app/load.ts';
 import { until } from '../../support/core/world.ts';
 
-test('a variant that fails after a while: only its answers show it', async () => {
+test('a variant that fails after some time: only its answers show it', async () => {
   const world = await startAppWorld();
   try {
     const variant = { APP_VARIANT: 'errors-after-a-minute', ERRORS_AFTER_SECONDS: '1' };

@@ -4,7 +4,7 @@ import { countsWhileWriting, hardSchema, latin1 } from '../../support/postgres/f
 
 const { inTurn, stop } = await createTurns();
 
-test('a schema of everything that is hard to dump comes back the same in both formats, but for owners and grants', () =>
+test('a schema of everything that is hard to dump comes back the same in both formats, with owners and privileges', () =>
   inTurn(world => hardSchema(world, ['plain', 'custom'])));
 
 test('a database of another encoding, with names that only it can spell, in both formats', () =>

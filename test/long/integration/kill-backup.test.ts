@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { betweenUploads, MOMENTS, unfinishedInStore } from '../../support/backup/backup-faults.ts';
+import { assertInterrupted, assertKilledAndRemoved, PLAIN } from '../../support/backup/ended-backup.ts';
 import { createFaultedWorld, manifests } from '../../support/backup/faulted.ts';
 import { gateAt, gateAtStore, killProgram, strayFiles } from '../../support/backup/faults.ts';
 import { checkHere } from '../../support/core/in-process.ts';
@@ -8,8 +9,6 @@ import { checkHere } from '../../support/core/in-process.ts';
 const world = await createFaultedWorld();
 const { assertClean, assertNextBackupWorks, faultAt } = world;
 const first = await world.backUp('plain');
-
-const PLAIN: [string, string[]] = ['backup', ['--format', 'plain']];
 
 for (const format of ['plain', 'custom']) {
   test(`${format}: kill -9 at every step: what counts as a backup is whole, and the next run puts the rest right`, async () => {
@@ -49,22 +48,8 @@ test('kill -9 while roles are dumped', async () => {
 });
 
 for (const [moment, gate] of Object.entries(MOMENTS)) {
-  test(`kill -9 of the script during ${moment}: no process outlives it, and the next run removes its files`, async () => {
-    const before = manifests(world);
-    const ended = await faultAt(gate(world), PLAIN, ({ child }) => child.kill('SIGKILL'));
-    assert.is(ended.signal, 'SIGKILL');
-    const left = strayFiles(world);
-    assert.ok(left.length > 1, 'it was killed while it wrote');
-    await assertClean({ files: left });
-    assert.is(manifests(world), before);
-    const next = await world.run('backup', ['--no-upload']);
-    assert.is(next.code, 0, next.stderr);
-    assert.match(
-      next.stderr,
-      /an earlier run did not finish neurmatic_production_\d+_\d+; removing its files/,
-    );
-    await assertClean();
-  });
+  test(`kill -9 of the script during ${moment}: no process outlives it, and the next run removes its files`, () =>
+    assertKilledAndRemoved(world, gate));
 }
 
 test('kill -9 of the backend that dumps', async () => {
@@ -80,14 +65,7 @@ for (const [moment, gate] of Object.entries(MOMENTS)) {
     ['SIGTERM', 143],
     ['SIGINT', 130],
   ] as const) {
-    test(`${signal} during the ${moment}`, async () => {
-      const before = manifests(world);
-      const ended = await faultAt(gate(world), PLAIN, ({ child }) => child.kill(signal));
-      assert.is(ended.code, code, ended.stderr);
-      assert.match(ended.stderr, `interrupted by ${signal}`);
-      await assertClean();
-      assert.is(manifests(world), before);
-    });
+    test(`${signal} during the ${moment}`, () => assertInterrupted(world, gate, signal, code));
   }
 }
 

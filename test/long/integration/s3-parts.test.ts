@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkHere, makeBackup } from '../../support/core/in-process.ts';
-import { answers, cutsRequest, type Fault, hangs, type Seen } from '../../support/s3/fault-proxy.ts';
+import { answers, hangs } from '../../support/s3/fault-proxy.ts';
+import { PART_FAULTS } from '../../support/s3/part-faults.ts';
 import { createBigDatabase, createS3World, idOf, isData, keysOf } from '../../support/s3/s3-world.ts';
 import { unfinishedUploads } from '../../support/s3/store.ts';
 
@@ -25,12 +26,9 @@ for (const mode of ['supported', 'required']) {
   });
 }
 
-const PARTS: Record<string, (seen: Seen) => Fault | undefined> = {
+const PARTS: typeof PART_FAULTS = {
   'both are refused': seen => (seen.query.has('partNumber') ? answers(403, 'AccessDenied') : undefined),
-  'the second part is always cut': seen =>
-    seen.query.get('partNumber') === '2' ? cutsRequest(1_000_000) : undefined,
-  'it can’t be completed': seen =>
-    seen.method === 'POST' && seen.query.has('uploadId') ? answers(500, 'InternalError') : undefined,
+  ...PART_FAULTS,
 };
 
 for (const [what, fault] of Object.entries(PARTS)) {

@@ -9,7 +9,7 @@ import { createWorld } from '../../support/core/world.ts';
 
 const world = await createWorld();
 
-test('a clock that is set an hour forward is seen within a look, and what was missed is made up for', async () => {
+test('a clock that is set an hour forward is noticed at the next look, and the missed jobs run', async () => {
   const clock = createClock(`${world.directory}/clock`, '2027-03-01T01:30:00Z', [
     { shows: 'the schedule of production runs', goes: true },
   ]);

@@ -6,7 +6,7 @@ import { survives } from '../../support/cli/ssh-signals.ts';
 const { server, place, stop } = await createSshPlaces();
 
 for (const signal of ['SIGHUP', 'SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGKILL'] as const)
-  test(`${signal} to what follows the deploy, and to its process group, does not reach it`, () =>
+  test(`${signal} to the follower of a deploy, and to its process group, does not reach the deploy`, () =>
     survives(server, place(), signal));
 
 test('the server stops', stop);

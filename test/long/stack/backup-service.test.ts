@@ -39,7 +39,7 @@ test('a database of more than its memory is backed up each minute', async () => 
   await healthIs('healthy', 120);
 });
 
-test('one that stands still is unhealthy; one that goes on is healthy again, and has caught up', async () => {
+test('a scheduler that hangs is unhealthy; when it continues, it is healthy and runs the missed jobs', async () => {
   await service.signal('STOP');
   await healthIs('unhealthy', 600);
   const count = manifests().length;

@@ -17,7 +17,7 @@ await d.publish('contracting-migration');
 const v1 = await serving(stack);
 
 test('a release that is never ready is rolled back, and no request fails', async () => {
-  // As long as the release before takes at most, on the way back.
+  // As long as the previous release takes at most, on the way back.
   const patience = { DEPLOY_READY_TIMEOUT: '20s' };
   const ended = await whileVisited(stack, () => d.run('deploy', backendOf('2.1.0'), patience));
   assertEnded(stack, ended, 1, 'rolled back', /backend-1 is not ready after 20 s; last log lines:/);
@@ -31,7 +31,7 @@ for (const [signal, exitCode] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const) {
-  test(`${signal} in the middle takes it back`, async () => {
+  test(`${signal} in the middle rolls it back`, async () => {
     const ended = await whileVisited(stack, async () => {
       const pause = d.pauseDocker('http_requests_in_flight', 'before');
       const run = d.start('deploy', backendOf('2.0.0'), pause.env);
@@ -56,7 +56,7 @@ test('a file that Nginx refuses in the middle is not loaded, and the release is 
     await pause.reached(run);
     appendFileSync(snippet, 'no_such_directive on;\n');
     pause.go();
-    await run.shows(/going back to the release before/);
+    await run.shows(/going back to the previous release/);
     writeFileSync(snippet, text);
     return run.ended;
   });

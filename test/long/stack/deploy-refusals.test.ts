@@ -8,11 +8,11 @@ import { withMemory } from '../../stack/lib/memory.ts';
 const d = await startDeployable();
 await d.publish('v2');
 
-test('a deployment that finds too little memory for the frontend’s stand-in is refused', async () => {
+test('a deployment with too little memory for the temporary frontend is refused', async () => {
   const before = await everything(d.stack);
   const { code, stderr } = await withMemory(d, 200, 'deploy', '2.0.0', '--plan');
   assert.is(code, 1, stderr);
-  assert.match(stderr, /200 MiB of memory are available, and frontend-2 may take 256 MiB/);
+  assert.match(stderr, /200 MiB of memory are available, and frontend-2 need up to 256 MiB/);
   assert.equal(await everything(d.stack), before);
 });
 

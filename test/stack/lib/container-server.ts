@@ -32,7 +32,7 @@ export interface Shop {
   start: (script: string, args?: string[], env?: Record<string, string>) => Started;
   run: (script: string, args?: string[], env?: Record<string, string>) => Promise<Ended>;
   sql: (sql: string, database?: string) => Promise<string>;
-  /** Starts a statement that goes on by itself. */
+  /** Starts a statement that runs in the background. */
   begin: (sql: string) => Promise<void>;
   /** Command lines of the container's processes. */
   processes: () => Promise<string>;

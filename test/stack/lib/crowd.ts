@@ -95,7 +95,7 @@ function startCrowd(stack: Stack, { network, nginx }: Cloudflare) {
 
 /** A line of the access log of one of the crowd's requests that Nginx has passed on, whole. */
 const PASSED_ON = '"client":"10\\.[01]\\..*"upstream":"[0-9.]+:[0-9]+[",]';
-/** The same with two addresses in the place of one. */
+/** The same with two addresses instead of one. */
 const TRIED_TWICE = '"client":"10\\.[01]\\..*"upstream":"[0-9.]+:[0-9]+, ';
 
 /**

@@ -77,7 +77,7 @@ export const sessions = (stack: Stack) =>
 /** @throws if a deployment has left something: its journal, a container, a session, half a file */
 export async function assertNothingLeft({ stack, registry }: Deployable): Promise<void> {
   assert.is(journal(stack), undefined, 'there is a journal');
-  assert.is(await sessions(stack), '0', 'a session of migrations goes on');
+  assert.is(await sessions(stack), '0', 'a session of migrations is still there');
   const project = `${stack.app}-${stack.environment}`;
   const format = '{{.Names}} {{.Image}} {{.Label "com.docker.compose.project"}}';
   const all = (await stack.docker('ps', '--all', '--format', format)).split('\n');

@@ -1,8 +1,19 @@
-/** Deployments that are ended by kill -9, as by a lost server, and what gets them to an end. */
+/** Deployments that are ended by kill -9, as by a lost server, and their end by --resume or --revert. */
+import { globSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { kill, killWhen } from '../../support/core/world.ts';
-import { assertNothingLeft, everything, releases, serving, upstreams } from './deploy-state.ts';
+import {
+  assertHealthy,
+  assertNothingLeft,
+  assertServing,
+  everything,
+  releases,
+  serving,
+  upstreams,
+} from './deploy-state.ts';
 import type { Deployable } from './deployable.ts';
+
+type Serving = Awaited<ReturnType<typeof serving>>;
 
 /** Runs deploy.ts until it is about to call docker with these words, or just after, and kills it there. */
 export async function killAt(
@@ -25,10 +36,11 @@ export const killDeployment = (
   env = {},
 ) => killWhen(d.start('deploy', args, env), condition, 300);
 
-/** Whether visitors are served by the frontend's stand-in, and by nobody else. */
-export const standsIn = (d: Deployable) => upstreams(d.stack).frontend.startsWith('server frontend-2:');
+/** Whether the temporary frontend is the only one that serves. */
+export const isTemporaryServing = (d: Deployable) =>
+  upstreams(d.stack).frontend.startsWith('server frontend-2:');
 
-/** Nothing but --resume and --revert goes on from here, and everybody else says so. */
+/** Asserts that every other run refuses to start, names the step, and changes nothing. */
 export async function assertRefused(d: Deployable, step: string): Promise<void> {
   const before = await everything(d.stack);
   for (const [script, ...args] of [
@@ -44,12 +56,47 @@ export async function assertRefused(d: Deployable, step: string): Promise<void> 
   assert.equal(await everything(d.stack), before);
 }
 
-/** @throws unless all is, in the end, as it was when `first` was looked at */
-export async function revert(d: Deployable, first: Awaited<ReturnType<typeof serving>>): Promise<void> {
+/** Reverts a killed deployment, and asserts that the state is `first` again. */
+export async function revert(d: Deployable, first: Serving): Promise<void> {
   const { code, stdout, stderr } = await d.run('deploy', ['--revert', '--yes']);
   assert.is(code, 0, stderr);
   assert.match(stdout, /deployment of .*: rolled back/);
   assert.is(releases(d.stack).at(-1)!.outcome, 'rolled back');
   await assertNothingLeft(d);
   assert.equal(await serving(d.stack), first);
+}
+
+/**
+ * Resumes the killed deployment of 3.0.0, which has a contracting migration and a backup, and asserts that it is complete.
+ *
+ * @param first the state before it
+ * @param wanted the images of 3.0.0
+ */
+export async function resume(
+  d: Deployable,
+  first: Serving,
+  wanted: Parameters<typeof assertServing>[1],
+): Promise<void> {
+  const { stack } = d;
+  const { code, stdout, stderr } = await d.run('deploy', ['--resume', '--yes']);
+  assert.is(code, 0, stderr);
+  assert.match(stdout, /deployment of 3\.0\.0: done/);
+  const last = releases(stack).at(-1)!;
+  assert.is(last.outcome, 'done');
+  assert.equal(last.contracting, ['20250201000000_drop_subtitle']);
+  assert.match(last.backup!, new RegExp(`^${stack.app}_production_`));
+  await assertServing(d, wanted);
+  const now = await serving(stack);
+  assert.equal(now.upstreams, first.upstreams);
+  assert.match(now.env, last.images.backend);
+  assert.match(now.env, last.images.frontend);
+  await assertNothingLeft(d);
+  await assertHealthy(d);
+  const partial = globSync('backups/*.partial', { cwd: stack.directory });
+  assert.equal(partial, [], 'the second backup has cleaned up');
+  for (const flag of ['--resume', '--revert']) {
+    const again = await d.run('deploy', [flag, '--yes']);
+    assert.is(again.code, 2, again.stderr);
+    assert.match(again.stderr, /no deployment was interrupted/);
+  }
 }

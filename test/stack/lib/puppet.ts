@@ -141,7 +141,7 @@ export async function reload(stack: Stack): Promise<void> {
       [ -n "$now" ] && [ -z "$(comm -12 <(echo "$before") <(echo "$now"))" ] && exit
       sleep 0.05
     done
-    echo "Nginx goes on with its old workers after a reload" >&2
+    echo "Nginx still uses its old workers after a reload" >&2
     exit 1`;
   const { code, stderr } = await stack.exec('nginx', 'bash', '-c', script);
   if (code !== 0) throw new Error(stderr);

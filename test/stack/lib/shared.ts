@@ -25,7 +25,7 @@ import {
 
 const DESCRIPTION = 'stack.json';
 const SERVICES = ['backend-1', 'backend-2', 'frontend', 'nginx', 'postgres', 'redis'];
-/** It restarts Nginx and gives it another certificate, which the others had better not wait for. */
+/** It restarts Nginx and gives it another certificate, for which the others should not wait. */
 const LAST = 'tls.test.ts';
 
 /** Of some test files, by their paths, those that share a stack, in the order in which they do. */
@@ -51,7 +51,7 @@ export async function sharedStack(): Promise<Stack> {
     takeDown(engine, running);
   }
   const description = await writeFiles('production', await stackImages());
-  write(directory, description); // whoever ends it finds one that was killed while it started, too
+  write(directory, description); // so that it is ended even if this process is killed while it starts
   const ca = await start(attach(engine, description, false));
   write(directory, { ...description, ca });
   return attach(engine, { ...description, ca }, false);

@@ -103,8 +103,8 @@ export async function certificateOf(stack: Stack): Promise<string> {
 }
 
 /**
- * Writes the files of a stack into a new directory below the temporary one. Whoever calls it sees that
- * `takeDown` is called.
+ * Writes the files of a stack into a new directory below the temporary one. The caller calls
+ * `takeDown`.
  */
 export async function writeFiles(
   environment: Environment,
@@ -210,7 +210,7 @@ export function takeDown(engine: Engine, description: Description): void {
       .split('\n')
       .filter(Boolean);
   const containers = named('ps', '--all');
-  // All at once and without a farewell, which is what takes Compose its time.
+  // All at once and without a grace period, which is what takes Compose long.
   if (containers.length > 0) docker('rm', '--force', '--volumes', ...containers);
   docker(...composeArgs(description), '--profile', '*', 'down', '--volumes', '--remove-orphans');
   const networks = named('network', 'ls');

@@ -16,7 +16,7 @@ const TESTSSL_SUITE = 'trixie';
 
 /**
  * All that testssl.sh finds for a name on a port of this machine. One that is installed is used; on Debian it is
- * fetched: the release before knows no post-quantum key exchange.
+ * fetched: the previous release knows no post-quantum key exchange.
  * @throws where there is none and none can be had
  */
 export async function testssl(stack: Stack, host: string): Promise<Finding[]> {

@@ -1,4 +1,4 @@
-/** Somebody who uses the site all the time: reads and orders through Nginx, each request on a connection of its own. */
+/** A visitor who uses the site all the time: reads and orders through Nginx, each request on a connection of its own. */
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import * as assert from 'uvu/assert';
@@ -64,7 +64,7 @@ function startVisitor(stack: Stack): Visitor {
   };
 }
 
-/** Runs `body` while somebody uses the site. @throws if a request of theirs failed */
+/** Runs `body` while a visitor uses the site. @throws if one of the requests failed */
 export async function whileVisited<T>(stack: Stack, body: (visitor: Visitor) => Promise<T>): Promise<T> {
   const { result, failures } = await visited(stack, body);
   if (failures.length > 0) throw new Error(await explained(stack, failures));

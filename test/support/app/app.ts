@@ -90,7 +90,7 @@ export async function startDatabase(): Promise<Database> {
   return {
     url: databaseUrl(postgres, 'app'),
     sql: async text => (await run('app', text)).trim(),
-    session: () => openSession(postgres, 'app', PUBLIC),
+    session: () => openSession(postgres, 'app'),
     empty: async () => {
       await run('app', 'DROP SCHEMA public CASCADE; CREATE SCHEMA public');
     },
@@ -98,7 +98,7 @@ export async function startDatabase(): Promise<Database> {
   };
 }
 
-/** Whoever starts it stops it, in `finally` or in a test of its own at the end of the file. */
+/** The caller stops it, in `finally` or in a test of its own at the end of the file. */
 export async function startAppWorld(variant = 'v1'): Promise<AppWorld> {
   const database = await startDatabase();
   const backends: Backend[] = [];

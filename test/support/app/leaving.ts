@@ -53,7 +53,7 @@ export async function leaveUnderLoad(
     assert.is(late.status, 200);
     assert.is(late.headers.connection, 'close');
 
-    // An upload that goes on longer than the instance accepts.
+    // An upload that takes longer than the instance accepts.
     await until('it accepts no more', () => isRefused(leaving));
     assert.is(leaving.process.exitCode, null);
     const uploaded = await upload.finish();
@@ -65,7 +65,7 @@ export async function leaveUnderLoad(
     assert.match(leaving.output(), /"message":"stopped"/);
 
     const after = load.answered();
-    await until('the other one goes on alone', () => load.answered() >= after + 10 * clients);
+    await until('the other one serves alone', () => load.answered() >= after + 10 * clients);
     await load.stop();
     assert.equal(load.failures, []);
     const [rows, ids] = (await sql('SELECT count(*), count(DISTINCT id) FROM orders')).split('|').map(Number);

@@ -51,7 +51,7 @@ export function startUpload(baseUrl: string): { finish: () => Promise<Answer> } 
       );
     });
   });
-  answer.catch(() => {}); // whoever finishes it hears of it
+  answer.catch(() => {}); // the error reaches the caller that awaits it
   upload.write(Buffer.alloc(HALF));
   return {
     finish: () => {

@@ -162,7 +162,7 @@ interface Process {
 }
 
 /** All processes that a script of this world started or is: they have its BACKUP_DIR in their environment. */
-export function processesOf(world: World): Process[] {
+export function processesOf(world: Pick<World, 'env'>): Process[] {
   const mark = `BACKUP_DIR=${world.env.BACKUP_DIR}\0`;
   return readdirSync('/proc').flatMap(entry => {
     if (!/^\d+$/.test(entry)) return [];

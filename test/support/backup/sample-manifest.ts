@@ -5,7 +5,7 @@ export function sampleManifest(changes: Partial<Manifest> = {}): Manifest {
   const id = changes.id ?? 'neurmatic_production_20260131_020007';
   const time = changes.snapshotAt ?? '2026-01-31T02:00:07.123Z';
   return {
-    version: 1,
+    version: 2,
     id,
     app: 'neurmatic',
     environment: 'production',
@@ -18,7 +18,15 @@ export function sampleManifest(changes: Partial<Manifest> = {}): Manifest {
     format: 'plain',
     artifact: { name: `${id}.sql.gz`, bytes: 22_000, sha256: 'a'.repeat(64) },
     globals: { name: `${id}.globals.sql.gz`, bytes: 300, sha256: 'b'.repeat(64) },
-    server: { version: '15.20', encoding: 'UTF8', collate: 'C.UTF-8', ctype: 'C.UTF-8', icuLocale: null },
+    server: {
+      version: '15.20',
+      encoding: 'UTF8',
+      collate: 'C.UTF-8',
+      ctype: 'C.UTF-8',
+      provider: 'libc',
+      locale: null,
+      icuRules: null,
+    },
     properties: {
       owner: 'postgres',
       connectionLimit: -1,
@@ -33,6 +41,8 @@ export function sampleManifest(changes: Partial<Manifest> = {}): Manifest {
     extensions: [{ name: 'plpgsql', version: '1.0' }],
     migrationHead: null,
     verification: { level: 'decoded', at: time },
+    definitions: null,
+    warnings: [],
     ...changes,
   };
 }

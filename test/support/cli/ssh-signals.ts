@@ -3,7 +3,7 @@ import { until } from '../core/world.ts';
 import { descendants, psOf, type SshPlace } from './ssh-places.ts';
 import type { SshServer } from './sshd.ts';
 
-/** Asserts that a deploy goes on when its follower, with all of the follower's process group, gets a signal. */
+/** Asserts that a deploy continues when its follower, with all of the follower's process group, gets a signal. */
 export async function survives(server: SshServer, place: SshPlace, signal: NodeJS.Signals): Promise<void> {
   place.hold();
   const first = place.start(['deploy exits-3']);

@@ -13,7 +13,7 @@ export type Child = {
   exited: Promise<End>;
 };
 
-/** Starts a program and keeps its output. Whoever starts it stops it in `finally`. */
+/** Starts a program and keeps its output. The caller stops it in `finally`. */
 export function startChild(
   command: string,
   args: string[],
@@ -36,7 +36,7 @@ export function startChild(
     child.on('error', reject);
     child.on('close', (code, signal) => resolve({ code, signal }));
   });
-  exited.catch(() => {}); // whoever awaits it hears of it
+  exited.catch(() => {}); // the error reaches the caller that awaits it
 
   function line(pattern: RegExp, seconds = 120): Promise<string> {
     return new Promise((resolve, reject) => {

@@ -1,7 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** When a process shows a pattern on stderr: the clock stands still at a time, or goes on, from a time or from where it is. */
+/** When a process shows a pattern on stderr: the clock stops at a time, or runs, from a time or from the current one. */
 export interface Turn {
   shows: string;
   stands?: string;
@@ -13,7 +13,7 @@ export interface TestClock {
   env: Record<string, string>;
   /** From now on it shows this time. */
   stand: (at: string) => void;
-  /** It goes on from this time. */
+  /** It runs from this time. */
   go: (from: string) => void;
 }
 

@@ -44,6 +44,7 @@ export interface Restored {
   dryRun?: true;
   source?: string;
   dropped?: string[];
+  acceptedErrors?: { statement: string; error: string }[];
 }
 
 type Flags = Parameters<typeof parseAction>[1];

@@ -18,7 +18,7 @@ export interface Terminal {
 
 /** Starts a script on a pseudo-terminal, which script(1) of util-linux makes. */
 export function startOnTerminal(
-  world: World,
+  world: Pick<World, 'env'>,
   script: string,
   args: string[],
   env: Record<string, string> = {},

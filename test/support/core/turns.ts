@@ -11,7 +11,13 @@ export interface Turns {
   stop: () => Promise<void>;
 }
 
-export async function createTurns(wishes: { password?: string } = {}): Promise<Turns> {
+interface Wishes {
+  password?: string;
+  /** Of each world. */
+  env?: Record<string, string>;
+}
+
+export async function createTurns({ env: extra = {}, ...wishes }: Wishes = {}): Promise<Turns> {
   const servers = await createWorld(wishes);
   process.env.PATH = servers.env.PATH!; // the same programs of PostgreSQL as the scripts use
   let turns = 0;
@@ -21,6 +27,7 @@ export async function createTurns(wishes: { password?: string } = {}): Promise<T
       mkdirSync(directory, { mode: 0o755 });
       const env: Record<string, string> = {
         ...servers.env,
+        ...extra,
         HOME: directory,
         BACKUP_DIR: join(directory, 'backups'),
         LOG_DIR: join(directory, 'logs'),

@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ROOT } from '../../../scripts/lib/config/config.ts';
 import type { ThrowawayPostgres } from '../../../scripts/lib/drill/throwaway-postgres.ts';
-import { startThrowawayS3, type ThrowawayS3 } from '../../../scripts/lib/drill/throwaway-s3.ts';
+import type { ThrowawayS3 } from '../../../scripts/lib/drill/throwaway-s3.ts';
 import { asJson, client, identifier, PSQL, TEXT, toDatabase } from '../../../scripts/lib/postgres/client.ts';
 import { startTestPostgres } from '../postgres/test-postgres.ts';
+import { startTestS3 } from '../s3/test-s3.ts';
 
 /**
  * How long a test waits for what should come soon. Far more than it takes on a machine at full load: what ends a wait
@@ -59,6 +60,8 @@ interface Wishes {
   password?: string;
   /** A directory for backups, logs and state; default: a new one below the temporary directory. */
   directory?: string;
+  /** The S3 server in this process, so that the test can reach into it. */
+  s3Here?: boolean;
 }
 
 /** Runs `body` in a new world and takes it down again, whatever happens. */
@@ -71,11 +74,16 @@ export async function inWorld(body: (world: World) => Promise<void>, wishes: Wis
   }
 }
 
-export async function createWorld({ database = 'app', password, directory }: Wishes = {}): Promise<World> {
+export async function createWorld({
+  database = 'app',
+  password,
+  directory,
+  s3Here,
+}: Wishes = {}): Promise<World> {
   const home = directory ?? mkdtempSync(join(tmpdir(), 'world-'));
   chmodSync(home, 0o755);
   const pg = await startTestPostgres(password);
-  const s3 = await startThrowawayS3('bucket');
+  const s3 = await startTestS3(s3Here);
   const env: Record<string, string> = {
     HOME: home,
     PATH: process.env.PATH!,
@@ -174,7 +182,7 @@ export async function until(
   }
 }
 
-/** Ends a program as a lost server or connection does, and waits until what it had started is over as well. */
+/** Ends a program as a lost server or connection does, and waits until its children have ended. */
 export async function kill(run: Started): Promise<void> {
   run.child.kill('SIGKILL');
   const { signal, stderr } = await run.ended;
@@ -191,7 +199,7 @@ export async function killWhen(
   void run.ended.then(() => {
     over = true;
   });
-  await until('it is where it shall be killed', async () => over || condition(), seconds);
+  await until('it is at the point where it is killed', async () => over || condition(), seconds);
   if (over) throw new Error(`it ended before it was killed:\n${run.stderr()}`);
   await kill(run);
 }

@@ -2,7 +2,7 @@
  * The product's own files for the order of a deployment's steps, loaded into this process from a copy, with what they
  * run, wait for and ask replaced by what `standIns` holds at the moment.
  */
-import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,12 +63,6 @@ export const lines: string[] = [];
 const note = (text: string) => lines.push(text);
 standIns['lib/core/log.ts'] = {
   log: { info: note, done: note, warn: note, error: note, status() {}, changesBegin() {} },
-};
-
-// Whole, as the next process sees it; what a disk makes of it is not the subject.
-standIns['lib/core/files.ts'] = {
-  writeWhole: async (path: string, text: string) => writeFileSync(path, text),
-  sync: async () => {},
 };
 
 const load = (path: string) => import(urlOf(path));

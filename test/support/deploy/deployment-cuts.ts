@@ -1,7 +1,8 @@
 /** The ways in which a deployment of deployment-model.ts can be cut off, each tried at one point after the other. */
 import * as assert from 'uvu/assert';
 import { assertBack, assertEnd } from './deployment-ends.ts';
-import { type Case, NEW, newCase, type Point, type Situation } from './deployment-model.ts';
+import { type Case, NEW, newCase, type Situation } from './deployment-model.ts';
+import type { Point } from './deployment-process.ts';
 
 /** @param isTried which changes or commands, counted from 0; default: all */
 type Cut = (name: string, situation: Situation, isTried?: (at: number) => boolean) => Promise<void>;
@@ -67,7 +68,7 @@ const failing: Cut = async (name, situation, isTried = () => true) => {
     const where = `${name}, command ${at} fails`;
     const c = await newCase(situation);
     const run = await c.deploy({ at, trouble: 'fails' });
-    // Its count of requests could not be read, and it is stopped all the same.
+    // Its count of requests could not be read, and it is stopped anyway.
     if (/still answers requests after 125 s, or does not count them/.test(run.said))
       assert.match(c.docker.losses.pop()!, /^backend-\d is stopped before its requests are counted$/);
     if (run.ended === 'done') {
@@ -93,7 +94,7 @@ const lastingly =
       assert.equal(c.docker.losses, [], where);
       if (run.ended !== 'unfinished') continue;
       unfinished++;
-      assert.match(run.said, /going back to the release before failed as well: /, where);
+      assert.match(run.said, /going back to the previous release failed too: /, where);
       assert.is.not(c.journal(), undefined, where);
       // A refused list is undone, so that a later reload loads the list that serves.
       if (c.docker.refused && !run.met.includes('nginx -s reload'))

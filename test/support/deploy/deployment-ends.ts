@@ -1,6 +1,7 @@
 /** Where a deployment of deployment-model.ts may end. */
 import * as assert from 'uvu/assert';
-import { type Case, OLD, type Run, type Situation } from './deployment-model.ts';
+import { type Case, OLD, type Situation } from './deployment-model.ts';
+import type { Run } from './deployment-process.ts';
 
 /** Deployments that differ in what they have to do. */
 export const SITUATIONS: Record<string, Situation> = {

@@ -53,7 +53,7 @@ export interface DockerModel {
   losses: string[];
   /** Commands that have changed something, in a word or two each: `stop backend-1`. */
   changes: string[];
-  /** Answers what is run in Nginx's container in the place of the model, unless it is undefined. */
+  /** Answers what is run in Nginx's container instead of the model, unless it is undefined. */
   shell?: (script: string, timeout: number) => Answer | undefined;
   /** Of Nginx's settings, in seconds. */
   times: { oldWorkers: number; resolve: number };

@@ -2,6 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import type { DrillReport } from '../../../scripts/lib/drill/report.ts';
+import type { Started } from '../core/world.ts';
 
 /** Runs `body` with a temporary directory of its own, to see what a drill leaves there. */
 export async function inTemporary(
@@ -30,3 +33,38 @@ export function processesWith(word: string): string[] {
       }
     });
 }
+
+/** Asserts that a drill has left no file in its directory, and no process. */
+export function assertNothingLeft(directory: string): void {
+  assert.equal(readdirSync(directory), []);
+  assert.equal(processesWith(directory), []);
+}
+
+/**
+ * Runs an embedded drill to its end, with settings of a live server in its environment, which it must ignore.
+ *
+ * @param rows of which there must be more, with an artifact of more than `bytes`
+ */
+export const assertEmbeddedDrill = (
+  start: (env: Record<string, string>) => Started,
+  rows: number,
+  bytes: number,
+): Promise<void> =>
+  inTemporary(async (env, directory) => {
+    const settings = {
+      POSTGRES_DB: 'the-live-one',
+      S3_PREFIX: 'live',
+      SLACK_WEBHOOK_URL: 'http://127.0.0.1:1/',
+    };
+    const { code, stdout, stderr } = await start({ ...env, ...settings }).ended;
+    assert.is(code, 0, stderr);
+    const report: DrillReport = JSON.parse(stdout);
+    assert.ok(report.rows > rows, `${report.rows} rows`);
+    assert.ok(report.artifactBytes > bytes);
+    assert.is(report.rtoObjective, 4 * 3600);
+    assert.is(report.rpoObjective, 24 * 3600);
+    assert.ok(report.rto > 0 && report.rpo > 0);
+    assert.match(stderr, /every table is back/);
+    assert.not.match(stderr, /could not notify|the-live-one/);
+    assertNothingLeft(directory);
+  });

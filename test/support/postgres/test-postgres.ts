@@ -14,6 +14,8 @@ import { run, withLock } from '../../engine/process.ts';
 const ITERATIONS = 1;
 /** With the smallest samples: a restore gathers statistics of all catalogs, too, in half of the time then. */
 const SETTING = 'default_statistics_target = 1';
+/** Of a segment of the write-ahead log, of which each server gets a copy: with the default of 16 a third of all. */
+const WAL_MIB = 1;
 
 /** @param password of the superuser; default: one that servers of this machine's tests share */
 export async function startTestPostgres(password?: string): Promise<ThrowawayPostgres> {
@@ -56,7 +58,7 @@ async function ensureTemplate(): Promise<string | undefined> {
   const { size, mtimeMs } = statSync(`${programs}/postgres`);
   const name = hash(
     'sha256',
-    JSON.stringify([programs, size, mtimeMs, process.getuid?.(), ITERATIONS, SETTING]),
+    JSON.stringify([programs, size, mtimeMs, process.getuid?.(), ITERATIONS, SETTING, WAL_MIB]),
   ).slice(0, 12);
   const directory = join(CACHE, 'postgres', name);
   if (existsSync(directory)) return directory;
@@ -73,6 +75,11 @@ async function ensureTemplate(): Promise<string | undefined> {
         purpose: 'make statistics of tests cheap',
       });
       await server.halt();
+      const { uid, gid } = statSync(`${server.directory}/data`);
+      const reset = [`${programs}/pg_resetwal`, `--wal-segsize=${WAL_MIB}`, `${server.directory}/data`];
+      if (uid !== process.getuid?.())
+        reset.unshift('setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups');
+      await run(reset[0]!, reset.slice(1));
       await run('cp', ['-a', `${server.directory}/data`, join(partial, 'data')]); // with its owner
     } finally {
       await server.stop();

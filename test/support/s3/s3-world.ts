@@ -15,7 +15,7 @@ export interface S3World {
   stop: () => Promise<void>;
 }
 
-/** Of PostgreSQL: with what a shell, a URL and a log could trip over. */
+/** Of PostgreSQL: with characters that are special in a shell, a URL or a log. */
 export const PASSWORD = 'p%40 ss\'"$(x)&?/\\#';
 
 export async function createS3World(): Promise<S3World> {

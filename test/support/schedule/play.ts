@@ -8,8 +8,6 @@ import { startVirtualTime, type VirtualTime } from './virtual-time.ts';
 export const job = (name: Scheduled['name'], expression: string): Scheduled => ({
   name,
   expression,
-  script: `${name}.ts`,
-  arguments: [],
   argv: [`/${name}.ts`],
   ...(name === 'health-check' && { nagios: true as const }),
 });

@@ -34,7 +34,7 @@ export async function assertStarts(offsets: number[], startUps: number[]): Promi
         until,
         runs: () => ({ seconds: 0 }),
       });
-      const expected: Date[] = next <= from ? [from] : []; // made up for once
+      const expected: Date[] = next <= from ? [from] : []; // it runs once
       for (let time = nextTime('*/2 * * * *', from); time <= until; time = nextTime('*/2 * * * *', time))
         expected.push(time);
       assert.equal(

@@ -10,7 +10,7 @@ export interface VirtualTime {
   until: (time: string) => Promise<void>;
 }
 
-/** @param perReading ms that go by whenever somebody looks at the clock, as on a slow machine */
+/** @param perReading ms that pass at each look at the clock, as on a slow machine */
 export function startVirtualTime(start: string | Date, perReading = 0): VirtualTime {
   let steady = new Date(start).getTime();
   let offset = 0;

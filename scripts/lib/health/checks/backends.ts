@@ -77,20 +77,22 @@ async function compareVersions(asked: { name: string; alive: () => Promise<Answe
   if (instances().serving.length === 0)
     throw new OperationalError(
       'nginx/upstreams/backend.conf lists no instance: the API is down',
-      'put `server backend-1:3000 weight=1 max_fails=3 fail_timeout=0s route=backend-1 resolve;` to it.',
+      'add `server backend-1:3000 weight=1 max_fails=3 fail_timeout=0s route=backend-1 resolve;` to it.',
     );
   const answers = await Promise.allSettled(asked.map(({ alive }) => alive()));
-  const told = asked.flatMap(({ name }, index) => {
+  const known = asked.flatMap(({ name }, index) => {
     const answer = answers[index]!;
     return answer.status === 'fulfilled' ? [{ name, version: versionOf(answer.value) }] : [];
   });
-  const versions = [...new Set(told.map(({ version }) => version))];
+  const versions = [...new Set(known.map(({ version }) => version))];
   if (versions.length > 1) {
-    const list = told.map(({ name, version }) => `${name} runs ${version}`).join(', ');
+    const list = known.map(({ name, version }) => `${name} runs ${version}`).join(', ');
     return { status: 'warning', message: `the instances differ: ${list}` };
   }
-  const nowhere = answers.find(each => each.status === 'rejected' && each.reason instanceof NotConfigured);
-  if (nowhere?.status === 'rejected') throw nowhere.reason;
+  const unconfigured = answers.find(
+    each => each.status === 'rejected' && each.reason instanceof NotConfigured,
+  );
+  if (unconfigured?.status === 'rejected') throw unconfigured.reason;
   if (versions.length === 0) return { status: 'unknown', message: 'no instance answered with its version' };
-  return { status: 'ok', message: `${told.length} of ${asked.length} run ${versions[0]}` };
+  return { status: 'ok', message: `${known.length} of ${asked.length} run ${versions[0]}` };
 }

@@ -95,13 +95,8 @@ function checkTrust({ distrust, certificate: { issuer } }: Served): Remark[] {
 function compareWithFile(
   { certificate: served }: Served,
   { fingerprint, problem }: Awaited<ReturnType<typeof fileOf>>,
-) {
-  if (problem) return [['warning', problem] satisfies Remark];
+): Remark[] {
+  if (problem) return [['warning', problem]];
   if (fingerprint === undefined || fingerprint === served.fingerprint256) return [];
-  return [
-    [
-      'warning',
-      'Nginx shows another certificate than fullchain.pem in its volume: reload Nginx',
-    ] satisfies Remark,
-  ];
+  return [['warning', 'Nginx shows another certificate than fullchain.pem in its volume: reload Nginx']];
 }

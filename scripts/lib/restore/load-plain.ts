@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto';
+import type { DumpFrame } from '../backup/dump-frame.ts';
+import type { Postgres } from '../config/config.ts';
+import { OperationalError, verificationError } from '../core/errors.ts';
+import { CommandError } from '../core/shell.ts';
+import { runFromFile, startFromFile } from '../postgres/redirect.ts';
+import {
+  findRows,
+  MARKS,
+  PROLOGUE_LINES,
+  plainCollect,
+  plainRestore,
+  type RowsRange,
+} from './load-commands.ts';
+import { canBeAccepted, isUnknownSetting, type LoadError, psqlErrors } from './load-errors.ts';
+
+interface LoadOptions {
+  purpose: string;
+  state?: string;
+  settings: string;
+}
+
+/** What psql says of a command of its own in a dump, and with another key than ours. */
+const REFUSED_COMMAND = /^psql:<stdin>:(\d+): error: (?:backslash commands are restricted|\\unrestrict: )/m;
+
+/**
+ * Loads a plain dump with psql's `\restrict`: a dump of one database has no commands of psql, and a forged one could
+ * run programs or connect to the live database with them.
+ *
+ * @throws exit code 3 for a command of psql; CommandError at the first error
+ */
+export async function loadPlain(
+  postgres: Postgres,
+  path: string,
+  frame: DumpFrame,
+  name: string,
+  options: LoadOptions,
+): Promise<void> {
+  try {
+    await runFromFile(postgres, plainRestore(name, frame, newKey()), path, options);
+  } catch (error) {
+    if (error instanceof CommandError) refuseCommands(path, error.stderr);
+    throw error;
+  }
+}
+
+/**
+ * The same, but goes on after errors, except in the rows of tables.
+ *
+ * @returns all errors, to the first in rows
+ * @throws exit code 3 for a command of psql; CommandError where psql ends otherwise; OperationalError where the parts of
+ *   the dump can't be told apart
+ */
+export async function collectPlain(
+  postgres: Postgres,
+  path: string,
+  frame: DumpFrame,
+  name: string,
+  options: LoadOptions,
+): Promise<LoadError[]> {
+  const rows = await rowsOf(postgres, path);
+  let output: { stdout: string; stderr: string };
+  try {
+    output = await startFromFile(postgres, plainCollect(name, frame, newKey(), rows), path, options);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    refuseCommands(path, error.stderr);
+    const errors = numbered(psqlErrors(error.stderr));
+    const last = errors.at(-1);
+    if (!last || isUnknownSetting(last) || canBeAccepted(last)) throw error; // psql ended for another reason
+    return errors;
+  }
+  refuseCommands(path, output.stderr);
+  const expected = rows ? [MARKS.rows, MARKS.behind, MARKS.end] : [MARKS.end];
+  if (output.stdout.trim() !== expected.join('\n')) {
+    throw new OperationalError(
+      `${path} can't be loaded past its first error: some of its text looks like rows of a table`,
+      'the live database is unchanged. Load it with psql into another server, mend it, and dump the database there.',
+    );
+  }
+  return numbered(psqlErrors(output.stderr));
+}
+
+/** With the numbers of a dump's own lines. */
+function numbered(errors: LoadError[]): LoadError[] {
+  return errors.map(error => ({ ...error, line: error.line! - PROLOGUE_LINES }));
+}
+
+const newKey = () => randomBytes(16).toString('hex');
+
+function refuseCommands(path: string, stderr: string): void {
+  const line = REFUSED_COMMAND.exec(stderr)?.[1];
+  if (line === undefined) return;
+  throw verificationError(
+    `${path} has a command of psql in line ${Number(line) - PROLOGUE_LINES}, which no dump of one database has`,
+    'the live database is unchanged. Find out where the file comes from before anything else reads it.',
+  );
+}
+
+/** @returns from the first line that begins rows to behind the last one that ends them; undefined: there are none */
+async function rowsOf(postgres: Postgres, path: string): Promise<RowsRange | undefined> {
+  const text = await runFromFile(postgres, findRows(), path, { purpose: `look for rows in ${path}` });
+  const lines = text.split('\n').flatMap(line => {
+    const [, offset, content] = /^(\d+):(.*)$/.exec(line) ?? [];
+    return offset === undefined ? [] : [{ start: Number(offset), text: content! }];
+  });
+  const first = lines.find(line => line.text.startsWith('COPY '));
+  const last = lines.at(-1);
+  if (first?.start === 0) return undefined; // no program writes this, and nothing is before it to go on after
+  return first && last && { start: first.start, end: last.start + last.text.length + 1 };
+}

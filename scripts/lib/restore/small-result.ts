@@ -1,0 +1,57 @@
+import type { Source } from '../backup/find.ts';
+import { confirm, hasTerminal } from '../cli/confirm.ts';
+import type { Postgres } from '../config/config.ts';
+import { usageError } from '../core/errors.ts';
+import { count } from '../core/format.ts';
+import { log } from '../core/log.ts';
+import { countRows, estimateRows, totalRows } from '../postgres/row-counts.ts';
+import { openSession } from '../postgres/session.ts';
+import type { Confirmation } from './options.ts';
+
+/** A restore that leaves less than this part of the rows has a confirmation of its own. */
+const SMALL = 0.1;
+
+/**
+ * Asks for a confirmation of its own before a database is replaced by one with less than a tenth of its rows: an empty
+ * dump is complete, too.
+ *
+ * @param live the database that is replaced
+ * @param loaded the new database, for a source without a manifest
+ * @throws exit code 2 where it is not confirmed
+ */
+export async function confirmSmall(
+  postgres: Postgres,
+  source: Source,
+  live: string,
+  { yes, dryRun, allowSmall }: Confirmation & { allowSmall?: boolean },
+  loaded?: string,
+): Promise<void> {
+  const rowsOf = (exact: boolean) =>
+    source.manifest ? totalRows(source.manifest.tables) : rowsIn(postgres, loaded!, exact);
+  const isSmall = async (exact: boolean) =>
+    (await rowsOf(exact)) < SMALL * (await rowsIn(postgres, live, exact));
+  // Counting takes minutes on a large database: it is only done where the estimates differ that much.
+  if (!(await isSmall(false)) || !(await isSmall(true))) return;
+  const [next, now] = [await rowsOf(true), await rowsIn(postgres, live, true)];
+  const what = `${source.name} has ${count(next)} rows, and database ${live}, which it replaces, has ${count(now)}`;
+  if (allowSmall || dryRun) {
+    log.warn(what);
+    return;
+  }
+  if (yes || !hasTerminal()) {
+    throw usageError(
+      what,
+      'the live database is unchanged. restore.ts --allow-small replaces it all the same; --database restores beside it.',
+    );
+  }
+  await confirm(`${what}.`, live, false);
+}
+
+async function rowsIn(postgres: Postgres, database: string, exact: boolean): Promise<number> {
+  const session = openSession(postgres, database);
+  try {
+    return exact ? totalRows(await countRows(session)) : await estimateRows(session.query);
+  } finally {
+    await session.close();
+  }
+}

@@ -1,0 +1,47 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { planJson } from '../../scripts/deploy.ts';
+import { describePlan, type Plan } from '../../scripts/lib/deploy/plan.ts';
+
+const PLAN: Plan = {
+  release: '2.0.0',
+  images: { backend: 'shop/backend:2', frontend: 'shop/frontend:1' },
+  previous: { backend: 'shop/backend:1', frontend: 'shop/frontend:1' },
+  servers: ['server backend-1:3000 resolve;', 'server backend-2:3000 resolve;'],
+  surge: 'backend-3',
+  migrations: [
+    { name: 'add', findings: [] },
+    { name: 'drop', findings: [{ kind: 'contracts', what: 'drops a column', sql: 'ALTER TABLE …' }] },
+    { name: 'index', findings: [{ kind: 'blocks', what: 'builds an index', sql: 'CREATE INDEX …' }] },
+  ],
+  criticalBefore: ['clock (it is 400 s behind that of S3)'],
+  notes: ['Nginx will load a file'],
+};
+
+test('--plan --json keeps its keys, which other programs read', () => {
+  const { unwell, ...rest } = planJson(PLAN);
+  const { criticalBefore, ...same } = PLAN;
+  assert.equal(unwell, criticalBefore);
+  assert.equal(rest, same);
+  assert.equal(
+    Object.keys(planJson(PLAN)).sort(),
+    'images migrations notes previous release servers surge unwell'.split(' '),
+  );
+});
+
+test('--plan shows the images, the instances, the risks of each migration and the notes', () => {
+  assert.equal(describePlan(PLAN), [
+    'backend   backend:1 → backend:2',
+    'frontend  frontend:1 (unchanged)',
+    'instances backend-1, backend-2, and backend-3 during the deployment',
+    'migration add: only adds',
+    'migration drop:',
+    '  no rollback: drops a column: ALTER TABLE …',
+    'migration index:',
+    '  blocks: builds an index: CREATE INDEX …',
+    'note: Nginx will load a file',
+  ]);
+  assert.ok(describePlan({ ...PLAN, migrations: [] }).includes('migrations none pending'));
+});
+
+test.run();

@@ -1,0 +1,42 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  decompressTo,
+  parallelRestore,
+  plainCollect,
+  plainRestore,
+  streamRestore,
+} from '../../scripts/lib/restore/load-commands.ts';
+
+const FRAME = { databases: false, restrict: null, trailerBytes: 0 };
+
+test('the name of a database is one argument', () => {
+  const name = "a b='c'; rm -rf $HOME";
+  assert.equal(parallelRestore(name, 'stop', '/tmp/dump', { jobs: 4 }).slice(-3), [
+    `--dbname=dbname='a b=\\'c\\'; rm -rf $HOME'`,
+    '--jobs=4',
+    '/tmp/dump',
+  ]);
+});
+
+test('loading stops at the first error, or collects errors', () => {
+  const rows = { start: 10, end: 20 };
+  assert.match(plainRestore('app', FRAME, 'Key').at(-1)!, / \| psql .*--set=ON_ERROR_STOP=1.* --file=- /);
+  assert.match(plainCollect('app', FRAME, 'Key', rows).at(-1)!, / psql psql .*--set=ON_ERROR_STOP=0/);
+  assert.match(streamRestore('app', 'stop').at(-1)!, / \| pg_restore --exit-on-error /);
+  assert.not.match(streamRestore('app', 'collect').at(-1)!, /--exit-on-error/);
+  assert.is(decompressTo('/tmp/dump')[3], '/tmp/dump');
+});
+
+test('a load leaves out what it is told to', () => {
+  const options = (without?: { owners?: boolean; tablespaces?: boolean }) =>
+    parallelRestore('app', 'stop', '/tmp/dump', { jobs: 4, without }).filter(
+      word => word.startsWith('--no-') && word !== '--no-password',
+    );
+  assert.equal(options(), []);
+  assert.equal(options({ owners: true }), ['--no-owner', '--no-acl']);
+  assert.equal(options({ tablespaces: true }), ['--no-tablespaces']);
+  assert.match(streamRestore('app', 'stop', { owners: true }).join(' '), /--no-owner --no-acl/);
+});
+
+test.run();

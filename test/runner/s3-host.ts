@@ -1,0 +1,25 @@
+/** The process of the S3 servers of all tests of a run. Each connection gets a server, which ends with it. */
+import type { Socket } from 'node:net';
+import { startThrowawayS3 } from '../../scripts/lib/drill/throwaway-s3.ts';
+
+const ending = new Set<() => Promise<void>>();
+
+process.on('message', async (_, socket: Socket) => {
+  const ended = new Promise(resolve => {
+    for (const event of ['end', 'error', 'close']) socket.once(event, resolve);
+  });
+  const { stop, ...server } = await startThrowawayS3('bucket');
+  ending.add(stop);
+  socket.resume().write(JSON.stringify(server));
+  await ended;
+  ending.delete(stop);
+  await stop();
+  socket.destroy();
+});
+
+// The runner has ended, in whatever way.
+process.once('disconnect', async () => {
+  await Promise.allSettled([...ending].map(stop => stop()));
+  process.exit();
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {}); // the runner's word counts

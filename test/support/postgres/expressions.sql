@@ -1,0 +1,105 @@
+-- Expressions that PostgreSQL prints in another way once they have been loaded from their first print, and relations
+-- whose parts come back in another order or under another name.
+create extension pg_trgm;
+create extension "uuid-ossp";
+create table a (id serial primary key, status varchar(20) default 'new' check (status in ('new','in progress','done')), kind char(3) check (kind in ('abc','def')),
+  price numeric(10,2) default 0, neg int default -1, neg2 numeric(5,2) default -1.5, big bigint default 0, small smallint default 3, r real default 1, d double precision default 1e10,
+  b boolean default false not null, at timestamp(3) without time zone default current_timestamp, tz timestamptz default (now() at time zone 'utc'), dt date default '2020-01-01', tm time default '12:00', iv interval default '1 day',
+  j jsonb default '{"a": [1,2]}', arr text[] default '{}', arr2 varchar(10)[] default array['a','b']::varchar[], arr3 int[] default array[1,2], u uuid default gen_random_uuid(), u2 uuid default uuid_generate_v4(),
+  nm varchar(100) check (nm ~* '^[a-z]+$' and length(nm) between 1 and 50 and nm not in ('x','y') and nm is distinct from 'z' and nm like 'a%' and nm not similar to '%q%'),
+  x int check (x in (1,2,3) or x is null), y int check (y > -5 and y <> all (array[7,8])), z text check (z in ('a') or z = any (array['p','q']::varchar[])), ip inet default '10.0.0.1', bt bit(3) default b'101', by bytea default '\x00', mo money default 5,
+  chk text check (case when chk = 'a' then true when chk is null then null else chk::varchar in ('m','n') end), e1 text default user, e2 text default session_user, e3 date default current_date, e4 time default localtime(2), e5 text default current_setting('x.y', true),
+  g int generated always as (neg * 2 + coalesce(x, 0)) stored, gt text generated always as (nm || ' ' || coalesce(z, '')) stored, tsv tsvector generated always as (setweight(to_tsvector('english', coalesce(nm,'')), 'A') || to_tsvector('english'::regconfig, z)) stored);
+create index on a (lower(nm), (status::text)) where status in ('new','done') and not b;
+create index on a using gin (nm gin_trgm_ops, arr);
+create index on a ((j->>'a'), (j #> '{a,b}')) where (j->>'k')::int > 3;
+create index on a (date_trunc('day', at), extract(year from at));
+create index on a (coalesce(status, 'none') varchar_pattern_ops desc nulls last) include (x);
+create index on a using brin (at) with (pages_per_range = 8);
+create index on a using hash (nm);
+create unique index on a (x) nulls not distinct;
+create index on a (nm collate "C" text_pattern_ops);
+create table b (id int, a_id int references a(id) on update cascade on delete set null (a_id) , ts tsrange, w varchar(5), exclude using gist (ts with &&) where (w in ('a','b')), primary key (id) include (w));
+create view v1 as select *, status in ('new','done') as active, kind in ('abc','x') as k2 from a where status not in ('x','y') and nm = any(array['q','r']);
+create view v2 as select a.id as aid, b.* from a join b on a.id = b.a_id left join lateral (select count(*) filter (where w in ('a','b')) as n from b b2 where b2.a_id = a.id) s on true where exists (select 1 from b where b.w in ('z','y'));
+create view v3 as select * from a natural join (select id, 1 as one from b) bb;
+create view v4 as select id as tid, t.* from a join b t using (id) order by status collate "C" desc, 1 limit 10 offset 2;
+create view v5 as with recursive w as (select 1 as n union all select n + 1 from w where n < 10), m as materialized (select 2) select w.*, m.* from w, m;
+create view v6 as select row_number() over (partition by status order by at rows between 1 preceding and current row) as rn, sum(price) over w, string_agg(status, chr(44) order by status) filter (where status in (chr(97))), percentile_cont(0.5) within group (order by price), grouping(status) from a group by grouping sets ((status), (at, price), ()) window w as (order by price);
+create view v6b as select row_number() over (partition by status order by at rows between 1 preceding and current row) as rn, sum(price) over w from a window w as (order by id range unbounded preceding);
+create view v7 as select a from a;
+create view v8 as select (a).id, (a).status, row(a.*)::text as r, a is not null as whole from a;
+create view v9 as values (1,'a'),(2,'b');
+create view v10 as select * from generate_series(1,3) with ordinality g(x, n), unnest(array[1,2], array['a','b']) u(p,q), rows from (generate_series(1,2), generate_series(1,3)) r(a1, a2);
+create view v11 as select xmlelement(name foo, xmlattributes(id as i), nm) as x, extract(epoch from at) e, substring(nm from 2 for 3) s, position('a' in nm) p, trim(both ' ' from nm) t, overlay(nm placing 'x' from 1) o, (at, at) overlaps (at, tz) ov, at at time zone 'utc' z, nullif(status,'x') nf, greatest(x,y) gr from a;
+alter table a rename column nm to "Name X";
+alter table a rename column x to xx;
+alter table b rename column w to ww;
+create view v12 as select "Name X" as nm, xx from a where xx in (1,2);
+alter view v12 rename column xx to yy;
+create view v13 as select id from a tablesample bernoulli (10) repeatable (3) where id not in (select a_id from b where ww::text in ('k','l')) union select 1 except (select 2 intersect select 3);
+create view v14 as select 'x' as t, null as n, 1.50 as num, -1 as m, 1e400::numeric as bignum, '2020-01-01'::date + 1 as dd, interval '1' year as iy, b'1' as bb, array[]::int[] as em, array[[1,2],[3,4]] as a2, '{1,2}'::int[] as a3, 'a'::"char" as ch, (select array(select id from a order by 1)) as ar;
+create materialized view mv as select status, count(*) from a where status in ('new','done') group by 1;
+create rule r1 as on insert to v12 where new.nm in ('a','b') do instead insert into a ("Name X") values (new.nm);
+create rule r2 as on update to b where old.ww in ('a','b') do also (delete from b where ww in ('c','d'));
+create function f(a varchar default 'x', b int default -1, c text[] default array['a'], d date default current_date, variadic e int[] default '{1}') returns table (x int, y varchar) language sql stable begin atomic select 1, 'a'::varchar where a in ('q','r'); select 2, a; end;
+create function trg() returns trigger language plpgsql as 'begin return new; end';
+create trigger t1 before update of status on a for each row when (old.status is distinct from new.status and new.status in ('a','b')) execute function trg('arg''s', '2');
+create trigger t2 after insert on a referencing new table as nn for each statement execute function trg();
+alter table a enable row level security;
+create policy p1 on a using (status in ('a','b') and current_user = any(array['x','y']::name[])) with check ("Name X" in ('k') or xx in (select id from b));
+create domain dm as varchar(10) default 'a' check (value in ('a','b','c')) check (value <> '');
+create table usedm (d dm, ds dm[], check (d in ('a','b')));
+create statistics st on (lower("Name X")), status, (xx + 1) from a;
+create table pt (k varchar(5), d date) partition by list (lower(k));
+create table pt1 partition of pt for values in ('a','b');
+create table ptr (k varchar(5), n numeric, t timestamptz) partition by range (k, n, t);
+create table ptr1 partition of ptr for values from ('a', 1.5, '2020-01-01') to ('b', 2.5, maxvalue);
+create table inh (a int, b text);
+create table inh2 (own int) inherits (inh);
+alter table inh add column late varchar(5) default 'z' check (late in ('z','y'));
+alter table inh2 alter b set default 'bb', alter a set not null;
+alter table inh add constraint ninh check (a in (1,2)) no inherit;
+alter table inh2 rename to inh3;
+create table idn (id int generated by default as identity (start -5 increment -2 minvalue -2147483648 maxvalue -1), s2 smallserial, s8 bigserial);
+alter table idn rename to idn2;
+alter sequence idn_s8_seq rename to odd;
+create type comp as (a varchar(3), b int[]);
+create table typed of comp (primary key (a), b with options default '{}');
+alter type comp add attribute c text cascade;
+create table fkp (id int primary key) partition by range (id);
+create table fkp1 partition of fkp for values from (0) to (10);
+create table fkc (id int references fkp, p int) partition by list (p);
+create table fkc1 partition of fkc for values in (1);
+alter table fkc1 rename to fkc_renamed;
+alter table fkc add unique (id, p);
+alter table fkp1 rename constraint fkp1_pkey to odd_pk;
+alter table fkc detach partition fkc_renamed;
+alter table fkc attach partition fkc_renamed for values in (1, null);
+create index pidx on only fkc (p);
+create type en as enum ('a','b');
+alter type en add value 'c' before 'b';
+alter type en rename value 'a' to 'z';
+create table ent (e en default 'z' check (e in ('z','b')), es en[] default '{z}');
+create operator class oc for type en using btree as function 1 enum_cmp(anyenum, anyenum);
+create text search dictionary dd (template = simple, stopwords = english);
+create text search configuration cc (parser = default);
+alter text search configuration cc add mapping for word, asciiword with dd, english_stem;
+create unlogged table ul (id serial) with (autovacuum_enabled = false, fillfactor = 50, toast.autovacuum_enabled = off);
+alter table a alter "Name X" set (n_distinct = 5), alter "Name X" set statistics 300, alter j set compression pglz;
+cluster a using a_pkey;
+create function ev() returns event_trigger language plpgsql as 'begin end';
+create event trigger evt on sql_drop when tag in ('DROP TABLE','DROP VIEW') execute function ev();
+create publication pp for all tables with (publish = 'insert,update', publish_via_partition_root);
+create conversion cv for 'LATIN1' to 'UTF8' from iso8859_1_to_utf8;
+create function trusted(internal) returns internal language internal as 'numeric_support';
+create schema "X.y on z";
+create table "X.y on z"."t.q on r" ("c.1" int check ("c.1" in (1,2)));
+comment on column "X.y on z"."t.q on r"."c.1" is 'x';
+create index "i on" on "X.y on z"."t.q on r" ("c.1");
+revoke execute on function trg() from public;
+create view pg_stat_like as select pid, state from pg_stat_activity where state in ('active','idle');
+create table "Dropped"(a int, b text, c int);
+alter table "Dropped" drop b;
+create view dv as select * from "Dropped";
+create function retdrop() returns setof "Dropped" language sql as 'select * from "Dropped"';
