@@ -46,8 +46,8 @@ export async function createBackup(
   try {
     // Marks a run in progress: while it exists, the files of this id are not a backup.
     await writeFile(at(manifestFile) + PARTIAL, '', { mode: 0o600 });
-    const { server, estimate } = plan;
-    const wanted = { format, artifact: at(artifact), globals: at(globals), estimate };
+    const { server, estimate, shared } = plan;
+    const wanted = { format, artifact: at(artifact), globals: at(globals), estimate, shared };
     const facts = await dump(config, server, wanted);
     const files = await verifyFiles(config, format, at(artifact), at(globals));
     const manifest: Manifest = {
