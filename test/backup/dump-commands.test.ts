@@ -6,10 +6,10 @@ import { decodePipeline, dumpPipeline, globalsPipeline } from '../../scripts/lib
 const stages = ([, , script]: string[]) => script!.split('; ')[0]!.split(' | ');
 
 test('a dump is made of one snapshot, and compressed outside pg_dump', () => {
-  const [plain, gzip] = stages(dumpPipeline('app', 'plain', '0003-1'));
-  assert.match(plain!, /^pg_dump --format=plain .*--lock-wait-timeout=60s --snapshot=0003-1 /);
+  const [plain, gzip] = stages(dumpPipeline('app', 'plain', '0003-1', 60));
+  assert.match(plain!, /^pg_dump --format=plain .*--lock-wait-timeout=90s --snapshot=0003-1 /);
   assert.match(gzip!, /^gzip /);
-  const [custom, zstd] = stages(dumpPipeline('app', 'custom', '0003-1'));
+  const [custom, zstd] = stages(dumpPipeline('app', 'custom', '0003-1', 60));
   assert.match(custom!, /^pg_dump --format=custom --compress=0 /);
   assert.match(zstd!, /^zstd /);
 });
@@ -17,7 +17,7 @@ test('a dump is made of one snapshot, and compressed outside pg_dump', () => {
 test('dumps have owners and privileges', () => {
   for (const format of ['plain', 'custom'] as const)
     assert.not.match(
-      dumpPipeline('app', format, '0003-1').join(' '),
+      dumpPipeline('app', format, '0003-1', 60).join(' '),
       /--no-(owner|acl|privileges|tablespaces)/,
     );
 });

@@ -77,6 +77,7 @@ const BAD: Record<string, [says: string, ...values: string[]]> = {
   POSTGRES_CONTAINER: ['a container name, or empty for the client programs of this host', '-rm', 'a b'],
   PGPORT: ['a port number', '65536', '0', '5432x', '1e3', '-1'],
   BACKUP_FORMAT: ['plain or custom', 'tar', 'Plain'],
+  BACKUP_LOCK_WAIT: [SPAN, '60', '0s'],
   BACKUP_RETENTION_DAYS: [DAYS, '36501', '0', '1.5'],
   BACKUP_MIN_KEEP: ['a whole number, at least 1', '-1', '0', '10001'],
   S3_BUCKET: ['a bucket name', 'Bucket_X', 'ab', '.bucket'],

@@ -105,7 +105,7 @@ test('a lock that is not given in time ends the migration, and the table is free
     const reader = session();
     try {
       await reader.execute('BEGIN');
-      await reader.execute('SELECT count(*) FROM orders');
+      await reader.execute('SELECT count(*) FROM public.orders');
       const blocked = startMigration(brief, 'v2');
       assert.is(await codeOf(blocked), 1);
       assert.match(blocked.output(), 'lock timeout');

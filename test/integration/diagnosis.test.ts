@@ -67,7 +67,13 @@ test('errors of statements: fields and the advice of the code', () =>
   inTurn(async world => {
     const { postgres } = configOf(world, {});
     const fails = (sql: string) =>
-      failure(() => runSql(postgres, 'app', sql, { purpose: 'try it', hint: 'guess.' }));
+      failure(() =>
+        runSql(postgres, 'app', sql, {
+          purpose: 'try it',
+          hint: 'guess.',
+          settings: '-c search_path=public',
+        }),
+      );
     const unique = await fails('CREATE TABLE t (i int PRIMARY KEY); INSERT INTO t VALUES (1), (1)');
     assert.is(unique.details, 'DETAIL:  Key (i)=(1) already exists.');
     assert.not.match(unique.message, /\(1\)/); // messages also go to webhooks: no data in them

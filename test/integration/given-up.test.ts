@@ -134,9 +134,9 @@ test('no answer in time: the session is gone before the error, on this host and 
       settings: '-c lock_timeout=0 -c statement_timeout=0',
       timeout: 0.7,
     };
-    const { POSTGRES_CONTAINER, ...env } = throughDocker(world);
-    const before = { ...process.env };
-    Object.assign(process.env, env);
+    const { POSTGRES_CONTAINER, PATH } = throughDocker(world);
+    const before = process.env.PATH;
+    process.env.PATH = PATH;
     try {
       for (const container of [undefined, POSTGRES_CONTAINER]) {
         const postgres = { ...world.pg.postgres, container };
@@ -149,8 +149,7 @@ test('no answer in time: the session is gone before the error, on this host and 
         );
       }
     } finally {
-      for (const name of Object.keys(env)) delete process.env[name];
-      Object.assign(process.env, before);
+      process.env.PATH = before;
     }
   }));
 

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { basename, join, relative } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -7,6 +9,7 @@ import { identifier } from '../../scripts/lib/postgres/client.ts';
 import { checkHere, finishHere, makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
 import type { World } from '../support/core/world.ts';
+import { ask } from '../support/postgres/ask.ts';
 import { databases } from '../support/postgres/compare.ts';
 import { assertPasswordHidden, NAME, PASSWORD, roundTrip, succeed } from '../support/postgres/odd-names.ts';
 
@@ -111,6 +114,30 @@ test('a backup is found by id, file and address, and only by its whole id', () =
     await resolves('latest', staging.id, 'local', STAGING);
     await resolves('latest', backup.id, 's3');
     await resolves('latest', backup.id, 'local');
+  }));
+
+test('what the tests themselves ask: texts as they are, a transaction for each, and no failure unheard', () =>
+  inTurn(async world => {
+    assert.equal(await world.rows(`SELECT 'é"\\' AS "ü, 1", NULL AS no`), [{ 'ü, 1': 'é"\\', no: null }]);
+    assert.is(await world.sql(`SELECT 1, 'a'; SELECT 2, NULL`), '1|a\n2|\n');
+    const why = (sql: string, database?: string) =>
+      world.sql(sql, database).then(String, (error: Error) => error.message);
+    assert.is(await why('CREATE TABLE half (); SELECT nothing'), 'ERROR: column "nothing" does not exist');
+    assert.is(await why('SELECT FROM half'), 'ERROR: relation "half" does not exist');
+    assert.is(await why('SELECT 1', 'none'), 'FATAL: database "none" does not exist');
+    assert.match(
+      await why('SELECT pg_terminate_backend(pg_backend_pid())'),
+      /^FATAL: terminating connection/,
+    );
+    const lost = createServer(socket => socket.destroy()).listen(0, '127.0.0.1');
+    await once(lost, 'listening');
+    const { port } = lost.address() as { port: number };
+    const { message } = await ask({ ...world.pg.postgres, port }, 'app', 'SELECT 1').then(
+      String,
+      error => error,
+    );
+    lost.close();
+    assert.match(message, /connection was lost|ECONNRESET/);
   }));
 
 test('the servers stop', stop);

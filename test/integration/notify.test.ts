@@ -11,7 +11,7 @@ import { restore } from '../../scripts/restore.ts';
 import { configOf } from '../support/backup/old-backups.ts';
 import { runHere } from '../support/cli/commands.ts';
 import { backUpHere, captured, here } from '../support/core/here.ts';
-import { createWorld, type Ended } from '../support/core/world.ts';
+import { createWorld, type Ended, until } from '../support/core/world.ts';
 import { type Receiver, startReceiver } from '../support/notify/receiver.ts';
 import { assertNoSecrets } from '../support/postgres/live.ts';
 
@@ -107,11 +107,13 @@ test('an interrupted backup is notified', async () => {
   const env = fresh();
   const holder = openSession(world.pg.postgres, world.database);
   await holder.execute('BEGIN');
-  await holder.execute('LOCK TABLE t'); // pg_dump waits for it
+  await holder.execute('LOCK TABLE public.t');
   const run = world.start('backup', ['--no-upload'], env);
-  await run.shows(/Dumping/);
+  await run.shows(/waiting for a lock on public\.t/);
   run.child.kill('SIGTERM');
   const done = await run.ended;
+  const waits = () => world.rows('SELECT pid FROM pg_locks WHERE NOT granted');
+  await until('nothing of it waits in the server', async () => (await waits()).length === 0);
   await holder.close();
   assert.is(done.code, 143, done.stderr);
   assert.equal(paths(pings), [`${PING}/start`, `${PING}/143`]);

@@ -1,20 +1,12 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { PARTIAL, publish, sha256, sizeOf, sync, writeWhole } from '../core/files.ts';
-import { count, plural } from '../core/format.ts';
 import { log, redact } from '../core/log.ts';
-import { withProgress } from '../core/progress.ts';
 import { interrupt } from '../core/signals.ts';
-import { producer } from '../postgres/client.ts';
-import { maintenanceOf } from '../postgres/databases.ts';
-import { runIntoFile } from '../postgres/redirect.ts';
-import { countRows, totalRows } from '../postgres/row-counts.ts';
-import { openSession } from '../postgres/session.ts';
-import { completeFacts, readFacts } from './database-facts.ts';
 import { makeBackupDirectory } from './directory.ts';
-import { dumpPipeline, globalsPipeline } from './dump-commands.ts';
+import { dump } from './dump.ts';
 import {
   artifactName,
   type Format,
@@ -54,7 +46,9 @@ export async function createBackup(
   try {
     // Marks a run in progress: while it exists, the files of this id are not a backup.
     await writeFile(at(manifestFile) + PARTIAL, '', { mode: 0o600 });
-    const facts = await dump(config, plan, format, at(artifact), at(globals));
+    const { server, estimate, shared } = plan;
+    const wanted = { format, artifact: at(artifact), globals: at(globals), estimate, shared };
+    const facts = await dump(config, server, wanted);
     const files = await verifyFiles(config, format, at(artifact), at(globals));
     const manifest: Manifest = {
       version: 2,
@@ -71,7 +65,7 @@ export async function createBackup(
       tools: { pgDump: plan.pgDump, compressor: plan.compressor },
       verification: { level: 'decoded', at: new Date().toISOString() },
       ...facts,
-      server: { version: plan.server.version, ...facts.server },
+      server: { version: server.version, ...facts.server },
     };
     await publish(at(artifact));
     await publish(at(globals));
@@ -89,37 +83,6 @@ function freeId(config: Config, start: Date): string {
     const id = newId(config, new Date(time));
     const names = [artifactName(id, 'plain'), artifactName(id, 'custom'), manifestName(id)];
     if (!names.some(name => existsSync(join(config.backupDir, name)))) return id;
-  }
-}
-
-async function dump(config: Config, plan: BackupPlan, format: Format, artifact: string, globals: string) {
-  const { postgres } = config;
-  const { database } = postgres;
-  const session = openSession(postgres, database);
-  try {
-    await session.execute('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    await session.execute('SET LOCAL row_security = off'); // fails instead of leaving out rows
-    const [snapshot] = await session.query<{ id: string }>('SELECT pg_export_snapshot() AS id');
-    const { facts, begun } = await readFacts(session, database);
-    const measure = () => statSync(artifact + PARTIAL, { throwIfNoEntry: false })?.size ?? 0;
-    // pg_dump prints no codes: its errors are told apart by their English text.
-    const english = plan.server.superuser ? '-c lc_messages=C' : '';
-    const command = producer(postgres, dumpPipeline(database, format, snapshot!.id), english);
-    const ofDump = await withProgress({ label: 'Dumping', measure, total: plan.estimate }, () =>
-      runIntoFile(command, artifact + PARTIAL, { purpose: `dump ${database}` }),
-    );
-    const roles = producer(postgres, globalsPipeline(maintenanceOf(postgres)), english);
-    const ofRoles = await runIntoFile(roles, globals + PARTIAL, { purpose: 'dump roles and settings' });
-    const tables = await countRows(session.query);
-    log.done(
-      `counted ${count(totalRows(tables))} rows in ${plural(tables.length, 'table')} of the same snapshot`,
-    );
-    const { definitions, behind } = await completeFacts(session, begun);
-    for (const sentence of behind) log.warn(sentence);
-    const warnings = [...new Set([...ofDump.warnings, ...ofRoles.warnings, ...behind])];
-    return { ...facts, tables, definitions, warnings };
-  } finally {
-    await session.close();
   }
 }
 

@@ -21,14 +21,17 @@ export const COMPRESS: Record<Format, string[]> = {
 };
 export const DECOMPRESS: Record<Format, string[]> = { plain: ['gzip', '-dc'], custom: ['zstd', '-q', '-dc'] };
 
-/** pg_dump of one exported snapshot through the compressor, on stdout. */
-export function dumpPipeline(database: string, format: Format, snapshot: string): string[] {
+/**
+ * pg_dump of one exported snapshot through the compressor, on stdout.
+ * @param lockWait the longest wait for a lock, in seconds
+ */
+export function dumpPipeline(database: string, format: Format, snapshot: string, lockWait: number): string[] {
   const pgDump = [
     'pg_dump',
     `--format=${format}`,
     ...(format === 'custom' ? ['--compress=0'] : []),
     '--no-password',
-    '--lock-wait-timeout=60s', // a backup must not wait forever for an ALTER TABLE
+    `--lock-wait-timeout=${lockWait + 30}s`, // where nobody watches its locks: those who do name the holder
     `--snapshot=${snapshot}`,
     `--dbname=${toDatabase(database)}`,
   ];

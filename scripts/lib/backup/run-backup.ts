@@ -57,15 +57,15 @@ export async function backUp(config: Config, wanted: { format: Format; label?: s
 /** What {@link backUp} would do, after its checks. */
 export async function dryRun(config: Config, format: Format) {
   const plan = await planBackup(config, format);
-  const { postgres } = config;
+  const { postgres, lockWait } = config;
   const commands = [
-    dumpPipeline(postgres.database, format, 'SNAPSHOT'),
+    dumpPipeline(postgres.database, format, 'SNAPSHOT', lockWait),
     globalsPipeline(maintenanceOf(postgres)),
   ].map(argv => producer(postgres, argv).argv);
   const offsite = config.s3 ? `s3://${config.s3.bucket}/${config.s3.prefix}/` : 'not configured';
   return {
     text: [
-      `would back up ${config.postgres.database} into ${config.backupDir}, about ${bytes(plan.estimate)}:`,
+      `would back up ${postgres.database} into ${config.backupDir}, about ${bytes(plan.estimate)}:`,
       ...commands.map(argv => `  ${argv.join(' ')}`),
       `off-site copy: ${offsite}`,
     ].join('\n'),

@@ -108,6 +108,8 @@ function build(environment: Environment, v: Variables) {
     postgres,
     backupDir: resolve(ROOT, v.BACKUP_DIR),
     format: v.BACKUP_FORMAT,
+    /** Seconds. */
+    lockWait: v.BACKUP_LOCK_WAIT,
     retentionDays: v.BACKUP_RETENTION_DAYS,
     minKeep: v.BACKUP_MIN_KEEP,
     /** Undefined: no off-site copy is configured. */

@@ -1,18 +1,23 @@
 import { createRequire } from 'node:module';
-import type { CronExpression, CronExpressionParser } from 'cron-parser';
+import type { CronExpression } from 'cron-parser';
 import { messageOf } from './errors.ts';
 
 /** The five fields that cron accepts; cron-parser also accepts seconds, `@daily`, `L`, `H` and fewer fields. */
 const FIVE_FIELDS = /^[\d*,/-]+ [\d*,/-]+ [\d*,/-]+ [\da-z*,/-]+ [\da-z*,/-]+$/i;
 
 /** Loaded on first use: most scripts do not need it. */
-function parser(): typeof CronExpressionParser {
-  return createRequire(import.meta.url)('cron-parser').CronExpressionParser;
-}
+const cronParser = (): typeof import('cron-parser') => require('cron-parser');
+const require = createRequire(import.meta.url);
+
+/** What was parsed already: the scheduler asks for the same expressions at each look at the clock. */
+const parsed = new Map<string, CronExpression['fields']>();
 
 /** @returns the times of an expression of five fields, in UTC, later than `after` */
 export function cronTimes(expression: string, after: Date): CronExpression {
-  return parser().parse(expression, { tz: 'UTC', currentDate: after });
+  const { CronExpression, CronExpressionParser } = cronParser();
+  const fields = parsed.get(expression) ?? CronExpressionParser.parse(expression).fields;
+  parsed.set(expression, fields);
+  return new CronExpression(fields, { tz: 'UTC', currentDate: after });
 }
 
 /** @returns the last time of an expression, in UTC, that is not after `instant` */

@@ -85,7 +85,10 @@ async function fill({ postgres }: Config, scale: number): Promise<void> {
   await runSql(postgres, 'postgres', `CREATE DATABASE ${DATABASE}`, {
     purpose: 'create the drill’s database',
   });
-  await runSql(postgres, DATABASE, sampleData(scale), { purpose: 'fill the drill’s database' });
+  await runSql(postgres, DATABASE, sampleData(scale), {
+    purpose: 'fill the drill’s database',
+    settings: '-c search_path=public',
+  });
 }
 
 /** Runs a script as an operator does and shows its messages. @returns its JSON */

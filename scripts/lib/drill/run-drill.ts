@@ -2,12 +2,14 @@ import { join } from 'node:path';
 import { makeBackupDirectory } from '../backup/directory.ts';
 import { fetchSource, removeWork } from '../backup/fetch.ts';
 import { describeSource, findSource } from '../backup/find.ts';
+import { reserveAt } from '../backup/plan.ts';
 import { checkSource } from '../backup/verify.ts';
 import type { Config } from '../config/config.ts';
 import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
 import { stopwatch } from '../core/step-timer.ts';
 import { siblingName } from '../postgres/databases.ts';
+import { readSpaceFacts } from '../postgres/load-space.ts';
 import { serverFacts } from '../postgres/server.ts';
 import { detachSubscriptions } from '../postgres/subscriptions.ts';
 import { loadInto } from '../restore/load-dump.ts';
@@ -31,19 +33,20 @@ export async function runDrill(config: Config): Promise<DrillReport> {
     () => makeBackupDirectory(config),
   );
   const left = await dropLeftovers(postgres, postgres.database, 'drill');
+  const space = await readSpaceFacts(postgres, server);
   const scratch = siblingName(postgres.database, 'drill', left);
   const clock = stopwatch();
   try {
     const found = await findSource(config, 'latest', 's3');
     const manifest = found.manifest!; // `latest` always has one
     log.info(`drill with ${describeSource(found)}`);
-    const fetched = await fetchSource(found, work);
+    const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
     const source = await checkSource(postgres, fetched);
     clock.lap('verify');
-    const { without } = await refuseImpossible(config, source, server, scratch, { isDrill: true });
+    const { without } = await refuseImpossible(config, source, server, space, scratch, { isDrill: true });
     log.changesBegin();
-    await loadInto(config, await leaveOut(source, without), scratch, postgres.database);
+    await loadInto(config, await leaveOut(source, without), scratch, postgres.database, space);
     await detachSubscriptions(postgres, scratch);
     clock.lap('restore and compare');
     const rpo = (started.getTime() - Date.parse(manifest.snapshotAt)) / 1000;

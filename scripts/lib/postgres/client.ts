@@ -2,19 +2,7 @@ import type { Postgres } from '../config/config.ts';
 import { bashOf, withLifelineOnStdin } from '../core/pipeline.ts';
 import { type RunOptions, run } from '../core/shell.ts';
 import { APPLICATION, endAbandoned, isAnswered, sessionName } from './abandoned.ts';
-
-/* Limits that a role, a database or the server may set. They must not end a long dump or load. */
-const NO_LIMITS = '-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0';
-
-/*
- * A server that is busy with a statement, or waits for a lock, does not notice that its client is gone unless it checks
- * (PostgreSQL 14 and later):
- * https://www.postgresql.org/docs/15/runtime-config-connection.html#GUC-CLIENT-CONNECTION-CHECK-INTERVAL
- */
-const NOTICE_LOSS = '-c client_connection_check_interval=2s';
-
-/** Variables of the operator's environment that libpq would prefer to PGHOST and PGPORT. */
-const NO_OTHER_SERVER = { PGSERVICE: undefined, PGHOSTADDR: undefined, PGDATABASE: undefined };
+import { NOT_INHERITED, serverLimits, sessionOptions } from './settings.ts';
 
 /** An argument array and the environment that it needs. Secrets are in the environment only. */
 export interface ClientCommand {
@@ -43,25 +31,34 @@ export function toDatabase(name: string): string {
 }
 
 /**
- * Where a PostgreSQL client program runs: in the container, or on this host.
+ * Where a PostgreSQL client program runs: in the container, or on this host. Neither's environment, and no setting of
+ * the role or the database, changes what it does.
+ *
  * @param settings server settings of its sessions, as `-c name=value`
- * @param name the `application_name` of its sessions
+ * @param inherit settings that stay as the role, the database or the server has them
  */
-export function client(postgres: Postgres, argv: string[], settings = '', name = APPLICATION): ClientCommand {
+export function client(
+  postgres: Postgres,
+  argv: string[],
+  settings = '',
+  inherit: string[] = [],
+): ClientCommand {
   const env = {
     PGUSER: postgres.user,
     PGPASSWORD: postgres.password,
-    PGOPTIONS: `${NO_LIMITS} ${NOTICE_LOSS} ${settings}`.trim(),
-    PGAPPNAME: name,
+    PGOPTIONS: `${sessionOptions(inherit)} ${settings}`.trim(),
+    PGAPPNAME: APPLICATION,
     PGCONNECT_TIMEOUT: '10',
     LC_ALL: 'C', // the messages of these programs are in English
   };
   if (!postgres.container) {
     const { host, port } = postgres;
-    return { argv, env: { ...env, ...NO_OTHER_SERVER, PGHOST: host, PGPORT: port?.toString() } };
+    const unset = Object.fromEntries(NOT_INHERITED.map(name => [name, undefined]));
+    return { argv, env: { ...env, ...unset, PGHOST: host, PGPORT: port?.toString() } };
   }
   const passed = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : ['-e', name]));
-  return { argv: ['docker', 'exec', '-i', ...passed, postgres.container, ...argv], env };
+  const unset = [...NOT_INHERITED, 'PGHOST', 'PGPORT'].flatMap(name => ['-u', name]);
+  return { argv: ['docker', 'exec', '-i', ...passed, postgres.container, 'env', ...unset, ...argv], env };
 }
 
 /**
@@ -72,7 +69,7 @@ export function client(postgres: Postgres, argv: string[], settings = '', name =
 export function producer(
   postgres: Postgres,
   argv: string[],
-  ...rest: [settings?: string, name?: string]
+  ...rest: [settings?: string, inherit?: string[]]
 ): ClientCommand & { stdin?: 'lifeline' } {
   if (!postgres.container) return client(postgres, argv, ...rest);
   const script = argv[0] === 'bash' ? argv : bashOf(argv);
@@ -100,13 +97,13 @@ export const PSQL = [
  */
 export const TEXT = '-c client_encoding=UTF8';
 
+/** The setting of the scripts' own queries: names without a schema are PostgreSQL's, whatever other schemas have. */
+export const OWN_NAMES = 'search_path=pg_catalog';
+
 /** Wraps a query so that psql prints its rows as JSON: no other format keeps every name and value. */
 export function asJson(sql: string): string {
-  return `SELECT coalesce(json_agg(q), '[]') FROM (${sql}) AS q`;
+  return `SELECT coalesce(pg_catalog.json_agg(q), '[]') FROM (${sql}) AS q`;
 }
-
-/** Longest wait for a lock, in seconds. */
-const LOCK_SECONDS = 60;
 
 /** `timeout` in seconds; default: 60. */
 type QueryOptions = Pick<SqlOptions, 'timeout' | 'evenInterrupted'>;
@@ -144,6 +141,8 @@ interface SqlOptions
   name?: string;
   /** There is no outcome to find out when it is given up. */
   onlyReads?: boolean;
+  /** Settings that stay as the role, the database or the server has them. */
+  inherit?: string[];
 }
 
 /**
@@ -159,38 +158,43 @@ export async function runSql(
   sql: string,
   {
     timeout = Number.POSITIVE_INFINITY,
-    lockTimeout = LOCK_SECONDS,
+    lockTimeout,
     settings = '',
+    inherit,
     name = sessionName(),
     onlyReads,
     ...options
   }: SqlOptions,
 ): Promise<string> {
-  const limits = serverLimits(timeout, lockTimeout);
-  const { argv, ...rest } = psql(postgres, database, sql, `${limits} ${settings}`.trim(), name);
+  const limits = `${serverLimits(timeout, lockTimeout)} ${settings}`.trim();
   try {
-    return await run(argv, { ...rest, timeout, ...options });
+    return await psql(postgres, database, sql, name, { limits, inherit, timeout, ...options });
   } catch (error) {
     if (!onlyReads && !isAnswered(error)) await endSession(postgres, name, error);
     throw error;
   }
 }
 
-/** The limits in the server end before the client's, which can only guess what the server does. */
-function serverLimits(timeout: number, lockTimeout: number): string {
-  const lock = `-c lock_timeout=${Math.round(Math.min(lockTimeout, timeout * 0.8) * 1000)}`;
-  return Number.isFinite(timeout) ? `${lock} -c statement_timeout=${Math.round(timeout * 900)}` : lock;
-}
-
-function psql(postgres: Postgres, database: string, sql: string, settings: string, name?: string) {
-  const argv = [...PSQL, `--dbname=${toDatabase(database)}`, `--command=${sql}`];
-  return producer(postgres, argv, `${TEXT} ${settings}`, name);
+/** @param limits settings of its session, as `-c name=value` */
+function psql(
+  postgres: Postgres,
+  database: string,
+  sql: string,
+  name: string,
+  { limits, inherit, ...options }: RunOptions & { limits: string; inherit?: string[] },
+): Promise<string> {
+  const words = [...PSQL, `--dbname=${toDatabase(database)}`, `--command=${sql}`];
+  const command = producer(postgres, words, `${TEXT} -c ${OWN_NAMES} ${limits}`, inherit);
+  const { argv, env, stdin } = command;
+  return run(argv, { ...options, env: { ...env, PGAPPNAME: name }, stdin });
 }
 
 /** Ends the session that was given up with this name. @see endAbandoned @throws OutcomeUnknown */
 export async function endSession(postgres: Postgres, name: string, error: unknown): Promise<void> {
-  await endAbandoned(name, error, sql => {
-    const { argv, ...rest } = psql(postgres, postgres.maintenance ?? 'postgres', sql, serverLimits(20, 20));
-    return run(argv, { ...rest, purpose: 'end its session', timeout: 20, evenInterrupted: true });
-  });
+  const options = { purpose: 'end its session', timeout: 20, evenInterrupted: true };
+  const limits = serverLimits(20);
+  const database = postgres.maintenance ?? 'postgres';
+  await endAbandoned(name, error, sql =>
+    psql(postgres, database, sql, sessionName(), { limits, ...options }),
+  );
 }

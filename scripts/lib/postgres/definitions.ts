@@ -14,18 +14,15 @@ export type Definitions = Record<string, Record<string, string>>;
 export const READABLE = ['owner of', 'version of', 'tablespace of'];
 
 /*
- * What definitions are printed with: names with their schema, and no setting of a role or database that changes the form
- * of an expression.
+ * What definitions are printed with: no setting of a role or database that changes the form of an expression. Names have
+ * their schema, because a session's search_path is pg_catalog.
  */
 const SETTINGS = [
-  `search_path = ''`,
   `TimeZone = 'UTC'`,
   `DateStyle = 'ISO'`,
   `IntervalStyle = 'postgres'`,
   'extra_float_digits = 3',
   `bytea_output = 'hex'`,
-  'quote_all_identifiers = off',
-  'standard_conforming_strings = on',
   'jit = off', // of no use for catalogs, and takes longer than the queries
 ];
 
@@ -54,8 +51,6 @@ const DEFINITIONS = `WITH member AS MATERIALIZED (SELECT classid, objid FROM pg_
 /**
  * Reads the definitions of all objects of the session's database, in its snapshot where it has one. Functions that print
  * definitions read the newest catalog: what is altered meanwhile may be neither the old nor the new.
- *
- * Queries of tables come with the session's own settings afterwards: an index can need its `search_path`.
  *
  * @throws CommandError
  */

@@ -1,6 +1,6 @@
 import { count } from '../core/format.ts';
-import type { Query } from './client.ts';
-import { identifier, literal } from './client.ts';
+import { identifier, literal, OWN_NAMES, type Query } from './client.ts';
+import type { Statements } from './session.ts';
 
 export interface TableCount {
   schema: string;
@@ -22,12 +22,17 @@ const TABLES = `
 
 const TABLES_PER_STATEMENT = 100;
 
+interface Table {
+  schema: string;
+  name: string;
+}
+
 /** @returns one row per table: its name and the values of `expressions` */
 async function fromEachTable<Row extends { schema: string; name: string }>(
   query: Query,
+  tables: Table[],
   expressions: string,
 ): Promise<Row[]> {
-  const tables = await query<{ schema: string; name: string }>(TABLES);
   const rows: Row[] = [];
   for (let first = 0; first < tables.length; first += TABLES_PER_STATEMENT) {
     const selects = tables.slice(first, first + TABLES_PER_STATEMENT).map(
@@ -52,15 +57,23 @@ export async function estimateRows(query: Query): Promise<number> {
   return row!.rows;
 }
 
-/** Counts the rows of every table exactly, which takes minutes on a large database. */
-export function countRows(query: Query): Promise<TableCount[]> {
-  return fromEachTable<TableCount>(query, 'count(*) AS rows');
+/**
+ * Counts the rows of every table exactly, which takes minutes on a large database. The planner may run the functions of
+ * an index, which can need the `search_path` of the role or the database.
+ */
+export async function countRows({ query, execute }: Statements): Promise<TableCount[]> {
+  const tables = await query<Table>(TABLES);
+  await execute('RESET search_path');
+  const counts = await fromEachTable<TableCount>(query, tables, 'pg_catalog.count(*) AS rows');
+  await execute(`SET ${OWN_NAMES}`);
+  return counts;
 }
 
 /** Counts the rows of every table and hashes their content; the order of rows does not matter. */
-export function fingerprint(query: Query): Promise<(TableCount & { hash: string })[]> {
+export async function fingerprint(query: Query): Promise<(TableCount & { hash: string })[]> {
   return fromEachTable(
     query,
+    await query<Table>(TABLES),
     'count(*) AS rows, coalesce(sum(hashtextextended(ROW(t.*)::text, 0)::numeric), 0)::text AS hash',
   );
 }

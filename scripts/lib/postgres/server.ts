@@ -3,6 +3,7 @@ import { OperationalError } from '../core/errors.ts';
 import { CommandError, hasProgram, run } from '../core/shell.ts';
 import { client, query } from './client.ts';
 import { maintenanceOf } from './databases.ts';
+import { LATER_LIMITS } from './settings.ts';
 
 export interface ServerFacts {
   /** `SHOW server_version` without the packager's suffix: `15.20`. */
@@ -74,4 +75,10 @@ export async function programVersion(postgres: Postgres, program: string): Promi
     hints: { 'no program': `install ${program} ${where}.` },
   });
   return /\d+(\.\d+)+/.exec(text)?.[0] ?? text.trim();
+}
+
+/** @returns settings that take away limits which only some versions have, as `-c name=value` */
+export async function laterLimits(postgres: Postgres, database: string): Promise<string> {
+  const limits = await query<{ name: string }>(postgres, database, LATER_LIMITS);
+  return limits.map(({ name }) => `-c ${name}=0`).join(' ');
 }

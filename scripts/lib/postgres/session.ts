@@ -4,7 +4,8 @@ import { log } from '../core/log.ts';
 import { CommandError, startDialogue } from '../core/shell.ts';
 import { interrupt } from '../core/signals.ts';
 import { sessionName } from './abandoned.ts';
-import { asJson, client, endSession, PSQL, type Query, TEXT, toDatabase } from './client.ts';
+import { asJson, client, endSession, OWN_NAMES, PSQL, type Query, TEXT, toDatabase } from './client.ts';
+import { LATER_LIMITS } from './settings.ts';
 
 /** What runs statements of one session. */
 export interface Statements {
@@ -21,17 +22,21 @@ export interface Session extends Statements {
 /**
  * Opens a session of psql that reads statements from a pipe. It ends with this process. Its methods reject with
  * CommandError when psql ends, and with Interrupted after a signal, when the session is gone from the server.
+ *
+ * Names without a schema are PostgreSQL's. `RESET search_path` gives it that of the role or the database.
  */
 export function openSession(postgres: Postgres, database: string): Session {
   const name = sessionName();
-  const { argv, env } = client(postgres, [...PSQL, `--dbname=${toDatabase(database)}`], TEXT, name);
+  const psqlArgv = [...PSQL, `--dbname=${toDatabase(database)}`];
+  const { argv, env: common } = client(postgres, psqlArgv, TEXT, ['search_path']);
+  const env = { ...common, PGAPPNAME: name };
   const purpose = `keep a session with ${database}`;
   const { child, ended: psql, signal } = startDialogue(argv, { env, purpose });
   const input = child.stdin!;
   input.on('error', () => {}); // psql has ended: `ended` has the reason
   const end = () => {
     input.destroy(); // ends psql in a container, when it has no statement
-    signal('SIGTERM');
+    signal('SIGTERM'); // psql reads its input again only when the statement is done
   };
   interrupt.addEventListener('abort', end, { once: true });
   let printed = '';
@@ -50,6 +55,9 @@ export function openSession(postgres: Postgres, database: string): Session {
   })();
   ended.catch(() => {}); // rejects in send()
   let statements = 0;
+  input.write(
+    `SET ${OWN_NAMES}; SELECT set_config(name, '0', false) FROM (${LATER_LIMITS}) AS limits \\g /dev/null\n`,
+  );
 
   async function send(sql: string): Promise<string> {
     const mark = `\n-- end of statement ${++statements} --\n`;

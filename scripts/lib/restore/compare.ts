@@ -30,7 +30,7 @@ async function readContent(postgres: Postgres, name: string) {
   const session = openSession(postgres, name);
   try {
     const { query } = session;
-    const tables = await countRows(query);
+    const tables = await countRows(session);
     const [row] = await query<{ count: number; major: number }>(
       `SELECT count(*), current_setting('server_version_num')::int / 10000 AS major FROM pg_largeobject_metadata`,
     );

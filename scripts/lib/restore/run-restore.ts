@@ -2,7 +2,7 @@ import { createBackup } from '../backup/create.ts';
 import { checkBackupDirectory, makeBackupDirectory, makeLookingDirectory } from '../backup/directory.ts';
 import { fetchSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
 import { describeSource, findSource, type Source } from '../backup/find.ts';
-import { planBackup } from '../backup/plan.ts';
+import { planBackup, reserveAt } from '../backup/plan.ts';
 import { type CheckedSource, checkSource } from '../backup/verify.ts';
 import type { Result } from '../cli/command.ts';
 import { requireTerminal } from '../cli/confirm.ts';
@@ -14,7 +14,9 @@ import { preflight } from '../core/preflight.ts';
 import { type Stopwatch, stopwatch } from '../core/step-timer.ts';
 import { runMigrations } from '../migrations/run.ts';
 import { siblingDatabases, siblingName } from '../postgres/databases.ts';
+import { readSpaceFacts, type SpaceFacts } from '../postgres/load-space.ts';
 import { type ServerFacts, serverFacts } from '../postgres/server.ts';
+import { watchLoad } from '../postgres/space-watch.ts';
 import { detachSubscriptions } from '../postgres/subscriptions.ts';
 import { loadInto } from './load-dump.ts';
 import type { LoadError } from './load-errors.ts';
@@ -43,13 +45,15 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
       () => (dryRun ? checkBackupDirectory(config) : makeBackupDirectory(config)),
       async () => requireTerminal(yes || dryRun),
     );
-    const fetched = await fetchSource(await findSource(config, wanted, from), work);
+    const space = await readSpaceFacts(postgres, server);
+    const found = await findSource(config, wanted, from);
+    const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
     const source = await checkSource(postgres, fetched);
     clock.lap('check');
     const replace = request.target === undefined;
     const options = { replace, without };
-    const { databaseMissing, roles } = await refuseImpossible(config, source, server, target, options);
+    const { databaseMissing, roles } = await refuseImpossible(config, source, server, space, target, options);
     sayWhatIsLeftOut(source, without);
     const replaced = replace && !databaseMissing ? postgres.database : undefined;
     if (replaced && source.manifest) await confirmSmall(postgres, source, replaced, request);
@@ -67,7 +71,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     return await confirmed(plan, request, async () => {
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
-      const swapped = await loadAndSwap(config, source, request, replaced, roles, clock);
+      const swapped = await loadAndSwap(config, source, request, replaced, { roles, space, clock });
       return report(source, { target, safety, clock, ...swapped });
     });
   } finally {
@@ -101,8 +105,7 @@ async function loadAndSwap(
   source: CheckedSource,
   request: RestoreRequest,
   replaced: string | undefined,
-  roles: Roles,
-  clock: Stopwatch,
+  { roles, space, clock }: { roles: Roles; space: SpaceFacts; clock: Stopwatch },
 ): Promise<{ kept?: string; errors: LoadError[]; replication: string[] }> {
   const { postgres } = config;
   const { target, migrate, acceptErrors, without = {} } = request;
@@ -112,13 +115,13 @@ async function loadAndSwap(
   const next = siblingName(live, 'new', await dropLeftovers(postgres, live, 'new'));
   const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, live, 'before'));
   try {
-    const errors = await loadInto(config, loaded, next, live, acceptErrors);
+    const errors = await loadInto(config, loaded, next, live, space, acceptErrors);
     clock.lap('load and compare');
     if (replaced && !source.manifest) await confirmSmall(postgres, source, replaced, request, next);
     const replication: string[] = [];
     if (target === undefined) {
       await copyProperties(postgres, loaded, replaced, next);
-      await runMigrations(config, next, migrate);
+      await watchLoad(postgres, space, next, () => runMigrations(config, next, migrate));
       replication.push(...(await replaceLive(postgres, live, next, kept)));
     } else {
       const names = (await detachSubscriptions(postgres, next)).join(', ');

@@ -50,7 +50,7 @@ export async function confirmSmall(
 async function rowsIn(postgres: Postgres, database: string, exact: boolean): Promise<number> {
   const session = openSession(postgres, database);
   try {
-    return exact ? totalRows(await countRows(session.query)) : await estimateRows(session.query);
+    return exact ? totalRows(await countRows(session)) : await estimateRows(session.query);
   } finally {
     await session.close();
   }

@@ -92,7 +92,7 @@ export async function refused(
   assert.instance(error, OperationalError, error.stack);
   const text = `${error.message}\n  → ${error.hint}`;
   assert.is(error.exitCode, exitCode, text);
-  for (const message of messages) assert.match(text, message);
+  for (const message of messages) assert.match(text, message, `${text} matches ${message}`);
   assert.match(text, /\n {2}→ .{10}/, 'it says what to do');
   return text;
 }

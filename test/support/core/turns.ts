@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { identifier } from '../../../scripts/lib/postgres/client.ts';
-import { program } from '../postgres/compare.ts';
+import { ask } from '../postgres/ask.ts';
 import { createWorld, type World } from './world.ts';
 
 /** Worlds that one after the other use the same servers, of which a world of its own takes a second each. */
@@ -66,8 +66,7 @@ async function empty(servers: World): Promise<void> {
     ...roles.map(name => `DROP ROLE ${identifier(name)}`),
     `CREATE DATABASE ${identifier(database)} STRATEGY FILE_COPY`, // a third of the work
   ];
-  const each = statements.flatMap(statement => ['-c', statement]); // no transaction around them
-  await program(servers, 'psql', '-qX', '-vON_ERROR_STOP=1', '-dpostgres', ...each);
+  await ask(servers.pg.postgres, 'postgres', ...statements); // no transaction around them
   const bucket = join(s3.directory, s3.bucket);
   for (const name of readdirSync(bucket)) rmSync(join(bucket, name), { recursive: true });
 }

@@ -1,13 +1,13 @@
-import { type ChildProcess, execFile, type SpawnOptions, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { ROOT } from '../../../scripts/lib/config/config.ts';
 import type { ThrowawayPostgres } from '../../../scripts/lib/drill/throwaway-postgres.ts';
 import type { ThrowawayS3 } from '../../../scripts/lib/drill/throwaway-s3.ts';
-import { asJson, client, identifier, PSQL, TEXT, toDatabase } from '../../../scripts/lib/postgres/client.ts';
+import { asJson, identifier } from '../../../scripts/lib/postgres/client.ts';
+import { ask } from '../postgres/ask.ts';
 import { startTestPostgres } from '../postgres/test-postgres.ts';
 import { startTestS3 } from '../s3/test-s3.ts';
 
@@ -55,6 +55,9 @@ export interface World {
   stop: () => Promise<void>;
 }
 
+/** The server knows neither: a client that does not try them needs a seventh less time. */
+const UNENCRYPTED = { PGSSLMODE: 'disable', PGGSSENCMODE: 'disable' };
+
 interface Wishes {
   database?: string;
   password?: string;
@@ -83,10 +86,12 @@ export async function createWorld({
   const home = directory ?? mkdtempSync(join(tmpdir(), 'world-'));
   chmodSync(home, 0o755);
   const pg = await startTestPostgres(password);
+  Object.assign(process.env, UNENCRYPTED); // for what is called in this process
   const s3 = await startTestS3(s3Here);
   const env: Record<string, string> = {
     HOME: home,
     PATH: process.env.PATH!,
+    ...UNENCRYPTED,
     ...pg.env,
     ...s3.env,
     POSTGRES_DB: database,
@@ -96,13 +101,7 @@ export async function createWorld({
   };
   const start: World['start'] = (script, args = [], extra = {}, options = {}) =>
     startScript(script, args, { ...env, ...extra }, options);
-  // psql alone: the scripts' own way starts two more processes each time.
-  const sql: World['sql'] = async (text, name = database) => {
-    const argv = [...PSQL.slice(1), `--dbname=${toDatabase(name)}`, `--command=${text}`];
-    const { env } = client(pg.postgres, [], TEXT);
-    const options = { env: { ...process.env, ...env, PATH: pg.env.PATH }, maxBuffer: 1 << 30 };
-    return (await promisify(execFile)('psql', argv, options)).stdout;
-  };
+  const sql: World['sql'] = (text, name = database) => ask(pg.postgres, name, text);
   await sql(`CREATE DATABASE ${identifier(database)} STRATEGY FILE_COPY`, 'postgres'); // a third of the work
   return {
     pg,

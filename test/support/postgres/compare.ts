@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { asJson, literal, queryOf, toDatabase } from '../../../scripts/lib/postgres/client.ts';
+import { asJson, literal, toDatabase } from '../../../scripts/lib/postgres/client.ts';
 import { fingerprint } from '../../../scripts/lib/postgres/row-counts.ts';
 import type { World } from '../core/world.ts';
 
@@ -38,7 +38,7 @@ export async function contentOf(world: World, database = world.database): Promis
   const dump = await program(world, 'pg_dump', '--no-owner', '--no-acl', `--dbname=${toDatabase(database)}`);
   return {
     dump: dump.replaceAll(/^\\(un)?restrict .*$/gm, ''),
-    tables: await fingerprint(queryOf(world.pg.postgres, database, { timeout: 600 })),
+    tables: await fingerprint(sql => world.rows(sql, database)),
     ...(await beside(world, database)),
   };
 }

@@ -7,9 +7,10 @@ import {
   startThrowawayPostgres,
   type ThrowawayPostgres,
 } from '../../../scripts/lib/drill/throwaway-postgres.ts';
-import { literal, runSql } from '../../../scripts/lib/postgres/client.ts';
+import { literal } from '../../../scripts/lib/postgres/client.ts';
 import { CACHE } from '../../engine/engine.ts';
 import { run, withLock } from '../../engine/process.ts';
+import { ask } from './ask.ts';
 
 const ITERATIONS = 1;
 /** With the smallest samples: a restore gathers statistics of all catalogs, too, in half of the time then. */
@@ -46,9 +47,7 @@ async function setPassword({ postgres }: ThrowawayPostgres, password: string): P
   const stored = hash('sha256', hmac('Client Key'), 'base64');
   const keys = `${stored}:${hmac('Server Key').toString('base64')}`;
   const verifier = `SCRAM-SHA-256$${ITERATIONS}:${salt.toString('base64')}$${keys}`;
-  await runSql(postgres, 'postgres', `ALTER ROLE postgres PASSWORD ${literal(verifier)}`, {
-    purpose: 'set the password of a test’s server',
-  });
+  await ask(postgres, 'postgres', `ALTER ROLE postgres PASSWORD ${literal(verifier)}`);
 }
 
 /** @returns a directory with `data` and `password`; undefined where the server's programs are not on this machine */
@@ -71,9 +70,7 @@ async function ensureTemplate(): Promise<string | undefined> {
     const server = await startThrowawayPostgres(password);
     try {
       await setPassword(server, password);
-      await runSql(server.postgres, 'postgres', `ALTER SYSTEM SET ${SETTING}`, {
-        purpose: 'make statistics of tests cheap',
-      });
+      await ask(server.postgres, 'postgres', `ALTER SYSTEM SET ${SETTING}`);
       await server.halt();
       const { uid, gid } = statSync(`${server.directory}/data`);
       const reset = [`${programs}/pg_resetwal`, `--wal-segsize=${WAL_MIB}`, `${server.directory}/data`];

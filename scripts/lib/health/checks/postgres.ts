@@ -39,6 +39,7 @@ export const postgres = ({ postgres: server }: Config): Check => ({
       purpose: `use ${server.database}`,
       timeout: COMMAND_SECONDS,
       onlyReads: true,
+      inherit: ['default_transaction_read_only'], // the application's writes fail where it is on
     });
     return assess((JSON.parse(text) as [Row])[0]);
   },

@@ -1,0 +1,51 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { makeBackup, refused, restoreHere } from '../../support/core/in-process.ts';
+import { pauseProgram } from '../../support/core/pause.ts';
+import { createTurns } from '../../support/core/turns.ts';
+import type { World } from '../../support/core/world.ts';
+
+const { inTurn, stop } = await createTurns();
+
+/** Makes tables of one row each: a thousand in a transaction, which the server's lock table has room for. */
+async function createTables(world: World, from: number, to: number): Promise<void> {
+  for (let first = from; first < to; first += 1000) {
+    await world.sql(`DO $$ BEGIN FOR i IN ${first}..${Math.min(first + 999, to - 1)} LOOP
+      EXECUTE format('CREATE TABLE t%s AS SELECT 1 AS i', i); END LOOP; END $$`);
+  }
+}
+
+/** With a small lock table: test/integration/backup-locks.test.ts. */
+test('many tables on the settings that PostgreSQL comes with', () =>
+  inTurn(async world => {
+    const [settings] = await world.rows(
+      `SELECT current_setting('max_locks_per_transaction') AS locks, current_setting('max_connections') AS sessions`,
+    );
+    assert.equal(settings, { locks: '64', sessions: '100' });
+    await createTables(world, 0, 3000);
+    const locked = await makeBackup(world, { upload: false });
+    assert.is(locked.tables.length, 3000);
+
+    await createTables(world, 3000, 7000);
+    const pause = pauseProgram(world, 'pg_dump', '--snapshot', 'after');
+    const backup = makeBackup({ ...world, env: { ...world.env, ...pause.env } }, { upload: false });
+    await pause.reached();
+    await world.sql('TRUNCATE t0; INSERT INTO t0 VALUES (1), (2)');
+    pause.go();
+    const { id, tables } = await backup;
+    assert.is(tables.length, 7000);
+    assert.is(tables.find(({ name }) => name === 't0')!.rows, 2);
+    await restoreHere(world, id, { database: 'restored' });
+
+    await createTables(world, 7000, 14_000);
+    await refused(
+      () => makeBackup(world, { upload: false }),
+      1,
+      /no room for the locks of a dump of 14,000 tables/,
+      /set max_locks_per_transaction to 280 or more, and restart PostgreSQL/,
+    );
+  }));
+
+test('the servers stop', stop);
+
+test.run();
