@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { makeBackupDirectory } from '../backup/directory.ts';
 import { fetchSource, removeWork } from '../backup/fetch.ts';
-import { describeSource, findSource } from '../backup/find.ts';
+import { findSource } from '../backup/find.ts';
 import { reserveAt } from '../backup/plan.ts';
+import { describeSource } from '../backup/source.ts';
 import { checkSource } from '../backup/verify.ts';
 import type { Config } from '../config/config.ts';
 import { log } from '../core/log.ts';

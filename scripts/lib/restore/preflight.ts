@@ -1,7 +1,7 @@
 import type { Without } from '../backup/dump-commands.ts';
 import type { LocalSource } from '../backup/fetch.ts';
-import type { Source } from '../backup/find.ts';
 import { useOfBackup } from '../backup/plan.ts';
+import type { Source } from '../backup/source.ts';
 import type { Config, Postgres } from '../config/config.ts';
 import { OperationalError, usageError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
