@@ -69,6 +69,8 @@ test('the copy: artifact, globals, then the manifest, with metadata, class and e
 /** The store recovers after some trouble: the backup is as good as any. */
 const PASSING: Record<string, () => (seen: Seen) => Fault | undefined> = {
   'HTTP 500 four times': () => first(4, isData, answers(500, 'InternalError')),
+  'five connections reset, as while a store restarts': () => first(5, isData, cutsRequest(0)),
+  'HTTP 429': () => first(1, isData, answers(429, 'TooManyRequests')),
   'a connection cut in the middle of an upload': () => first(2, isData, cutsRequest(1000)),
   'HTTP 500 for what is compared afterwards': () =>
     first(3, ({ method }) => method === 'HEAD', answers(500, 'InternalError')),
@@ -76,7 +78,7 @@ const PASSING: Record<string, () => (seen: Seen) => Fault | undefined> = {
 
 for (const [what, trouble] of Object.entries(PASSING)) {
   test(`trouble that passes: ${what}`, async () => {
-    const env = fresh();
+    const env = fresh({ S3_RETRY_TIME: '60s' });
     const manifest = await plant(good.BACKUP_DIR!, recent.id, {}, env.BACKUP_DIR);
     proxy.fault = trouble();
     await store(world, env, manifest);
@@ -133,12 +135,12 @@ test('once the store is well again, the old backup is deleted, and only that', a
   );
 });
 
-// With as many attempts as a backup makes: test/long/integration/s3.test.ts.
+// As a process: test/long/integration/s3.test.ts.
 test('a store that never answers is given up', async () => {
   const env = { ...fresh({ S3_TIMEOUT: '1s' }), BACKUP_DIR: good.BACKUP_DIR! };
   proxy.fault = () => hangs();
   const config = configOf(world, env);
-  const dumb = await openStore(config.s3!, 1);
+  const dumb = await openStore(config.s3!, 0);
   for (const work of [() => probeStore(dumb), () => uploadBackup(config, dumb, recent)]) {
     const done = await here(world, env, work);
     assert.is(done.code, 4, done.error);
