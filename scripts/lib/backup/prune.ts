@@ -1,12 +1,9 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { interrupt } from '../core/signals.ts';
-import { type Store, urlOf } from '../s3/open-store.ts';
-import { deleteObject, listObjects } from '../s3/store.ts';
+import type { Store } from '../s3/open-store.ts';
 import {
   type Backup,
   localBackups,
@@ -15,8 +12,9 @@ import {
   removeBackup,
   storedBackups,
 } from './catalog.ts';
-import { isOurs, type Manifest, manifestName } from './manifest.ts';
+import type { Manifest } from './manifest.ts';
 import { collapse, type Decision, decide, deletesMost } from './retention.ts';
+import { removeUnfinishedCopies } from './unfinished-copies.ts';
 
 export interface PlacePlan {
   place: Place;
@@ -57,22 +55,6 @@ export async function applyRetention(
     log.info(`deleted ${backup.id} (${place}): ${reason}`);
   }
   return gone.map(({ backup }) => backup);
-}
-
-/**
- * Removes from the store what a killed upload left: files without a manifest whose backup exists here. Only under
- * the lock: an upload in progress looks the same.
- */
-async function removeUnfinishedCopies(config: Config, store: Store): Promise<void> {
-  const objects = await listObjects(store, `${config.app}_${config.environment}_`);
-  const names = new Set(objects.map(({ name }) => name));
-  for (const name of names) {
-    const id = name.replace(/\..*$/, '');
-    const manifest = manifestName(id);
-    if (!isOurs(id, config) || names.has(manifest) || !existsSync(join(config.backupDir, manifest))) continue;
-    log.warn(`an earlier run did not finish copying ${id}; removing ${urlOf(store, name)}`);
-    await deleteObject(store, name);
-  }
 }
 
 /**

@@ -17,6 +17,7 @@ import { copyOffsite, tryStore } from './offsite-copy.ts';
 import { planBackup } from './plan.ts';
 import { retain } from './prune.ts';
 import { signLocal, signStored, withSigningKey } from './signing-key.ts';
+import { abortUnfinishedUploads } from './unfinished-copies.ts';
 
 /**
  * Makes a backup. The caller holds the environment's lock.
@@ -39,6 +40,7 @@ export async function backUp(given: Config, wanted: { format: Format; label?: st
   const manifest = await createBackup(config, plan, wanted);
   const failure = store && (await copyOffsite(config, store, manifest));
   if (!failure && localSigned) await signStored(config, store);
+  if (store && !failure) await abortUnfinishedUploads(config, store);
   const retention = await retain(config, store, manifest, previous?.manifest, failure);
   const warnings = [...notes, ...manifest.warnings, ...retention];
   const seconds = (performance.now() - started) / 1000;
