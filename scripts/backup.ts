@@ -36,7 +36,7 @@ export const backup = command({
     [Exit.failed, 'failed; there is no new backup'],
     [Exit.usage, 'wrong flags or configuration'],
     [Exit.verification, 'the dump could not be read back and was deleted'],
-    [Exit.offsite, 'backed up and verified here, but the copy to S3 failed'],
+    [Exit.offsite, 'backed up and verified here, but the copy to S3 or the retention there failed'],
     [Exit.locked, 'another run holds the lock'],
   ],
   changesState: true,

@@ -42,7 +42,7 @@ export async function backUp(given: Config, wanted: { format: Format; label?: st
   if (!failure && localSigned) await signStored(config, store);
   if (store && !failure) await abortUnfinishedUploads(config, store);
   const retention = await retain(config, store, manifest, previous?.manifest, failure);
-  const warnings = [...notes, ...manifest.warnings, ...retention];
+  const warnings = [...notes, ...manifest.warnings, ...retention.warnings];
   const seconds = (performance.now() - started) / 1000;
   const offsite = failure
     ? 'FAILED'
@@ -53,7 +53,7 @@ export async function backUp(given: Config, wanted: { format: Format; label?: st
         : 'skipped (--no-upload)';
   const rows = `${count(totalRows(manifest.tables))} rows`;
   return {
-    exitCode: failure ? failure.exitCode : Exit.done,
+    exitCode: failure || retention.offsiteFailed ? Exit.offsite : Exit.done,
     text: [
       `backup ${manifest.id}: ${bytes(manifest.artifact.bytes)}, ${rows}, in ${duration(seconds)}; off-site copy: ${offsite}`,
       ...warnings,

@@ -71,6 +71,11 @@ export async function requestBody<T>(
   }
 }
 
+/** @returns whether a request failed because the key lacks a right */
+export function isDenied({ cause }: OperationalError): boolean {
+  return (cause as Partial<S3ServiceException> | undefined)?.$metadata?.httpStatusCode === 403;
+}
+
 function explain(error: unknown): string {
   const { name, $metadata } = error as Partial<S3ServiceException>;
   const status = $metadata?.httpStatusCode ? ` (HTTP ${$metadata.httpStatusCode})` : '';
