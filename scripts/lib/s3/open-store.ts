@@ -7,6 +7,8 @@ export interface Store {
   client: S3;
   settings: S3Settings;
   retries: RetryPolicy;
+  /** Of each object that is written; undefined: none is sent. */
+  checksum: 'CRC32' | undefined;
 }
 
 /**
@@ -30,12 +32,22 @@ export async function openStore(settings: S3Settings, retryTime = settings.retry
     retryStrategy: strategyOf(retries),
     requestHandler: { connectionTimeout: 5000, socketTimeout: settings.timeout * 1000 },
   });
-  return { client, settings, retries };
+  return { client, settings, retries, checksum: settings.checksums === 'supported' ? 'CRC32' : undefined };
 }
 
 /** @returns what every request about an object begins with */
 export function locate({ settings: { bucket, prefix } }: Store, name: string) {
   return { Bucket: bucket, Key: prefix ? `${prefix}/${name}` : name };
+}
+
+/** @returns with which properties each object is written */
+export function propertiesOf({ settings, checksum }: Store) {
+  return {
+    StorageClass: settings.storageClass as 'STANDARD_IA',
+    ServerSideEncryption: settings.sse,
+    SSEKMSKeyId: settings.kmsKeyId,
+    ChecksumAlgorithm: checksum,
+  };
 }
 
 /** @returns the address of an object as operators write it: `s3://bucket/prefix/name` */
