@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { dryRun } from '../../scripts/lib/backup/run-backup.ts';
-import { configOf } from '../support/backup/old-backups.ts';
+import { configOf, plant, store } from '../support/backup/old-backups.ts';
 import { backUpHere, here } from '../support/core/here.ts';
 import { checkHere } from '../support/core/in-process.ts';
 import { createWorld } from '../support/core/world.ts';
@@ -145,6 +145,17 @@ test('the write probe leaves no version in a bucket that keeps them', async () =
   assert.is((await backUpHere(world, env)).code, 0);
   const kept = await s3.listObjectVersions({ Bucket: 'versions', Prefix: `${env.S3_PREFIX}/.write-probe` });
   assert.equal([kept.Versions ?? [], kept.DeleteMarkers ?? []], [[], []]);
+});
+
+test('a bucket that keeps versions: retention says that it only hides', async () => {
+  const env = fresh({ S3_BUCKET: 'versions', BACKUP_MIN_KEEP: '1' });
+  const recent = await backUpHere(world, env);
+  await store(world, env, await plant(env.BACKUP_DIR!, recent.manifest!.id, { days: 400 }));
+  const done = await backUpHere(world, env);
+  assert.is(done.code, 0, done.stderr + done.error);
+  assert.match(done.stderr, /hid neurmatic_production_\S+ \(s3\)/);
+  assert.match(done.stderr, /keeps versions: 1 backup hidden by a delete marker/);
+  assert.match(done.stderr, /deleted neurmatic_production_\S+ \(local\)/);
 });
 
 test('the servers stop', async () => {

@@ -51,13 +51,20 @@ export async function applyRetention(
   { place, decisions, store, problem }: PlacePlan,
 ): Promise<{ deleted: Backup[]; problem?: OperationalError | undefined }> {
   const deleted: Backup[] = [];
+  let hidden = 0;
   const done = await attempt(async () => {
     for (const { backup, reason } of decisions.filter(({ keep }) => !keep)) {
-      await removeBackup(config, backup, store);
+      const isHidden = await removeBackup(config, backup, store);
       deleted.push(backup);
-      log.info(`deleted ${backup.id} (${place}): ${reason}`);
+      if (isHidden) hidden++;
+      log.info(`${isHidden ? 'hid' : 'deleted'} ${backup.id} (${place}): ${reason}`);
     }
   });
+  if (hidden > 0)
+    log.warn(
+      `the bucket keeps versions: ${plural(hidden, 'backup')} hidden by a delete marker, and stored until a lifecycle rule ` +
+        'of the bucket deletes old versions',
+    );
   return { deleted, problem: problem ?? done.problem };
 }
 

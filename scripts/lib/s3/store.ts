@@ -60,14 +60,17 @@ export async function listObjects(store: Store, start: string): Promise<StoredOb
 
 /**
  * Deletes an object; one that does not exist counts as deleted.
+ *
+ * @returns whether it is only hidden by a marker, as in a bucket that keeps versions
  * @throws exit code 4
  */
 export async function deleteObject(
   store: Store,
   name: string,
   { evenInterrupted = false } = {},
-): Promise<void> {
-  await request(store, 'delete', name, () =>
+): Promise<boolean> {
+  const { DeleteMarker } = await request(store, 'delete', name, () =>
     store.client.deleteObject(locate(store, name), evenInterrupted ? cleaningUp() : ABORTABLE),
   );
+  return DeleteMarker === true;
 }
