@@ -14,7 +14,7 @@ import { readSpaceFacts } from '../postgres/load-space.ts';
 import { serverFacts } from '../postgres/server.ts';
 import { loadInto } from '../restore/load-dump.ts';
 import { leaveOut } from '../restore/plain-dump.ts';
-import { refuseImpossible } from '../restore/preflight.ts';
+import { refuseImpossible, refuseLaterBackup } from '../restore/preflight.ts';
 import { dropLeftovers } from '../restore/swap.ts';
 import { type DrillReport, drillReport } from './report.ts';
 
@@ -40,6 +40,7 @@ export async function runDrill(config: Config): Promise<DrillReport> {
     const found = await findSource(config, 'latest', 's3');
     const manifest = found.manifest!; // `latest` always has one
     log.info(`drill with ${describeSource(found)}`);
+    await refuseLaterBackup(postgres, server, found);
     const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
     const source = await checkSource(postgres, fetched);
