@@ -3,8 +3,9 @@ import { rm } from 'node:fs/promises';
 import { recordCheck } from './lib/backup/check-log.ts';
 import { makeLookingDirectory } from './lib/backup/directory.ts';
 import { fetchSource } from './lib/backup/fetch.ts';
-import { describeSource, findSource, parsePlace } from './lib/backup/find.ts';
+import { findSource, parsePlace } from './lib/backup/find.ts';
 import { isOurs } from './lib/backup/manifest.ts';
+import { describeSource } from './lib/backup/source.ts';
 import { checkSource } from './lib/backup/verify.ts';
 import { command, execute } from './lib/cli/command.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
@@ -53,11 +54,18 @@ export const verify = command({
         recordCheck(config, { id: manifest.id, place: kept, check: 'read' });
       }
       const verdict = manifest
-        ? 'complete and unchanged'
+        ? source.foreign
+          ? `complete and as its manifest says, but ${source.foreign}`
+          : 'complete and unchanged'
         : 'complete; without a manifest nothing shows whether it was changed';
       return {
         text: `${verdict}: ${describeSource(source)}${size}`,
-        json: { verified: source.name, compared: manifest !== null, bytes: manifest?.artifact.bytes ?? null },
+        json: {
+          verified: source.name,
+          compared: manifest !== null,
+          foreign: source.foreign !== undefined,
+          bytes: manifest?.artifact.bytes ?? null,
+        },
       };
     } finally {
       await rm(fetched, { recursive: true, force: true });

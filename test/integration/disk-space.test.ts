@@ -64,15 +64,18 @@ function reserve(): number {
 }
 
 async function onSmallDisk(body: (world: World) => Promise<void>): Promise<void> {
-  await withDisk(disk, 300 * MIB, async () => {
-    const world = await createSmall();
-    try {
-      await body(world);
-    } finally {
-      await world.stop();
-    }
-  });
-  rmSync(home, { recursive: true });
+  try {
+    await withDisk(disk, 300 * MIB, async () => {
+      const world = await createSmall();
+      try {
+        await body(world);
+      } finally {
+        await world.stop();
+      }
+    });
+  } finally {
+    rmSync(home, { recursive: true });
+  }
 }
 
 /** The live database is whole, nothing stays of the run, and the server never stopped. */

@@ -18,6 +18,7 @@ import {
   serialize,
 } from './manifest.ts';
 import type { BackupPlan } from './plan.ts';
+import { sign } from './signature.ts';
 import { decode } from './verify.ts';
 
 interface Wanted {
@@ -69,7 +70,7 @@ export async function createBackup(
     };
     await publish(at(artifact));
     await publish(at(globals));
-    await writeWhole(at(manifestFile), serialize(manifest));
+    await writeWhole(at(manifestFile), sign(serialize(manifest), config.signingKeys[0]));
     return manifest;
   } catch (error) {
     await removeFilesOf(config, id);

@@ -8,8 +8,8 @@ import { enoughSpace, freeSpace } from '../core/machine.ts';
 import { withProgress } from '../core/progress.ts';
 import { download } from '../s3/download.ts';
 import type { Without } from './dump-commands.ts';
-import type { Source } from './find.ts';
 import { globalsName } from './manifest.ts';
+import type { Source } from './source.ts';
 
 /** A source whose files are on this host. */
 export interface LocalSource extends Source {

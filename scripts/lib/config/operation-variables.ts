@@ -3,6 +3,8 @@ import { any, choice, cron, days, directory, flag, type Group, span, text, url, 
 
 const BACKUP_SCRIPTS = 'all scripts that use backups';
 
+const signingKey = text('at least 32 characters, without blanks', /^[!-~]{32,}$/);
+
 export const backup = {
   BACKUP_DIR: {
     meaning: 'Directory of the backups, with mode 0700.',
@@ -34,6 +36,20 @@ export const backup = {
     type: whole('a whole number, at least 1', 1, 10_000),
     default: '7',
     readBy: 'backup, prune-backups',
+  },
+  BACKUP_SIGNING_KEY: {
+    meaning:
+      'Signs backups, so that a forged backup in the bucket is not taken for one of this server. Where it is empty, the ' +
+      'first backup writes a key here. Keep a copy of this file outside of the bucket: without the key, older backups ' +
+      'are restored only by their id. A new key: openssl rand -hex 32.',
+    type: signingKey,
+    readBy: BACKUP_SCRIPTS,
+  },
+  BACKUP_SIGNING_KEY_PREVIOUS: {
+    meaning:
+      'The key before: backups that are signed with it count as well. Remove it when they are expired.',
+    type: signingKey,
+    readBy: BACKUP_SCRIPTS,
   },
 } satisfies Group;
 
@@ -81,6 +97,13 @@ export const offsite = {
   S3_SSE_KMS_KEY_ID: { meaning: 'Key for S3_SSE=aws:kms.', type: any, readBy: 'backup' },
   S3_TIMEOUT: {
     meaning: 'Time without an answer after which a request has failed and is repeated.',
+    type: span,
+    default: '60s',
+    readBy: BACKUP_SCRIPTS,
+  },
+  S3_RETRY_TIME: {
+    meaning:
+      'Time after the first failure in which a request is repeated: connections refused or cut, no address, HTTP 429 and 5xx.',
     type: span,
     default: '60s',
     readBy: BACKUP_SCRIPTS,

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { makeBackupDirectory } from '../backup/directory.ts';
 import { fetchSource, removeWork } from '../backup/fetch.ts';
-import { describeSource, findSource } from '../backup/find.ts';
+import { findSource } from '../backup/find.ts';
 import { reserveAt } from '../backup/plan.ts';
+import { describeSource } from '../backup/source.ts';
 import { checkSource } from '../backup/verify.ts';
 import type { Config } from '../config/config.ts';
 import { log } from '../core/log.ts';
@@ -14,7 +15,7 @@ import { serverFacts } from '../postgres/server.ts';
 import { detachSubscriptions } from '../postgres/subscriptions.ts';
 import { loadInto } from '../restore/load-dump.ts';
 import { leaveOut } from '../restore/plain-dump.ts';
-import { refuseImpossible } from '../restore/preflight.ts';
+import { refuseImpossible, refuseLaterBackup } from '../restore/preflight.ts';
 import { dropLeftovers, dropOrWarn } from '../restore/swap.ts';
 import { type DrillReport, drillReport } from './report.ts';
 
@@ -40,6 +41,7 @@ export async function runDrill(config: Config): Promise<DrillReport> {
     const found = await findSource(config, 'latest', 's3');
     const manifest = found.manifest!; // `latest` always has one
     log.info(`drill with ${describeSource(found)}`);
+    await refuseLaterBackup(postgres, server, found);
     const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
     const source = await checkSource(postgres, fetched);

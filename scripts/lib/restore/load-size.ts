@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { Source } from '../backup/find.ts';
+import type { Source } from '../backup/source.ts';
 import type { LoadSize } from '../postgres/load-space.ts';
 
 const MIB = 1024 * 1024;

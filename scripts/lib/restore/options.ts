@@ -26,7 +26,7 @@ export interface RestoreRequest extends Confirmation {
   acceptErrors?: boolean;
   /** Whether the live database may be replaced by one with less than a tenth of its rows. */
   allowSmall?: boolean;
-  /** Replace the live database without a question by a backup of another app, environment or database. */
+  /** Restore without a question a backup of another app, environment or database, or without this server's signature. */
   allowForeign?: boolean;
   /** Default: nothing. */
   without?: Without;

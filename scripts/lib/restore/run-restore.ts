@@ -1,13 +1,13 @@
 import { createBackup } from '../backup/create.ts';
 import { checkBackupDirectory, makeBackupDirectory, makeLookingDirectory } from '../backup/directory.ts';
 import { fetchSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
-import { describeSource, findSource, type Source } from '../backup/find.ts';
+import { findSource } from '../backup/find.ts';
 import { planBackup, reserveAt } from '../backup/plan.ts';
+import { describeSource, type Source } from '../backup/source.ts';
 import { type CheckedSource, checkSource } from '../backup/verify.ts';
 import type { Result } from '../cli/command.ts';
 import { requireTerminal } from '../cli/confirm.ts';
 import type { Config } from '../config/config.ts';
-import { usageError } from '../core/errors.ts';
 import { duration, plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
@@ -18,12 +18,13 @@ import { readSpaceFacts, type SpaceFacts } from '../postgres/load-space.ts';
 import { type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { watchLoad } from '../postgres/space-watch.ts';
 import { detachSubscriptions } from '../postgres/subscriptions.ts';
+import { foreignness } from './foreign.ts';
 import { loadInto } from './load-dump.ts';
 import type { LoadError } from './load-errors.ts';
 import { createMissingRoles, type Roles } from './missing-roles.ts';
 import { confirmed, type RestoreRequest } from './options.ts';
 import { leaveOut, sayWhatIsLeftOut } from './plain-dump.ts';
-import { refuseImpossible } from './preflight.ts';
+import { refuseImpossible, refuseLaterBackup } from './preflight.ts';
 import { replaceLive } from './replication.ts';
 import { confirmSmall } from './small-result.ts';
 import { copyProperties, dropLeftovers, dropOrWarn, swapIn } from './swap.ts';
@@ -45,8 +46,10 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
       () => (dryRun ? checkBackupDirectory(config) : makeBackupDirectory(config)),
       async () => requireTerminal(yes || dryRun),
     );
-    const space = await readSpaceFacts(postgres, server);
     const found = await findSource(config, wanted, from);
+    await refuseLaterBackup(postgres, server, found);
+    const foreign = foreignness(config, found, request);
+    const space = await readSpaceFacts(postgres, server);
     const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
     const source = await checkSource(postgres, fetched);
@@ -60,11 +63,8 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     const effect = databaseMissing
       ? ', which does not exist yet.'
       : '. The current database is backed up and kept under another name.';
-    const foreign = replace ? originOf(config, source) : undefined;
-    if (foreign && yes && !dryRun && !request.allowForeign)
-      throw usageError(foreign, 'add --allow-foreign to replace the live database by it without a question.');
     const plan = {
-      question: `${foreign ? `${foreign}. ` : ''}${describeSource(source)} → database ${target} of ${environment}${effect}`,
+      question: `${foreign}${describeSource(source)} → database ${target} of ${environment}${effect}`,
       database: target,
       json: { source: source.name, target },
     };
@@ -77,14 +77,6 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
   } finally {
     await removeWork(work);
   }
-}
-
-/** @returns a sentence about a backup that is not one of this database; undefined for all others */
-function originOf({ app, environment, postgres }: Config, { manifest }: Source): string | undefined {
-  if (!manifest) return undefined;
-  const origin = `database ${manifest.database} of ${manifest.app} (${manifest.environment})`;
-  const live = `database ${postgres.database} of ${app} (${environment})`;
-  return origin === live ? undefined : `this is a backup of ${origin}, not of ${live}`;
 }
 
 /** Backs up the live database before it is replaced. */
