@@ -184,17 +184,15 @@ function psql(
   { limits, inherit, ...options }: RunOptions & { limits: string; inherit?: string[] },
 ): Promise<string> {
   const words = [...PSQL, `--dbname=${toDatabase(database)}`, `--command=${sql}`];
-  const command = producer(postgres, words, `${TEXT} -c ${OWN_NAMES} ${limits}`, inherit);
-  const { argv, env, stdin } = command;
+  const settings = `${TEXT} -c ${OWN_NAMES} ${limits}`;
+  const { argv, env, stdin } = producer(postgres, words, settings, inherit);
   return run(argv, { ...options, env: { ...env, PGAPPNAME: name }, stdin });
 }
 
 /** Ends the session that was given up with this name. @see endAbandoned @throws OutcomeUnknown */
 export async function endSession(postgres: Postgres, name: string, error: unknown): Promise<void> {
-  const options = { purpose: 'end its session', timeout: 20, evenInterrupted: true };
   const limits = serverLimits(20);
+  const options = { limits, purpose: 'end its session', timeout: 20, evenInterrupted: true };
   const database = postgres.maintenance ?? 'postgres';
-  await endAbandoned(name, error, sql =>
-    psql(postgres, database, sql, sessionName(), { limits, ...options }),
-  );
+  await endAbandoned(name, error, sql => psql(postgres, database, sql, sessionName(), options));
 }
