@@ -4,6 +4,7 @@ import { Exit, exitCodeOf, messageOf } from './lib/core/errors.ts';
 import { withLock } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
 import { embeddedDrill } from './lib/drill/embedded.ts';
+import { drillLock } from './lib/drill/rehearsal.ts';
 import { conclude, writeReport } from './lib/drill/report.ts';
 import { runDrill } from './lib/drill/run-drill.ts';
 import { notify } from './lib/notify/notify.ts';
@@ -34,7 +35,7 @@ export const drill = command({
     if (options.embedded) return conclude(await embeddedDrill());
     const config = load();
     logTo(`${config.logDir}/drill.log`);
-    return withLock(config.stateDir, `${config.environment}.drill`, 'drill.ts', async () => {
+    return withLock(config.stateDir, drillLock(config), 'drill.ts', async () => {
       try {
         const report = await runDrill(config);
         log.done(`wrote ${await writeReport(config, report)}`);

@@ -46,7 +46,7 @@ export interface Command<O extends Options> extends Description<O> {
   /** The result of a failed run, for a script with exit codes and an output of its own. */
   failed?: (error: Failure) => Result;
   /** Whether runs, or runs with these arguments, are recorded in the history; `--dry-run` never is. */
-  changesState?: boolean | ((positionals: string[]) => boolean);
+  changesState?: boolean | ((positionals: string[], options: Values<O>) => boolean);
   run: (invocation: Invocation<O & typeof COMMON>) => Promise<Result>;
 }
 
@@ -76,7 +76,7 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
     const { changesState = false } = definition;
     recorded =
       (options as Record<string, unknown>)['dry-run'] !== true &&
-      (typeof changesState === 'boolean' ? changesState : changesState(positionals));
+      (typeof changesState === 'boolean' ? changesState : changesState(positionals, options));
     const read = () => (config ??= loadConfig(environmentOf(options.env as string | undefined)));
     outcome = await definition.run({ options, positionals, config: read });
   } catch (thrown) {

@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts';
 import type { Check } from './check.ts';
 import { backends } from './checks/backends.ts';
 import { backupHere, backupInS3 } from './checks/backup.ts';
+import { backupLoaded } from './checks/backup-loaded.ts';
 import { certificate } from './checks/certificate.ts';
 import { clock } from './checks/clock.ts';
 import { containers } from './checks/containers.ts';
@@ -26,6 +27,7 @@ export function allChecks(config: Config): Check[] {
     certificate(config),
     backupHere(config),
     backupInS3(config),
+    backupLoaded(config),
     disk(config),
     memory(),
     clock(config),

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { CheckedSource } from '../backup/verify.ts';
 import type { Postgres } from '../config/config.ts';
@@ -9,10 +8,11 @@ import { client } from '../postgres/client.ts';
 import { freeSpaceOf } from '../postgres/disk-space.ts';
 import { runFromFile } from '../postgres/redirect.ts';
 import { decompressTo, type OnError, parallelRestore, streamRestore } from './load-commands.ts';
+import { loadConnections } from './load-effort.ts';
 import { type LoadError, pgRestoreErrors, wentOn } from './load-errors.ts';
 
 /**
- * Loads a custom dump, with as many connections as there are processors.
+ * Loads a custom dump, with {@link loadConnections}.
  *
  * @param settings makes the server settings of this many connections
  * @returns with `collect`, all errors
@@ -25,7 +25,7 @@ export async function loadCustom(
   onError: OnError,
   { settings, ...options }: { purpose: string; state: string; settings: (connections: number) => string },
 ): Promise<LoadError[]> {
-  const jobs = availableParallelism();
+  const jobs = loadConnections(postgres);
   const path = join(source.directory, source.artifact);
   try {
     if (jobs > 1 && (await scratchFits(postgres, source)))

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Without } from '../backup/dump-commands.ts';
 import type { CheckedSource } from '../backup/verify.ts';
@@ -12,11 +11,9 @@ import { createLike, drop, sizeOfDatabase } from '../postgres/databases.ts';
 import { compareWithManifest } from './compare.ts';
 import { mayGoOn, refuseLost, refuseUnaccepted } from './judge-errors.ts';
 import { loadCustom } from './load-custom.ts';
+import { loadConnections, loadMemory } from './load-effort.ts';
 import type { LoadError } from './load-errors.ts';
 import { collectPlain, loadPlain } from './load-plain.ts';
-
-/** MiB of maintenance_work_mem, shared by all connections of one load. */
-const LOAD_MEMORY = 1024;
 
 /**
  * Loads a checked source into a new database and compares it with its manifest. The caller drops the new database after
@@ -92,7 +89,7 @@ async function load(
 ): Promise<LoadError[]> {
   const limits = await laterLimits(postgres, name);
   const settings = (connections: number) =>
-    `${limits} -c synchronous_commit=off -c maintenance_work_mem=${Math.floor(LOAD_MEMORY / connections)}MB`;
+    `${limits} -c synchronous_commit=off -c maintenance_work_mem=${Math.floor(loadMemory(postgres) / connections)}MB`;
   const path = join(source.directory, source.artifact);
   const purpose = `load ${source.name} into ${name}`;
   const state = 'the live database is unchanged.';
@@ -114,7 +111,7 @@ async function gatherStatistics(postgres: Postgres, name: string): Promise<void>
     '--analyze-only',
     '--quiet',
     '--no-password',
-    `--jobs=${availableParallelism()}`,
+    `--jobs=${loadConnections(postgres)}`,
     `--dbname=${toDatabase(name)}`,
   ];
   const analyze = client(postgres, vacuumdb, await laterLimits(postgres, name));

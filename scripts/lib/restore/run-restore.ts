@@ -1,3 +1,4 @@
+import { recordPassed } from '../backup/check-log.ts';
 import { createBackup } from '../backup/create.ts';
 import { checkBackupDirectory, makeBackupDirectory, makeLookingDirectory } from '../backup/directory.ts';
 import { fetchSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
@@ -66,6 +67,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
       const { kept, errors } = await loadAndSwap(config, source, request, replaced, roles, clock);
+      if (errors.length === 0) recordPassed(config, source, 'loaded');
       return report(source, { target, kept, safety, errors, clock });
     });
   } finally {

@@ -1,0 +1,43 @@
+import { readChecks } from '../backup/check-log.ts';
+import { describeSource, findSource, type Source } from '../backup/find.ts';
+import { whyNotDue } from '../backup/load-due.ts';
+import type { Result } from '../cli/command.ts';
+import type { Config } from '../config/config.ts';
+import { duration } from '../core/format.ts';
+import { rehearse } from './rehearsal.ts';
+
+/**
+ * Loads a backup into a scratch database at low priority, compares it and drops it. The caller holds the lock of drills.
+ *
+ * @param ifDue whether LOAD_CHECK decides if it is loaded now
+ * @throws exit code 3 where it is missing, damaged or differs after loading; 4 where S3 can't be read
+ */
+export async function runLoadCheck(
+  config: Config,
+  wanted: string,
+  place: 'local' | 's3' | undefined,
+  ifDue = false,
+): Promise<Result> {
+  let found: Source | undefined;
+  if (ifDue) {
+    if (config.loadCheck === 'off') return skipped('LOAD_CHECK is off');
+    found = await findSource(config, wanted, place);
+    const why = found.manifest && whyNotDue(config.loadCheck, found.manifest, readChecks(config), new Date());
+    if (why) return skipped(why);
+  }
+  const gentle = { ...config, postgres: { ...config.postgres, gentle: true } };
+  const { source, seconds, total } = await rehearse(
+    gentle,
+    async () => found ?? (await findSource(config, wanted, place)),
+  );
+  const compared = source.manifest !== null;
+  const verdict = compared ? 'loaded and compared' : 'loaded; not compared, because there is no manifest';
+  return {
+    text: `${verdict}: ${describeSource(source)}, in ${duration(total)}`,
+    json: { loaded: source.name, compared, seconds, totalSeconds: total },
+  };
+}
+
+function skipped(why: string): Result {
+  return { text: `skipped: ${why}`, json: { loaded: null, skipped: why } };
+}
