@@ -4,10 +4,10 @@ import { Exit, exitCodeOf, messageOf } from './lib/core/errors.ts';
 import { withLock } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
 import { embeddedDrill } from './lib/drill/embedded.ts';
-import { drillLock } from './lib/drill/rehearsal.ts';
 import { conclude, writeReport } from './lib/drill/report.ts';
 import { runDrill } from './lib/drill/run-drill.ts';
 import { notify } from './lib/notify/notify.ts';
+import { drillLock } from './lib/restore/leftovers.ts';
 
 export const drill = command({
   summary: 'Prove that the newest off-site backup restores, and measure how long that takes.',

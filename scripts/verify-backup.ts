@@ -12,9 +12,9 @@ import { bytes, count } from './lib/core/format.ts';
 import { withLock } from './lib/core/lock.ts';
 import { logTo } from './lib/core/log.ts';
 import { runLoadCheck } from './lib/drill/load-check.ts';
-import { drillLock } from './lib/drill/rehearsal.ts';
 import { notify } from './lib/notify/notify.ts';
 import { totalRows } from './lib/postgres/row-counts.ts';
+import { drillLock } from './lib/restore/leftovers.ts';
 
 export const verify = command({
   summary: 'Verify a backup again: check its checksums and decode every block; with --load, also load it.',
@@ -59,7 +59,7 @@ export const verify = command({
     const config = read();
     if (load) {
       logTo(`${config.logDir}/load-check.log`);
-      setPriority(19);
+      setPriority(10);
       return withLock(config.stateDir, drillLock(config), 'verify-backup.ts --load', async () => {
         try {
           return await runLoadCheck(config, wanted, place, ifDue);

@@ -47,6 +47,7 @@ test('without Docker and Nginx the report is complete and shows what is not conf
     'backup-s3': 'ok',
     'backup-loaded': 'not configured',
     disk: 'ok',
+    leftovers: 'ok',
     memory: 'ok',
     clock: 'ok',
   });

@@ -39,7 +39,7 @@ for (const [format, program, words] of [
       const [scratch] = (await databases(world)).filter(name => name !== 'app');
       assert.match(scratch!, /^app_drill_\d{8}_\d{6}$/);
       const nice = readFileSync(`/proc/${running.child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[16];
-      assert.is(nice, '19', 'and what it starts inherits it');
+      assert.is(nice, '10', 'and what it starts inherits it');
       pause.go();
       const { code, stdout, stderr } = await running.ended;
       assert.is(code, 0, stderr);

@@ -23,7 +23,7 @@ export interface Postgres {
   /** With no container. Unset: libpq's default, a socket of this host. */
   host?: string;
   port?: number;
-  /** Programs run with the lowest priority, on one connection and without parallel workers: visitors come first. */
+  /** Programs run with a low priority, on one connection and without parallel workers: visitors come first. */
   gentle?: boolean;
 }
 

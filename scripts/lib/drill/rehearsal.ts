@@ -1,5 +1,4 @@
 /** Restores a backup into a scratch database on the live server, compares it and drops it. */
-import { join } from 'node:path';
 import { recordPassed } from '../backup/check-log.ts';
 import { makeBackupDirectory } from '../backup/directory.ts';
 import { fetchSource, removeWork } from '../backup/fetch.ts';
@@ -11,13 +10,10 @@ import { preflight } from '../core/preflight.ts';
 import { stopwatch } from '../core/step-timer.ts';
 import { drop, siblingName } from '../postgres/databases.ts';
 import { serverFacts } from '../postgres/server.ts';
+import { drillDirectory, sweep } from '../restore/leftovers.ts';
 import { loadInto } from '../restore/load-dump.ts';
 import { leaveOut } from '../restore/plain-dump.ts';
 import { refuseImpossible } from '../restore/preflight.ts';
-import { dropLeftovers } from '../restore/swap.ts';
-
-/** The lock of those who use scratch databases: another than that of changes, so that none prevents a backup. */
-export const drillLock = ({ environment }: Config) => `${environment}.drill`;
 
 /**
  * Restores a backup into a scratch database, compares it, drops it, and records that. The caller holds the lock of
@@ -29,13 +25,12 @@ export const drillLock = ({ environment }: Config) => `${environment}.drill`;
  */
 export async function rehearse(config: Config, find: () => Promise<Source>) {
   const { postgres } = config;
-  const work = join(config.backupDir, `.drill-${config.environment}`);
+  const work = drillDirectory(config);
   const [server] = await preflight(
     () => serverFacts(postgres),
     () => makeBackupDirectory(config),
   );
-  await dropLeftovers(postgres, postgres.database, 'drill');
-  const scratch = siblingName(postgres.database, 'drill', []);
+  const scratch = siblingName(postgres.database, 'drill', await sweep(config, 'drill'));
   const clock = stopwatch();
   try {
     const found = await find();

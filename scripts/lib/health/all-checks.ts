@@ -7,6 +7,7 @@ import { certificate } from './checks/certificate.ts';
 import { clock } from './checks/clock.ts';
 import { containers } from './checks/containers.ts';
 import { disk } from './checks/disk.ts';
+import { leftovers } from './checks/leftovers.ts';
 import { memory } from './checks/memory.ts';
 import { postgres } from './checks/postgres.ts';
 import { api, frontend } from './checks/public.ts';
@@ -29,6 +30,7 @@ export function allChecks(config: Config): Check[] {
     backupInS3(config),
     backupLoaded(config),
     disk(config),
+    leftovers(config),
     memory(),
     clock(config),
   ];

@@ -61,7 +61,7 @@ export function client(
   const passed = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : ['-e', name]));
   const unset = [...NOT_INHERITED, 'PGHOST', 'PGPORT'].flatMap(name => ['-u', name]);
   // On this host it inherits the priority of this process.
-  const nice = postgres.gentle ? ['nice', '-n', '19'] : [];
+  const nice = postgres.gentle ? ['nice', '-n', '10'] : [];
   return {
     argv: ['docker', 'exec', '-i', ...passed, postgres.container, 'env', ...unset, ...nice, ...argv],
     env,

@@ -16,6 +16,7 @@ import { type Stopwatch, stopwatch } from '../core/step-timer.ts';
 import { runMigrations } from '../migrations/run.ts';
 import { drop, siblingDatabases, siblingName } from '../postgres/databases.ts';
 import { type ServerFacts, serverFacts } from '../postgres/server.ts';
+import { sweep } from './leftovers.ts';
 import { loadInto } from './load-dump.ts';
 import type { LoadError } from './load-errors.ts';
 import { createMissingRoles, type Roles } from './missing-roles.ts';
@@ -42,6 +43,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
       () => (dryRun ? checkBackupDirectory(config) : makeBackupDirectory(config)),
       async () => requireTerminal(yes || dryRun),
     );
+    if (!dryRun) await sweep(config, 'environment'); // before the space is measured
     const fetched = await fetchSource(await findSource(config, wanted, from), work);
     clock.lap('fetch');
     const source = await checkSource(postgres, fetched);
