@@ -15,7 +15,13 @@ import { record } from '../core/run-history.ts';
 import { interrupt, listenForSignals } from '../core/signals.ts';
 import { COMMON, type Description, help, type Options } from './help.ts';
 
-type Values<O extends Options> = { [K in keyof O]?: O[K]['type'] extends 'boolean' ? boolean : string };
+type Values<O extends Options> = {
+  [K in keyof O]?: O[K]['type'] extends 'boolean'
+    ? boolean
+    : O[K] extends { multiple: true }
+      ? string[]
+      : string;
+};
 
 export interface Result {
   /** For people. */

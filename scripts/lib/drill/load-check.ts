@@ -4,7 +4,7 @@ import { whyNotDue } from '../backup/load-due.ts';
 import type { Result } from '../cli/command.ts';
 import type { Config } from '../config/config.ts';
 import { duration } from '../core/format.ts';
-import { rehearse } from './rehearsal.ts';
+import { loadScratch } from '../restore/scratch.ts';
 
 /**
  * Loads a backup into a scratch database at low priority, compares it and drops it. The caller holds the lock of drills.
@@ -26,8 +26,9 @@ export async function runLoadCheck(
     if (why) return skipped(why);
   }
   const gentle = { ...config, postgres: { ...config.postgres, gentle: true } };
-  const { source, seconds, total } = await rehearse(
+  const { source, seconds, total } = await loadScratch(
     gentle,
+    'drill',
     async () => found ?? (await findSource(config, wanted, place)),
   );
   const compared = source.manifest !== null;

@@ -1,6 +1,6 @@
 import { findSource } from '../backup/find.ts';
 import type { Config } from '../config/config.ts';
-import { rehearse } from './rehearsal.ts';
+import { loadScratch } from '../restore/scratch.ts';
 import { type DrillReport, drillReport } from './report.ts';
 
 /**
@@ -11,7 +11,9 @@ import { type DrillReport, drillReport } from './report.ts';
  */
 export async function runDrill(config: Config): Promise<DrillReport> {
   const started = new Date();
-  const { source, seconds, total } = await rehearse(config, () => findSource(config, 'latest', 's3'));
+  const { source, seconds, total } = await loadScratch(config, 'drill', () =>
+    findSource(config, 'latest', 's3'),
+  );
   const manifest = source.manifest!; // `latest` always has one
   const rpo = (started.getTime() - Date.parse(manifest.snapshotAt)) / 1000;
   return drillReport(config, manifest, { started, seconds, rto: total, rpo });

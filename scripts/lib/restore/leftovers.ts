@@ -30,7 +30,7 @@ export interface Leftover {
 const DAY = 24 * 3600_000;
 
 /** Of the databases of each lock, as in their names. */
-const DATABASES = { environment: 'new', drill: 'drill' } as const;
+export const DATABASES = { environment: 'new', drill: 'drill' } as const;
 
 /** The lock of those who use scratch databases: another than that of changes, so that none prevents a backup. */
 export const drillLock = ({ environment }: Pick<Config, 'environment'>) => `${environment}.drill`;
@@ -40,7 +40,8 @@ export function drillDirectory({ backupDir, environment }: Config): string {
   return join(backupDir, `.drill-${environment}`);
 }
 
-const DIRECTORIES = { environment: restoreDirectory, drill: drillDirectory };
+/** The working directory of each lock. */
+export const DIRECTORIES = { environment: restoreDirectory, drill: drillDirectory };
 
 /** @returns the working directories in BACKUP_DIR, those of running runs included; of looks, those older than a day */
 export async function leftDirectories(config: Config): Promise<Leftover[]> {

@@ -10,27 +10,34 @@ import { preflight } from '../core/preflight.ts';
 import { stopwatch } from '../core/step-timer.ts';
 import { drop, siblingName } from '../postgres/databases.ts';
 import { serverFacts } from '../postgres/server.ts';
-import { drillDirectory, sweep } from '../restore/leftovers.ts';
-import { loadInto } from '../restore/load-dump.ts';
-import { leaveOut } from '../restore/plain-dump.ts';
-import { refuseImpossible } from '../restore/preflight.ts';
+import { DATABASES, DIRECTORIES, sweep } from './leftovers.ts';
+import { loadInto } from './load-dump.ts';
+import { leaveOut } from './plain-dump.ts';
+import { refuseImpossible } from './preflight.ts';
 
 /**
- * Restores a backup into a scratch database, compares it, drops it, and records that. The caller holds the lock of
- * drills.
+ * Restores a backup into a scratch database, compares it, records that, and drops the database at the end. Owners and
+ * privileges are left out where this server lacks roles.
  *
+ * @param owner the lock that the caller holds
  * @param find is called when the preflight has passed
+ * @param use what is done with the scratch database before it is dropped
  * @returns the backup, and the seconds of each step
  * @throws exit code 3 where there is no backup, it is damaged or differs after loading; 4 where S3 can't be read
  */
-export async function rehearse(config: Config, find: () => Promise<Source>) {
+export async function loadScratch(
+  config: Config,
+  owner: 'environment' | 'drill',
+  find: () => Promise<Source>,
+  use?: (scratch: string) => Promise<void>,
+) {
   const { postgres } = config;
-  const work = drillDirectory(config);
+  const work = DIRECTORIES[owner](config);
   const [server] = await preflight(
     () => serverFacts(postgres),
     () => makeBackupDirectory(config),
   );
-  const scratch = siblingName(postgres.database, 'drill', await sweep(config, 'drill'));
+  const scratch = siblingName(postgres.database, DATABASES[owner], await sweep(config, owner));
   const clock = stopwatch();
   try {
     const found = await find();
@@ -44,6 +51,7 @@ export async function rehearse(config: Config, find: () => Promise<Source>) {
     await loadInto(config, await leaveOut(source, without), scratch, postgres.database);
     clock.lap('restore and compare');
     recordPassed(config, source, 'loaded');
+    await use?.(scratch);
     return { source, seconds: clock.laps(), total: clock.total() };
   } finally {
     await drop(postgres, scratch);
