@@ -16,7 +16,8 @@ export const list = command({
   usage: ['[--verify] [--env production|staging] [--json]'],
   details:
     '“verified” means that every byte was read and compared; the columns say how long ago that was, and how long ago\n' +
-    'the backup was last loaded into a database. Dumps of other origin in BACKUP_DIR are listed below.',
+    'the backup was last loaded into a database. “foreign” backups do not have the signature of BACKUP_SIGNING_KEY: only\n' +
+    'their id, path or address restores them. Dumps of other origin in BACKUP_DIR are listed below.',
   options: {
     verify: { type: 'boolean', help: 'read every local backup again first; verify-backup.ts also reads S3' },
   },
@@ -43,13 +44,16 @@ export const list = command({
     const stored = config.s3 ? await storedBackups(config, await openStore(config.s3), now) : [];
     if (!config.s3) log.info('S3: not configured (S3_BUCKET is empty)');
     const backups = listBackups([...local, ...stored], readChecks(config));
-    const foreign = await foreignDumps(config);
+    const dumps = await foreignDumps(config);
     const parts = [backups.length > 0 ? toTable(backups, now) : nothing(config)];
-    if (foreign.length > 0) parts.push(describeForeign(config, foreign));
+    if (dumps.length > 0) parts.push(describeForeign(config, dumps));
     return {
       text: parts.join('\n'),
-      json: [...backups, ...foreign.map(file => ({ id: null, file, local: 'foreign' }))],
-      exitCode: options.verify && local.some(({ problem }) => problem) ? Exit.verification : Exit.done,
+      json: [...backups, ...dumps.map(file => ({ id: null, file, local: 'foreign' }))],
+      exitCode:
+        options.verify && local.some(({ problem, foreign }) => problem && !foreign)
+          ? Exit.verification
+          : Exit.done,
     };
   },
 });

@@ -55,7 +55,7 @@ export const restore = command({
     yes: { type: 'boolean', help: 'do not ask for confirmation' },
     'allow-foreign': {
       type: 'boolean',
-      help: 'with --yes: also a backup of another app, environment or database',
+      help: 'with --yes: also a backup of another app, environment or database, or without this server’s signature',
     },
     undo: { type: 'boolean', help: 'swap back the database that the last restore replaced' },
     finish: { type: 'boolean', help: 'drop the databases that restores replaced' },

@@ -4,7 +4,8 @@ import { setPriority } from 'node:os';
 import { recordPassed } from './lib/backup/check-log.ts';
 import { makeLookingDirectory } from './lib/backup/directory.ts';
 import { fetchSource, type LocalSource } from './lib/backup/fetch.ts';
-import { describeSource, findSource, parsePlace } from './lib/backup/find.ts';
+import { findSource, parsePlace } from './lib/backup/find.ts';
+import { describeSource } from './lib/backup/source.ts';
 import { checkSource } from './lib/backup/verify.ts';
 import { command, execute } from './lib/cli/command.ts';
 import { Exit, exitCodeOf, messageOf, usageError } from './lib/core/errors.ts';
@@ -87,11 +88,18 @@ function resultOf(source: LocalSource) {
     ? `, ${bytes(manifest.artifact.bytes)}, ${count(totalRows(manifest.tables))} rows`
     : '';
   const verdict = manifest
-    ? 'complete and unchanged'
+    ? source.foreign
+      ? `complete and as its manifest says, but ${source.foreign}`
+      : 'complete and unchanged'
     : 'complete; without a manifest nothing shows whether it was changed';
   return {
     text: `${verdict}: ${describeSource(source)}${size}`,
-    json: { verified: source.name, compared: manifest !== null, bytes: manifest?.artifact.bytes ?? null },
+    json: {
+      verified: source.name,
+      compared: manifest !== null,
+      foreign: source.foreign !== undefined,
+      bytes: manifest?.artifact.bytes ?? null,
+    },
   };
 }
 

@@ -5,7 +5,12 @@ import { VARIABLES } from '../../scripts/lib/config/variables.ts';
 import { OperationalError } from '../../scripts/lib/core/errors.ts';
 import { redact } from '../../scripts/lib/core/log.ts';
 
-const KEYS = { AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'a-secret-key' };
+const SIGNING_KEY = 'k'.repeat(32);
+const KEYS = {
+  AWS_ACCESS_KEY_ID: 'id',
+  AWS_SECRET_ACCESS_KEY: 'a-secret-key',
+  BACKUP_SIGNING_KEY: SIGNING_KEY,
+};
 
 /** @returns the message of a configuration that is refused */
 function problemsOf(env: Record<string, string>): string {
@@ -70,6 +75,8 @@ const LETTERS = 'letters, digits and -';
 const IMAGE = 'an image’s name, with a tag or digest';
 
 /** What each variable must be, in the words that an operator reads, and values that it must not have. */
+const LONG = 'at least 32 characters, without blanks';
+
 const BAD: Record<string, [says: string, ...values: string[]]> = {
   APP_NAME: ['lower-case letters, digits, - and _', 'Bad Name!', '-app', 'x'.repeat(32)],
   POSTGRES_DB: ['at most 40 bytes, without line breaks', 'x'.repeat(41)],
@@ -108,6 +115,8 @@ const BAD: Record<string, [says: string, ...values: string[]]> = {
   SENTRY_URL: [URL_, 'sentry.io/secret'],
   SENTRY_ORG: [LETTERS, 'my org'],
   SENTRY_PROJECT: [LETTERS, 'a/b'],
+  BACKUP_SIGNING_KEY: [LONG, 'k'.repeat(31), `${'k'.repeat(32)} `],
+  BACKUP_SIGNING_KEY_PREVIOUS: [LONG, 'secret'],
   RTO_OBJECTIVE: [SPAN, 'four hours'],
   RPO_OBJECTIVE: [SPAN, '24'],
 };
@@ -169,7 +178,9 @@ test('all errors are listed at once', () => {
     Object.fromEntries(Object.entries(BAD).map(([key, [, value]]) => [key, value!])),
   );
   const [title, ...lines] = message.split('\n');
-  const needed = Object.keys(KEYS).map(key => `${key}: needed, because S3_BUCKET is set`);
+  const needed = Object.keys(KEYS)
+    .filter(key => key.startsWith('AWS_'))
+    .map(key => `${key}: needed, because S3_BUCKET is set`);
   const said = [...Object.entries(BAD).map(([key, [says]]) => `${key}: ${says}`), ...needed];
   assert.is(title, `the configuration of production has ${said.length} bad value(s):`);
   assert.equal(lines.sort(), said.map(line => `  ${line}`).sort());
@@ -229,6 +240,19 @@ test('an environment is production or staging', () => {
   assert.is(environmentOf('staging'), 'staging');
   for (const other of ['prod', 'Production', ''])
     assert.throws(() => environmentOf(other), /no environment is called ".*"/);
+});
+
+test('the key that signs backups comes first; the previous one needs it, and both are hidden', () => {
+  const [key, previous] = ['a1'.repeat(32), 'b2'.repeat(32)];
+  assert.equal(loadConfig('production', {}).signingKeys, []);
+  assert.equal(loadConfig('production', { BACKUP_SIGNING_KEY: '' }).signingKeys, []);
+  const both = { BACKUP_SIGNING_KEY: key, BACKUP_SIGNING_KEY_PREVIOUS: previous };
+  assert.equal(loadConfig('production', both).signingKeys, [key, previous]);
+  assert.is(redact(`${key} ${previous}`), '*** ***');
+  assert.match(
+    problemsOf({ BACKUP_SIGNING_KEY_PREVIOUS: previous }),
+    /BACKUP_SIGNING_KEY: needed, because BACKUP_SIGNING_KEY_PREVIOUS is set/,
+  );
 });
 
 test.run();

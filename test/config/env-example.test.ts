@@ -39,4 +39,13 @@ test('each variable of the Compose files is explained', () => {
   }
 });
 
+test('the application does not get the keys that sign backups, and is not replaced when the first one is made', () => {
+  for (const file of ['docker-compose.production.yml', 'docker-compose.staging.yml']) {
+    const compose = readFileSync(join(ROOT, file), 'utf8');
+    const [, block] = /environment: &backend-environment\n((?: {4}.*\n)*)/.exec(compose)!;
+    for (const name of ['BACKUP_SIGNING_KEY', 'BACKUP_SIGNING_KEY_PREVIOUS'])
+      assert.ok(block!.includes(`    ${name}: ""\n`), `${file}: ${name}`);
+  }
+});
+
 test.run();

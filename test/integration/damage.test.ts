@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
@@ -18,6 +18,7 @@ import {
   TENTHS,
   WAYS,
   world,
+  zeroIn,
 } from '../support/backup/damage.ts';
 import { checkHere, refused, restoreHere } from '../support/core/in-process.ts';
 import { liveState } from '../support/postgres/live.ts';
@@ -53,6 +54,14 @@ for (const format of FORMATS) {
           cpSync(join(world.env.BACKUP_DIR!, other), copy.manifest);
         },
         says: /it belongs to neurmatic_production_/,
+      },
+      // 360 such cases, at random places: test/long/integration/damage.test.ts.
+      { what: 'a byte appended', spoil: copy => appendFileSync(copy.artifact, '\0'), ways: ['id'] },
+      { what: 'zeros in it', spoil: copy => zeroIn(copy.artifact), ways: ['id'], says: /has changed/ },
+      {
+        what: 'the globals in place of the artifact',
+        spoil: copy => cpSync(copy.globals, copy.artifact),
+        ways: ['id'],
       },
       {
         what: 'a manifest of a later version',

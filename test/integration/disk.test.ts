@@ -121,11 +121,12 @@ test('the disk is full when a restore decompresses: one connection instead, and 
   const BACKUP_DIR = at();
   await withDisk(BACKUP_DIR, 8 * MIB, async () => {
     const env = { ...SMALL, BACKUP_DIR };
+    await world.sql("CREATE TABLE long AS SELECT repeat('x', 5000000) AS data", 'small'); // a few KB, compressed
     await makeBackup(world, { format: 'custom', upload: false }, env);
-    const filler = fill(BACKUP_DIR, 4 * MIB); // less than an empty database
+    const filler = fill(BACKUP_DIR, 4 * MIB);
     const restore = await run('restore', ['latest', '--from', 'local', '--yes'], env);
     assert.is(restore.code, 0, restore.stderr);
-    assert.match(restore.stderr, /compared with the backup: 10 rows in 1 table/);
+    assert.match(restore.stderr, /compared with the backup: 11 rows in 2 tables/);
     assert.match(restore.stderr, /too little to decompress .*: loading with one connection/);
     rmSync(filler);
     assert.equal(strayFiles(inDirectory(BACKUP_DIR)), []);

@@ -158,7 +158,8 @@ test('no variable, setting of the role or setting of the database changes what t
         const drilled = await runDrill(configOf(world, {}));
         assert.is(drilled.backup, custom.id);
 
-        await plain.sql(`UPDATE public.hard SET note = 'harmed'; DROP VIEW public.seen`);
+        await plain.sql(`SET transaction_read_only = off; UPDATE public.hard SET note = 'harmed';
+          DROP VIEW public.seen`);
         await restoreHere(world, backup.id);
         assert.equal(await contentOf(plain), hostile, 'plain');
         const undone = await restoreHere(world, undefined, { undo: true });

@@ -4,20 +4,26 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { recordCheck } from '../../scripts/lib/backup/check-log.ts';
 import type { ListedBackup } from '../../scripts/lib/backup/list.ts';
 import type { Manifest } from '../../scripts/lib/backup/manifest.ts';
-import { plant } from '../support/backup/old-backups.ts';
+import { list } from '../../scripts/list-backups.ts';
+import { configOf, plant } from '../support/backup/old-backups.ts';
+import { captured } from '../support/core/here.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
 import type { World } from '../support/core/world.ts';
 
 const { inTurn, stop } = await createTurns();
 
-async function listed(world: World, code = 0, ...args: string[]): Promise<ListedBackup[]> {
-  const done = await world.run('list-backups', [...args, '--json']);
-  assert.is(done.code, code, done.stderr);
-  return JSON.parse(done.stdout);
+/** What list-backups.ts does after it has read its arguments; as a process: below, with `world.run`. */
+async function listHere(world: World, options: { verify?: boolean } = {}) {
+  const run = () => list.run({ options, positionals: [], config: () => configOf(world, {}) });
+  const { value, error, stderr } = await captured(run);
+  assert.ok(value, error);
+  return { code: value.exitCode, stdout: `${value.text}\n`, stderr, listed: value.json as ListedBackup[] };
 }
+const listed = async (world: World) => (await listHere(world)).listed;
 
 async function localBackup(world: World): Promise<{ manifest: Manifest; path: string }> {
   await world.sql('CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 1000) AS i');
@@ -65,7 +71,9 @@ for (const [what, keepsTime] of [
       const [claimed] = await listed(world);
       assert.match(claimed!.local, keepsTime ? /^verified$/ : /^changed since it was read/);
       assert.is(claimed!.readAt, manifest.verification.at, 'the claim has its time');
-      const done = await world.run('list-backups', ['--verify']);
+      const done = keepsTime
+        ? await world.run('list-backups', ['--verify'])
+        : await listHere(world, { verify: true });
       assert.is(done.code, 3, done.stderr);
       assert.match(done.stdout, new RegExp(`^${manifest.id} .*SHA-256`, 'm'));
       assert.match(done.stdout, new RegExp(`^${sound.id} .* verified `, 'm'));
@@ -74,19 +82,19 @@ for (const [what, keepsTime] of [
 test('a damaged line in the record of the checks is ignored, and said', () =>
   inTurn(async world => {
     const { manifest } = await localBackup(world);
-    await world.run('verify-backup', [manifest.id]);
+    recordCheck(configOf(world, {}), { id: manifest.id, place: 'local', check: 'read' });
     const [before] = await listed(world);
     const record = join(world.env.STATE_DIR!, 'backup-checks.jsonl');
     for (const line of ['{"id":"neurma', '[]', '{"id":"x","place":"moon","check":"read","at":"now"}'])
       appendFileSync(record, `${line}\n`);
-    const done = await world.run('list-backups', ['--json']);
-    assert.is(done.stderr.match(/line \d of .*backup-checks\.jsonl is damaged and is ignored/g)?.length, 3);
-    assert.is(JSON.parse(done.stdout)[0].readAt, before!.readAt);
+    const { listed: after, stderr } = await listHere(world);
+    assert.is(stderr.match(/line \d of .*backup-checks\.jsonl is damaged and is ignored/g)?.length, 3);
+    assert.is(after[0]!.readAt, before!.readAt);
   }));
 
 test('an empty directory: where it has looked, and that there is no env file', () =>
   inTurn(async world => {
-    const { stdout } = await world.run('list-backups', []);
+    const { stdout } = await listHere(world);
     const places = `in ${world.env.BACKUP_DIR} and in s3://bucket/database`;
     assert.match(
       stdout,
@@ -146,8 +154,7 @@ test('a backup of something else replaces the live database only when that is as
     const [path] = paths;
     await restoreHere(world, path, { database: 'beside' });
     await restoreHere(world, path, { 'allow-foreign': true });
-    const { code, stdout } = await world.run('restore', [join(other, manifest.artifact.name), '--dry-run']);
-    assert.is(code, 2, stdout);
+    assert.is((await restoreHere(world, paths[1], { 'dry-run': true })).dryRun, true);
   }));
 
 test('the servers stop', stop);

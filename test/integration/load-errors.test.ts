@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkSource } from '../../scripts/lib/backup/verify.ts';
+import { readSpaceFacts } from '../../scripts/lib/postgres/load-space.ts';
+import { serverFacts } from '../../scripts/lib/postgres/server.ts';
 import { loadInto } from '../../scripts/lib/restore/load-dump.ts';
 import { configOf } from '../support/backup/old-backups.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
@@ -62,7 +64,9 @@ async function load(world: World, path: string, acceptErrors: boolean) {
     work: directory,
   } as const;
   await world.sql('DROP DATABASE IF EXISTS scratch', 'postgres');
-  return loadInto(config, await checkSource(config.postgres, fetched), 'scratch', 'app', acceptErrors);
+  const source = await checkSource(config.postgres, fetched);
+  const space = await readSpaceFacts(config.postgres, await serverFacts(config.postgres));
+  return loadInto(config, source, 'scratch', 'app', space, acceptErrors);
 }
 
 const PRECIOUS = 'CREATE TABLE precious (i int);\n';

@@ -30,7 +30,7 @@ test('clients that keep writing and reconnecting lose nothing and are cut off fo
     try {
       await writers.acknowledge(15);
       const pause = pauseProgram(world, 'psql', SWAP, 'before');
-      const restore = restoreHere(withEnv(world, pause.env), 'latest');
+      const restore = restoreHere(withEnv(world, pause.env), 'latest', { 'allow-small': true });
       await pause.reached();
       await writers.acknowledge(15);
       assert.equal(writers.failures, [], 'nobody is disturbed before the swap');

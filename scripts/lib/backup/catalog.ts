@@ -13,6 +13,7 @@ import {
   parseArtifactName,
   parseManifest,
 } from './manifest.ts';
+import { type SignatureProblem, signatureProblem } from './signature.ts';
 
 const DAY = 86_400_000;
 
@@ -26,6 +27,8 @@ export interface Found {
   manifest?: Manifest;
   /** Why it is ignored; undefined for a verified backup. */
   problem?: string | undefined;
+  /** Set for a backup that is whole, and ignored only because it does not have this server's signature. */
+  foreign?: SignatureProblem | undefined;
   /** The artifact's size; 0 if there is none. */
   bytes: number;
   /** When the artifact's file was last written, in ms since 1970; undefined in the store, which has whole objects only. */
@@ -116,8 +119,9 @@ async function inspectOne(
   const artifact = [...sizes].find(([name]) => parseArtifactName(name)?.id === id);
   const base: Found = { id, place, bytes: artifact?.[1] ?? 0, changedAt: changed?.get(artifact?.[0] ?? '') };
   let manifest: Manifest;
+  let text: string | undefined;
   try {
-    const text = sizes.has(manifestName(id)) ? await read(manifestName(id)) : undefined;
+    text = sizes.has(manifestName(id)) ? await read(manifestName(id)) : undefined;
     if (text === undefined) return { ...base, problem: 'no manifest' };
     manifest = parseManifest(text, id);
   } catch (error) {
@@ -125,7 +129,9 @@ async function inspectOne(
     if (error instanceof OperationalError && error.exitCode !== Exit.verification) throw error;
     return { ...base, problem: messageOf(error) };
   }
-  return { ...base, manifest, problem: problemOf(config, now, sizes, manifest) };
+  const problem = problemOf(config, now, sizes, manifest);
+  const foreign = problem ? undefined : signatureProblem(text, config.signingKeys);
+  return { ...base, manifest, problem: foreign ? `foreign: ${foreign}` : problem, foreign };
 }
 
 function problemOf(

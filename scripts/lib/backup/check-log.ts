@@ -36,7 +36,7 @@ export function recordCheck(config: Config, { id, place, check }: Omit<BackupChe
 /** The same for a backup of this app and environment that was found and read, or loaded; others are not recorded. */
 export function recordPassed(config: Config, source: LocalSource, check: BackupCheck['check']): void {
   const { manifest, directory, work } = source;
-  if (!manifest || !isOurs(manifest.id, config)) return;
+  if (!manifest || !isOurs(manifest.id, config) || (check === 'loaded' && source.foreign)) return;
   recordCheck(config, { id: manifest.id, place: directory === work ? 's3' : 'local', check });
 }
 

@@ -18,6 +18,7 @@ import {
   serialize,
 } from './manifest.ts';
 import type { BackupPlan } from './plan.ts';
+import { sign } from './signature.ts';
 import { decode } from './verify.ts';
 
 interface Wanted {
@@ -46,8 +47,8 @@ export async function createBackup(
   try {
     // Marks a run in progress: while it exists, the files of this id are not a backup.
     await writeFile(at(manifestFile) + PARTIAL, '', { mode: 0o600 });
-    const { server, estimate } = plan;
-    const wanted = { format, artifact: at(artifact), globals: at(globals), estimate };
+    const { server, estimate, shared } = plan;
+    const wanted = { format, artifact: at(artifact), globals: at(globals), estimate, shared };
     const facts = await dump(config, server, wanted);
     const files = await verifyFiles(config, format, at(artifact), at(globals));
     const manifest: Manifest = {
@@ -69,7 +70,7 @@ export async function createBackup(
     };
     await publish(at(artifact));
     await publish(at(globals));
-    await writeWhole(at(manifestFile), serialize(manifest));
+    await writeWhole(at(manifestFile), sign(serialize(manifest), config.signingKeys[0]));
     return manifest;
   } catch (error) {
     await removeFilesOf(config, id);

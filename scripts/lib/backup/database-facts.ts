@@ -24,10 +24,13 @@ export async function readFacts(session: Statements, name: string) {
   const [database] = await query<{
     snapshotAt: string;
     databaseBytes: number;
+    largestIndexBytes: number;
     largeObjects: number;
     migrations: boolean;
   }>(`SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "snapshotAt",
       pg_database_size(d.oid) AS "databaseBytes",
+      (SELECT coalesce(max(relpages), 0)::int8 * current_setting('block_size')::int
+        FROM pg_class WHERE relkind = 'i') AS "largestIndexBytes",
       (SELECT count(*) FROM pg_largeobject_metadata) AS "largeObjects",
       to_regclass('public._prisma_migrations') IS NOT NULL AS migrations
     FROM pg_database d WHERE datname = current_database()`);

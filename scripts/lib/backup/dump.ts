@@ -7,12 +7,14 @@ import { log } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
 import { producer, queryOf } from '../postgres/client.ts';
 import { maintenanceOf } from '../postgres/databases.ts';
+import type { SpaceFacts } from '../postgres/load-space.ts';
 import type { Waiters } from '../postgres/lock-waits.ts';
 import { StartAgain, underLockWatch } from '../postgres/lock-watch.ts';
 import { runIntoFile } from '../postgres/redirect.ts';
 import { countRows, totalRows } from '../postgres/row-counts.ts';
 import type { ServerFacts } from '../postgres/server.ts';
 import { openSession, type Session, type Statements } from '../postgres/session.ts';
+import { watchWriting } from '../postgres/space-watch.ts';
 import { completeFacts, readFacts } from './database-facts.ts';
 import { dumpPipeline, globalsPipeline } from './dump-commands.ts';
 import {
@@ -33,6 +35,8 @@ export interface Wanted {
   globals: string;
   /** The artifact's expected size in bytes. */
   estimate: number;
+  /** As in the plan of the backup. */
+  shared: SpaceFacts | undefined;
 }
 
 /**
@@ -119,7 +123,7 @@ async function dumpOnce(
 async function runDumps(
   postgres: Config['postgres'],
   { superuser }: ServerFacts,
-  { format, artifact, globals, estimate }: Wanted,
+  { format, artifact, globals, estimate, shared }: Wanted,
   { snapshot, who, lockWait }: { snapshot: string; who: Waiters; lockWait: number },
 ): Promise<string[]> {
   const { database } = postgres;
@@ -131,9 +135,12 @@ async function runDumps(
   };
   const measure = () => statSync(artifact + PARTIAL, { throwIfNoEntry: false })?.size ?? 0;
   const ofDump = await withProgress({ label: 'Dumping', measure, total: estimate }, () =>
-    runIntoFile(named(dumpPipeline(database, format, snapshot, lockWait)), artifact + PARTIAL, {
-      purpose: `dump ${database}`,
-    }),
+    watchWriting(artifact, shared, `dumping ${database}`, until =>
+      runIntoFile(named(dumpPipeline(database, format, snapshot, lockWait)), artifact + PARTIAL, {
+        purpose: `dump ${database}`,
+        until,
+      }),
+    ),
   );
   const roles = named(globalsPipeline(maintenanceOf(postgres)));
   const ofRoles = await runIntoFile(roles, globals + PARTIAL, { purpose: 'dump roles and settings' });

@@ -8,8 +8,8 @@ import { enoughSpace, freeSpace } from '../core/machine.ts';
 import { withProgress } from '../core/progress.ts';
 import { download } from '../s3/download.ts';
 import type { Without } from './dump-commands.ts';
-import type { Source } from './find.ts';
 import { globalsName } from './manifest.ts';
+import type { Source } from './source.ts';
 
 /** A source whose files are on this host. */
 export interface LocalSource extends Source {
@@ -36,10 +36,11 @@ export async function removeWork(directory: string): Promise<void> {
 
 /**
  * Downloads a source from the store, if it is there.
+ * @param reserve bytes that stay free on the disk of `directory`
  * @param directory temporary, removed by the caller; files of a killed run are removed first
  * @throws exit code 1 for too little disk space, 3 for a missing object, 4 for a store that can't be read
  */
-export async function fetchSource(source: Source, directory: string): Promise<LocalSource> {
+export async function fetchSource(source: Source, directory: string, reserve = 0): Promise<LocalSource> {
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
   if (typeof source.directory === 'string') {
@@ -47,7 +48,11 @@ export async function fetchSource(source: Source, directory: string): Promise<Lo
   }
   const store = source.directory;
   const total = source.manifest?.artifact.bytes;
-  enoughSpace(`the disk of ${dirname(directory)}`, await freeSpace(dirname(directory)), total ?? 0);
+  enoughSpace(
+    `the disk of ${dirname(directory)}`,
+    await freeSpace(dirname(directory)),
+    (total ?? 0) + reserve,
+  );
   let received = 0;
   await withProgress({ label: 'Fetching', measure: () => received, ...(total ? { total } : {}) }, () =>
     download(store, source.artifact, join(directory, source.artifact), now => {

@@ -12,7 +12,7 @@ export interface ListedBackup {
   format: Format | null;
   rows: number | null;
   label: string | null;
-  /** `verified`, `-` if there is no copy, or what is wrong with it. */
+  /** `verified`, `-` if there is no copy, `foreign: …` without this server's signature, or what is wrong with it. */
   local: string;
   s3: string;
   /** When a copy was last read and compared with its checksums. */
@@ -28,7 +28,8 @@ export function listBackups(found: Found[], checks: BackupCheck[]): ListedBackup
     .map(([id, copies]) => {
       const local = copies.find(({ place }) => place === 'local');
       const s3 = copies.find(({ place }) => place === 's3');
-      const manifest = local?.manifest ?? s3?.manifest;
+      const trusted = copies.find(({ problem }) => !problem);
+      const manifest = (trusted ?? local)?.manifest ?? s3?.manifest;
       const madeAt = manifest?.verification.at;
       return {
         id,

@@ -54,6 +54,8 @@ const schema = v.object({
   properties: propertiesSchema,
   tools: v.object({ pgDump: v.string(), compressor: v.string() }),
   databaseBytes: count,
+  /** Missing: unknown. */
+  largestIndexBytes: v.optional(count),
   tables: v.array(v.object({ schema: v.string(), name: v.string(), rows: count })),
   largeObjects: count,
   extensions: v.array(v.object({ name: v.string(), version: v.string() })),

@@ -18,8 +18,7 @@ import { type Manifest, manifestName } from './manifest.ts';
 export async function uploadBackup(config: Config, store: Store, manifest: Manifest): Promise<void> {
   const { artifact, globals } = manifest;
   const path = (name: string) => join(config.backupDir, name);
-  const name = manifestName(manifest.id);
-  const manifestFile = { name, sha256: await sha256(path(name)), bytes: (await sizeOf(path(name)))! };
+  const manifestFile = await manifestFileOf(config, manifest);
   let sent = 0;
   const label = `Uploading to ${urlOf(store, artifact.name)}`;
   const begun: string[] = [];
@@ -36,6 +35,18 @@ export async function uploadBackup(config: Config, store: Store, manifest: Manif
     await removeBegun(store, begun.reverse());
     throw error;
   }
+}
+
+/** Replaces the manifest of a copy by the local one. @throws exit code 4 */
+export async function uploadManifest(config: Config, store: Store, manifest: Manifest): Promise<void> {
+  const file = await manifestFileOf(config, manifest);
+  await upload(store, join(config.backupDir, file.name), file.name, metadataOf(manifest, file));
+}
+
+async function manifestFileOf({ backupDir }: Config, { id }: Manifest): Promise<Manifest['artifact']> {
+  const name = manifestName(id);
+  const path = join(backupDir, name);
+  return { name, sha256: await sha256(path), bytes: (await sizeOf(path))! };
 }
 
 /** Removes the manifest first: while it exists, the other files must exist too. */

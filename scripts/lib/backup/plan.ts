@@ -1,9 +1,10 @@
 /** Whether a backup can be made, and how large it becomes. */
 import type { Config } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
-import { enoughSpace, freeSpace } from '../core/machine.ts';
+import { diskOf } from '../core/machine.ts';
 import { preflight } from '../core/preflight.ts';
-import { query } from '../postgres/client.ts';
+import { disksOf, refuseShortage, reserveOf, type Use } from '../postgres/disk-space.ts';
+import { pathsOf, readSpaceFacts, type SpaceFacts } from '../postgres/load-space.ts';
 import { programVersion, type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { localBackups, newestFirst } from './catalog.ts';
 import { checkBackupDirectory } from './directory.ts';
@@ -14,8 +15,10 @@ export interface BackupPlan {
   server: ServerFacts;
   pgDump: string;
   compressor: string;
-  /** The artifact's expected size in bytes: that of the last backup, else a quarter of the database's. */
+  /** The artifact's expected size in bytes. */
   estimate: number;
+  /** Set where BACKUP_DIR is on a disk of PostgreSQL's: the dump is ended before the reserve there is used up. */
+  shared: SpaceFacts | undefined;
 }
 
 /**
@@ -24,8 +27,8 @@ export interface BackupPlan {
  * @throws one OperationalError that lists all problems
  */
 export async function planBackup(config: Config, format: Format, known?: ServerFacts): Promise<BackupPlan> {
-  const { postgres, backupDir } = config;
-  const [{ server, pgDump, compressor, databaseBytes }] = await preflight(
+  const { postgres } = config;
+  const [{ server, pgDump, compressor, space }] = await preflight(
     async () => {
       const server = known ?? (await serverFacts(postgres));
       const pgDump = await programVersion(postgres, 'pg_dump');
@@ -37,14 +40,34 @@ export async function planBackup(config: Config, format: Format, known?: ServerF
       }
       const compressor = COMPRESS[format][0]!;
       const version = await programVersion(postgres, compressor);
-      const sql = 'SELECT pg_database_size(current_database()) AS bytes';
-      const [database] = await query<{ bytes: number }>(postgres, postgres.database, sql);
-      return { server, pgDump, compressor: `${compressor} ${version}`, databaseBytes: database!.bytes };
+      const space = await readSpaceFacts(postgres, server, postgres.database);
+      return { server, pgDump, compressor: `${compressor} ${version}`, space };
     },
     () => checkBackupDirectory(config),
   );
+  const use = await useOfBackup(config, format, space);
+  refuseShortage([use]);
+  const shared = use.reserve === undefined ? undefined : space;
+  return { server, pgDump, compressor, estimate: use.bytes, shared };
+}
+
+/** @returns what a backup will write to BACKUP_DIR: as much as the last one, and more if the database has grown since; without one a quarter of the database */
+export async function useOfBackup(config: Config, format: Format, space: SpaceFacts): Promise<Use> {
+  const { backupDir } = config;
   const last = newestFirst(await localBackups(config)).find(({ manifest }) => manifest.format === format);
-  const estimate = last ? last.bytes : Math.ceil(databaseBytes / 4);
-  enoughSpace(`BACKUP_DIR (${backupDir})`, await freeSpace(backupDir), Math.ceil(estimate * 1.2));
-  return { server, pgDump, compressor, estimate };
+  const growth = last && last.manifest.databaseBytes > 0 ? space.liveBytes / last.manifest.databaseBytes : 1;
+  const bytes = Math.ceil(last ? last.bytes * Math.max(1, growth) : space.liveBytes / 4);
+  const disk = await diskOf(backupDir);
+  const reserve = await reserveAt(config, space);
+  return { what: 'a backup', where: `BACKUP_DIR (${backupDir})`, disk, bytes, reserve };
+}
+
+/** @returns bytes that stay free on the disk of BACKUP_DIR; undefined where the live database does not write to it */
+export async function reserveAt(
+  { postgres, backupDir }: Config,
+  space: SpaceFacts,
+): Promise<number | undefined> {
+  const { device, size } = await diskOf(backupDir);
+  const disks = await disksOf(postgres, pathsOf(postgres, space));
+  return disks.some(disk => disk.device === device) ? reserveOf(size, space.segment) : undefined;
 }

@@ -15,6 +15,7 @@ import type { Format } from './manifest.ts';
 import { copyOffsite, tryStore } from './offsite-copy.ts';
 import { planBackup } from './plan.ts';
 import { retain } from './prune.ts';
+import { signLocal, signStored, withSigningKey } from './signing-key.ts';
 
 /**
  * Makes a backup. The caller holds the environment's lock.
@@ -22,17 +23,22 @@ import { retain } from './prune.ts';
  * @returns the result; exit code 4 when only the off-site copy failed
  * @throws when there is no new backup; exit code 3 when the dump can't be read back
  */
-export async function backUp(config: Config, wanted: { format: Format; label?: string; upload: boolean }) {
+export async function backUp(given: Config, wanted: { format: Format; label?: string; upload: boolean }) {
   const started = performance.now();
+  let config = given;
   const store = config.s3 && wanted.upload ? await openStore(config.s3) : undefined;
   const [plan] = await Promise.all([planBackup(config, wanted.format), store && tryStore(store)]);
   logMissingChannels(config);
   log.changesBegin();
+  const { notes, ...keyed } = await withSigningKey(config);
+  config = keyed.config;
+  const localSigned = await signLocal(config);
   const [previous] = newestFirst(await localBackups(config));
   const manifest = await createBackup(config, plan, wanted);
   const failure = store && (await copyOffsite(config, store, manifest));
+  if (!failure && localSigned) await signStored(config, store);
   const retention = await retain(config, store, manifest, previous?.manifest, failure);
-  const warnings = [...manifest.warnings, ...retention];
+  const warnings = [...notes, ...manifest.warnings, ...retention];
   const seconds = (performance.now() - started) / 1000;
   const offsite = failure
     ? 'FAILED'

@@ -96,8 +96,10 @@ export async function checkSource(postgres: Postgres, source: LocalSource): Prom
  */
 export async function verifyLocal(config: Config, found: Found[]): Promise<Found[]> {
   const read: Found[] = [];
-  for (const each of found)
-    read.push(each.problem ? each : { ...each, problem: await damageOf(config, each) });
+  for (const each of found) {
+    const damage = each.problem && !each.foreign ? undefined : await damageOf(config, each);
+    read.push(damage ? { ...each, problem: damage, foreign: undefined } : each);
+  }
   return read;
 }
 

@@ -70,6 +70,8 @@ export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessE
     [...Object.keys(file), ...VARIABLES].filter(name => SECRET.test(name)).map(name => given[name]),
   );
   const { values, problems } = readVariables(given);
+  if (given.BACKUP_SIGNING_KEY_PREVIOUS && !given.BACKUP_SIGNING_KEY)
+    problems.push('BACKUP_SIGNING_KEY: needed, because BACKUP_SIGNING_KEY_PREVIOUS is set');
   if (given.S3_BUCKET) {
     for (const key of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) {
       if (!given[key]) problems.push(`${key}: needed, because S3_BUCKET is set`);
@@ -106,6 +108,8 @@ function build(environment: Environment, v: Variables) {
   };
   return {
     environment,
+    /** The path of `.env.<environment>`, which may be missing. */
+    envFile: envFileOf(environment),
     app: v.APP_NAME,
     postgres,
     backupDir: resolve(ROOT, v.BACKUP_DIR),
@@ -114,6 +118,8 @@ function build(environment: Environment, v: Variables) {
     lockWait: v.BACKUP_LOCK_WAIT,
     retentionDays: v.BACKUP_RETENTION_DAYS,
     minKeep: v.BACKUP_MIN_KEEP,
+    /** The first signs backups; a signature of any of them counts. None: backups are not signed. */
+    signingKeys: [v.BACKUP_SIGNING_KEY, v.BACKUP_SIGNING_KEY_PREVIOUS].filter(key => key !== undefined),
     /** Undefined: no off-site copy is configured. */
     s3: v.S3_BUCKET ? s3Settings(v, v.S3_BUCKET) : undefined,
     logDir: resolve(ROOT, v.LOG_DIR),

@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { readFile, realpath, stat } from 'node:fs/promises';
 import { parse } from 'dotenv';
-import { messageOf, usageError } from '../core/errors.ts';
+import { messageOf, OperationalError, usageError } from '../core/errors.ts';
+import { writeWhole } from '../core/files.ts';
 
 /**
  * @returns the variables of an env file, as Compose reads them; none where there is no file
@@ -27,4 +29,30 @@ export function setVariable(text: string, name: string, value: string): string {
   if (!last) return `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${name}=${value}\n`;
   if (last[2]!.trim().replace(/^(['"])(.*)\1$/, '$2') === value) return text;
   return text.slice(0, last.index) + last[1] + value + text.slice(last.index + last[0].length);
+}
+
+/**
+ * Sets a variable in an env file, which appears whole or not at all and keeps its mode, its owner and each other byte.
+ *
+ * @throws OperationalError where the file is missing, is read-only, belongs to another user, or can't take the value
+ */
+export async function writeVariable(path: string, name: string, value: string): Promise<void> {
+  const refuse = (why: string) =>
+    new OperationalError(
+      `can't set ${name} in ${path}: ${why}`,
+      `set it there by hand, as the file's owner.`,
+    );
+  try {
+    const file = await realpath(path); // replaced is the file, not a link to it
+    const { mode, uid } = await stat(file);
+    const user = process.geteuid?.();
+    if (!(mode & 0o200)) throw new Error('it is read-only');
+    if (user !== 0 && user !== uid) throw new Error('it belongs to another user');
+    const before = await readFile(file, 'latin1'); // each byte a character: the text may be of any encoding
+    const text = setVariable(before, name, value);
+    if (parse(text)[name] !== value) throw new Error('a value of several lines has such a line');
+    await writeWhole(file, Buffer.from(text, 'latin1'), mode & 0o7777);
+  } catch (error) {
+    throw refuse(messageOf(error));
+  }
 }

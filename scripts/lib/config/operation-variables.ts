@@ -3,6 +3,8 @@ import { any, choice, cron, days, directory, flag, type Group, span, text, url, 
 
 const BACKUP_SCRIPTS = 'all scripts that use backups';
 
+const signingKey = text('at least 32 characters, without blanks', /^[!-~]{32,}$/);
+
 export const backup = {
   BACKUP_DIR: {
     meaning: 'Directory of the backups, with mode 0700.',
@@ -42,6 +44,20 @@ export const backup = {
     type: choice('auto', 'nightly', 'weekly', 'off'),
     default: 'auto',
     readBy: 'verify-backup, health-check',
+  },
+  BACKUP_SIGNING_KEY: {
+    meaning:
+      'Signs backups, so that a forged backup in the bucket is not taken for one of this server. Where it is empty, the ' +
+      'first backup writes a key here. Keep a copy of this file outside of the bucket: without the key, older backups ' +
+      'are restored only by their id. A new key: openssl rand -hex 32.',
+    type: signingKey,
+    readBy: BACKUP_SCRIPTS,
+  },
+  BACKUP_SIGNING_KEY_PREVIOUS: {
+    meaning:
+      'The key before: backups that are signed with it count as well. Remove it when they are expired.',
+    type: signingKey,
+    readBy: BACKUP_SCRIPTS,
   },
 } satisfies Group;
 

@@ -39,7 +39,7 @@ export const VARIABLES: string[] = READ.map(([name]) => name);
  * table, because the application's own variables are in the same file.
  */
 export const SECRET =
-  /(PASSWORD|SECRET|TOKEN|_KEY|_KEY_ID|_DSN|WEBHOOK_URL|PING_URL|^DATABASE_URL|^REDIS_URL)$/;
+  /(PASSWORD|SECRET|TOKEN|_KEY|_KEY_ID|_KEY_PREVIOUS|_DSN|WEBHOOK_URL|PING_URL|^DATABASE_URL|^REDIS_URL)$/;
 
 /**
  * @param given the file's and the process's variables; an empty value counts as not set

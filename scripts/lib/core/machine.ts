@@ -1,4 +1,4 @@
-import { readFile, statfs } from 'node:fs/promises';
+import { readFile, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DISK_FULL_HINT, OperationalError } from './errors.ts';
 import { bytes } from './format.ts';
@@ -10,15 +10,33 @@ export async function readMemory(): Promise<{ available: number; total: number }
   return { available: of('MemAvailable'), total: of('MemTotal') };
 }
 
+export interface Disk {
+  /** `st_dev`: two paths with the same one share their free space. */
+  device: number;
+  /** Bytes that a process without privileges can still write. */
+  free: number;
+  /** Bytes of the whole file system. */
+  size: number;
+}
+
+/**
+ * @returns the disk of `path`, or of the nearest directory above that exists and may be looked at
+ * @throws the error of the operating system for any other reason
+ */
+export async function diskOf(path: string): Promise<Disk> {
+  try {
+    const [{ dev }, { bavail, blocks, bsize }] = await Promise.all([stat(path), statfs(path)]);
+    return { device: dev, free: bavail * bsize, size: blocks * bsize };
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!['ENOENT', 'EACCES'].includes(code) || path === dirname(path)) throw error;
+    return diskOf(dirname(path));
+  }
+}
+
 /** @returns the bytes that this process can still write below `path`, or below the nearest directory that exists */
 export async function freeSpace(path: string): Promise<number> {
-  try {
-    const { bavail, bsize } = await statfs(path);
-    return bavail * bsize;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || path === dirname(path)) throw error;
-    return freeSpace(dirname(path));
-  }
+  return (await diskOf(path)).free;
 }
 
 /** @throws OperationalError when `free` bytes are fewer than `needed` */

@@ -26,6 +26,8 @@ export interface RunOptions {
   /** What holds whatever the cause, said before the advice: `the live database is unchanged.` */
   state?: string;
   cwd?: string;
+  /** Ends the command when it is aborted. */
+  until?: AbortSignal | undefined;
   /** Run even after a signal: for cleanup. */
   evenInterrupted?: boolean;
 }
@@ -115,10 +117,12 @@ async function runTemplate(
     timeout = 60,
     hint,
     state,
+    until,
     evenInterrupted,
   } = options;
   const program = programOf(template);
   if (!evenInterrupted && interrupt.aborted) throw interrupt.reason;
+  until?.throwIfAborted();
   const { ended, signal } = spawnGroup(template, {
     env,
     stdio: [stdin === 'lifeline' ? 'pipe' : stdin, stdout, stderr],
@@ -136,6 +140,7 @@ async function runTemplate(
       }, timeout * 1000)
     : undefined;
   if (!evenInterrupted) interrupt.addEventListener('abort', end, { once: true });
+  until?.addEventListener('abort', end, { once: true });
   try {
     const output = await ended;
     keepOutput(program, purpose, output.exitCode, output.stderr);
@@ -151,6 +156,7 @@ async function runTemplate(
   } finally {
     clearTimeout(timer);
     interrupt.removeEventListener('abort', end);
+    until?.removeEventListener('abort', end);
   }
 }
 

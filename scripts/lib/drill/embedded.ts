@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,6 +46,7 @@ export async function embeddedDrill(scale = 1): Promise<DrillReport> {
       LOG_DIR: join(directory, 'logs'),
       STATE_DIR: join(directory, 'state'),
       POSTGRES_DB: DATABASE,
+      BACKUP_SIGNING_KEY: randomBytes(32).toString('hex'), // else the backup makes one in a real server's file
     };
     const config = loadConfig('production', { ...process.env, ...env });
     log.done(`started ${server.description} and an S3 server on ${store.endpoint}`);

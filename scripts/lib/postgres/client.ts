@@ -115,8 +115,13 @@ export function asJson(sql: string): string {
  * @returns its rows
  * @throws CommandError
  */
-export async function query<Row>(postgres: Postgres, database: string, sql: string): Promise<Row[]> {
-  const text = await runSql(postgres, database, asJson(sql), { purpose: `query ${database}` });
+export async function query<Row>(
+  postgres: Postgres,
+  database: string,
+  sql: string,
+  options: Pick<SqlOptions, 'evenInterrupted'> = {},
+): Promise<Row[]> {
+  const text = await runSql(postgres, database, asJson(sql), { purpose: `query ${database}`, ...options });
   return JSON.parse(text) as Row[];
 }
 

@@ -7,9 +7,13 @@ import { toDatabase, WITH_CODES } from '../postgres/client.ts';
 /** What a load does after an error: `collect` goes on, and says all of them. */
 export type OnError = 'stop' | 'collect';
 
-/** Writes the decompressed artifact to `path`: in the container, if PostgreSQL's programs run there. */
-export function decompressTo(path: string): string[] {
-  return ['bash', '-c', 'umask 077; exec "$@" > "$0"', path, ...DECOMPRESS.custom];
+/**
+ * Writes the decompressed artifact to `path`: in the container, if PostgreSQL's programs run there. Fails if it has more
+ * than `limit` bytes: no manifest has that size.
+ */
+export function decompressTo(path: string, limit: number): string[] {
+  const script = 'umask 077; ulimit -f "$1"; shift; exec "$@" > "$0"';
+  return ['bash', '-c', script, path, String(Math.floor(limit / 1024)), ...DECOMPRESS.custom];
 }
 
 /** Loads a decompressed `custom` artifact with several connections at once. */

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { CheckedSource } from '../backup/verify.ts';
 import type { Postgres } from '../config/config.ts';
@@ -5,16 +6,25 @@ import { bytes } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { CommandError, run } from '../core/shell.ts';
 import { client } from '../postgres/client.ts';
-import { freeSpaceOf } from '../postgres/disk-space.ts';
+import { disksOf, leftAfter } from '../postgres/disk-space.ts';
+import { type SpaceFacts, usesOfLoad } from '../postgres/load-space.ts';
 import { runFromFile } from '../postgres/redirect.ts';
 import { decompressTo, type OnError, parallelRestore, streamRestore } from './load-commands.ts';
-import { loadConnections } from './load-effort.ts';
 import { type LoadError, pgRestoreErrors, wentOn } from './load-errors.ts';
+import { sizeOf } from './load-size.ts';
+
+interface Options {
+  purpose: string;
+  state: string;
+  /** @returns server settings of so many connections */
+  settings: (connections: number) => string;
+  space: SpaceFacts;
+  until: AbortSignal;
+}
 
 /**
- * Loads a custom dump, with {@link loadConnections}.
+ * Loads a custom dump, with the connections of {@link sizeOf}.
  *
- * @param settings makes the server settings of this many connections
  * @returns with `collect`, all errors
  * @throws CommandError at the first error with `stop`; for an error that pg_restore does not go on after with `collect`
  */
@@ -23,24 +33,28 @@ export async function loadCustom(
   source: CheckedSource,
   name: string,
   onError: OnError,
-  { settings, ...options }: { purpose: string; state: string; settings: (connections: number) => string },
+  { settings, space, ...options }: Options,
 ): Promise<LoadError[]> {
-  const jobs = loadConnections(postgres);
+  const { connections: jobs } = sizeOf(postgres, source);
   const path = join(source.directory, source.artifact);
+  const scratch = scratchOf(postgres, source);
   try {
-    if (jobs > 1 && (await scratchFits(postgres, source)))
-      await loadInParallel(postgres, source, name, onError, jobs, { ...options, settings: settings(jobs) });
-    else
-      await runFromFile(postgres, streamRestore(name, onError, source.without), path, {
-        ...options,
-        settings: settings(1),
-      });
+    if (jobs > 1 && (await decompress(postgres, source, scratch, space, options.until))) {
+      const argv = parallelRestore(name, onError, scratch, { jobs, without: source.without });
+      const command = client(postgres, argv, settings(jobs));
+      await run(command.argv, { env: command.env, ...options, timeout: Number.POSITIVE_INFINITY });
+    } else {
+      const argv = streamRestore(name, onError, source.without);
+      await runFromFile(postgres, argv, path, { ...options, settings: settings(1) });
+    }
     return [];
   } catch (error) {
     if (onError === 'stop' || !(error instanceof CommandError)) throw error;
     const errors = pgRestoreErrors(error.stderr);
     if (errors.length === 0 || !wentOn(error.stderr)) throw error;
     return errors;
+  } finally {
+    await remove(postgres, scratch);
   }
 }
 
@@ -49,38 +63,43 @@ function scratchOf(postgres: Postgres, { work }: CheckedSource): string {
   return join(postgres.container ? '/tmp' : work, `${basename(work)}.dump`);
 }
 
-/** pg_restore uses several connections only with a seekable file, so the dump is decompressed to disk first. */
-async function scratchFits(postgres: Postgres, source: CheckedSource): Promise<boolean> {
-  const where = dirname(scratchOf(postgres, source));
-  const needed = 1.2 * (source.manifest?.databaseBytes ?? 0);
-  const free = await freeSpaceOf(postgres, where);
-  if (free > needed) return true;
+/**
+ * pg_restore uses several connections only with a seekable file, so the dump is decompressed to disk first: into what the
+ * load and the live database leave of that disk.
+ *
+ * @returns whether it fits
+ */
+async function decompress(
+  postgres: Postgres,
+  source: CheckedSource,
+  scratch: string,
+  space: SpaceFacts,
+  until: AbortSignal,
+): Promise<boolean> {
+  const where = dirname(scratch);
+  const path = join(source.directory, source.artifact);
+  const [disk] = await disksOf(postgres, [where]);
+  const loading = await usesOfLoad(postgres, space, sizeOf(postgres, source));
+  const all = leftAfter([...loading, { what: 'the decompressed dump', where, disk: disk!, bytes: 0 }]);
+  const { free, needed } = all.get(disk!.device)!;
+  try {
+    if (free - needed >= (await stat(path)).size) {
+      const argv = decompressTo(scratch, free - needed);
+      await runFromFile(postgres, argv, path, { purpose: 'decompress the dump', until });
+      return true;
+    }
+  } catch (error) {
+    until.throwIfAborted();
+    if (!(error instanceof CommandError)) throw error;
+    await remove(postgres, scratch);
+  }
   log.warn(
     `${where} has ${bytes(free)} free, too little to decompress ${source.artifact}: loading with one connection`,
   );
   return false;
 }
 
-async function loadInParallel(
-  postgres: Postgres,
-  source: CheckedSource,
-  name: string,
-  onError: OnError,
-  jobs: number,
-  { settings, ...options }: { purpose: string; state: string; settings: string },
-): Promise<void> {
-  const path = join(source.directory, source.artifact);
-  const scratch = scratchOf(postgres, source);
-  try {
-    await runFromFile(postgres, decompressTo(scratch), path, { purpose: 'decompress the dump' });
-    const { argv, env } = client(
-      postgres,
-      parallelRestore(name, onError, scratch, { jobs, without: source.without }),
-      settings,
-    );
-    await run(argv, { env, ...options, timeout: Number.POSITIVE_INFINITY });
-  } finally {
-    const { argv, env } = client(postgres, ['rm', '-f', scratch]);
-    await run(argv, { env, purpose: `remove ${scratch}`, evenInterrupted: true });
-  }
+async function remove(postgres: Postgres, path: string): Promise<void> {
+  const { argv, env } = client(postgres, ['rm', '-f', path]);
+  await run(argv, { env, purpose: `remove ${path}`, evenInterrupted: true });
 }

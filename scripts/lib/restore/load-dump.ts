@@ -8,21 +8,24 @@ import { CommandError, run } from '../core/shell.ts';
 import { client, laterLimits, toDatabase } from '../postgres/client.ts';
 import { OWNERSHIP } from '../postgres/compare-definitions.ts';
 import { createLike, drop, sizeOfDatabase } from '../postgres/databases.ts';
+import type { SpaceFacts } from '../postgres/load-space.ts';
+import { watchLoad } from '../postgres/space-watch.ts';
 import { compareWithManifest } from './compare.ts';
 import { mayGoOn, refuseLost, refuseUnaccepted } from './judge-errors.ts';
 import { loadCustom } from './load-custom.ts';
-import { loadConnections, loadMemory } from './load-effort.ts';
 import type { LoadError } from './load-errors.ts';
 import { collectPlain, loadPlain } from './load-plain.ts';
+import { connectionsOf, memoryOf } from './load-size.ts';
 
 /**
  * Loads a checked source into a new database and compares it with its manifest. The caller drops the new database after
  * a failure.
  *
  * @param like the database whose encoding, locale and owner the new one gets, if it exists
+ * @param space what the server does with its disks: the load is ended before their reserve is used up
  * @param acceptErrors whether statements may fail without which all rows are there
  * @returns the errors that were accepted
- * @throws exit code 1 where loading fails; 3 where the rows are not those of the manifest, or a plain dump has a command
+ * @throws exit code 1 where loading fails or a disk gets full; 3 where the rows are not those of the manifest, or a plain dump has a command
  *   of psql
  */
 export async function loadInto(
@@ -30,6 +33,7 @@ export async function loadInto(
   source: CheckedSource,
   name: string,
   like: string,
+  space: SpaceFacts,
   acceptErrors = false,
 ): Promise<LoadError[]> {
   const { postgres } = config;
@@ -37,15 +41,24 @@ export async function loadInto(
   const owner = without?.owners ? undefined : manifest?.properties.owner;
   const create = () => createLike(postgres, name, like, manifest ? { ...manifest.server, owner } : undefined);
   await create();
-  const all = await loadAll(config, source, name, acceptErrors, async () => {
-    await drop(postgres, name);
-    await create();
+  return watchLoad(postgres, space, name, async until => {
+    const how = { acceptErrors, space, until };
+    const all = await loadAll(config, source, name, how, async () => {
+      await drop(postgres, name);
+      await create();
+    });
+    const errors = refuseLost(source, all);
+    await gatherStatistics(postgres, name);
+    await compareWithManifest(postgres, manifest, name, kind => mayDiffer(kind, without, errors));
+    refuseUnaccepted(source, errors, acceptErrors);
+    return errors;
   });
-  const errors = refuseLost(source, all);
-  await gatherStatistics(postgres, name);
-  await compareWithManifest(postgres, manifest, name, kind => mayDiffer(kind, without, errors));
-  refuseUnaccepted(source, errors, acceptErrors);
-  return errors;
+}
+
+interface How {
+  acceptErrors: boolean;
+  space: SpaceFacts;
+  until: AbortSignal;
 }
 
 /** What the manifest holds and rows depend on: a restore without it is refused whatever has failed. */
@@ -66,19 +79,20 @@ async function loadAll(
   config: Config,
   source: CheckedSource,
   name: string,
-  acceptErrors: boolean,
+  how: How,
   createAgain: () => Promise<void>,
 ): Promise<LoadError[]> {
-  if (!acceptErrors) {
+  if (!how.acceptErrors) {
     try {
-      return await load(config, source, name, 'stop');
+      return await load(config, source, name, 'stop', how);
     } catch (error) {
+      how.until.throwIfAborted();
       if (!(error instanceof CommandError) || !mayGoOn(source, error.stderr)) throw error;
       log.warn(`${error.message}. Loading again, to find everything that fails`);
       await createAgain();
     }
   }
-  return load(config, source, name, 'collect');
+  return load(config, source, name, 'collect', how);
 }
 
 async function load(
@@ -86,18 +100,20 @@ async function load(
   source: CheckedSource,
   name: string,
   onError: 'stop' | 'collect',
+  { space, until }: How,
 ): Promise<LoadError[]> {
   const limits = await laterLimits(postgres, name);
   const settings = (connections: number) =>
-    `${limits} -c synchronous_commit=off -c maintenance_work_mem=${Math.floor(loadMemory(postgres) / connections)}MB`;
+    `${limits} -c synchronous_commit=off -c maintenance_work_mem=${memoryOf(postgres, connections)}MB`;
   const path = join(source.directory, source.artifact);
   const purpose = `load ${source.name} into ${name}`;
   const state = 'the live database is unchanged.';
   const measure = () => sizeOfDatabase(postgres, name).catch(() => 0);
   const total = source.manifest?.databaseBytes;
   return withProgress({ label: 'Loading', measure, total }, async () => {
-    if (!source.frame) return loadCustom(postgres, source, name, onError, { purpose, state, settings });
-    const options = { purpose, state, settings: settings(1) };
+    if (!source.frame)
+      return loadCustom(postgres, source, name, onError, { purpose, state, settings, space, until });
+    const options = { purpose, state, settings: settings(1), until };
     if (onError === 'collect') return collectPlain(postgres, path, source.frame, name, options);
     await loadPlain(postgres, path, source.frame, name, options);
     return [];
@@ -111,7 +127,7 @@ async function gatherStatistics(postgres: Postgres, name: string): Promise<void>
     '--analyze-only',
     '--quiet',
     '--no-password',
-    `--jobs=${loadConnections(postgres)}`,
+    `--jobs=${connectionsOf(postgres)}`,
     `--dbname=${toDatabase(name)}`,
   ];
   const analyze = client(postgres, vacuumdb, await laterLimits(postgres, name));

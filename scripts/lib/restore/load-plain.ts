@@ -18,6 +18,7 @@ interface LoadOptions {
   purpose: string;
   state?: string;
   settings: string;
+  until?: AbortSignal;
 }
 
 /** What psql says of a command of its own in a dump, and with another key than ours. */

@@ -28,7 +28,7 @@ export interface RestoreRequest extends Confirmation {
   acceptErrors?: boolean;
   /** Whether the live database may be replaced by one with less than a tenth of its rows. */
   allowSmall?: boolean;
-  /** Replace the live database without a question by a backup of another app, environment or database. */
+  /** Restore without a question a backup of another app, environment or database, or without this server's signature. */
   allowForeign?: boolean;
   /** Default: nothing. */
   without?: Without;
@@ -58,11 +58,10 @@ const NOT_FOR_TABLES = [
   'no-tablespaces',
   'accept-errors',
   'allow-small',
-  'allow-foreign',
 ] as const;
 
 /** Flags that say how a backup is restored. */
-const ONLY_RESTORE = ['from', 'table', ...NOT_FOR_TABLES] as const;
+const ONLY_RESTORE = ['from', 'table', 'allow-foreign', ...NOT_FOR_TABLES] as const;
 
 /**
  * Reads from the command line which of its three actions restore.ts takes.

@@ -1,15 +1,17 @@
 import type { Without } from '../backup/dump-commands.ts';
 import type { LocalSource } from '../backup/fetch.ts';
-import type { Source } from '../backup/find.ts';
+import { useOfBackup } from '../backup/plan.ts';
+import type { Source } from '../backup/source.ts';
 import type { Config, Postgres } from '../config/config.ts';
 import { OperationalError, usageError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
-import { enoughSpace } from '../core/machine.ts';
 import { preflight } from '../core/preflight.ts';
 import { maintenanceOf, oidOf } from '../postgres/databases.ts';
-import { databaseDiskFree } from '../postgres/disk-space.ts';
+import { refuseShortage } from '../postgres/disk-space.ts';
+import { type SpaceFacts, usesOfLoad } from '../postgres/load-space.ts';
 import { programVersion, type ServerFacts } from '../postgres/server.ts';
 import { refusePreparedTransactions } from '../postgres/swap.ts';
+import { sizeOf } from './load-size.ts';
 import { compareRoles, type Roles, refuseRoles } from './missing-roles.ts';
 import { requirementsOf } from './plain-dump.ts';
 import { neededRoles, requirementChecks } from './requirements.ts';
@@ -42,12 +44,14 @@ interface Options {
  * @throws one OperationalError that lists all problems
  */
 export async function refuseImpossible(
-  { postgres }: Config,
+  config: Config,
   source: LocalSource,
   server: ServerFacts,
+  space: SpaceFacts,
   target: string,
   { replace = false, isDrill = false, ...options }: Options = {},
 ): Promise<{ databaseMissing: boolean; roles: Roles; without: Without }> {
+  const { postgres } = config;
   const databaseMissing = (await oidOf(postgres, target)) === undefined;
   const isBare = (await oidOf(postgres, postgres.database)) === undefined;
   const needs = await requirementsOf(postgres, source);
@@ -80,10 +84,13 @@ export async function refuseImpossible(
       await refusePreparedTransactions(postgres, target);
     },
     async () => {
-      const free = await databaseDiskFree(postgres, server.dataDirectory);
-      if (free === undefined)
+      const uses = await usesOfLoad(postgres, space, sizeOf(postgres, source));
+      if (uses.length === 0)
         log.info('disk space is not checked: the disk of PostgreSQL is not visible from here');
-      else enoughSpace('the database’s disk', free, Math.ceil((source.manifest?.databaseBytes ?? 0) * 1.2));
+      const [data] = uses;
+      if (data && !isDrill) uses.push({ ...data, what: 'leftovers', bytes: -space.leftBytes }); // dropped first
+      if (replace && !databaseMissing) uses.push(await useOfBackup(config, config.format, space));
+      refuseShortage(uses);
     },
   );
   return { databaseMissing, roles, without };

@@ -1,7 +1,7 @@
 /** Compares what a dump needs with what this server has, before anything changes. Roles: missing-roles.ts. */
 
 import type { Without } from '../backup/dump-commands.ts';
-import type { Source } from '../backup/find.ts';
+import type { Source } from '../backup/source.ts';
 import type { Postgres } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';

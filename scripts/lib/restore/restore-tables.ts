@@ -1,4 +1,5 @@
-import { describeSource, findSource } from '../backup/find.ts';
+import { findSource } from '../backup/find.ts';
+import { describeSource } from '../backup/source.ts';
 import type { Result } from '../cli/command.ts';
 import { requireTerminal } from '../cli/confirm.ts';
 import type { Config } from '../config/config.ts';
@@ -7,6 +8,7 @@ import { count, duration, stamp } from '../core/format.ts';
 import { identifier } from '../postgres/client.ts';
 import { chooseTables, quoted, tablesOf } from './choose-tables.ts';
 import { type Copied, copyTables } from './copy-tables.ts';
+import { foreignness } from './foreign.ts';
 import { confirmed, type RestoreRequest } from './options.ts';
 import { loadScratch } from './scratch.ts';
 
@@ -30,11 +32,13 @@ export async function restoreTables(
       `${source.name} has no manifest, so its tables are not known`,
       'restore all of it beside with --database NAME, and copy from there.',
     );
+  // Beside the live database, as with --database: of another app or environment it may be.
+  const foreign = foreignness(config, source, { ...request, target: 'restored' });
   const tables = chooseTables(tablesOf(source.manifest), request.tables);
   const schema = `restored_${stamp(new Date())}`;
   const names = tables.map(quoted).join(', ');
   const plan = {
-    question: `${describeSource(source)}: ${names} → schema ${schema} of database ${postgres.database} of ${environment}. Nothing else changes.`,
+    question: `${foreign}${describeSource(source)}: ${names} → schema ${schema} of database ${postgres.database} of ${environment}. Nothing else changes.`,
     database: postgres.database,
     json: { source: source.name, schema, tables: tables.map(({ schema, name }) => ({ schema, name })) },
   };

@@ -2,20 +2,23 @@ import { recordPassed } from '../backup/check-log.ts';
 import { createBackup } from '../backup/create.ts';
 import { checkBackupDirectory, makeBackupDirectory, makeLookingDirectory } from '../backup/directory.ts';
 import { fetchSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
-import { describeSource, findSource, type Source } from '../backup/find.ts';
-import { planBackup } from '../backup/plan.ts';
+import { findSource } from '../backup/find.ts';
+import { planBackup, reserveAt } from '../backup/plan.ts';
+import { describeSource, type Source } from '../backup/source.ts';
 import { type CheckedSource, checkSource } from '../backup/verify.ts';
 import type { Result } from '../cli/command.ts';
 import { requireTerminal } from '../cli/confirm.ts';
 import type { Config } from '../config/config.ts';
-import { usageError } from '../core/errors.ts';
 import { duration, plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
 import { type Stopwatch, stopwatch } from '../core/step-timer.ts';
 import { runMigrations } from '../migrations/run.ts';
 import { drop, siblingDatabases, siblingName } from '../postgres/databases.ts';
+import { readSpaceFacts, type SpaceFacts } from '../postgres/load-space.ts';
 import { type ServerFacts, serverFacts } from '../postgres/server.ts';
+import { watchLoad } from '../postgres/space-watch.ts';
+import { foreignness } from './foreign.ts';
 import { sweep } from './leftovers.ts';
 import { loadInto } from './load-dump.ts';
 import type { LoadError } from './load-errors.ts';
@@ -43,46 +46,38 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
       () => (dryRun ? checkBackupDirectory(config) : makeBackupDirectory(config)),
       async () => requireTerminal(yes || dryRun),
     );
+    const found = await findSource(config, wanted, from);
+    const foreign = foreignness(config, found, request);
     if (!dryRun) await sweep(config, 'environment'); // before the space is measured
-    const fetched = await fetchSource(await findSource(config, wanted, from), work);
+    const space = await readSpaceFacts(postgres, server);
+    const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
     const source = await checkSource(postgres, fetched);
     clock.lap('check');
     const replace = request.target === undefined;
     const options = { replace, without };
-    const { databaseMissing, roles } = await refuseImpossible(config, source, server, target, options);
+    const { databaseMissing, roles } = await refuseImpossible(config, source, server, space, target, options);
     sayWhatIsLeftOut(source, without);
     const replaced = replace && !databaseMissing ? postgres.database : undefined;
     if (replaced && source.manifest) await confirmSmall(postgres, source, replaced, request);
     const effect = databaseMissing
       ? ', which does not exist yet.'
       : '. The current database is backed up and kept under another name.';
-    const foreign = replace ? originOf(config, source) : undefined;
-    if (foreign && yes && !dryRun && !request.allowForeign)
-      throw usageError(foreign, 'add --allow-foreign to replace the live database by it without a question.');
     const plan = {
-      question: `${foreign ? `${foreign}. ` : ''}${describeSource(source)} → database ${target} of ${environment}${effect}`,
+      question: `${foreign}${describeSource(source)} → database ${target} of ${environment}${effect}`,
       database: target,
       json: { source: source.name, target },
     };
     return await confirmed(plan, request, async () => {
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
-      const { kept, errors } = await loadAndSwap(config, source, request, replaced, roles, clock);
+      const { kept, errors } = await loadAndSwap(config, source, request, replaced, { roles, space, clock });
       if (errors.length === 0) recordPassed(config, source, 'loaded');
       return report(source, { target, kept, safety, errors, clock });
     });
   } finally {
     await removeWork(work);
   }
-}
-
-/** @returns a sentence about a backup that is not one of this database; undefined for all others */
-function originOf({ app, environment, postgres }: Config, { manifest }: Source): string | undefined {
-  if (!manifest) return undefined;
-  const origin = `database ${manifest.database} of ${manifest.app} (${manifest.environment})`;
-  const live = `database ${postgres.database} of ${app} (${environment})`;
-  return origin === live ? undefined : `this is a backup of ${origin}, not of ${live}`;
 }
 
 /** Backs up the live database before it is replaced. */
@@ -103,8 +98,7 @@ async function loadAndSwap(
   source: CheckedSource,
   request: RestoreRequest,
   replaced: string | undefined,
-  roles: Roles,
-  clock: Stopwatch,
+  { roles, space, clock }: { roles: Roles; space: SpaceFacts; clock: Stopwatch },
 ): Promise<{ kept?: string; errors: LoadError[] }> {
   const { postgres } = config;
   const { target, migrate, acceptErrors, without = {} } = request;
@@ -115,12 +109,12 @@ async function loadAndSwap(
   const next = siblingName(live, 'new', []);
   const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, live, 'before'));
   try {
-    const errors = await loadInto(config, loaded, next, live, acceptErrors);
+    const errors = await loadInto(config, loaded, next, live, space, acceptErrors);
     clock.lap('load and compare');
     if (replaced && !source.manifest) await confirmSmall(postgres, source, replaced, request, next);
     if (target === undefined) {
       await copyProperties(postgres, loaded, replaced, next);
-      await runMigrations(config, next, migrate);
+      await watchLoad(postgres, space, next, () => runMigrations(config, next, migrate));
     }
     await swapIn(postgres, target ?? live, next, kept);
     clock.lap('migrate and swap');

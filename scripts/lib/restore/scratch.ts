@@ -2,13 +2,15 @@
 import { recordPassed } from '../backup/check-log.ts';
 import { makeBackupDirectory } from '../backup/directory.ts';
 import { fetchSource, removeWork } from '../backup/fetch.ts';
-import { describeSource, type Source } from '../backup/find.ts';
+import { reserveAt } from '../backup/plan.ts';
+import { describeSource, type Source } from '../backup/source.ts';
 import { checkSource } from '../backup/verify.ts';
 import type { Config } from '../config/config.ts';
 import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
 import { stopwatch } from '../core/step-timer.ts';
 import { drop, siblingName } from '../postgres/databases.ts';
+import { readSpaceFacts } from '../postgres/load-space.ts';
 import { serverFacts } from '../postgres/server.ts';
 import { DATABASES, DIRECTORIES, sweep } from './leftovers.ts';
 import { loadInto } from './load-dump.ts';
@@ -37,18 +39,20 @@ export async function loadScratch(
     () => serverFacts(postgres),
     () => makeBackupDirectory(config),
   );
-  const scratch = siblingName(postgres.database, DATABASES[owner], await sweep(config, owner));
+  const left = await sweep(config, owner);
+  const space = await readSpaceFacts(postgres, server);
+  const scratch = siblingName(postgres.database, DATABASES[owner], left);
   const clock = stopwatch();
   try {
     const found = await find();
     log.info(`loading ${describeSource(found)} into a scratch database`);
-    const fetched = await fetchSource(found, work);
+    const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
     const source = await checkSource(postgres, fetched);
     clock.lap('verify');
-    const { without } = await refuseImpossible(config, source, server, scratch, { isDrill: true });
+    const { without } = await refuseImpossible(config, source, server, space, scratch, { isDrill: true });
     log.changesBegin();
-    await loadInto(config, await leaveOut(source, without), scratch, postgres.database);
+    await loadInto(config, await leaveOut(source, without), scratch, postgres.database, space);
     clock.lap('restore and compare');
     recordPassed(config, source, 'loaded');
     await use?.(scratch);

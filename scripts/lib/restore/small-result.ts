@@ -1,4 +1,4 @@
-import type { Source } from '../backup/find.ts';
+import type { Source } from '../backup/source.ts';
 import { confirm, hasTerminal } from '../cli/confirm.ts';
 import type { Postgres } from '../config/config.ts';
 import { usageError } from '../core/errors.ts';

@@ -1,7 +1,23 @@
 /* Backups that are cut or changed at every tenth, in every way to name them; test/integration/damage.test.ts has some. */
 import { unlinkSync } from 'node:fs';
 import { test } from 'uvu';
-import { assertRefused, cutAt, everyTenth, FORMATS, TENTHS, world } from '../../support/backup/damage.ts';
+import * as assert from 'uvu/assert';
+import type { Format } from '../../../scripts/lib/backup/manifest.ts';
+import {
+  assertRefused,
+  copyOf,
+  cutAt,
+  everyTenth,
+  FORMATS,
+  TENTHS,
+  world,
+} from '../../support/backup/damage.ts';
+import { manyDamages, otherOf } from '../../support/backup/random-damage.ts';
+import { makeBackup, restoreHere } from '../../support/core/in-process.ts';
+import { createRandom } from '../../support/core/random.ts';
+import { liveState } from '../../support/postgres/live.ts';
+
+const another = (format: Format) => makeBackup(world, { format, upload: false });
 
 for (const format of FORMATS)
   for (const file of ['artifact', 'manifest'] as const)
@@ -21,6 +37,29 @@ test('a plain dump without a manifest, cut at every tenth', () =>
       says: /can't be decoded/,
     })),
   ));
+
+const random = createRandom();
+const AMOUNTS = { cuts: 14, flips: 20, blocks: 8 };
+
+test(`restore.ts refuses more than 200 damaged backups and changes nothing (SEED=${random.seed})`, async () => {
+  const before = await liveState(world);
+  const look = async (address: string, env: Record<string, string>) => {
+    try {
+      return await restoreHere(world, address, {}, env);
+    } finally {
+      assert.is(await liveState(world), before);
+    }
+  };
+  let refusals = 0;
+  for (const format of FORMATS) {
+    const others = [otherOf(format), copyOf(format, await another(format))];
+    const cases = manyDamages(format, random, AMOUNTS, others);
+    await assertRefused(format, cases, look);
+    refusals += cases.length;
+  }
+  console.log(`${refusals} damaged backups were refused`);
+  assert.ok(refusals >= 200, `${refusals}`);
+});
 
 test('the servers stop', world.stop);
 

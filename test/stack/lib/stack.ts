@@ -130,6 +130,7 @@ export async function writeFiles(
     DATABASE_URL: `postgresql://neurmatic:${encodeURIComponent(password)}@postgres:5432/${database}`,
     REDIS_URL: `redis://:${encodeURIComponent(password)}@redis:6379`,
     JWT_SECRET: randomBytes(48).toString('base64url'),
+    BACKUP_SIGNING_KEY: randomBytes(32).toString('hex'), // else the first backup writes one into the file
     CORS_ORIGIN: `https://${domain}`,
     BACKEND_IMAGE: 'not-built',
     FRONTEND_IMAGE: 'not-built',

@@ -1,9 +1,10 @@
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { databaseUrl, runSql } from '../../../scripts/lib/postgres/client.ts';
+import { databaseUrl } from '../../../scripts/lib/postgres/client.ts';
 import { openSession, type Session } from '../../../scripts/lib/postgres/session.ts';
 import { type Child, startChild } from '../core/child.ts';
+import { ask } from '../postgres/ask.ts';
 import { startTestPostgres } from '../postgres/test-postgres.ts';
 import { BACKEND, installBackend } from './install-backend.ts';
 import { startRedis } from './redis.ts';
@@ -67,9 +68,6 @@ export function startMigration(url: string, variant = 'v1', args = ['deploy']): 
   return child;
 }
 
-/** The scripts' own queries name their schemas, a test's do not. */
-const PUBLIC = '-c search_path=public';
-
 /** Migrates and waits. @throws {Error} with what the migrator wrote, if it failed */
 export async function migrate(url: string, variant = 'v1'): Promise<void> {
   const child = startMigration(url, variant);
@@ -79,8 +77,7 @@ export async function migrate(url: string, variant = 'v1'): Promise<void> {
 
 export async function startDatabase(): Promise<Database> {
   const { postgres, stop } = await startTestPostgres();
-  const run = (database: string, text: string) =>
-    runSql(postgres, database, text, { purpose: 'run a test’s SQL', settings: PUBLIC });
+  const run = (database: string, text: string) => ask(postgres, database, text);
   try {
     await run('postgres', 'CREATE DATABASE app');
   } catch (error) {

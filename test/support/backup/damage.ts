@@ -17,8 +17,8 @@ export const sound: Record<Format, Manifest> = {
 export const FORMATS = ['plain', 'custom'] as const;
 let copies = 0;
 
-export function copyOf(format: Format) {
-  const { id, artifact, globals } = sound[format];
+export function copyOf(format: Format, backup = sound[format]) {
+  const { id, artifact, globals } = backup;
   const directory = join(world.directory, `copy-${++copies}`);
   mkdirSync(directory);
   for (const name of [artifact.name, globals.name, manifestName(id)])
@@ -73,15 +73,23 @@ export interface Case {
 
 const DAMAGED = /damaged|is cut|has changed|missing|no manifest|can't be read|bytes/;
 
-/** Checks all that `spoil` makes of copies, and asserts that each is refused for the right reason. */
-export async function assertRefused(format: Format, cases: Case[]) {
+/**
+ * Checks all that `spoil` makes of copies, and asserts that each is refused for the right reason.
+ * @param attempt what refuses; default: the check that comes before all else
+ */
+export async function assertRefused(
+  format: Format,
+  cases: Case[],
+  attempt: (address: string, env: Record<string, string>) => Promise<unknown> = (address, env) =>
+    checkHere(world, address, env),
+): Promise<void> {
   for (const { what, spoil, code = 3, says = DAMAGED, ways = EVERY_WAY, wanted } of cases) {
     for (const way of ways) {
       const copy = copyOf(format);
       spoil(copy);
       const address = (wanted ?? WAYS[way])(copy);
       const env = only(copy, way);
-      await refused(() => checkHere(world, address, env), code, says).catch(error => {
+      await refused(() => attempt(address, env), code, says).catch(error => {
         throw new Error(`${what}, by ${way}`, { cause: error });
       });
       rmSync(copy.directory, { recursive: true });
@@ -100,6 +108,13 @@ export function flipIn(path: string, tenth: number): void {
   const content = readFileSync(path);
   content[Math.floor((content.length * (tenth + 0.5)) / 10)]! ^= 1;
   writeFileSync(path, content);
+}
+
+/** Fills a block with zeros, as a disk does that lost it. */
+export function zeroIn(path: string, place = 0.5, bytes = 512): void {
+  const content = readFileSync(path);
+  const at = Math.floor(content.length * place);
+  writeFileSync(path, content.fill(0, at, Math.min(at + bytes, content.length)));
 }
 
 /** Cuts a file at each of these tenths, and flips a bit in each. */

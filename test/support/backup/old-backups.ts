@@ -48,7 +48,9 @@ export async function plant(
   const old = await manifestOf(directory, id);
   const { days = 0, app = old.app, environment = old.environment, database = old.database } = changes;
   const then = new Date(Date.parse(old.snapshotAt) - days * 86_400_000);
-  const newest = newId({ app, environment }, then);
+  const [, start] = /_(\d{8}_\d{6})$/.exec(id)!;
+  const started = start!.replace(/(....)(..)(..)_(..)(..)(..)/, '$1-$2-$3T$4:$5:$6Z');
+  const newest = newId({ app, environment }, new Date(Date.parse(started) - days * 86_400_000));
   const names = { artifact: artifactName(newest, old.format), globals: globalsName(newest) };
   await mkdir(into, { recursive: true, mode: 0o700 });
   for (const file of ['artifact', 'globals'] as const)

@@ -33,3 +33,10 @@ export function fill(path: string, spare = 0): string {
   writeFileSync(filler, Buffer.alloc(bavail * bsize - spare));
   return filler;
 }
+
+/** Makes the disk that {@link withDisk} mounted at `path` larger or smaller, so that `bytes` are free. */
+export function leaveFree(path: string, bytes: number): void {
+  const { blocks, bfree, bsize } = statfsSync(path);
+  const size = (blocks - bfree) * bsize + bytes;
+  execFileSync('mount', ['-o', `remount,size=${size}`, path], { stdio: 'pipe' });
+}

@@ -31,7 +31,13 @@ function freshness(config: Config, newest: Backup | undefined, where: string): F
   const now = Date.now();
   const thresholds = limits(config, new Date(now));
   if (!newest)
-    return { status: 'critical', message: `there is no backup in ${where}`, unit: 's', thresholds };
+    return {
+      status: 'critical',
+      message: `there is no backup in ${where}`,
+      hint: 'list-backups.ts says what is wrong with those that are there, if any.',
+      unit: 's',
+      thresholds,
+    };
   const { manifest } = newest;
   const age = (now - Date.parse(manifest.snapshotAt)) / 1000;
   const status = grade(age, thresholds);

@@ -1,0 +1,32 @@
+/** Each script that only looks, in each way: it changes nothing. */
+import { test } from 'uvu';
+import { assertCloseNone, assertMakeNone, type Look } from '../../support/backup/looks.ts';
+import { createTurns } from '../../support/core/turns.ts';
+
+const { inTurn, stop } = await createTurns();
+
+const LOOKS: Look[] = [
+  ['backup', '--dry-run'],
+  ['backup', '--dry-run', '--format', 'custom', '--json'],
+  ['restore', 'latest', '--dry-run'],
+  ['restore', 'latest', '--from', 's3', '--dry-run'],
+  ['prune-backups', '--dry-run'],
+  ['verify-backup', 'latest'],
+  ['verify-backup', 'latest', '--from', 's3'],
+  ['list-backups'],
+];
+
+test('with directories that others can enter: no look closes them', () =>
+  inTurn(world => assertCloseNone(world, LOOKS)));
+
+test('on a new server, with no directories at all: no look makes one, but for the record of a check', () =>
+  inTurn(world =>
+    assertMakeNone(
+      world,
+      LOOKS.filter(([script]) => script !== 'verify-backup'),
+    ),
+  ));
+
+test('the servers stop', stop);
+
+test.run();

@@ -1,0 +1,55 @@
+/** Runs that only look, and what they must leave as it is. */
+import { chmodSync, existsSync, globSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { makeBackup } from '../core/in-process.ts';
+import type { World } from '../core/world.ts';
+import { keys } from '../s3/store.ts';
+
+/** When each backup was read: the one thing that verify-backup.ts writes. */
+const RECORD = 'state/backup-checks.jsonl';
+
+/** A script and its arguments. */
+export type Look = [string, ...string[]];
+
+/** Names, modes and sizes of all that a script could write, and the objects. */
+export function seen(world: World) {
+  const files = globSync('**', { cwd: world.directory, exclude: [RECORD] }).sort();
+  const hidden = globSync('{backups,logs,state}/.*', { cwd: world.directory }).sort();
+  const described = [...files, ...hidden].map(name => {
+    const { mode, size } = statSync(join(world.directory, name));
+    return `${name} ${mode.toString(8)} ${mode & 0o40000 ? '' : size}`;
+  });
+  return { files: described, objects: keys(world) };
+}
+
+async function assertUnchanged(world: World, looks: Look[]): Promise<void> {
+  const before = seen(world);
+  for (const [script, ...args] of looks) {
+    const done = await world.run(script, args);
+    assert.is(done.code, 0, `${script} ${args}: ${done.stderr}`);
+    assert.equal(seen(world), before, `${script} ${args}`);
+  }
+}
+
+const own = (world: World) => ['backups', 'logs', 'state'].map(name => join(world.directory, name));
+
+/** With directories that others can enter: no look closes them. */
+export async function assertCloseNone(world: World, looks: Look[]): Promise<void> {
+  await makeBackup(world);
+  for (const directory of own(world)) {
+    mkdirSync(directory, { recursive: true });
+    chmodSync(directory, 0o755);
+  }
+  await assertUnchanged(world, looks);
+}
+
+/** On a new server, with no directories at all: no look makes one. */
+export async function assertMakeNone(world: World, looks: Look[]): Promise<void> {
+  await makeBackup(world);
+  for (const directory of own(world)) rmSync(directory, { recursive: true, force: true });
+  await assertUnchanged(world, looks);
+  const { code, stderr } = await world.run('verify-backup', ['latest']);
+  assert.is(code, 0, stderr);
+  assert.not.ok(existsSync(world.env.BACKUP_DIR!));
+}
