@@ -25,7 +25,7 @@ export const backup = command({
     },
     label: { type: 'string', value: 'TEXT', help: 'the reason, stored in the manifest' },
     'no-upload': { type: 'boolean', help: 'do not copy to S3' },
-    'dry-run': { type: 'boolean', help: 'run all checks, print the commands, change nothing' },
+    'dry-run': { type: 'boolean', help: 'run all checks, also of S3; print the commands, change nothing' },
   },
   examples: [
     ['backup.ts', 'production, as cron runs it'],
@@ -37,7 +37,7 @@ export const backup = command({
     [Exit.failed, 'failed; there is no new backup'],
     [Exit.usage, 'wrong flags or configuration'],
     [Exit.verification, 'the dump could not be read back and was deleted'],
-    [Exit.offsite, 'backed up and verified here, but the copy to S3 failed'],
+    [Exit.offsite, 'backed up and verified here, but the copy to S3 or the retention there failed'],
     [Exit.locked, 'another run holds the lock'],
   ],
   changesState: true,

@@ -1,8 +1,9 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
+import type { Backup } from './lib/backup/catalog.ts';
 import { applyRetention, type PlacePlan, planRetention } from './lib/backup/prune.ts';
 import { command, execute } from './lib/cli/command.ts';
 import { confirm } from './lib/cli/confirm.ts';
-import { Exit } from './lib/core/errors.ts';
+import { Exit, type ExitCode, type OperationalError, textOf } from './lib/core/errors.ts';
 import { plural, table } from './lib/core/format.ts';
 import { withLockUnless } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
@@ -13,7 +14,8 @@ export const prune = command({
   usage: ['[--env production|staging] [--yes] [--dry-run] [--json]'],
   details:
     'backup.ts does the same after each backup, but deletes nothing if most backups would be deleted. Only verified\n' +
-    'backups of this app, environment and database are counted or deleted; other files and objects are not touched.',
+    'backups of this app, environment and database are counted or deleted; other files and objects are not touched.\n' +
+    'Each place is on its own: trouble with S3 does not stop the deletion on this server.',
   options: {
     yes: { type: 'boolean', help: 'do not ask for confirmation' },
     'dry-run': { type: 'boolean', help: 'list what would be deleted, and delete nothing' },
@@ -40,15 +42,29 @@ export const prune = command({
       const plans = await planRetention(config, store);
       const expired = plans.flatMap(({ decisions }) => decisions.filter(({ keep }) => !keep));
       const summary = `${toTable(plans)}\n${plural(expired.length, 'backup')} to delete`;
-      if (expired.length === 0 || options['dry-run']) return { text: summary, json: toRows(plans, false) };
+      const unreadable = plans.flatMap(({ problem }) => problem ?? []);
+      if (expired.length === 0 || options['dry-run'])
+        return { text: summary, json: toRows(plans, []), exitCode: report(unreadable) };
       process.stderr.write(`${summary}\n`);
       await confirm('The deletion can’t be undone.', config.environment, options.yes);
       log.changesBegin();
-      for (const plan of plans) await applyRetention(config, plan);
-      return { text: `deleted ${plural(expired.length, 'backup')}`, json: toRows(plans, true) };
+      const applied: Awaited<ReturnType<typeof applyRetention>>[] = [];
+      for (const plan of plans) applied.push(await applyRetention(config, plan));
+      const deleted = applied.flatMap(each => each.deleted);
+      return {
+        text: `deleted ${plural(deleted.length, 'backup')}`,
+        json: toRows(plans, deleted),
+        exitCode: report(applied.flatMap(({ problem }) => problem ?? [])),
+      };
     });
   },
 });
+
+/** Shows what is wrong in each place. @returns the exit code */
+function report(problems: OperationalError[]): ExitCode {
+  for (const problem of problems) log.error(textOf(problem));
+  return problems[0]?.exitCode ?? Exit.done;
+}
 
 function toTable(plans: PlacePlan[]): string {
   const rows = plans.flatMap(({ place, decisions }) =>
@@ -62,14 +78,14 @@ function toTable(plans: PlacePlan[]): string {
   return table(['', 'place', 'id', 'reason'], rows);
 }
 
-function toRows(plans: PlacePlan[], applied: boolean) {
+function toRows(plans: PlacePlan[], gone: Backup[]) {
   return plans.flatMap(({ place, decisions }) =>
     decisions.map(({ backup, keep, reason }) => ({
       id: backup.id,
       place,
       keep,
       reason,
-      deleted: applied && !keep,
+      deleted: gone.includes(backup),
     })),
   );
 }

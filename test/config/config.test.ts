@@ -96,6 +96,7 @@ const BAD: Record<string, [says: string, ...values: string[]]> = {
   S3_STORAGE_CLASS: ['a storage class, such as STANDARD_IA', 'cold storage', 'standard'],
   S3_SSE: ['AES256 or aws:kms', 'rot13'],
   S3_TIMEOUT: [SPAN, '0s', '60', '1.5h', '1000000s'],
+  S3_RETRY_TIME: [SPAN, '0s', '60'],
   S3_RETENTION_DAYS: [DAYS, '90 days'],
   AWS_REGION: ['a region, such as eu-west-3', 'eu west'],
   HTTPS_PORT: ['a port number', 'https'],

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { manifestName } from '../../scripts/lib/backup/manifest.ts';
+import { manifestName, serialize } from '../../scripts/lib/backup/manifest.ts';
 import {
   assertRefused,
   type Copy,
@@ -67,6 +67,18 @@ for (const format of FORMATS) {
         what: 'a manifest of a later version',
         spoil: copy => edit(copy.manifest, '"version": 2', '"version": 3'),
         says: /has version 3; these scripts read versions 1 and 2/,
+      },
+      {
+        what: 'a backup of a later PostgreSQL, which an older pg_restore takes for damaged',
+        spoil: copy => {
+          flipIn(copy.artifact, 5);
+          const later = { ...sound[format], server: { ...sound[format].server, version: '99.1' } };
+          writeFileSync(copy.manifest, serialize(later));
+        },
+        ways: ['id', 'S3'],
+        code: 1,
+        attempt: (address, env) => restoreHere(world, address, {}, env),
+        says: /is a backup of PostgreSQL 99\.1; this server is 15\..*\n.*a server of version 99 or later/,
       },
       {
         what: 'a manifest whose row counts were edited',

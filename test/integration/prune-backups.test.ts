@@ -10,7 +10,7 @@ import { createRetentionWorld, filesOf, ids } from '../support/backup/retention.
 import { backUpHere, here } from '../support/core/here.ts';
 import { startOnTerminal } from '../support/core/terminal.ts';
 import { until } from '../support/core/world.ts';
-import { answers, hangs } from '../support/s3/fault-proxy.ts';
+import { answers, cutsRequest, type Fault, hangs, type Seen } from '../support/s3/fault-proxy.ts';
 import { keysOf } from '../support/s3/s3-world.ts';
 import { fileOf } from '../support/s3/store.ts';
 
@@ -58,18 +58,56 @@ test('the manifest goes before what it is about: a kill between leaves no manife
   assert.is(rows.find(({ id }) => id === old.id)!.s3, 'no manifest');
 });
 
-test('a store that refuses to delete: the backup counts, and it is said; prune-backups.ts fails', async () => {
-  const env = fresh({ BACKUP_MIN_KEEP: '1', BACKUP_RETENTION_DAYS: '1000' });
-  const all = await planted(env, [1, 2, 3, 400]);
-  proxy.fault = ({ method, key }) =>
-    method === 'DELETE' && !key.endsWith('.write-probe') ? answers(403, 'AccessDenied') : undefined;
-  const done = await backUpHere(world, env);
-  assert.is(done.code, 0, done.stderr);
-  assert.match(done.warnings[0]!, /retention did not finish: could not delete s3:.*AccessDenied/);
-  assert.equal(kept(env, all), { here: ids(all), offsite: ids(all) });
-  const pruned = await prune(env, '--yes');
+/** Trouble of the store alone: what expired here is deleted whatever happens there, and each trouble is said. */
+const TROUBLES: Record<string, { fault: (seen: Seen) => Fault | undefined; code: number; says: RegExp }> = {
+  'it refuses to list': {
+    fault: ({ query }) => (query.has('list-type') ? answers(403, 'AccessDenied') : undefined),
+    code: 0,
+    says: /retention \(s3\) did not finish: could not list s3:.*AccessDenied.*s3:ListBucket/,
+  },
+  'it can’t list': {
+    fault: ({ query }) => (query.has('list-type') ? answers(500, 'InternalError') : undefined),
+    code: 4,
+    says: /retention \(s3\) did not finish: could not list s3:.*InternalError.*try again later/,
+  },
+  'it refuses to delete': {
+    fault: seen => (isDeletion(seen) ? answers(403, 'AccessDenied') : undefined),
+    code: 0,
+    says: /retention \(s3\) did not finish: could not delete s3:.*AccessDenied.*s3:DeleteObject/,
+  },
+  'it can’t delete': {
+    fault: seen => (isDeletion(seen) ? cutsRequest(0) : undefined),
+    code: 4,
+    says: /retention \(s3\) did not finish: could not delete s3:/,
+  },
+};
+const isDeletion = ({ method, key }: Seen) => method === 'DELETE' && !key.endsWith('.write-probe');
+
+for (const [what, { fault, code, says }] of Object.entries(TROUBLES))
+  test(`the store has trouble with retention: ${what}`, async () => {
+    const env = fresh({ BACKUP_MIN_KEEP: '1', S3_RETRY_TIME: '1s' });
+    const all = await planted(env, [1, 2, 3, 400]);
+    proxy.fault = fault;
+    const done = await backUpHere(world, env);
+    assert.is(done.code, code, done.stderr);
+    assert.is(done.warnings.length, 1);
+    assert.match(done.warnings[0]!, says);
+    assert.equal(kept(env, all), { here: ids(all.slice(0, 3)), offsite: ids(all) });
+  });
+
+test('prune-backups.ts deletes here what expired here, and fails for a store that refuses', async () => {
+  const env = fresh({ BACKUP_MIN_KEEP: '1' });
+  const all = await planted(env, [1, 400]);
+  proxy.fault = seen => (isDeletion(seen) ? answers(403, 'AccessDenied') : undefined);
+  const pruned = await prune(env, '--yes', '--json');
   assert.is(pruned.code, 4, pruned.stderr);
   assert.match(pruned.stderr, /could not delete s3:.*\n.*AWS_ACCESS_KEY_ID/);
+  const rows: { place: string; deleted: boolean }[] = JSON.parse(pruned.stdout);
+  assert.equal(
+    rows.filter(({ deleted }) => deleted).map(({ place }) => place),
+    ['local'],
+  );
+  assert.equal(kept(env, all), { here: ids(all.slice(0, 1)), offsite: ids(all) });
 });
 
 /** prune-backups.ts on a terminal, with an answer typed. */
@@ -171,7 +209,7 @@ test('list-backups.ts shows what is here and in S3 side by side, broken ones too
   assert.match(text, /^id +data of +age +size +rows +format +local +S3 +read +loaded +label\n/);
   assert.match(text, new RegExp(`${both.id} .*UTC +1 d.* 1,000 +plain +verified +verified`));
   assert.match(text, /7 backups$/);
-  proxy.fault = () => answers(500, 'InternalError');
+  proxy.fault = () => answers(403, 'AccessDenied');
   const blind = await world.run('list-backups', [], env);
   assert.is(blind.code, 4, 'half a list would look like a whole one');
 });

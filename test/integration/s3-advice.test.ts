@@ -9,7 +9,7 @@ import { answers, type Fault, startFaultProxy } from '../support/s3/fault-proxy.
 
 const proxy = await startFaultProxy('http://127.0.0.1:1', () => {});
 
-/** @returns a store with one attempt a request, which the proxy answers */
+/** @returns a store that sends each request once, which the proxy answers */
 function open(env: Record<string, string> = {}) {
   const { s3 } = loadConfig('production', {
     S3_BUCKET: 'bucket',
@@ -18,7 +18,7 @@ function open(env: Record<string, string> = {}) {
     AWS_SECRET_ACCESS_KEY: 'secret-of-a-test',
     ...env,
   });
-  return openStore(s3!, 1);
+  return openStore(s3!, 0);
 }
 
 const REQUESTS = { list: listObjects, read: readText, 'look at': head, delete: deleteObject };

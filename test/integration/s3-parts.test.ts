@@ -66,9 +66,8 @@ for (const [what, fault] of Object.entries(PART_FAULTS)) {
     const { env, manifest } = await withBackup();
     proxy.fault = fault;
     const config = configOf(world, env);
-    // With fewer attempts than a backup makes: between them it only waits.
     const done = await here(world, env, async () =>
-      copyOffsite(config, await openStore(config.s3!, 3), manifest),
+      copyOffsite(config, await openStore(config.s3!, 0.3), manifest),
     );
     assert.is(done.value?.exitCode, 4, done.stderr + done.error);
     assert.match(done.stderr, /could not upload to s3:/);

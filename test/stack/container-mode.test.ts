@@ -38,12 +38,13 @@ for (const [signal, code] of [
 ] as const) {
   test(`${signal} during the dump ends pg_dump in the container too, and the next run succeeds`, async () => {
     const { start, run, sql, begin, processes, backups } = await server.newShop();
-    await begin('BEGIN; LOCK TABLE item; SELECT pg_sleep(600)'); // pg_dump waits for it
+    await sql("SELECT lo_from_bytea(0, 'a large object')");
+    await begin('BEGIN; LOCK TABLE pg_largeobject; SELECT pg_sleep(600)'); // pg_dump waits for it, and nothing else
     await until(
       'the lock',
       async () =>
         (await sql(
-          "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'item'::regclass",
+          "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'pg_largeobject'::regclass",
         )) === '1',
     );
     const backup = start('backup');

@@ -153,15 +153,19 @@ function problemOf(
 
 /**
  * Deletes one backup from one place. The manifest goes first: without it the backup does not exist.
+ *
+ * @returns whether it is only hidden, in a bucket that keeps versions
  * @throws exit code 4 when the store refuses
  */
 export async function removeBackup(
   config: Config,
   { id, place, manifest }: Backup,
   store?: Store,
-): Promise<void> {
+): Promise<boolean> {
+  let isHidden = false;
   for (const name of [manifestName(id), globalsName(id), manifest.artifact.name]) {
-    if (place === 's3') await deleteObject(store!, name);
+    if (place === 's3') isHidden = (await deleteObject(store!, name)) || isHidden;
     else await rm(join(config.backupDir, name), { force: true });
   }
+  return isHidden;
 }

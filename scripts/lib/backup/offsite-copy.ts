@@ -4,8 +4,10 @@ import { Exit, messageOf, OperationalError, textOf } from '../core/errors.ts';
 import { sha256, sizeOf } from '../core/files.ts';
 import { log } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
-import { type Store, urlOf } from '../s3/open-store.ts';
-import { deleteObject, probeStore } from '../s3/store.ts';
+import { LOOK_RETRY_SECONDS, lacking, lookAtStore } from '../s3/look.ts';
+import { openStore, type Store, urlOf } from '../s3/open-store.ts';
+import { probeStore, Unverifiable } from '../s3/probe.ts';
+import { deleteObject } from '../s3/store.ts';
 import { upload } from '../s3/upload.ts';
 import { type Manifest, manifestName } from './manifest.ts';
 
@@ -70,25 +72,39 @@ function metadataOf(manifest: Manifest, file: { sha256: string; bytes: number })
 }
 
 /**
- * Checks before a backup whether the store can be written. A failure is a warning: a local backup is better than
- * none, and the store may be reachable again when the dump is done.
+ * Checks before a backup what the key may do, and writes as the backup will be written. A failure is a warning: a local
+ * backup is better than none, and the store may be reachable again when the dump is done.
+ *
+ * @returns why there must be no copy, if nothing could show that it is right
  */
-export async function tryStore(store: Store): Promise<void> {
+export async function tryStore(store: Store): Promise<OperationalError | undefined> {
   try {
-    await probeStore(store);
+    // With attempts of its own: what is given up here is tried again after the dump.
+    const brief = await openStore(store.settings, Math.min(store.settings.retryTime, LOOK_RETRY_SECONDS));
+    const facts = await lookAtStore(brief);
+    store.checksum = brief.checksum;
+    const rights = await probeStore(brief);
+    for (const line of lacking({ rights: { ...facts.rights, ...rights } })) log.info(line);
+    return undefined;
   } catch (error) {
     if (!isOffsite(error)) throw error;
     log.warn(`${textOf(error)}\n  The local backup is made anyway.`);
+    return error instanceof Unverifiable ? error : undefined;
   }
 }
 
-/** @returns why the copy failed; undefined when it is there */
+/**
+ * @param refusal why there must be no copy
+ * @returns why the copy failed; undefined when it is there
+ */
 export async function copyOffsite(
   config: Config,
   store: Store,
   manifest: Manifest,
+  refusal?: OperationalError,
 ): Promise<OperationalError | undefined> {
   try {
+    if (refusal) throw refusal;
     await uploadBackup(config, store, manifest);
     return undefined;
   } catch (error) {

@@ -13,9 +13,11 @@ import { createBackup } from './create.ts';
 import { dumpPipeline, globalsPipeline } from './dump-commands.ts';
 import type { Format } from './manifest.ts';
 import { copyOffsite, tryStore } from './offsite-copy.ts';
+import { lookOffsite } from './offsite-look.ts';
 import { planBackup } from './plan.ts';
 import { retain } from './prune.ts';
 import { signLocal, signStored, withSigningKey } from './signing-key.ts';
+import { abortUnfinishedUploads } from './unfinished-copies.ts';
 
 /**
  * Makes a backup. The caller holds the environment's lock.
@@ -27,7 +29,7 @@ export async function backUp(given: Config, wanted: { format: Format; label?: st
   const started = performance.now();
   let config = given;
   const store = config.s3 && wanted.upload ? await openStore(config.s3) : undefined;
-  const [plan] = await Promise.all([planBackup(config, wanted.format), store && tryStore(store)]);
+  const [plan, refusal] = await Promise.all([planBackup(config, wanted.format), store && tryStore(store)]);
   logMissingChannels(config);
   log.changesBegin();
   const { notes, ...keyed } = await withSigningKey(config);
@@ -35,10 +37,11 @@ export async function backUp(given: Config, wanted: { format: Format; label?: st
   const localSigned = await signLocal(config);
   const [previous] = newestFirst(await localBackups(config));
   const manifest = await createBackup(config, plan, wanted);
-  const failure = store && (await copyOffsite(config, store, manifest));
+  const failure = store && (await copyOffsite(config, store, manifest, refusal));
   if (!failure && localSigned) await signStored(config, store);
+  if (store && !failure) await abortUnfinishedUploads(config, store);
   const retention = await retain(config, store, manifest, previous?.manifest, failure);
-  const warnings = [...notes, ...manifest.warnings, ...retention];
+  const warnings = [...notes, ...manifest.warnings, ...retention.warnings];
   const seconds = (performance.now() - started) / 1000;
   const offsite = failure
     ? 'FAILED'
@@ -49,7 +52,7 @@ export async function backUp(given: Config, wanted: { format: Format; label?: st
         : 'skipped (--no-upload)';
   const rows = `${count(totalRows(manifest.tables))} rows`;
   return {
-    exitCode: failure ? failure.exitCode : Exit.done,
+    exitCode: failure || retention.offsiteFailed ? Exit.offsite : Exit.done,
     text: [
       `backup ${manifest.id}: ${bytes(manifest.artifact.bytes)}, ${rows}, in ${duration(seconds)}; off-site copy: ${offsite}`,
       ...warnings,
@@ -58,7 +61,7 @@ export async function backUp(given: Config, wanted: { format: Format; label?: st
   };
 }
 
-/** What {@link backUp} would do, after its checks. */
+/** What {@link backUp} would do, after its checks; exit code 4 when there can be no off-site copy. */
 export async function dryRun(config: Config, format: Format) {
   const plan = await planBackup(config, format);
   const { postgres, lockWait } = config;
@@ -67,12 +70,15 @@ export async function dryRun(config: Config, format: Format) {
     globalsPipeline(maintenanceOf(postgres)),
   ].map(argv => producer(postgres, argv).argv);
   const offsite = config.s3 ? `s3://${config.s3.bucket}/${config.s3.prefix}/` : 'not configured';
+  const look = config.s3 && (await lookOffsite(config.s3));
   return {
+    exitCode: look?.exitCode ?? Exit.done,
     text: [
       `would back up ${postgres.database} into ${config.backupDir}, about ${bytes(plan.estimate)}:`,
       ...commands.map(argv => `  ${argv.join(' ')}`),
       `off-site copy: ${offsite}`,
+      ...(look?.lines ?? []).map(line => `  ${line}`),
     ].join('\n'),
-    json: { dryRun: true, estimate: plan.estimate, commands, offsite },
+    json: { dryRun: true, estimate: plan.estimate, commands, offsite, store: look ?? null },
   };
 }

@@ -24,7 +24,7 @@ export interface CheckedSource extends LocalSource {
 /**
  * Decodes a whole artifact and checks its last lines.
  * @returns the frame of a plain dump
- * @throws exit code 3 when it is truncated, damaged or not a dump; 1 when a program is missing
+ * @throws exit code 3 when it is truncated, damaged or not a dump; 1 when a program is missing or too old
  */
 export async function decode(postgres: Postgres, path: string, format: Format): Promise<DumpFrame | null> {
   const refuse = (why: string) => verificationError(`${path} can't be decoded: ${why}`, OTHER_BACKUP);
@@ -33,8 +33,14 @@ export async function decode(postgres: Postgres, path: string, format: Format): 
     ends = await runFromFile(postgres, decodePipeline(format), path, { purpose: `decode ${path}` });
   } catch (error) {
     interrupt.throwIfAborted();
+    // A missing or an old program must not look like damage.
     for (const program of format === 'plain' ? ['gzip'] : ['zstd', 'pg_restore']) {
-      await programVersion(postgres, program); // a missing program must not look like damage
+      const version = await programVersion(postgres, program);
+      if (program === 'pg_restore' && /unsupported version \([\d.]+\) in file header/.test(messageOf(error)))
+        throw new OperationalError(
+          `${program} ${version} can't read ${path}: a later version of pg_dump made it`,
+          'update PostgreSQL’s client programs to the version of the server that was backed up, or later.',
+        );
     }
     throw refuse(messageOf(error));
   }

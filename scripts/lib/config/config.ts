@@ -184,6 +184,8 @@ function s3Settings(v: Variables, bucket: string) {
     kmsKeyId: v.S3_SSE_KMS_KEY_ID,
     /** Seconds without an answer after which a request has failed. */
     timeout: v.S3_TIMEOUT,
+    /** Seconds after its first failure in which a request is repeated. */
+    retryTime: v.S3_RETRY_TIME,
     region: v.AWS_REGION,
     accessKeyId: v.AWS_ACCESS_KEY_ID!,
     secretAccessKey: v.AWS_SECRET_ACCESS_KEY!,

@@ -109,6 +109,13 @@ export const offsite = {
     default: '60s',
     readBy: BACKUP_SCRIPTS,
   },
+  S3_RETRY_TIME: {
+    meaning:
+      'Time after the first failure in which a request is repeated: connections refused or cut, no address, HTTP 429 and 5xx.',
+    type: span,
+    default: '60s',
+    readBy: BACKUP_SCRIPTS,
+  },
   S3_RETENTION_DAYS: {
     meaning: 'Days that a backup stays in S3.',
     type: days,

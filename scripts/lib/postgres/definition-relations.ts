@@ -42,6 +42,9 @@ const RELATION = `SELECT 'pg_class'::regclass::oid, rel.oid, word, id, ROW(
     CASE WHEN relkind <> 'c' THEN relowner END, relacl, 'r'::"char"
   FROM rel WHERE relkind <> 'S'`;
 
+/* PostgreSQL keeps values of its own among them, such as pg_attver, which no dump holds. */
+const OPTIONS_OF_COLUMN = ordered(String.raw`SELECT o FROM unnest(attoptions) AS o WHERE o NOT LIKE 'pg\_%'`);
+
 /*
  * The number of a column is not its place: a dump puts the inherited columns of a child first. Nor are
  * `attislocal` and the like compared, which ATTACH PARTITION sets in another way than CREATE TABLE.
@@ -51,7 +54,7 @@ const COLUMN = `SELECT 'pg_class'::regclass::oid, rel.oid, 'column', id || '.' |
       THEN row_number() OVER (PARTITION BY rel.oid ORDER BY attnum) END,
     format_type(atttypid, atttypmod), CASE WHEN attcollation <> typcollation THEN attcollation::regcollation END,
     attnotnull, attidentity, attgenerated, CASE WHEN stored THEN attstorage END, attcompression,
-    nullif(attstattarget, -1), ${sorted('attoptions')}, ${sorted('attfdwoptions')})::text,
+    nullif(attstattarget, -1), ${OPTIONS_OF_COLUMN}, ${sorted('attfdwoptions')})::text,
     NULL::oid, NULL::aclitem[], NULL::"char"
   FROM pg_attribute a JOIN rel ON rel.oid = attrelid JOIN pg_type t ON t.oid = atttypid
   WHERE attnum > 0 AND NOT attisdropped AND relkind <> 'S'`;

@@ -54,7 +54,18 @@ const PROLOGUE = [
 ];
 
 /** How many lines psql reads before the first line of a dump. */
-export const PROLOGUE_LINES = PROLOGUE.length + 1;
+const PROLOGUE_LINES = PROLOGUE.length + 1;
+
+/** How many lines psql reads at each end of the rows that are not the dump's, where it goes on after errors. */
+const OUTSIDE_LINES = 4;
+
+/** @returns the number in the dump of a line that psql reads */
+export function lineInDump(read: number, rows?: RowsRange): number {
+  const line = read - PROLOGUE_LINES;
+  if (!rows || line < rows.firstLine) return line;
+  if (line <= rows.lastLine + OUTSIDE_LINES) return Math.max(line - OUTSIDE_LINES, rows.firstLine - 1);
+  return Math.max(line - 2 * OUTSIDE_LINES, rows.lastLine);
+}
 
 /** A part of what psql reads: bytes of the dump, bytes left out, all but the last bytes, or text. */
 type Piece = { pass: number } | { skip: number } | { rest: number } | { text: string };
@@ -79,10 +90,12 @@ function feed(pieces: Piece[]): string[] {
   return ['bash', '-c', FEED, 'feed', ...words];
 }
 
-/** Where the rows of a plain dump begin and end, in bytes. */
+/** Where the rows of a plain dump begin and end, in bytes, and the numbers of their first and last line. */
 export interface RowsRange {
   start: number;
   end: number;
+  firstLine: number;
+  lastLine: number;
 }
 
 /** The words that psql prints when it comes to the rows, behind them, and to the end. */
@@ -90,7 +103,7 @@ export const MARKS = { rows: 'rows', behind: 'behind-rows', end: 'end' };
 
 /**
  * Loads a plain artifact that comes on stdin, without its own pair of `\restrict`. psql takes none of its own commands
- * from it. Lines keep their numbers.
+ * from it.
  *
  * @param key letters and digits that whoever made the dump can't know
  */
@@ -121,7 +134,9 @@ export function plainCollect(
 }
 
 function plainPieces(frame: DumpFrame, key: string, collect?: { rows: RowsRange | undefined }): Piece[] {
-  const outside = (commands: string) => ` \\unrestrict ${key} ${commands} \\restrict ${key}`;
+  /* A line for each: in later versions of psql the key of `\unrestrict` is all that follows in its line. */
+  const outside = (stop: 0 | 1, mark: string) =>
+    [`\\unrestrict ${key}`, `\\set ON_ERROR_STOP ${stop}`, `\\echo ${mark}`, `\\restrict ${key}`].join('\n');
   const pieces: Piece[] = [{ text: [...PROLOGUE, `\\restrict ${key}`, ''].join('\n') }];
   let position = 0;
   const passTo = (end: number) => {
@@ -136,12 +151,12 @@ function plainPieces(frame: DumpFrame, key: string, collect?: { rows: RowsRange 
   if (collect?.rows) {
     // At the end of the line before: psql looks at ON_ERROR_STOP when it begins a line.
     passTo(collect.rows.start - 1);
-    pieces.push({ text: outside(`\\set ON_ERROR_STOP 1 \\echo ${MARKS.rows}`) });
+    pieces.push({ text: `\n${outside(1, MARKS.rows)}` });
     passTo(collect.rows.end);
-    pieces.push({ text: `${outside(`\\set ON_ERROR_STOP 0 \\echo ${MARKS.behind}`)} \\\\ ` });
+    pieces.push({ text: `${outside(0, MARKS.behind)}\n` });
   }
   pieces.push({ rest: frame.trailerBytes });
-  if (collect) pieces.push({ text: `\n\\unrestrict ${key} \\echo ${MARKS.end}\n` });
+  if (collect) pieces.push({ text: `\n\\unrestrict ${key}\n\\echo ${MARKS.end}\n` });
   return pieces;
 }
 
@@ -167,9 +182,9 @@ function limited(argv: string[]): string[] {
   return ['bash', '-c', script, argv[0]!, ...argv];
 }
 
-/** Prints the first line that begins the rows of a table and the last line that ends them, with their positions in bytes. */
+/** Prints the first line that begins the rows of a table and the last that ends them: number, position in bytes, text. */
 export function findRows(): string[] {
-  const rows = "grep -abE '^(COPY .* FROM stdin;|\\\\\\.)\r?$' || [ $? = 1 ]";
+  const rows = "grep -abnE '^(COPY .* FROM stdin;|\\\\\\.)\r?$' || [ $? = 1 ]";
   const ends = '/:COPY/ && !found { found = 1; print } /:\\\\/ { last = $0 } END { print last }';
   return ['env', 'LC_ALL=C', ...pipeline(DECOMPRESS.plain, ['bash', '-c', rows], ['awk', ends])];
 }

@@ -4,14 +4,7 @@ import type { Postgres } from '../config/config.ts';
 import { OperationalError, verificationError } from '../core/errors.ts';
 import { CommandError } from '../core/shell.ts';
 import { runFromFile, startFromFile } from '../postgres/redirect.ts';
-import {
-  findRows,
-  MARKS,
-  PROLOGUE_LINES,
-  plainCollect,
-  plainRestore,
-  type RowsRange,
-} from './load-commands.ts';
+import { findRows, lineInDump, MARKS, plainCollect, plainRestore, type RowsRange } from './load-commands.ts';
 import { canBeAccepted, isUnknownSetting, type LoadError, psqlErrors } from './load-errors.ts';
 
 interface LoadOptions {
@@ -65,13 +58,13 @@ export async function collectPlain(
     output = await startFromFile(postgres, plainCollect(name, frame, newKey(), rows), path, options);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    refuseCommands(path, error.stderr);
-    const errors = numbered(psqlErrors(error.stderr));
+    refuseCommands(path, error.stderr, rows);
+    const errors = numbered(psqlErrors(error.stderr), rows);
     const last = errors.at(-1);
     if (!last || isUnknownSetting(last) || canBeAccepted(last)) throw error; // psql ended for another reason
     return errors;
   }
-  refuseCommands(path, output.stderr);
+  refuseCommands(path, output.stderr, rows);
   const expected = rows ? [MARKS.rows, MARKS.behind, MARKS.end] : [MARKS.end];
   if (output.stdout.trim() !== expected.join('\n')) {
     throw new OperationalError(
@@ -79,21 +72,21 @@ export async function collectPlain(
       'the live database is unchanged. Load it with psql into another server, mend it, and dump the database there.',
     );
   }
-  return numbered(psqlErrors(output.stderr));
+  return numbered(psqlErrors(output.stderr), rows);
 }
 
 /** With the numbers of a dump's own lines. */
-function numbered(errors: LoadError[]): LoadError[] {
-  return errors.map(error => ({ ...error, line: error.line! - PROLOGUE_LINES }));
+function numbered(errors: LoadError[], rows: RowsRange | undefined): LoadError[] {
+  return errors.map(error => ({ ...error, line: lineInDump(error.line!, rows) }));
 }
 
 const newKey = () => randomBytes(16).toString('hex');
 
-function refuseCommands(path: string, stderr: string): void {
+function refuseCommands(path: string, stderr: string, rows?: RowsRange): void {
   const line = REFUSED_COMMAND.exec(stderr)?.[1];
   if (line === undefined) return;
   throw verificationError(
-    `${path} has a command of psql in line ${Number(line) - PROLOGUE_LINES}, which no dump of one database has`,
+    `${path} has a command of psql in line ${lineInDump(Number(line), rows)}, which no dump of one database has`,
     'the live database is unchanged. Find out where the file comes from before anything else reads it.',
   );
 }
@@ -102,11 +95,13 @@ function refuseCommands(path: string, stderr: string): void {
 async function rowsOf(postgres: Postgres, path: string): Promise<RowsRange | undefined> {
   const text = await runFromFile(postgres, findRows(), path, { purpose: `look for rows in ${path}` });
   const lines = text.split('\n').flatMap(line => {
-    const [, offset, content] = /^(\d+):(.*)$/.exec(line) ?? [];
-    return offset === undefined ? [] : [{ start: Number(offset), text: content! }];
+    const [, number, offset, content] = /^(\d+):(\d+):(.*)$/.exec(line) ?? [];
+    return offset === undefined ? [] : [{ line: Number(number), start: Number(offset), text: content! }];
   });
   const first = lines.find(line => line.text.startsWith('COPY '));
   const last = lines.at(-1);
   if (first?.start === 0) return undefined; // no program writes this, and nothing is before it to go on after
-  return first && last && { start: first.start, end: last.start + last.text.length + 1 };
+  if (!first || !last) return undefined;
+  const end = last.start + last.text.length + 1;
+  return { start: first.start, end, firstLine: first.line, lastLine: last.line };
 }

@@ -72,7 +72,7 @@ export async function refuseImpossible(
       withoutTablespaces: without.tablespaces,
       globals: roles.globals,
     })),
-    () => refuseOlderServer(postgres, server, source),
+    async () => source.format === 'plain' && (await refuseUnrestricted(postgres)),
     async () => {
       if (target === maintenanceOf(postgres))
         throw usageError(
@@ -96,12 +96,17 @@ export async function refuseImpossible(
   return { databaseMissing, roles, without };
 }
 
-async function refuseOlderServer(
+/**
+ * Refuses a backup of a later version than the server's or pg_restore's. Call it before the backup is fetched and
+ * checked: to an older pg_restore it looks damaged.
+ *
+ * @throws exit code 1 with the version that is needed
+ */
+export async function refuseLaterBackup(
   postgres: Postgres,
   server: ServerFacts,
   { manifest, format }: Source,
 ): Promise<void> {
-  if (format === 'plain') await refuseUnrestricted(postgres);
   if (!manifest) return;
   const major = Number.parseInt(manifest.server.version, 10);
   if (major > server.major) {

@@ -25,7 +25,7 @@ import type { LoadError } from './load-errors.ts';
 import { createMissingRoles, type Roles } from './missing-roles.ts';
 import { confirmed, type RestoreRequest } from './options.ts';
 import { leaveOut, sayWhatIsLeftOut } from './plain-dump.ts';
-import { refuseImpossible } from './preflight.ts';
+import { refuseImpossible, refuseLaterBackup } from './preflight.ts';
 import { confirmSmall } from './small-result.ts';
 import { copyProperties, dropLeftovers, swapIn } from './swap.ts';
 
@@ -47,6 +47,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
       async () => requireTerminal(yes || dryRun),
     );
     const found = await findSource(config, wanted, from);
+    await refuseLaterBackup(postgres, server, found);
     const foreign = foreignness(config, found, request);
     if (!dryRun) await sweep(config, 'environment'); // before the space is measured
     const space = await readSpaceFacts(postgres, server);

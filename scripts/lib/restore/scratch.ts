@@ -15,7 +15,7 @@ import { serverFacts } from '../postgres/server.ts';
 import { DATABASES, DIRECTORIES, sweep } from './leftovers.ts';
 import { loadInto } from './load-dump.ts';
 import { leaveOut } from './plain-dump.ts';
-import { refuseImpossible } from './preflight.ts';
+import { refuseImpossible, refuseLaterBackup } from './preflight.ts';
 
 /**
  * Restores a backup into a scratch database, compares it, records that, and drops the database at the end. Owners and
@@ -46,6 +46,7 @@ export async function loadScratch(
   try {
     const found = await find();
     log.info(`loading ${describeSource(found)} into a scratch database`);
+    await refuseLaterBackup(postgres, server, found);
     const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
     const source = await checkSource(postgres, fetched);

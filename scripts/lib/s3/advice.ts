@@ -32,6 +32,8 @@ const RIGHTS: Record<string, string> = {
   download: 's3:GetObject',
   list: 's3:ListBucket',
   delete: 's3:DeleteObject',
+  'list unfinished uploads of': 's3:ListBucketMultipartUploads',
+  'abort the upload of': 's3:AbortMultipartUpload',
 };
 
 const denied: Advice = ({ verb }) =>

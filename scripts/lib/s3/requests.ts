@@ -45,7 +45,7 @@ export async function request<T>(
  * Like {@link request}, for one whose action reads the answer's body. The client does not repeat a request when
  * the body breaks off, so this does; it does not repeat what the client has already repeated.
  *
- * @param received bytes so far; when they grow, the attempts are counted from one again
+ * @param received bytes so far; when they grow, the time of {@link openStore} begins again
  */
 export async function requestBody<T>(
   store: Store,
@@ -54,19 +54,26 @@ export async function requestBody<T>(
   action: () => Promise<T>,
   received: () => number = () => 0,
 ): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
+  let attempts = store.retries.begin();
+  for (;;) {
     const before = received();
     try {
       return await request(store, verb, name, action);
     } catch (error) {
       const { cause, exitCode } = error as OperationalError;
       const byClient = (cause as Partial<S3ServiceException>)?.$metadata !== undefined;
-      if (received() > before) attempt = 1;
-      if (interrupt.aborted || byClient || exitCode !== Exit.offsite || attempt === store.attempts)
-        throw error;
-      await sleep(0.1 * 2 ** (attempt - 1));
+      if (interrupt.aborted || byClient || exitCode !== Exit.offsite) throw error;
+      if (received() > before) attempts = store.retries.begin();
+      const pause = attempts.afterFailure();
+      if (pause === undefined) throw error;
+      await sleep(pause);
     }
   }
+}
+
+/** @returns whether a request failed because the key lacks a right */
+export function isDenied({ cause }: OperationalError): boolean {
+  return (cause as Partial<S3ServiceException> | undefined)?.$metadata?.httpStatusCode === 403;
 }
 
 function explain(error: unknown): string {

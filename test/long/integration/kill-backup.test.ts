@@ -3,8 +3,11 @@ import * as assert from 'uvu/assert';
 import { betweenUploads, MOMENTS, unfinishedInStore } from '../../support/backup/backup-faults.ts';
 import { assertInterrupted, assertKilledAndRemoved, PLAIN } from '../../support/backup/ended-backup.ts';
 import { createFaultedWorld, manifests } from '../../support/backup/faulted.ts';
-import { gateAt, gateAtStore, killProgram, strayFiles } from '../../support/backup/faults.ts';
+import { gateAt, gateAtStore, killProgram, removeBackups, strayFiles } from '../../support/backup/faults.ts';
+import { KILLS, randomKills } from '../../support/backup/random-kills.ts';
+import { stateOf } from '../../support/core/expect.ts';
 import { checkHere } from '../../support/core/in-process.ts';
+import { createRandom } from '../../support/core/random.ts';
 
 const world = await createFaultedWorld();
 const { assertClean, assertNextBackupWorks, faultAt } = world;
@@ -103,6 +106,27 @@ for (const [what, request, unfinished] of [
     assert.equal(await unfinishedInStore(world), []);
   });
 }
+
+const random = createRandom();
+
+test(`${KILLS} kills of backup.ts at random moments (SEED=${random.seed})`, async () => {
+  removeBackups(world, [first]);
+  let before = manifests(world);
+  await randomKills(world, { script: PLAIN, runs: KILLS, random, lock: 'production' }, async code => {
+    const made = manifests(world) - before;
+    assert.ok(made === 1 || (made === 0 && code !== 0), `${made} backups of a run that ended with ${code}`);
+    const stray = strayFiles(world);
+    await assertClean({ files: stray });
+    assert.is(await stateOf(world), 'live');
+    const latest = await checkHere(world, 'latest', {}, 'local');
+    assert.is(latest === first, made === 0);
+    await assertNextBackupWorks();
+    assert.equal(await unfinishedInStore(world), []);
+    removeBackups(world, [first]);
+    before = manifests(world);
+    return made === 1 ? 'a backup' : stray.length > 0 ? 'files' : 'nothing';
+  });
+});
 
 test('the servers stop', world.stop);
 

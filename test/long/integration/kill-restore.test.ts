@@ -3,10 +3,18 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { oidOf } from '../../../scripts/lib/postgres/databases.ts';
 import { createFaultedWorld } from '../../support/backup/faulted.ts';
-import { killProgram, otherDatabases, strayFiles, untilNoProcess } from '../../support/backup/faults.ts';
+import {
+  killProgram,
+  otherDatabases,
+  removeBackups,
+  strayFiles,
+  untilNoProcess,
+} from '../../support/backup/faults.ts';
+import { KILLS, randomKills } from '../../support/backup/random-kills.ts';
 import { change } from '../../support/core/expect.ts';
 import { finishHere } from '../../support/core/in-process.ts';
 import { pauseProgram } from '../../support/core/pause.ts';
+import { createRandom } from '../../support/core/random.ts';
 import { until } from '../../support/core/world.ts';
 import { betweenTheRenames, midLoad } from '../../support/restore/restore-faults.ts';
 
@@ -150,6 +158,29 @@ test('kill -9 while a session that can’t be ended holds up the swap', async ()
   if ((await oldOrNew()) === 'new') await finishHere(world);
   await assertNextRestoreWorks(backups.plain);
 });
+
+const random = createRandom();
+
+for (const [format, id] of Object.entries(backups)) {
+  test(`${format}: ${KILLS / 2} kills of restore.ts at random moments (SEED=${random.seed})`, async () => {
+    await randomKills(
+      world,
+      { script: ['restore', [id, '--yes']], runs: KILLS / 2, random, lock: 'production' },
+      async code => {
+        const left = await otherDatabases(world);
+        const state = await oldOrNew();
+        assert.ok(state === 'new' || code !== 0, 'a run that succeeds has swapped');
+        if (state === 'new') {
+          await finishHere(world);
+          await change(world, 'live');
+        }
+        await assertNextRestoreWorks(id);
+        removeBackups(world, Object.values(backups));
+        return `the ${state} database${left.some(name => /_new_/.test(name)) ? ', and one half loaded' : ''}`;
+      },
+    );
+  });
+}
 
 test('the servers stop', world.stop);
 

@@ -60,6 +60,8 @@ export function only(copy: Copy, way: Way): Record<string, string> {
   return { BACKUP_DIR: elsewhere };
 }
 
+type Attempt = (address: string, env: Record<string, string>) => Promise<unknown>;
+
 export interface Case {
   what: string;
   spoil: (copy: Copy) => void;
@@ -67,6 +69,8 @@ export interface Case {
   says?: RegExp;
   /** Default: all. */
   ways?: Way[];
+  /** What refuses it, in the place of {@link assertRefused}'s. */
+  attempt?: Attempt;
   /** What is asked for; default: what the way names. */
   wanted?: (copy: Copy) => string;
 }
@@ -75,15 +79,14 @@ const DAMAGED = /damaged|is cut|has changed|missing|no manifest|can't be read|by
 
 /**
  * Checks all that `spoil` makes of copies, and asserts that each is refused for the right reason.
- * @param attempt what refuses; default: the check that comes before all else
+ * @param usual what refuses; default: the check that comes before all else
  */
 export async function assertRefused(
   format: Format,
   cases: Case[],
-  attempt: (address: string, env: Record<string, string>) => Promise<unknown> = (address, env) =>
-    checkHere(world, address, env),
+  usual: Attempt = (address, env) => checkHere(world, address, env),
 ): Promise<void> {
-  for (const { what, spoil, code = 3, says = DAMAGED, ways = EVERY_WAY, wanted } of cases) {
+  for (const { what, spoil, code = 3, says = DAMAGED, ways = EVERY_WAY, wanted, attempt = usual } of cases) {
     for (const way of ways) {
       const copy = copyOf(format);
       spoil(copy);

@@ -6,6 +6,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  rmSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -203,6 +204,13 @@ const describeProcesses = (world: World) =>
 export function strayFiles(world: World): string[] {
   const names = readdirSync(world.env.BACKUP_DIR!);
   return names.filter(name => !names.includes(name.replace(/\..*$/, '.json')));
+}
+
+/** Removes all backups but these here and in the store, so that a hundred runs do not have to read them all. */
+export function removeBackups(world: World, ids: string[]): void {
+  for (const directory of [world.env.BACKUP_DIR!, join(world.s3.directory, world.s3.bucket, 'database')])
+    for (const name of readdirSync(directory))
+      if (!ids.some(id => name.startsWith(id))) rmSync(join(directory, name), { recursive: true });
 }
 
 /** @returns the databases beside the live one and PostgreSQL's own */

@@ -63,6 +63,8 @@ interface Wishes {
   password?: string;
   /** A directory for backups, logs and state; default: a new one below the temporary directory. */
   directory?: string;
+  /** Starts its server; default: one of this machine's version. */
+  postgres?: () => Promise<ThrowawayPostgres>;
   /** The S3 server in this process, so that the test can reach into it. */
   s3Here?: boolean;
 }
@@ -82,10 +84,11 @@ export async function createWorld({
   password,
   directory,
   s3Here,
+  postgres = () => startTestPostgres(password),
 }: Wishes = {}): Promise<World> {
   const home = directory ?? mkdtempSync(join(tmpdir(), 'world-'));
   chmodSync(home, 0o755);
-  const pg = await startTestPostgres(password);
+  const pg = await postgres();
   Object.assign(process.env, UNENCRYPTED); // for what is called in this process
   const s3 = await startTestS3(s3Here);
   const env: Record<string, string> = {

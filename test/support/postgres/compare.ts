@@ -98,7 +98,7 @@ async function beside(world: World, database: string): Promise<Pick<Content, 'la
 export async function propertiesOf(world: World, database = world.database): Promise<unknown> {
   const [properties] = await world.rows(
     `SELECT pg_get_userbyid(datdba) AS owner, pg_encoding_to_char(encoding) AS encoding, datlocprovider, datcollate,
-       datctype, daticulocale, datconnlimit, datallowconn, shobj_description(d.oid, 'pg_database') AS comment,
+       datctype, coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale') AS locale, datconnlimit, datallowconn, shobj_description(d.oid, 'pg_database') AS comment,
        (SELECT array_agg(acl::text ORDER BY acl::text) FROM unnest(datacl) AS acl) AS acl,
        (SELECT json_object_agg(coalesce(rolname, '(all)'), setconfig ORDER BY rolname)
         FROM pg_db_role_setting LEFT JOIN pg_roles r ON r.oid = setrole WHERE setdatabase = d.oid) AS settings

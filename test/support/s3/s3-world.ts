@@ -33,6 +33,7 @@ export async function createS3World(): Promise<S3World> {
       return {
         S3_ENDPOINT: proxy.endpoint,
         S3_PREFIX: `nested/test-${tests}`,
+        S3_RETRY_TIME: '3s', // a test of lasting trouble waits so long
         BACKUP_DIR: join(own, 'backups'),
         LOG_DIR: join(own, 'logs'),
         STATE_DIR: join(own, 'state'),

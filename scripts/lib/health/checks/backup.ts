@@ -22,7 +22,7 @@ export const backupInS3 = (config: Config): Check => ({
   run: async () => {
     const { s3 } = config;
     if (!s3) throw new NotConfigured('S3_BUCKET is empty: there is no off-site copy');
-    const store = await openStore({ ...s3, timeout: Math.min(s3.timeout, REQUEST_SECONDS) }, 2);
+    const store = await openStore({ ...s3, timeout: Math.min(s3.timeout, REQUEST_SECONDS) }, 1);
     return freshness(config, await newestOf(walkStored(config, store)), urlOf(store, ''));
   },
 });

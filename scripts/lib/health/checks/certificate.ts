@@ -81,7 +81,7 @@ function checkDates(served: Served, now: number): Remark[] {
   if (Date.parse(validFrom) > now) return [['critical', `it is not valid before ${validFrom}`]];
   const left = remaining(served, now);
   const status = grade(left, REMAINING);
-  return [[status, `valid for ${duration(seconds)} more${status === 'ok' ? '' : `, ${left} % of its life`}`]];
+  return [[status, `valid for ${duration(seconds)} more${status === 'ok' ? '' : `, ${left} % of its lifetime`}`]];
 }
 
 function checkTrust({ distrust, certificate: { issuer } }: Served): Remark[] {
