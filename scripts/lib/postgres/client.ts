@@ -3,6 +3,9 @@ import { withLifelineOnStdin } from '../core/pipeline.ts';
 import { run } from '../core/shell.ts';
 import { LATER_LIMITS, NOT_INHERITED, sessionOptions } from './settings.ts';
 
+/** A session of a gentle client leaves the server's other processors alone. */
+const NO_WORKERS = '-c max_parallel_workers_per_gather=0 -c max_parallel_maintenance_workers=0';
+
 /** An argument array and the environment that it needs. Secrets are in the environment only. */
 export interface ClientCommand {
   argv: string[];
@@ -45,7 +48,7 @@ export function client(
   const env = {
     PGUSER: postgres.user,
     PGPASSWORD: postgres.password,
-    PGOPTIONS: `${sessionOptions(inherit)} ${settings}`.trim(),
+    PGOPTIONS: [sessionOptions(inherit), postgres.gentle && NO_WORKERS, settings].filter(Boolean).join(' '),
     PGAPPNAME: 'neurmatic-scripts',
     PGCONNECT_TIMEOUT: '10',
     LC_ALL: 'C', // the messages of these programs are in English
@@ -57,7 +60,12 @@ export function client(
   }
   const passed = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : ['-e', name]));
   const unset = [...NOT_INHERITED, 'PGHOST', 'PGPORT'].flatMap(name => ['-u', name]);
-  return { argv: ['docker', 'exec', '-i', ...passed, postgres.container, 'env', ...unset, ...argv], env };
+  // On this host it inherits the priority of this process.
+  const nice = postgres.gentle ? ['nice', '-n', '10'] : [];
+  return {
+    argv: ['docker', 'exec', '-i', ...passed, postgres.container, 'env', ...unset, ...nice, ...argv],
+    env,
+  };
 }
 
 /**

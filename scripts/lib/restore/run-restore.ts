@@ -1,3 +1,4 @@
+import { recordPassed } from '../backup/check-log.ts';
 import { createBackup } from '../backup/create.ts';
 import { checkBackupDirectory, makeBackupDirectory, makeLookingDirectory } from '../backup/directory.ts';
 import { fetchSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
@@ -18,6 +19,7 @@ import { readSpaceFacts, type SpaceFacts } from '../postgres/load-space.ts';
 import { type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { watchLoad } from '../postgres/space-watch.ts';
 import { foreignness } from './foreign.ts';
+import { sweep } from './leftovers.ts';
 import { loadInto } from './load-dump.ts';
 import type { LoadError } from './load-errors.ts';
 import { createMissingRoles, type Roles } from './missing-roles.ts';
@@ -47,6 +49,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     const found = await findSource(config, wanted, from);
     await refuseLaterBackup(postgres, server, found);
     const foreign = foreignness(config, found, request);
+    if (!dryRun) await sweep(config, 'environment'); // before the space is measured
     const space = await readSpaceFacts(postgres, server);
     const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
@@ -70,6 +73,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
       const { kept, errors } = await loadAndSwap(config, source, request, replaced, { roles, space, clock });
+      if (errors.length === 0) recordPassed(config, source, 'loaded');
       return report(source, { target, kept, safety, errors, clock });
     });
   } finally {
