@@ -7,6 +7,7 @@ import { Exit, exitCodeOf, messageOf, usageError } from './lib/core/errors.ts';
 import { withLock } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
 import { notify, ping } from './lib/notify/notify.ts';
+import { sweepAll } from './lib/restore/leftovers.ts';
 
 export const backup = command({
   summary: 'Back up the database: dump, verify, copy off-site, delete expired backups.',
@@ -49,6 +50,7 @@ export const backup = command({
     return withLock(config.stateDir, config.environment, 'backup.ts', async () => {
       await ping(config, 'start');
       try {
+        await sweepAll(config);
         const result = await backUp(config, { format, label: options.label, upload: !options['no-upload'] });
         await announce(config, result.exitCode ?? Exit.done, result.text);
         return result;

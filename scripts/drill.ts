@@ -7,6 +7,7 @@ import { embeddedDrill } from './lib/drill/embedded.ts';
 import { conclude, writeReport } from './lib/drill/report.ts';
 import { runDrill } from './lib/drill/run-drill.ts';
 import { notify } from './lib/notify/notify.ts';
+import { drillLock } from './lib/restore/leftovers.ts';
 
 export const drill = command({
   summary: 'Prove that the newest off-site backup restores, and measure how long that takes.',
@@ -34,7 +35,7 @@ export const drill = command({
     if (options.embedded) return conclude(await embeddedDrill());
     const config = load();
     logTo(`${config.logDir}/drill.log`);
-    return withLock(config.stateDir, `${config.environment}.drill`, 'drill.ts', async () => {
+    return withLock(config.stateDir, drillLock(config), 'drill.ts', async () => {
       try {
         const report = await runDrill(config);
         log.done(`wrote ${await writeReport(config, report)}`);

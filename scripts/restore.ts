@@ -5,6 +5,7 @@ import { withLockUnless } from './lib/core/lock.ts';
 import { logTo } from './lib/core/log.ts';
 import { notify } from './lib/notify/notify.ts';
 import { parseAction } from './lib/restore/options.ts';
+import { restoreTables } from './lib/restore/restore-tables.ts';
 import { runRestore } from './lib/restore/run-restore.ts';
 import { finish, undo } from './lib/restore/undo.ts';
 
@@ -13,6 +14,7 @@ export const restore = command({
     'Restore the database from a backup. The live database serves until the new one is loaded and compared.',
   usage: [
     '<latest | backup id | file | s3://bucket/key> [--from local|s3] [--database NAME] [options] [--yes]',
+    '<backup> --table SCHEMA.TABLE [--table …] [--from local|s3] [--yes]',
     '--undo [--yes]      swap back the database that the last restore replaced',
     '--finish [--yes]    drop the databases that restores replaced',
   ],
@@ -29,6 +31,12 @@ export const restore = command({
       type: 'string',
       value: 'NAME',
       help: 'restore into a new database of this name; the live one stays as it is',
+    },
+    table: {
+      type: 'string',
+      value: 'SCHEMA.TABLE',
+      multiple: true,
+      help: 'only this table (repeatable), into schema restored_<time> of the live database',
     },
     'no-migrate': { type: 'boolean', help: 'skip the migrations' },
     'no-owners': {
@@ -60,6 +68,7 @@ export const restore = command({
       'restore.ts neurmatic_production_20260131_020007 --database old_rows',
       'into another database, to copy single rows back',
     ],
+    ['restore.ts latest --table public.members', 'one table beside the live one, to bring rows back'],
     ['restore.ts old/neurmatic_20250106.sql.gz', 'a plain dump by any pg_dump'],
   ],
   exitCodes: [
@@ -82,7 +91,10 @@ export const restore = command({
       if (action === 'undo') return undo(config, confirmation);
       if (action === 'finish') return finish(config, confirmation);
       try {
-        const result = await runRestore(config, action);
+        const { tables } = action;
+        const result = await (tables
+          ? restoreTables(config, { ...action, tables })
+          : runRestore(config, action));
         if (!action.dryRun) await notify(config, result.text!, result.exitCode ?? Exit.done);
         return result;
       } catch (error) {

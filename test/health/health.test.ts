@@ -55,7 +55,10 @@ test('a value that equals a threshold reaches it; less is worse where the critic
 });
 
 test('a backup is missed an hour after its scheduled time', () => {
-  const daily = { schedule: { backup: '0 2 * * *', drill: 'off', 'health-check': 'off' }, rpo: 86_400 };
+  const daily = {
+    schedule: { backup: '0 2 * * *', drill: 'off', 'health-check': 'off', 'load-check': 'off' },
+    rpo: 86_400,
+  };
   const hours = (now: string, config = daily) => {
     const { warning, critical } = limits(config, new Date(now));
     return [warning / 3600, critical / 3600];

@@ -32,6 +32,7 @@ function fresh(at: string, ...turns: Turn[]) {
     SCHEDULE_BACKUP: '0 2 * * *',
     SCHEDULE_HEALTH_CHECK: 'off',
     SCHEDULE_DRILL: 'off',
+    SCHEDULE_LOAD_CHECK: 'off',
     WEBHOOK_URL: webhook.url,
     ...clock.env,
   });

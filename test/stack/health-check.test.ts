@@ -31,6 +31,8 @@ test('all is well: every line of the stack', () => {
     certificate: 'ok',
     backup: 'ok',
     'backup-s3': 'not configured',
+    'backup-loaded': 'ok',
+    leftovers: 'ok',
   });
   assert.match(well.services['backend-1']!.message, /^ready, version 1\.0\.0$/);
   assert.match(well.services.versions!.message, /^2 of 2 run 1\.0\.0$/);

@@ -6,6 +6,8 @@ import type { Config } from '../config/config.ts';
 import { messageOf } from '../core/errors.ts';
 import { isTime } from '../core/format.ts';
 import { log } from '../core/log.ts';
+import type { LocalSource } from './fetch.ts';
+import { isOurs } from './manifest.ts';
 
 const time = v.pipe(v.string(), v.check(isTime));
 const schema = v.object({
@@ -29,6 +31,13 @@ export function recordCheck(config: Config, { id, place, check }: Omit<BackupChe
   } catch (error) {
     log.warn(`this check of ${id} is not recorded: ${messageOf(error)}`);
   }
+}
+
+/** The same for a backup of this app and environment that was found and read, or loaded; others are not recorded. */
+export function recordPassed(config: Config, source: LocalSource, check: BackupCheck['check']): void {
+  const { manifest, directory, work } = source;
+  if (!manifest || !isOurs(manifest.id, config) || (check === 'loaded' && source.foreign)) return;
+  recordCheck(config, { id: manifest.id, place: directory === work ? 's3' : 'local', check });
 }
 
 /** @returns the recorded checks, oldest first; a damaged line is ignored with a warning */

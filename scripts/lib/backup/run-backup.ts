@@ -11,7 +11,6 @@ import { openStore } from '../s3/open-store.ts';
 import { localBackups, newestFirst } from './catalog.ts';
 import { createBackup } from './create.ts';
 import { dumpPipeline, globalsPipeline } from './dump-commands.ts';
-import { removeWork, restoreDirectory } from './fetch.ts';
 import type { Format } from './manifest.ts';
 import { copyOffsite, tryStore } from './offsite-copy.ts';
 import { lookOffsite } from './offsite-look.ts';
@@ -29,7 +28,6 @@ import { abortUnfinishedUploads } from './unfinished-copies.ts';
 export async function backUp(given: Config, wanted: { format: Format; label?: string; upload: boolean }) {
   const started = performance.now();
   let config = given;
-  await removeWork(restoreDirectory(config)); // left by a killed restore
   const store = config.s3 && wanted.upload ? await openStore(config.s3) : undefined;
   const [plan, refusal] = await Promise.all([planBackup(config, wanted.format), store && tryStore(store)]);
   logMissingChannels(config);

@@ -15,7 +15,13 @@ import { record } from '../core/run-history.ts';
 import { interrupt, listenForSignals } from '../core/signals.ts';
 import { COMMON, type Description, help, type Options } from './help.ts';
 
-type Values<O extends Options> = { [K in keyof O]?: O[K]['type'] extends 'boolean' ? boolean : string };
+type Values<O extends Options> = {
+  [K in keyof O]?: O[K]['type'] extends 'boolean'
+    ? boolean
+    : O[K] extends { multiple: true }
+      ? string[]
+      : string;
+};
 
 export interface Result {
   /** For people. */
@@ -46,7 +52,7 @@ export interface Command<O extends Options> extends Description<O> {
   /** The result of a failed run, for a script with exit codes and an output of its own. */
   failed?: (error: Failure) => Result;
   /** Whether runs, or runs with these arguments, are recorded in the history; `--dry-run` never is. */
-  changesState?: boolean | ((positionals: string[]) => boolean);
+  changesState?: boolean | ((positionals: string[], options: Values<O>) => boolean);
   run: (invocation: Invocation<O & typeof COMMON>) => Promise<Result>;
 }
 
@@ -76,7 +82,7 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
     const { changesState = false } = definition;
     recorded =
       (options as Record<string, unknown>)['dry-run'] !== true &&
-      (typeof changesState === 'boolean' ? changesState : changesState(positionals));
+      (typeof changesState === 'boolean' ? changesState : changesState(positionals, options));
     const read = () => (config ??= loadConfig(environmentOf(options.env as string | undefined)));
     outcome = await definition.run({ options, positionals, config: read });
   } catch (thrown) {

@@ -4,6 +4,8 @@ export interface Option {
   type: 'boolean' | 'string';
   /** The placeholder of the value in the help: `NAME`. */
   value?: string;
+  /** It may be given several times. */
+  multiple?: true;
   help: string;
 }
 

@@ -23,6 +23,8 @@ export interface Postgres {
   /** With no container. Unset: libpq's default, a socket of this host. */
   host?: string;
   port?: number;
+  /** Programs run with a low priority, on one connection and without parallel workers: visitors come first. */
+  gentle?: boolean;
 }
 
 export type Config = ReturnType<typeof build>;
@@ -130,7 +132,10 @@ function build(environment: Environment, v: Variables) {
       backup: v.SCHEDULE_BACKUP,
       'health-check': v.SCHEDULE_HEALTH_CHECK,
       drill: v.SCHEDULE_DRILL,
+      'load-check': v.SCHEDULE_LOAD_CHECK,
     },
+    /** How often the newest backup is loaded into a scratch database. */
+    loadCheck: v.LOAD_CHECK,
     /** Recipient of cron's mails. */
     mailTo: v.SCHEDULE_MAILTO,
     slackWebhook: v.SLACK_WEBHOOK_URL,

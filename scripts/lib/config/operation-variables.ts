@@ -37,6 +37,14 @@ export const backup = {
     default: '7',
     readBy: 'backup, prune-backups',
   },
+  LOAD_CHECK: {
+    meaning:
+      'How often the newest backup is loaded into a scratch database and compared: nightly, weekly, off, or auto: nightly ' +
+      'up to 20 GB of database, else weekly. It needs the database’s size on its disk once more.',
+    type: choice('auto', 'nightly', 'weekly', 'off'),
+    default: 'auto',
+    readBy: 'verify-backup, health-check',
+  },
   BACKUP_SIGNING_KEY: {
     meaning:
       'Signs backups, so that a forged backup in the bucket is not taken for one of this server. Where it is empty, the ' +
@@ -193,6 +201,13 @@ export const schedule = {
     type: cron,
     default: '0 4 1 1,4,7,10 *',
     readBy: 'schedule, backup service',
+  },
+  SCHEDULE_LOAD_CHECK: {
+    meaning:
+      'In the same format. When it is due, LOAD_CHECK decides. Set it to a time when the backup has ended.',
+    type: cron,
+    default: '0 3 * * *',
+    readBy: 'schedule, backup service; health-check, for the age of the newest loaded backup',
   },
   SCHEDULE_MAILTO: {
     meaning: 'Recipient of cron’s mails, on a server that can send mail. Default: the crontab’s user.',

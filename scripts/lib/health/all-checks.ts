@@ -2,10 +2,12 @@ import type { Config } from '../config/config.ts';
 import type { Check } from './check.ts';
 import { backends } from './checks/backends.ts';
 import { backupHere, backupInS3 } from './checks/backup.ts';
+import { backupLoaded } from './checks/backup-loaded.ts';
 import { certificate } from './checks/certificate.ts';
 import { clock } from './checks/clock.ts';
 import { containers } from './checks/containers.ts';
 import { disk } from './checks/disk.ts';
+import { leftovers } from './checks/leftovers.ts';
 import { memory } from './checks/memory.ts';
 import { postgres } from './checks/postgres.ts';
 import { api, frontend } from './checks/public.ts';
@@ -26,7 +28,9 @@ export function allChecks(config: Config): Check[] {
     certificate(config),
     backupHere(config),
     backupInS3(config),
+    backupLoaded(config),
     disk(config),
+    leftovers(config),
     memory(),
     clock(config),
   ];

@@ -2,7 +2,7 @@ import type { Postgres } from '../config/config.ts';
 import { bashOf, withLifelineOnStdin } from '../core/pipeline.ts';
 import { type RunOptions, run } from '../core/shell.ts';
 import { APPLICATION, endAbandoned, isAnswered, sessionName } from './abandoned.ts';
-import { NOT_INHERITED, serverLimits, sessionOptions } from './settings.ts';
+import { NOT_INHERITED, OWN_NAMES, serverLimits, sessionOptions, TEXT } from './settings.ts';
 
 /** An argument array and the environment that it needs. Secrets are in the environment only. */
 export interface ClientCommand {
@@ -46,7 +46,7 @@ export function client(
   const env = {
     PGUSER: postgres.user,
     PGPASSWORD: postgres.password,
-    PGOPTIONS: `${sessionOptions(inherit)} ${settings}`.trim(),
+    PGOPTIONS: `${sessionOptions(inherit, postgres.gentle)} ${settings}`.trim(),
     PGAPPNAME: APPLICATION,
     PGCONNECT_TIMEOUT: '10',
     LC_ALL: 'C', // the messages of these programs are in English
@@ -58,7 +58,12 @@ export function client(
   }
   const passed = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : ['-e', name]));
   const unset = [...NOT_INHERITED, 'PGHOST', 'PGPORT'].flatMap(name => ['-u', name]);
-  return { argv: ['docker', 'exec', '-i', ...passed, postgres.container, 'env', ...unset, ...argv], env };
+  // On this host it inherits the priority of this process.
+  const nice = postgres.gentle ? ['nice', '-n', '10'] : [];
+  return {
+    argv: ['docker', 'exec', '-i', ...passed, postgres.container, 'env', ...unset, ...nice, ...argv],
+    env,
+  };
 }
 
 /**
@@ -91,22 +96,10 @@ export const PSQL = [
   '--no-password',
 ];
 
-/*
- * For sessions that pass names between this process and the server: the default is the database's encoding.
- * Dumps and loads keep that encoding, so that no conversion can fail.
- */
-export const TEXT = '-c client_encoding=UTF8';
-
-/** The setting of the scripts' own queries: names without a schema are PostgreSQL's, whatever other schemas have. */
-export const OWN_NAMES = 'search_path=pg_catalog';
-
 /** Wraps a query so that psql prints its rows as JSON: no other format keeps every name and value. */
 export function asJson(sql: string): string {
   return `SELECT coalesce(pg_catalog.json_agg(q), '[]') FROM (${sql}) AS q`;
 }
-
-/** `timeout` in seconds; default: 60. */
-type QueryOptions = Pick<SqlOptions, 'timeout' | 'evenInterrupted'>;
 
 /**
  * Runs one SELECT.
@@ -129,6 +122,9 @@ export type Query = <Row>(sql: string) => Promise<Row[]>;
 export function queryOf(postgres: Postgres, database: string, options?: QueryOptions): Query {
   return <Row>(sql: string) => query<Row>(postgres, database, sql, options);
 }
+
+/** `timeout` in seconds; default: 60. */
+type QueryOptions = Pick<SqlOptions, 'timeout' | 'evenInterrupted'>;
 
 /** Of `timeout`, the server ends a statement a little earlier; default: none. */
 interface SqlOptions
@@ -191,8 +187,12 @@ function psql(
 
 /** Ends the session that was given up with this name. @see endAbandoned @throws OutcomeUnknown */
 export async function endSession(postgres: Postgres, name: string, error: unknown): Promise<void> {
-  const limits = serverLimits(20);
-  const options = { limits, purpose: 'end its session', timeout: 20, evenInterrupted: true };
+  const options = {
+    limits: serverLimits(20),
+    purpose: 'end its session',
+    timeout: 20,
+    evenInterrupted: true,
+  };
   const database = postgres.maintenance ?? 'postgres';
   await endAbandoned(name, error, sql => psql(postgres, database, sql, sessionName(), options));
 }

@@ -1,6 +1,7 @@
 import { count } from '../core/format.ts';
-import { identifier, literal, OWN_NAMES, type Query } from './client.ts';
+import { identifier, literal, type Query } from './client.ts';
 import type { Statements } from './session.ts';
+import { OWN_NAMES } from './settings.ts';
 
 export interface TableCount {
   schema: string;
@@ -69,13 +70,18 @@ export async function countRows({ query, execute }: Statements): Promise<TableCo
   return counts;
 }
 
+const FINGERPRINT =
+  'count(*) AS rows, coalesce(sum(hashtextextended(ROW(t.*)::text, 0)::numeric), 0)::text AS hash';
+
+/** The same as {@link fingerprint} for one relation. @param from as in a FROM clause */
+export async function fingerprintOf(query: Query, from: string): Promise<{ rows: number; hash: string }> {
+  const [row] = await query<{ rows: number; hash: string }>(`SELECT ${FINGERPRINT} FROM ${from} AS t`);
+  return row!;
+}
+
 /** Counts the rows of every table and hashes their content; the order of rows does not matter. */
 export async function fingerprint(query: Query): Promise<(TableCount & { hash: string })[]> {
-  return fromEachTable(
-    query,
-    await query<Table>(TABLES),
-    'count(*) AS rows, coalesce(sum(hashtextextended(ROW(t.*)::text, 0)::numeric), 0)::text AS hash',
-  );
+  return fromEachTable(query, await query<Table>(TABLES), FINGERPRINT);
 }
 
 /** @returns a message for each table that is missing, unexpected or has another number of rows */

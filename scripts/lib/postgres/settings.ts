@@ -35,16 +35,28 @@ const SETTINGS: Record<string, string> = {
   lc_monetary: 'C', // as for pg_dump: https://www.postgresql.org/docs/current/datatype-money.html
 };
 
+/** A session of a gentle client leaves the server's other processors alone. */
+const NO_WORKERS = '-c max_parallel_workers_per_gather=0 -c max_parallel_maintenance_workers=0';
+
 /**
  * @param inherit settings that stay as the role, the database or the server has them
  * @returns the settings of every session, as PGOPTIONS
  */
-export function sessionOptions(inherit: string[] = []): string {
-  return Object.entries(SETTINGS)
+export function sessionOptions(inherit: string[] = [], isGentle = false): string {
+  const options = Object.entries(SETTINGS)
     .filter(([name]) => !inherit.includes(name))
-    .map(([name, value]) => `-c ${name}=${value.replaceAll(' ', '\\ ')}`)
-    .join(' ');
+    .map(([name, value]) => `-c ${name}=${value.replaceAll(' ', '\\ ')}`);
+  return [...options, ...(isGentle ? [NO_WORKERS] : [])].join(' ');
 }
+
+/*
+ * For sessions that pass names between this process and the server: the default is the database's encoding.
+ * Dumps and loads keep that encoding, so that no conversion can fail.
+ */
+export const TEXT = '-c client_encoding=UTF8';
+
+/** The setting of the scripts' own queries: names without a schema are PostgreSQL's, whatever other schemas have. */
+export const OWN_NAMES = 'search_path=pg_catalog';
 
 /** Limits that only later versions have: a session can set them when it knows that the server does. */
 export const LATER_LIMITS = `SELECT name FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout')`;

@@ -23,7 +23,7 @@ interface Options {
 }
 
 /**
- * Loads a custom dump, with as many connections as there are processors.
+ * Loads a custom dump, with the connections of {@link sizeOf}.
  *
  * @returns with `collect`, all errors
  * @throws CommandError at the first error with `stop`; for an error that pg_restore does not go on after with `collect`
@@ -35,7 +35,7 @@ export async function loadCustom(
   onError: OnError,
   { settings, space, ...options }: Options,
 ): Promise<LoadError[]> {
-  const { connections: jobs } = sizeOf(source);
+  const { connections: jobs } = sizeOf(postgres, source);
   const path = join(source.directory, source.artifact);
   const scratch = scratchOf(postgres, source);
   try {
@@ -79,7 +79,7 @@ async function decompress(
   const where = dirname(scratch);
   const path = join(source.directory, source.artifact);
   const [disk] = await disksOf(postgres, [where]);
-  const loading = await usesOfLoad(postgres, space, sizeOf(source));
+  const loading = await usesOfLoad(postgres, space, sizeOf(postgres, source));
   const all = leftAfter([...loading, { what: 'the decompressed dump', where, disk: disk!, bytes: 0 }]);
   const { free, needed } = all.get(disk!.device)!;
   try {

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Without } from '../backup/dump-commands.ts';
 import type { CheckedSource } from '../backup/verify.ts';
@@ -18,7 +17,7 @@ import { mayGoOn, refuseLost, refuseUnaccepted } from './judge-errors.ts';
 import { loadCustom } from './load-custom.ts';
 import type { LoadError } from './load-errors.ts';
 import { collectPlain, loadPlain } from './load-plain.ts';
-import { memoryOf } from './load-size.ts';
+import { connectionsOf, memoryOf } from './load-size.ts';
 
 /**
  * Loads a checked source into a new database and compares it with its manifest. The caller drops the new database after
@@ -107,7 +106,7 @@ async function load(
 ): Promise<LoadError[]> {
   const limits = await laterLimits(postgres, name);
   const settings = (connections: number) =>
-    `${limits} -c synchronous_commit=off -c maintenance_work_mem=${memoryOf(connections)}MB`;
+    `${limits} -c synchronous_commit=off -c maintenance_work_mem=${memoryOf(postgres, connections)}MB`;
   const path = join(source.directory, source.artifact);
   const purpose = `load ${source.name} into ${name}`;
   const state = 'the live database is unchanged.';
@@ -130,7 +129,7 @@ async function gatherStatistics(postgres: Postgres, name: string): Promise<void>
     '--analyze-only',
     '--quiet',
     '--no-password',
-    `--jobs=${availableParallelism()}`,
+    `--jobs=${connectionsOf(postgres)}`,
     `--dbname=${toDatabase(name)}`,
   ];
   const analyze = client(postgres, vacuumdb, await laterLimits(postgres, name));

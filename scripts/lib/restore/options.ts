@@ -19,6 +19,8 @@ export interface RestoreRequest extends Confirmation {
   /** `latest`, a backup's id, a file, or `s3://bucket/key`. */
   wanted: string;
   from?: 'local' | 's3';
+  /** Only these tables, into a schema of the live database. */
+  tables?: string[] | undefined;
   /** The name of a new database; undefined: the live one is replaced. */
   target?: string;
   migrate: boolean;
@@ -35,6 +37,7 @@ export interface RestoreRequest extends Confirmation {
 interface Flags {
   from?: string;
   database?: string;
+  table?: string[];
   'no-migrate'?: boolean;
   'no-owners'?: boolean;
   'no-tablespaces'?: boolean;
@@ -47,17 +50,18 @@ interface Flags {
   finish?: boolean;
 }
 
-/** Flags that say how a backup is restored. */
-const ONLY_RESTORE = [
-  'from',
+/** Flags that single tables have no use for. */
+const NOT_FOR_TABLES = [
   'database',
   'no-migrate',
   'no-owners',
   'no-tablespaces',
   'accept-errors',
   'allow-small',
-  'allow-foreign',
 ] as const;
+
+/** Flags that say how a backup is restored. */
+const ONLY_RESTORE = ['from', 'table', 'allow-foreign', ...NOT_FOR_TABLES] as const;
 
 /**
  * Reads from the command line which of its three actions restore.ts takes.
@@ -73,11 +77,15 @@ export function parseAction(wanted: string | undefined, flags: Flags): RestoreRe
   if (database !== undefined && !isDatabaseName(database))
     throw usageError('--database takes a name of 1 to 63 bytes, without line breaks', 'choose another name.');
   const place = parsePlace(from);
+  const without = NOT_FOR_TABLES.filter(flag => flags[flag] !== undefined).map(flag => `--${flag}`);
+  if (flags.table && without.length > 0)
+    throw usageError(`--table can't be combined with ${without.join(', ')}`, 'see --help.');
   if (wanted !== undefined) {
     return {
       wanted,
       from: place,
       target: database,
+      tables: flags.table,
       migrate: !flags['no-migrate'],
       without: { owners: flags['no-owners'], tablespaces: flags['no-tablespaces'] },
       acceptErrors: flags['accept-errors'],

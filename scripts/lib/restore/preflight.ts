@@ -84,7 +84,7 @@ export async function refuseImpossible(
       await refusePreparedTransactions(postgres, target);
     },
     async () => {
-      const uses = await usesOfLoad(postgres, space, sizeOf(source));
+      const uses = await usesOfLoad(postgres, space, sizeOf(postgres, source));
       if (uses.length === 0)
         log.info('disk space is not checked: the disk of PostgreSQL is not visible from here');
       const [data] = uses;

@@ -1,3 +1,4 @@
+import { recordPassed } from '../backup/check-log.ts';
 import { createBackup } from '../backup/create.ts';
 import { checkBackupDirectory, makeBackupDirectory, makeLookingDirectory } from '../backup/directory.ts';
 import { fetchSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
@@ -19,6 +20,7 @@ import { type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { watchLoad } from '../postgres/space-watch.ts';
 import { detachSubscriptions } from '../postgres/subscriptions.ts';
 import { foreignness } from './foreign.ts';
+import { sweep } from './leftovers.ts';
 import { loadInto } from './load-dump.ts';
 import type { LoadError } from './load-errors.ts';
 import { createMissingRoles, type Roles } from './missing-roles.ts';
@@ -27,7 +29,7 @@ import { leaveOut, sayWhatIsLeftOut } from './plain-dump.ts';
 import { refuseImpossible, refuseLaterBackup } from './preflight.ts';
 import { replaceLive } from './replication.ts';
 import { confirmSmall } from './small-result.ts';
-import { copyProperties, dropLeftovers, dropOrWarn, swapIn } from './swap.ts';
+import { copyProperties, dropOrWarn, swapIn } from './swap.ts';
 
 /**
  * Finds, fetches and checks a backup, asks for confirmation, loads it into a new database, and swaps that in. The caller
@@ -49,6 +51,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     const found = await findSource(config, wanted, from);
     await refuseLaterBackup(postgres, server, found);
     const foreign = foreignness(config, found, request);
+    if (!dryRun) await sweep(config, 'environment'); // before the space is measured
     const space = await readSpaceFacts(postgres, server);
     const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
@@ -72,6 +75,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
       const swapped = await loadAndSwap(config, source, request, replaced, { roles, space, clock });
+      if (swapped.errors.length === 0) recordPassed(config, source, 'loaded');
       return report(source, { target, safety, clock, ...swapped });
     });
   } finally {
@@ -104,7 +108,7 @@ async function loadAndSwap(
   const live = postgres.database;
   const loaded = await leaveOut(source, without);
   await createMissingRoles(postgres, roles);
-  const next = siblingName(live, 'new', await dropLeftovers(postgres, live, 'new'));
+  const next = siblingName(live, 'new', await siblingDatabases(postgres, live, 'new'));
   const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, live, 'before'));
   try {
     const errors = await loadInto(config, loaded, next, live, space, acceptErrors);

@@ -3,8 +3,10 @@ import { type Config, type Job, ROOT } from '../config/config.ts';
 import { nextTime } from '../core/cron.ts';
 import { duration, table } from '../core/format.ts';
 
-/** A script that recurs: `<its name>.ts`. */
+/** A script that recurs. */
 interface Recurring {
+  /** Without .ts. Default: the job's name. */
+  script?: string;
   flags?: string[];
   /** Its exit codes 0 to 3 are results in the Nagios convention; it sends their notifications itself. */
   nagios?: true;
@@ -15,6 +17,7 @@ const JOBS: Record<Job, Recurring> = {
   backup: {},
   'health-check': { flags: ['--notify', '--nagios'], nagios: true },
   drill: {},
+  'load-check': { script: 'verify-backup', flags: ['latest', '--load', '--if-due'] },
 };
 
 /** A job that is not off. */
@@ -29,8 +32,8 @@ export interface Scheduled extends Pick<Recurring, 'nagios'> {
 /** @returns the jobs of an environment, and the names of those that are off */
 export function jobsOf({ environment, schedule }: Config): { jobs: Scheduled[]; off: Job[] } {
   const jobs = (Object.keys(JOBS) as Job[]).map(name => {
-    const { flags = [], ...job } = JOBS[name];
-    const argv = [join(ROOT, `scripts/${name}.ts`), '--env', environment, ...flags];
+    const { script = name, flags = [], ...job } = JOBS[name];
+    const argv = [join(ROOT, `scripts/${script}.ts`), '--env', environment, ...flags];
     return { ...job, name, expression: schedule[name], argv };
   });
   const isOff = ({ expression }: Scheduled) => expression === 'off';

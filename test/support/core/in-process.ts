@@ -10,6 +10,7 @@ import type { Format, Manifest } from '../../../scripts/lib/backup/manifest.ts';
 import { backUp } from '../../../scripts/lib/backup/run-backup.ts';
 import { checkSource } from '../../../scripts/lib/backup/verify.ts';
 import { OperationalError } from '../../../scripts/lib/core/errors.ts';
+import { sweepAll } from '../../../scripts/lib/restore/leftovers.ts';
 import { parseAction } from '../../../scripts/lib/restore/options.ts';
 import { runRestore } from '../../../scripts/lib/restore/run-restore.ts';
 import { finish, undo } from '../../../scripts/lib/restore/undo.ts';
@@ -30,7 +31,9 @@ export async function makeBackup(
   { format = 'plain', upload = true }: { format?: Format; upload?: boolean } = {},
   env: Env = {},
 ): Promise<Manifest> {
-  const { exitCode, text, json } = await backUp(enter(world, env), { format, upload });
+  const config = enter(world, env);
+  await sweepAll(config);
+  const { exitCode, text, json } = await backUp(config, { format, upload });
   assert.is(exitCode, 0, text);
   return json.backup;
 }
