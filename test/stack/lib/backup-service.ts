@@ -16,7 +16,11 @@ export interface ScheduleState {
 export async function layOutBackupService(schedule: string) {
   const node = /^FROM (\S+)$/m.exec(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))![1]!;
   await ensureImages(await ensureEngine(), [...officialImages(), node]);
-  const stack = await layOut('production', { SCHEDULE_BACKUP: schedule, SCHEDULE_DRILL: 'off', SCHEDULE_LOAD_CHECK: 'off' });
+  const stack = await layOut('production', {
+    SCHEDULE_BACKUP: schedule,
+    SCHEDULE_DRILL: 'off',
+    SCHEDULE_LOAD_CHECK: 'off',
+  });
   for (const name of ['backups', 'logs', 'state']) chownSync(join(stack.directory, name), 1000, 1000);
   stack.atExit(['image', 'rm', '--force', `${stack.app}-production-backup`]);
   await Promise.all([
