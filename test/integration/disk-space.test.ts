@@ -118,7 +118,7 @@ test('a small disk of the live database', () =>
       const text = await refused(
         () => restoreHere(world, dump, { database: 'other' }),
         1,
-        /^loading app_new_\d+_\d+ was ended: the disk of .* has [\d.]+ MiB free, and [\d.]+ MiB stay free/,
+        /^loading app_new_\d+_\d+ was ended: the disk of .* has [\d.]+ [KM]iB free, and [\d.]+ MiB stay free/,
         /→ the live database is unchanged\. Free some space: /,
       );
       assert.ok(Number(/has ([\d.]+) MiB/.exec(text)![1]) > 0, text);
@@ -140,7 +140,10 @@ test('a small disk of the live database', () =>
     const filler = fill(disk, reserve() - MIB);
     const { code: ended, error: why } = await dumping;
     assert.is(ended, 1, why);
-    assert.match(why, /^dumping app was ended: the disk of .* has [\d.]+ MiB free, and [\d.]+ MiB stay free/);
+    assert.match(
+      why,
+      /^dumping app was ended: the disk of .* has [\d.]+ [KM]iB free, and [\d.]+ MiB stay free/,
+    );
     rmSync(filler);
     assert.equal(readdirSync(BACKUP_DIR), []);
     await serves(world);

@@ -5,6 +5,9 @@
 import { Client, type QueryArrayResult } from 'pg';
 import type { Postgres } from '../../../scripts/lib/config/config.ts';
 
+/** As the scripts have it: what a role or a database sets must not end a test's own question. */
+const NO_LIMITS = '-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0';
+
 const STARTING = '57P03';
 const WAIT_SECONDS = 60;
 
@@ -21,7 +24,7 @@ export async function ask(
   ...texts: string[]
 ): Promise<string> {
   const client = await connected(
-    () => new Client({ host, port, user, password, database, application_name: 'test' }),
+    () => new Client({ host, port, user, password, database, application_name: 'test', options: NO_LIMITS }),
   );
   try {
     const rows: string[] = [];
