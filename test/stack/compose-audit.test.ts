@@ -40,6 +40,22 @@ for (const [environment, file] of Object.entries(FILES)) {
     assert.not('data' in file.services.nginx!.networks!, 'Nginx, which is public, does not reach the stores');
   });
 
+  test(`${environment}: the backup service has the directories of the scripts on the server, wherever they are`, async () => {
+    const sources = ({ services }: Resolved) =>
+      Object.fromEntries(services.backup!.volumes!.map(({ source, target }) => [target, source]));
+    const other = await resolved(environment as 'production', {
+      ...secrets,
+      BACKUP_DIR: '/srv/backups',
+      LOG_DIR: './elsewhere/logs',
+      STATE_DIR: '/srv/state',
+    });
+    const targets = { '/app/backups': '/srv/backups', '/app/state': '/srv/state' };
+    assert.equal(sources(other), { ...targets, '/app/logs': '/opt/app/elsewhere/logs' });
+    const usual = ['backups', 'logs', 'state'].map(name => [`/app/${name}`, `/opt/app/${name}`]);
+    assert.equal(sources(file), Object.fromEntries(usual));
+    assert.is(other.services.backup!.environment!.BACKUP_DIR, '/app/backups');
+  });
+
   test(`${environment}: the eight backends are one definition`, () => {
     const backends = Array.from({ length: 8 }, (_, i) => {
       const {
