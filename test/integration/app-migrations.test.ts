@@ -1,5 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { serverPrograms } from '../../scripts/lib/drill/postgres-process.ts';
+import { appliedMigrations } from '../../scripts/lib/migrations/pending.ts';
 import { type Database, migrate, startDatabase, startMigration } from '../support/app/app.ts';
 import type { Child } from '../support/core/child.ts';
 import { until } from '../support/core/world.ts';
@@ -17,7 +19,10 @@ const applied = (child: Child): string[] =>
 const codeOf = async (child: Child): Promise<number | null> => (await child.exited).code;
 
 test('migrates once, from version 1 to 2, and an older version finds nothing to do', () =>
-  withDatabase(async ({ url, sql }) => {
+  withDatabase(async ({ postgres, url, sql }) => {
+    process.env.PATH = `${serverPrograms()}:${process.env.PATH}`;
+    const seen = async () => [...(await appliedMigrations({ postgres }))];
+    assert.equal(await seen(), []);
     const head = () =>
       sql(
         'SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1',
@@ -25,6 +30,7 @@ test('migrates once, from version 1 to 2, and an older version finds nothing to 
     assert.is(await codeOf(startMigration(url, 'v1', ['status'])), 1);
     await migrate(url, 'v1');
     assert.is(await head(), '20250101000000_init');
+    assert.equal(await seen(), ['20250101000000_init']);
     const again = startMigration(url, 'v1');
     assert.is(await codeOf(again), 0);
     assert.equal(applied(again), []);

@@ -57,18 +57,19 @@ async function migrationsOf(config: Config, image: string): Promise<Map<string, 
   }
 }
 
-/** The names in Prisma's table, which a database without migrations does not have. */
-async function appliedMigrations({ postgres }: Config): Promise<Set<string>> {
+/** @returns the names in Prisma's table, which a database without migrations does not have @throws CommandError */
+export async function appliedMigrations({ postgres }: Pick<Config, 'postgres'>): Promise<Set<string>> {
   const [{ known }] = (await query<{ known: boolean }>(
     postgres,
     postgres.database,
-    `SELECT to_regclass('_prisma_migrations') IS NOT NULL AS known`,
+    `SELECT to_regclass('public._prisma_migrations') IS NOT NULL AS known`,
   )) as [{ known: boolean }];
   if (!known) return new Set();
   const rows = await query<{ name: string }>(
     postgres,
     postgres.database,
-    'SELECT migration_name AS name FROM _prisma_migrations WHERE rolled_back_at IS NULL AND finished_at IS NOT NULL',
+    `SELECT migration_name AS name FROM public._prisma_migrations
+     WHERE rolled_back_at IS NULL AND finished_at IS NOT NULL`,
   );
   return new Set(rows.map(({ name }) => name));
 }

@@ -17,6 +17,8 @@ export interface Backend extends Child {
 
 /** A real PostgreSQL with an empty database. */
 export interface Database {
+  /** As scripts reach it. */
+  postgres: Postgres;
   url: string;
   /** Runs statements. @returns the rows, one a line, columns separated by | */
   sql(text: string): Promise<string>;
@@ -85,6 +87,7 @@ export async function startDatabase(): Promise<Database> {
     throw error;
   }
   return {
+    postgres: { ...postgres, database: 'app' },
     url: databaseUrl(postgres, 'app'),
     sql: async text => (await run('app', text)).trim(),
     session: () => openSession(postgres, 'app'),
