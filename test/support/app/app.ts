@@ -1,6 +1,7 @@
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Postgres } from '../../../scripts/lib/config/config.ts';
 import { openSession, type Session } from '../../../scripts/lib/postgres/session.ts';
 import { databaseUrl } from '../../../scripts/lib/postgres/url.ts';
 import { type Child, startChild } from '../core/child.ts';
