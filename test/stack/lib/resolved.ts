@@ -47,7 +47,14 @@ export async function resolved(
   environment: Environment,
   values: Record<string, string> = {},
 ): Promise<Resolved> {
-  const variables = { APP_NAME: 'neurmatic', POSTGRES_DB: '', HTTP_PORT: '80', HTTPS_PORT: '443', ...values };
+  const variables = {
+    APP_NAME: 'neurmatic',
+    POSTGRES_DB: '',
+    BACKUP_SIGNING_KEY: '',
+    HTTP_PORT: '80',
+    HTTPS_PORT: '443',
+    ...values,
+  };
   const images = {
     BACKEND_IMAGE: 'registry.example/backend:1.0.0',
     FRONTEND_IMAGE: 'registry.example/frontend:1.0.0',
