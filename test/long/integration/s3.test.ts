@@ -12,7 +12,7 @@ const s3World = await createS3World();
 const { world, proxy, fresh, backup, stop } = s3World;
 
 test('trouble that passes: HTTP 503 SlowDown four times', async () => {
-  const env = fresh();
+  const env = fresh({ S3_RETRY_TIME: '60s' });
   proxy.fault = first(4, isData, answers(503, 'SlowDown'));
   await makeBackup(world, {}, env);
   assert.is(keysOf(world, env).length, 3);

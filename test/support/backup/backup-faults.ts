@@ -15,9 +15,16 @@ export const MOMENTS: Record<string, (world: World) => Gate> = {
 /** The moment after the artifact is in the store and before its manifest is. */
 export const betweenUploads = (world: World) => gateAtStore(world, /^PUT \/bucket\/database\/[^ ]*globals/);
 
+async function inStore(world: World) {
+  const config = configOf(world, {});
+  return storedBackups(config, await openStore(config.s3!));
+}
+
+/** @returns the ids of the backups in the store, whole or not */
+export const idsInStore = async (world: World) => (await inStore(world)).map(({ id }) => id);
+
 /** @returns what is in the store and is no whole backup */
 export async function unfinishedInStore(world: World): Promise<string[]> {
-  const config = configOf(world, {});
-  const found = await storedBackups(config, await openStore(config.s3!));
+  const found = await inStore(world);
   return found.flatMap(({ id, problem }) => (problem === 'no manifest' ? [id] : []));
 }
