@@ -11,7 +11,7 @@ import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts'
 import { createTurns } from '../support/core/turns.ts';
 import type { World } from '../support/core/world.ts';
 import { databases, program } from '../support/postgres/compare.ts';
-import { forge, LOOKALIKES, writeDump } from '../support/restore/plain-dumps.ts';
+import { fetchedDump, forge, LOOKALIKES, writeDump } from '../support/restore/plain-dumps.ts';
 
 const { inTurn, stop } = await createTurns();
 
@@ -54,17 +54,8 @@ for (const format of ['plain', 'custom'] as const) {
 /** Loads a plain dump into database `scratch`. */
 async function load(world: World, path: string, acceptErrors: boolean) {
   const config = configOf(world, {});
-  const [directory, artifact] = [world.directory, path.slice(world.directory.length + 1)];
-  const fetched = {
-    name: artifact,
-    format: 'plain',
-    manifest: null,
-    directory,
-    artifact,
-    work: directory,
-  } as const;
   await world.sql('DROP DATABASE IF EXISTS scratch', 'postgres');
-  const source = await checkSource(config.postgres, fetched);
+  const source = await checkSource(config.postgres, fetchedDump(world, path));
   const space = await readSpaceFacts(config.postgres, await serverFacts(config.postgres));
   return loadInto(config, source, 'scratch', 'app', space, acceptErrors);
 }

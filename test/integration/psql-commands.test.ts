@@ -12,7 +12,7 @@ import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts'
 import { createTurns } from '../support/core/turns.ts';
 import type { World } from '../support/core/world.ts';
 import { contentOf, databases, program } from '../support/postgres/compare.ts';
-import { forge, LOOKALIKES, writeDump } from '../support/restore/plain-dumps.ts';
+import { fetchedDump, forge, LOOKALIKES, writeDump } from '../support/restore/plain-dumps.ts';
 
 const { inTurn, stop } = await createTurns();
 
@@ -21,16 +21,7 @@ const CONNECT = '\\c app\nDROP TABLE state;';
 /** Loads a plain dump into database `scratch`, as a restore does after its check. */
 async function load(world: World, path: string): Promise<void> {
   const { postgres } = configOf(world, {});
-  const [directory, artifact] = [world.directory, path.slice(world.directory.length + 1)];
-  const source = {
-    name: artifact,
-    format: 'plain',
-    manifest: null,
-    directory,
-    artifact,
-    work: directory,
-  } as const;
-  const { frame } = await checkSource(postgres, source);
+  const { frame } = await checkSource(postgres, fetchedDump(world, path));
   await loadPlain(postgres, path, frame!, 'scratch', { purpose: 'load', settings: '' });
 }
 

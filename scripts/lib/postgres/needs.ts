@@ -8,7 +8,7 @@ const text = v.pipe(v.string(), v.regex(/^[^\0]*$/));
  * on what another role owns; `privilege`: who has them; `policy` and `mapping`: whom a row security policy or a user
  * mapping is for.
  */
-export const USES = ['owner', 'defaults', 'grantor', 'privilege', 'policy', 'mapping'] as const;
+const USES = ['owner', 'defaults', 'grantor', 'privilege', 'policy', 'mapping'] as const;
 
 /** What a dump needs of the server into which it is loaded. */
 export const needsSchema = v.object({

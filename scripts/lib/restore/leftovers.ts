@@ -36,7 +36,7 @@ export const DATABASES = { environment: 'new', drill: 'drill' } as const;
 export const drillLock = ({ environment }: Pick<Config, 'environment'>) => `${environment}.drill`;
 
 /** The temporary directory of drills and load checks. Only under their lock. */
-export function drillDirectory({ backupDir, environment }: Config): string {
+function drillDirectory({ backupDir, environment }: Config): string {
   return join(backupDir, `.drill-${environment}`);
 }
 

@@ -36,3 +36,9 @@ export function forge(world: World, manifest: Manifest, change: (sql: string) =>
   writeFileSync(at(manifestName(manifest.id)), serialize(forged));
   return forged;
 }
+
+/** A plain dump without a manifest in the world's directory, as a restore has it before its check. */
+export function fetchedDump({ directory }: World, path: string) {
+  const artifact = path.slice(directory.length + 1);
+  return { name: artifact, format: 'plain', manifest: null, directory, artifact, work: directory } as const;
+}
