@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Postgres } from '../../scripts/lib/config/config.ts';
 import { runDrill } from '../../scripts/lib/drill/run-drill.ts';
-import { laterLimits } from '../../scripts/lib/postgres/server.ts';
+import { copySettings } from '../../scripts/lib/postgres/server.ts';
 import { openSession } from '../../scripts/lib/postgres/session.ts';
 import { configOf } from '../support/backup/old-backups.ts';
 import { finishHere, makeBackup, restoreHere } from '../support/core/in-process.ts';
@@ -98,7 +98,7 @@ const settingsOf = (whose: string) =>
 
 /** A session has none of the limits that only some versions of PostgreSQL have. */
 async function assertUnlimited(postgres: Postgres): Promise<void> {
-  assert.match(await laterLimits(postgres, 'app'), /^-c idle_session_timeout=0/);
+  assert.match(await copySettings(postgres), /^-c idle_session_timeout=0 -c session_replication_role=replica$/);
   const session = openSession(postgres, 'app');
   try {
     const sql = `SELECT current_setting('idle_session_timeout') AS idle`;

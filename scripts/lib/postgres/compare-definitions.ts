@@ -66,7 +66,8 @@ export function compareDefinitions(
 ): Difference[] {
   const missing = lacking(expected, actual);
   const unexpected = lacking(actual, expected).filter(
-    ([kind, identity]) => !/(^| )schema public$/.test(`${kind} ${identity}`), // a new database has it, even if the dumped one had not
+    // A new database has these, even if the dumped one had not.
+    ([kind, identity]) => !/(^| )schema public$|^comment on extension /.test(`${kind} ${identity}`),
   );
   const different = Object.entries(expected).flatMap(([kind, hashes]) =>
     Object.entries(hashes)

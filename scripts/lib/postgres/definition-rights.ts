@@ -52,11 +52,11 @@ const largeObjects = (group: string, which = 'true') =>
   `SELECT ${group} AS identity, count(*) || ' ' || sum(hashint8(oid::int8)) AS definition
    FROM pg_largeobject_metadata WHERE ${which} GROUP BY 1`;
 
-/** Of what is the database's own, and of schema public. */
+/** Of what is the database's own, and of schema public; without the rule that a view is, whose comment is in no dump. */
 const said = (text: string, catalog: string) => `SELECT i.type || ' ' || i.identity, ${text}
   FROM ${catalog} AS s, pg_identify_object(classoid, objoid, objsubid) AS i
   WHERE (objoid >= 16384 OR (classoid = 'pg_namespace'::regclass AND objoid = to_regnamespace('public')))
-    AND i.identity !~ '^pg_(toast_)?temp_'
+    AND i.identity !~ '^pg_(toast_)?temp_' AND i.identity !~ '^"_RETURN" on '
     AND NOT EXISTS (SELECT FROM member m WHERE m.classid = classoid AND m.objid = objoid)`;
 
 /** Queries of each kind. */

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import type { Query } from './client.ts';
+import { onlySuperuser } from './superuser-needs.ts';
 
 const text = v.pipe(v.string(), v.regex(/^[^\0]*$/));
 
@@ -24,7 +25,7 @@ export const needsSchema = v.object({
   /** Collations of pg_catalog that columns, domains, indexes or types name. */
   collations: v.array(text),
   publications: v.array(text),
-  /** Objects that only a superuser may create, as `event trigger noted`. */
+  /** What only a superuser may create or change, as `event trigger noted`. */
   superuser: v.array(text),
 });
 
@@ -83,19 +84,6 @@ const ROLES = `
   UNION SELECT unnest(polroles), 'policy' FROM pg_policy
   UNION SELECT umuser, 'mapping' FROM pg_user_mappings`;
 
-const ONLY_SUPERUSER = `
-  SELECT 'event trigger ' || quote_ident(evtname) AS name FROM own JOIN pg_event_trigger e USING (oid)
-    WHERE class = 'pg_event_trigger'::regclass
-  UNION SELECT 'publication ' || quote_ident(pubname) || ' (of all tables, or of schemas)' FROM pg_publication p
-    WHERE puballtables OR EXISTS (SELECT FROM pg_depend WHERE classid = to_regclass('pg_publication_namespace')
-      AND refclassid = 'pg_publication'::regclass AND refobjid = p.oid)
-  UNION SELECT 'subscription ' || quote_ident(subname) FROM pg_subscription
-    WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-  UNION SELECT 'foreign data wrapper ' || quote_ident(fdwname) FROM own JOIN pg_foreign_data_wrapper USING (oid)
-    WHERE class = 'pg_foreign_data_wrapper'::regclass
-  UNION SELECT 'function ' || p.oid::regprocedure || ' in ' || lanname FROM own JOIN pg_proc p ON p.oid = own.oid
-    JOIN pg_language l ON l.oid = prolang WHERE class = 'pg_proc'::regclass AND (NOT lanpltrusted OR proleakproof)`;
-
 /* Without PUBLIC and the predefined roles, which each server has; 10 is the superuser of initdb. */
 const SQL = `WITH ${COMMON}
   SELECT
@@ -111,7 +99,7 @@ const SQL = `WITH ${COMMON}
       WHERE refclassid = 'pg_collation'::regclass AND classid <> 'pg_collation'::regclass
         AND collnamespace = 'pg_catalog'::regnamespace ORDER BY 1) AS collations,
     ARRAY(SELECT pubname FROM pg_publication ORDER BY pubname) AS publications,
-    ARRAY(SELECT name FROM (${ONLY_SUPERUSER}) AS s ORDER BY name) AS superuser`;
+    ARRAY(SELECT name FROM (${onlySuperuser(OURS)}) AS s ORDER BY name) AS superuser`;
 
 /** @returns what a dump of the snapshot of `query` needs */
 export async function readNeeds(query: Query): Promise<Needs> {

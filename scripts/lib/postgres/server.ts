@@ -77,8 +77,22 @@ export async function programVersion(postgres: Postgres, program: string): Promi
   return /\d+(\.\d+)+/.exec(text)?.[0] ?? text.trim();
 }
 
-/** @returns settings that take away limits which only some versions have, as `-c name=value` */
-export async function laterLimits(postgres: Postgres, database: string): Promise<string> {
-  const limits = await query<{ name: string }>(postgres, database, LATER_LIMITS);
-  return limits.map(({ name }) => `-c ${name}=0`).join(' ');
+/*
+ * Event triggers of what has been loaded would act on the rest of the load and on those who look at it: one that writes down
+ * each command or login adds rows. Only a superuser may set these; event_triggers is there since 17, and the other leaves
+ * those that are ENABLE REPLICA or ALWAYS.
+ */
+const WITHOUT_EVENT_TRIGGERS = `SELECT s.name || '=' || s.value
+  FROM (VALUES ('session_replication_role', 'replica'), ('event_triggers', 'off')) AS s (name, value)
+    JOIN pg_settings USING (name)
+  WHERE (SELECT rolsuper FROM pg_roles WHERE rolname = session_user)`;
+
+/**
+ * @returns settings of sessions with a copy of a database, as `-c name=value`: none of the limits that only some versions
+ *   have, and, for a superuser, none of its event triggers
+ */
+export async function copySettings(postgres: Postgres): Promise<string> {
+  const sql = `SELECT name || '=0' AS setting FROM (${LATER_LIMITS}) AS limits UNION ALL ${WITHOUT_EVENT_TRIGGERS}`;
+  const settings = await query<{ setting: string }>(postgres, maintenanceOf(postgres), sql);
+  return settings.map(({ setting }) => `-c ${setting}`).join(' ');
 }

@@ -24,11 +24,13 @@ export interface Session extends Statements {
  * CommandError when psql ends, and with Interrupted after a signal, when the session is gone from the server.
  *
  * Names without a schema are PostgreSQL's. `RESET search_path` gives it that of the role or the database.
+ *
+ * @param settings of the session, as `-c name=value`
  */
-export function openSession(postgres: Postgres, database: string): Session {
+export function openSession(postgres: Postgres, database: string, settings = ''): Session {
   const name = sessionName();
   const psqlArgv = [...PSQL, `--dbname=${toDatabase(database)}`];
-  const { argv, env: common } = client(postgres, psqlArgv, TEXT, ['search_path']);
+  const { argv, env: common } = client(postgres, psqlArgv, `${TEXT} ${settings}`, ['search_path']);
   const env = { ...common, PGAPPNAME: name };
   const purpose = `keep a session with ${database}`;
   const { child, ended: psql, signal } = startDialogue(argv, { env, purpose });

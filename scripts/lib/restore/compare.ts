@@ -26,8 +26,8 @@ const FROM_TEMPLATE =
 const SHOWN = 20;
 
 /** Reads in one session, which is closed before the database is renamed. */
-async function readContent(postgres: Postgres, name: string) {
-  const session = openSession(postgres, name);
+async function readContent(postgres: Postgres, name: string, settings: string) {
+  const session = openSession(postgres, name, settings);
   try {
     const { query } = session;
     const tables = await countRows(session);
@@ -50,20 +50,28 @@ async function readContent(postgres: Postgres, name: string) {
 
 type Content = Awaited<ReturnType<typeof readContent>>;
 
+interface Tolerance {
+  /** Of the sessions that look, as `-c name=value`. */
+  settings: string;
+  /** Whether differences of a kind of definitions, as {@link Difference} names it, are warnings. */
+  accepts: (kind: string) => boolean;
+  /** The same, if errors are accepted. */
+  couldAccept: (kind: string) => boolean;
+}
+
 /**
  * Compares a loaded database with its backup's manifest: rows, definitions, sequences. Without one, it warns that nothing
  * is compared.
  *
- * @param accepts whether differences of a kind of definitions, as {@link Difference} names it, are warnings
  * @throws exit code 3 where they differ
  */
 export async function compareWithManifest(
   postgres: Postgres,
   manifest: Manifest | null,
   name: string,
-  accepts: (kind: string) => boolean = () => false,
+  { settings, accepts, couldAccept }: Tolerance,
 ): Promise<void> {
-  const content = await readContent(postgres, name);
+  const content = await readContent(postgres, name, settings);
   const { tables, objects } = content;
   const summary = `${count(totalRows(tables))} rows in ${plural(tables.length, 'table')}`;
   for (const sentence of content.behind) log.warn(sentence);
@@ -81,11 +89,17 @@ export async function compareWithManifest(
     content,
     accepts,
   );
-  differences.push(...refused);
+  const isAcceptable = differences.length === 0 && refused.every(({ kind }) => couldAccept(kind));
+  differences.push(...refused.map(({ message }) => message));
   if (differences.length > 0) {
+    const what = isAcceptable
+      ? 'the rows are those of the backup, but not all definitions'
+      : 'the loaded data is not the data of the backup';
     throw verificationError(
-      `the loaded data is not the data of the backup (${plural(differences.length, 'difference')}):${listed(differences)}`,
-      'the live database is unchanged. Restore another backup: list-backups.ts shows them.',
+      `${what} (${plural(differences.length, 'difference')}):${listed(differences)}`,
+      isAcceptable
+        ? 'the live database is unchanged. restore.ts --accept-errors restores with these differences.'
+        : 'the live database is unchanged. Restore another backup: list-backups.ts shows them.',
     );
   }
   tolerated.unshift(...compareDatabaseRows(manifest.server, content.database));
@@ -109,7 +123,7 @@ function judge(
   { major }: Content,
   accepts: (kind: string) => boolean,
 ) {
-  const refused: string[] = [];
+  const refused: Difference[] = [];
   const tolerated: string[] = [];
   const ofVersion: string[] = [];
   for (const difference of differences) {
@@ -117,7 +131,7 @@ function judge(
     if (major !== majorOf(manifest) && dependsOnVersion(difference)) ofVersion.push(`${kind} ${identity}`);
     else if (NEVER_REFUSED.includes(kind) || accepts(kind)) tolerated.push(message);
     else if (problem === 'unexpected' && FROM_TEMPLATE.test(kind)) tolerated.push(message);
-    else refused.push(message);
+    else refused.push(difference);
   }
   return { refused, tolerated, ofVersion };
 }

@@ -20,10 +20,12 @@ interface Options {
   settings: (connections: number) => string;
   space: SpaceFacts;
   until: AbortSignal;
+  /** Default: those of {@link sizeOf}. */
+  connections?: number | undefined;
 }
 
 /**
- * Loads a custom dump, with the connections of {@link sizeOf}.
+ * Loads a custom dump.
  *
  * @returns with `collect`, all errors
  * @throws CommandError at the first error with `stop`; for an error that pg_restore does not go on after with `collect`
@@ -33,9 +35,9 @@ export async function loadCustom(
   source: CheckedSource,
   name: string,
   onError: OnError,
-  { settings, space, ...options }: Options,
+  { settings, space, connections, ...options }: Options,
 ): Promise<LoadError[]> {
-  const { connections: jobs } = sizeOf(postgres, source);
+  const jobs = connections ?? sizeOf(postgres, source).connections;
   const path = join(source.directory, source.artifact);
   const scratch = scratchOf(postgres, source);
   try {

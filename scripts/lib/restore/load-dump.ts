@@ -10,12 +10,12 @@ import { OWNERSHIP } from '../postgres/compare-definitions.ts';
 import { createLike, sizeOfDatabase } from '../postgres/databases.ts';
 import { drop } from '../postgres/drop.ts';
 import type { SpaceFacts } from '../postgres/load-space.ts';
-import { laterLimits } from '../postgres/server.ts';
+import { copySettings } from '../postgres/server.ts';
 import { watchLoad } from '../postgres/space-watch.ts';
 import { compareWithManifest } from './compare.ts';
 import { mayGoOn, refuseLost, refuseUnaccepted } from './judge-errors.ts';
 import { loadCustom } from './load-custom.ts';
-import type { LoadError } from './load-errors.ts';
+import { canBeAccepted, type LoadError } from './load-errors.ts';
 import { collectPlain, loadPlain } from './load-plain.ts';
 import { connectionsOf, memoryOf } from './load-size.ts';
 
@@ -44,14 +44,19 @@ export async function loadInto(
   const create = () => createLike(postgres, name, like, manifest ? { ...manifest.server, owner } : undefined);
   await create();
   return watchLoad(postgres, space, name, async until => {
-    const how = { acceptErrors, space, until };
+    const settings = await copySettings(postgres);
+    const how = { acceptErrors, space, until, settings };
     const all = await loadAll(config, source, name, how, async () => {
       await drop(postgres, name);
       await create();
     });
     const errors = refuseLost(source, all);
-    await gatherStatistics(postgres, name);
-    await compareWithManifest(postgres, manifest, name, kind => mayDiffer(kind, without, errors));
+    await gatherStatistics(postgres, name, settings);
+    await compareWithManifest(postgres, manifest, name, {
+      settings,
+      accepts: kind => mayDiffer(kind, without, acceptErrors || errors.length > 0),
+      couldAccept: kind => mayDiffer(kind, without, true),
+    });
     refuseUnaccepted(source, errors, acceptErrors);
     return errors;
   });
@@ -61,20 +66,26 @@ interface How {
   acceptErrors: boolean;
   space: SpaceFacts;
   until: AbortSignal;
+  /** Of its sessions, as `-c name=value`. */
+  settings: string;
+  /** Of a custom dump; default: as many as suit it. */
+  connections?: number;
 }
 
 /** What the manifest holds and rows depend on: a restore without it is refused whatever has failed. */
 const STRUCTURE = ['schema', 'table', 'column', 'sequence', 'value of'];
 
-/** @returns whether objects of this kind may lack, because they were left out or their statements have failed */
-function mayDiffer(kind: string, without: Without = {}, errors: LoadError[]): boolean {
+/** @returns whether objects of this kind may lack, because they were left out, or their statements may have failed */
+function mayDiffer(kind: string, without: Without = {}, mayFail: boolean): boolean {
   if (without.owners && OWNERSHIP.includes(kind)) return true;
   if (without.tablespaces && kind === 'tablespace of') return true;
-  return errors.length > 0 && !STRUCTURE.includes(kind);
+  return mayFail && !STRUCTURE.includes(kind);
 }
 
 /**
- * Loads up to the first error. If it is one that can be accepted, loads again to find all of them.
+ * Loads up to the first error. If it is one that can be accepted, loads again to find all of them. With one connection, in
+ * the order of the dump: pg_restore with several can create a constraint before the rows that it is NOT VALID for.
+ *
  * @returns all errors
  */
 async function loadAll(
@@ -92,9 +103,14 @@ async function loadAll(
       if (!(error instanceof CommandError) || !mayGoOn(source, error.stderr)) throw error;
       log.warn(`${error.message}. Loading again, to find everything that fails`);
       await createAgain();
+      return load(config, source, name, 'collect', { ...how, connections: 1 });
     }
   }
-  return load(config, source, name, 'collect', how);
+  const errors = await load(config, source, name, 'collect', how);
+  if (source.frame || errors.every(canBeAccepted)) return errors;
+  log.warn('rows could not be loaded with several connections. Loading again, with one');
+  await createAgain();
+  return load(config, source, name, 'collect', { ...how, connections: 1 });
 }
 
 async function load(
@@ -102,11 +118,10 @@ async function load(
   source: CheckedSource,
   name: string,
   onError: 'stop' | 'collect',
-  { space, until }: How,
+  { space, until, settings: common, connections }: How,
 ): Promise<LoadError[]> {
-  const limits = await laterLimits(postgres, name);
   const settings = (connections: number) =>
-    `${limits} -c synchronous_commit=off -c maintenance_work_mem=${memoryOf(postgres, connections)}MB`;
+    `${common} -c synchronous_commit=off -c maintenance_work_mem=${memoryOf(postgres, connections)}MB`;
   const path = join(source.directory, source.artifact);
   const purpose = `load ${source.name} into ${name}`;
   const state = 'the live database is unchanged.';
@@ -114,7 +129,14 @@ async function load(
   const total = source.manifest?.databaseBytes;
   return withProgress({ label: 'Loading', measure, total }, async () => {
     if (!source.frame)
-      return loadCustom(postgres, source, name, onError, { purpose, state, settings, space, until });
+      return loadCustom(postgres, source, name, onError, {
+        purpose,
+        state,
+        settings,
+        space,
+        until,
+        connections,
+      });
     const options = { purpose, state, settings: settings(1), until };
     if (onError === 'collect') return collectPlain(postgres, path, source.frame, name, options);
     await loadPlain(postgres, path, source.frame, name, options);
@@ -123,7 +145,7 @@ async function load(
 }
 
 /** Without statistics the planner guesses, and the first queries after the swap are slow. */
-async function gatherStatistics(postgres: Postgres, name: string): Promise<void> {
+async function gatherStatistics(postgres: Postgres, name: string, settings: string): Promise<void> {
   const vacuumdb = [
     'vacuumdb',
     '--analyze-only',
@@ -132,7 +154,7 @@ async function gatherStatistics(postgres: Postgres, name: string): Promise<void>
     `--jobs=${connectionsOf(postgres)}`,
     `--dbname=${toDatabase(name)}`,
   ];
-  const analyze = client(postgres, vacuumdb, await laterLimits(postgres, name));
+  const analyze = client(postgres, vacuumdb, settings);
   const purpose = `gather all statistics of ${name}`;
   try {
     await run(analyze.argv, { env: analyze.env, purpose, timeout: Number.POSITIVE_INFINITY });
