@@ -98,7 +98,10 @@ const settingsOf = (whose: string) =>
 
 /** A session has none of the limits that only some versions of PostgreSQL have. */
 async function assertUnlimited(postgres: Postgres): Promise<void> {
-  assert.match(await copySettings(postgres), /^-c idle_session_timeout=0 -c session_replication_role=replica$/);
+  assert.match(
+    await copySettings(postgres),
+    /^-c idle_session_timeout=0 -c session_replication_role=replica$/,
+  );
   const session = openSession(postgres, 'app');
   try {
     const sql = `SELECT current_setting('idle_session_timeout') AS idle`;

@@ -5,6 +5,7 @@ import { type Definitions, readDefinitions } from '../postgres/definitions.ts';
 import { readNeeds } from '../postgres/needs.ts';
 import { lastValues, listSequences, type Sequence, sequencesBehind } from '../postgres/sequences.ts';
 import type { Statements } from '../postgres/session.ts';
+import { filledInVain } from '../postgres/unfilled-views.ts';
 import { packDefinitions } from './packed-definitions.ts';
 
 /** What is read before a dump and completed after it, because sequences belong to no snapshot. */
@@ -70,6 +71,6 @@ export async function completeFacts({ query }: Statements, { definitions, sequen
   });
   return {
     definitions: packDefinitions({ ...definitions, 'value of': Object.fromEntries(lasts) }),
-    behind: await sequencesBehind(query, sequences, values),
+    warnings: [...(await sequencesBehind(query, sequences, values)), ...(await filledInVain(query))],
   };
 }

@@ -108,9 +108,9 @@ async function dumpOnce(
         log.done(
           `counted ${count(totalRows(counts))} rows in ${plural(counts.length, 'table')} of the same snapshot`,
         );
-        const { definitions, behind } = await completeFacts(short, begun);
-        for (const sentence of behind) log.warn(sentence);
-        return { ...facts, tables: counts, definitions, warnings: [...new Set([...said, ...behind])] };
+        const { definitions, warnings } = await completeFacts(short, begun);
+        for (const sentence of warnings) log.warn(sentence);
+        return { ...facts, tables: counts, definitions, warnings: [...new Set([...said, ...warnings])] };
       };
       return locked ? dumpAndCount() : whileNotRewritten(seen, again, dumpAndCount);
     });

@@ -88,6 +88,17 @@ function inOrder(privileges: Privilege[]): Privilege[] {
   return [...ordered, ...rest];
 }
 
+/** @returns the statement that gives a database this setting */
+export function settingStatement(
+  database: string,
+  { role, name, value }: Properties['settings'][number],
+): string {
+  const where = `DATABASE ${identifier(database)}`;
+  const whose = role === null ? where : `ROLE ${identifier(role)} IN ${where}`;
+  const quoted = name.split('.').map(identifier).join('.'); // a word of it may be a reserved one
+  return `ALTER ${whose} SET ${quoted} TO ${settingValue(name, value)}`;
+}
+
 /** @returns the statements that give a new database these properties */
 export function propertyStatements(
   database: string,
@@ -100,11 +111,7 @@ export function propertyStatements(
     ...(withoutOwners ? [] : [`ALTER DATABASE ${name} OWNER TO ${identifier(owner)}`]),
     `ALTER DATABASE ${name} CONNECTION LIMIT ${connectionLimit}`,
     `COMMENT ON DATABASE ${name} IS ${comment === null ? 'NULL' : literal(comment)}`,
-    ...settings.map(({ role, name: setting, value }) => {
-      const whose = role === null ? `DATABASE ${name}` : `ROLE ${identifier(role)} IN DATABASE ${name}`;
-      const quoted = setting.split('.').map(identifier).join('.'); // a word of it may be a reserved one
-      return `ALTER ${whose} SET ${quoted} TO ${settingValue(setting, value)}`;
-    }),
+    ...settings.map(setting => settingStatement(database, setting)),
     ...(privileges ? [`REVOKE ALL ON DATABASE ${name} FROM PUBLIC, ${identifier(owner)}`] : []),
     ...inOrder(privileges ?? []).flatMap(({ role, privilege, grantable, grantor }) => {
       const to = role === null ? 'PUBLIC' : identifier(role);

@@ -30,7 +30,8 @@ export const RELATIONS = `SELECT c.*, ns.name AS schema, ns.name || '.' || quote
     SELECT FROM member WHERE classid = 'pg_class'::regclass AND objid = c.oid)`;
 
 const RELATION = `SELECT 'pg_class'::regclass::oid, rel.oid, word, id, ROW(
-    relpersistence, relkind = 'p', relrowsecurity, relforcerowsecurity, relispopulated, relreplident,
+    relpersistence, relkind = 'p', relrowsecurity, relforcerowsecurity,
+    relispopulated AND rel.oid NOT IN (SELECT view FROM unfilled), relreplident,
     (SELECT indexrelid::regclass FROM pg_index i WHERE indrelid = rel.oid AND indisreplident AND relreplident = 'i'),
     (SELECT amname FROM pg_am WHERE pg_am.oid = relam), ${sorted('reloptions')},
     ${ordered('SELECT unnest(reloptions) FROM pg_class t WHERE t.oid = rel.reltoastrelid')},

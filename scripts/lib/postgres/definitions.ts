@@ -2,6 +2,7 @@ import { OBJECT_QUERIES } from './definition-objects.ts';
 import { RELATION_QUERIES, RELATIONS } from './definition-relations.ts';
 import { RIGHTS } from './definition-rights.ts';
 import type { Statements } from './session.ts';
+import { UNFILLED } from './unfilled-views.ts';
 
 /**
  * What a database is made of: of each kind of object the full names, and with each a hash (64 bits of MD5, in
@@ -37,7 +38,7 @@ const rights = Object.entries(RIGHTS).flatMap(([kind, queries]) =>
 const DEFINITIONS = `WITH member AS MATERIALIZED (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
   ns AS MATERIALIZED (SELECT oid, quote_ident(nspname) AS name FROM pg_namespace
     WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
-  rel AS MATERIALIZED (${RELATIONS}),
+  rel AS MATERIALIZED (${RELATIONS}), unfilled AS MATERIALIZED (${UNFILLED}),
   object (classid, objid, kind, identity, definition, owner, acl, acldefault) AS MATERIALIZED (
     SELECT * FROM (${[...RELATION_QUERIES, ...OBJECT_QUERIES].join(' UNION ALL ')})
       AS o (classid, objid, kind, identity, definition, owner, acl, acldefault)

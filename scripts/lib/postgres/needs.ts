@@ -85,7 +85,7 @@ const ROLES = `
   UNION SELECT umuser, 'mapping' FROM pg_user_mappings`;
 
 /* Without PUBLIC and the predefined roles, which each server has; 10 is the superuser of initdb. */
-const SQL = `WITH ${COMMON}
+const sql = (major: number) => `WITH ${COMMON}
   SELECT
     (SELECT coalesce(json_agg(json_build_object('name', pg_get_userbyid(role), 'uses', uses, 'cannotCreateIn', schemas)
         ORDER BY pg_get_userbyid(role) COLLATE "C"), '[]')
@@ -99,10 +99,13 @@ const SQL = `WITH ${COMMON}
       WHERE refclassid = 'pg_collation'::regclass AND classid <> 'pg_collation'::regclass
         AND collnamespace = 'pg_catalog'::regnamespace ORDER BY 1) AS collations,
     ARRAY(SELECT pubname FROM pg_publication ORDER BY pubname) AS publications,
-    ARRAY(SELECT name FROM (${onlySuperuser(OURS)}) AS s ORDER BY name) AS superuser`;
+    ARRAY(SELECT name FROM (${onlySuperuser(OURS, major)}) AS s ORDER BY name) AS superuser`;
 
 /** @returns what a dump of the snapshot of `query` needs */
 export async function readNeeds(query: Query): Promise<Needs> {
-  const [needs] = await query<Needs>(SQL);
+  const [server] = await query<{ major: number }>(
+    `SELECT current_setting('server_version_num')::int / 10000 AS major`,
+  );
+  const [needs] = await query<Needs>(sql(server!.major));
   return needs!;
 }

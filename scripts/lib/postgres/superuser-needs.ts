@@ -17,11 +17,11 @@ const OBJECTS: [catalog: string, which: string][] = [
 ];
 
 /** Settings that only a superuser may set, or whom one has allowed it. One that no module has defined yet is such, too. */
-const isSuperusers = (setting: string) => `(${setting} NOT LIKE 'plpgsql.%'
+const isSuperusers = (setting: string, major: number) => `(${setting} NOT LIKE 'plpgsql.%'
   AND NOT EXISTS (SELECT FROM pg_settings WHERE name = ${setting} AND context = 'user')
-  AND NOT EXISTS (SELECT FROM pg_parameter_acl WHERE parname = lower(${setting})))`;
+  AND ${major < 15 ? `${setting} NOT LIKE '%.%'` : `NOT EXISTS (SELECT FROM pg_parameter_acl WHERE parname = lower(${setting}))`})`;
 
-const FUNCTIONS: [what: string, which: string][] = [
+const functions = (major: number): [what: string, which: string][] => [
   [
     `'function ' || t.oid::regprocedure || ' in ' || lanname`,
     `prokind <> 'a' AND (NOT lanpltrusted OR proleakproof)`,
@@ -29,7 +29,7 @@ const FUNCTIONS: [what: string, which: string][] = [
   [`'function ' || t.oid::regprocedure || ' with a support function'`, 'prosupport <> 0'],
   [
     `'function ' || t.oid::regprocedure || ' with its settings'`,
-    `EXISTS (SELECT FROM unnest(proconfig) AS s, split_part(s, '=', 1) AS setting_name WHERE ${isSuperusers('setting_name')})`,
+    `EXISTS (SELECT FROM unnest(proconfig) AS s, split_part(s, '=', 1) AS setting_name WHERE ${isSuperusers('setting_name', major)})`,
   ],
   [
     `'aggregate ' || t.oid::regprocedure || ' with an internal state'`,
@@ -39,20 +39,21 @@ const FUNCTIONS: [what: string, which: string][] = [
 
 /**
  * @param first the smallest number of an object that is not PostgreSQL's own
+ * @param major of the server
  * @returns a query of names; it uses the relation `object` of needs.ts
  */
-export function onlySuperuser(first: number): string {
+export function onlySuperuser(first: number, major: number): string {
   const own = (catalog: string) => `t.oid >= ${first} AND NOT EXISTS (SELECT FROM pg_depend d
     WHERE d.classid = '${catalog}'::regclass AND d.objid = t.oid AND d.deptype IN ('e', 'i'))`;
   const objects = OBJECTS.map(
     ([catalog, which]) => `SELECT i.type || ' ' || i.identity AS name
       FROM ${catalog} AS t, pg_identify_object('${catalog}'::regclass, t.oid, 0) AS i WHERE ${own(catalog)} AND ${which}`,
   );
-  const functions = FUNCTIONS.map(
+  const ofFunctions = functions(major).map(
     ([what, which]) => `SELECT ${what} FROM pg_proc AS t JOIN pg_language l ON l.oid = prolang
       WHERE ${own('pg_proc')} AND ${which}`,
   );
-  return [...objects, ...functions, PUBLICATIONS, OTHERS, changedPrivileges(first)].join(' UNION ');
+  return [...objects, ...ofFunctions, PUBLICATIONS, OTHERS, changedPrivileges(first)].join(' UNION ');
 }
 
 /* A new owner needs CREATE on the database, whose privileges it gets after the load. */

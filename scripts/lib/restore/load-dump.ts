@@ -13,6 +13,7 @@ import type { SpaceFacts } from '../postgres/load-space.ts';
 import { copySettings } from '../postgres/server.ts';
 import { watchLoad } from '../postgres/space-watch.ts';
 import { compareWithManifest } from './compare.ts';
+import { createCron } from './cron-extension.ts';
 import { mayGoOn, refuseLost, refuseUnaccepted } from './judge-errors.ts';
 import { loadCustom } from './load-custom.ts';
 import { canBeAccepted, type LoadError } from './load-errors.ts';
@@ -41,7 +42,11 @@ export async function loadInto(
   const { postgres } = config;
   const { manifest, without } = source;
   const owner = without?.owners ? undefined : manifest?.properties.owner;
-  const create = () => createLike(postgres, name, like, manifest ? { ...manifest.server, owner } : undefined);
+  const create = async () => {
+    await createLike(postgres, name, like, manifest ? { ...manifest.server, owner } : undefined);
+    if (manifest?.extensions.some(extension => extension.name === 'pg_cron'))
+      await createCron(postgres, name);
+  };
   await create();
   return watchLoad(postgres, space, name, async until => {
     const settings = await copySettings(postgres);

@@ -71,6 +71,7 @@ export async function refuseImpossible(
     ...(await requirementChecks(postgres, server, needs, target, {
       withoutTablespaces: without.tablespaces,
       globals: roles.globals,
+      hasManifest: source.manifest !== null,
     })),
     async () => source.format === 'plain' && (await refuseUnrestricted(postgres)),
     async () => {

@@ -18,7 +18,7 @@ interface Facts {
   tablespaces: { name: string; usable: boolean }[];
   collations: string[];
   walLevel: string;
-  /** Where pg_cron can be created. */
+  /** From where pg_cron runs jobs; null: this server does not load it. */
   cronDatabase: string | null;
   /** The provider decides who may create what, by settings of its own. */
   isManaged: boolean;
@@ -70,7 +70,11 @@ export async function requirementChecks(
   server: ServerFacts,
   needs: Requirements,
   database: string,
-  { withoutTablespaces, globals }: { withoutTablespaces?: boolean; globals?: Globals } = {},
+  {
+    withoutTablespaces,
+    globals,
+    hasManifest,
+  }: { withoutTablespaces?: boolean; globals?: Globals; hasManifest?: boolean } = {},
 ): Promise<(() => Promise<void>)[]> {
   const [facts] = (await query<Facts>(postgres, maintenanceOf(postgres), FACTS)) as [Facts];
   const who = identifier(postgres.user);
@@ -99,11 +103,21 @@ export async function requirementChecks(
     },
     async () => {
       const cron = facts.cronDatabase;
-      if (!needs.extensions.includes('pg_cron') || cron === null || cron === database) return;
-      throw new OperationalError(
-        `pg_cron can be created only in database ${cron}, and a restore loads into ${database}`,
-        'drop the extension in the source before a backup, and schedule its jobs from there: cron.schedule_in_database.',
-      );
+      if (!needs.extensions.includes('pg_cron') || missing.includes('pg_cron')) return;
+      if (cron === null)
+        throw new OperationalError(
+          'this server does not load pg_cron, which the backup has',
+          `add pg_cron to shared_preload_libraries, set cron.database_name to '${database}', and restart PostgreSQL.`,
+        );
+      if (!hasManifest)
+        throw new OperationalError(
+          `pg_cron can be created only in database ${cron}, and a restore loads into another one`,
+          'take pg_cron and its rows (cron.job) out of the dump.',
+        );
+      if (cron !== database)
+        log.warn(
+          `the jobs of pg_cron do not run in ${database}: this server runs those in ${cron} (cron.database_name)`,
+        );
     },
     async () => {
       if (forSuperusers.length === 0) return;

@@ -19,6 +19,7 @@ import { readSpaceFacts, type SpaceFacts } from '../postgres/load-space.ts';
 import { type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { watchLoad } from '../postgres/space-watch.ts';
 import { detachSubscriptions } from '../postgres/subscriptions.ts';
+import { type Setting, sayDeniedSettings } from './database-settings.ts';
 import { foreignness } from './foreign.ts';
 import { sweep } from './leftovers.ts';
 import { loadInto } from './load-dump.ts';
@@ -62,6 +63,8 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     const { databaseMissing, roles } = await refuseImpossible(config, source, server, space, target, options);
     sayWhatIsLeftOut(source, without);
     const replaced = replace && !databaseMissing ? postgres.database : undefined;
+    const { properties } = source.manifest ?? {};
+    const denied = replace ? await sayDeniedSettings(postgres, server, replaced, properties) : [];
     if (replaced && source.manifest) await confirmSmall(postgres, source, replaced, request);
     const effect = databaseMissing
       ? ', which does not exist yet.'
@@ -74,7 +77,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     return await confirmed(plan, request, async () => {
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
-      const swapped = await loadAndSwap(config, source, request, replaced, { roles, space, clock });
+      const swapped = await loadAndSwap(config, source, request, replaced, { roles, space, clock, denied });
       if (swapped.errors.length === 0) recordPassed(config, source, 'loaded');
       return report(source, { target, safety, clock, ...swapped });
     });
@@ -101,7 +104,7 @@ async function loadAndSwap(
   source: CheckedSource,
   request: RestoreRequest,
   replaced: string | undefined,
-  { roles, space, clock }: { roles: Roles; space: SpaceFacts; clock: Stopwatch },
+  { roles, space, clock, denied }: { roles: Roles; space: SpaceFacts; clock: Stopwatch; denied: Setting[] },
 ): Promise<{ kept?: string; errors: LoadError[]; replication: string[] }> {
   const { postgres } = config;
   const { target, migrate, acceptErrors, without = {} } = request;
@@ -116,7 +119,7 @@ async function loadAndSwap(
     if (replaced && !source.manifest) await confirmSmall(postgres, source, replaced, request, next);
     const replication: string[] = [];
     if (target === undefined) {
-      await copyProperties(postgres, loaded, replaced, next);
+      await copyProperties(postgres, loaded, replaced, next, denied);
       await watchLoad(postgres, space, next, () => runMigrations(config, next, migrate));
       replication.push(...(await replaceLive(postgres, live, next, kept)));
     } else {

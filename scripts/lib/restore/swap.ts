@@ -12,11 +12,13 @@ import { maintenanceOf, oidOf, siblingDatabases } from '../postgres/databases.ts
 import { drop } from '../postgres/drop.ts';
 import { PAUSED_SETTING } from '../postgres/subscriptions.ts';
 import { PATIENCE, swap } from '../postgres/swap.ts';
+import type { Setting } from './database-settings.ts';
 
 /**
  * Gives the new database the owner, settings, privileges and comment of the live one. Without a live one it gets those
  * of the manifest, as far as this server allows.
  *
+ * @param denied settings that POSTGRES_USER may not set
  * @throws CommandError where the live one's can't be applied
  */
 export async function copyProperties(
@@ -24,9 +26,12 @@ export async function copyProperties(
   source: LocalSource,
   live: string | undefined,
   next: string,
+  denied: Setting[] = [],
 ): Promise<void> {
   const apply = ({ settings, ...rest }: Properties, withoutOwners?: boolean) => {
-    const kept = settings.filter(({ name }) => name !== PAUSED_SETTING);
+    const isDenied = ({ name, role }: Setting) =>
+      denied.some(each => each.name === name && each.role === role);
+    const kept = settings.filter(setting => setting.name !== PAUSED_SETTING && !isDenied(setting));
     return applyProperties(postgres, next, { ...rest, settings: kept }, withoutOwners);
   };
   if (live) return apply(await readProperties(queryOf(postgres, maintenanceOf(postgres)), live));

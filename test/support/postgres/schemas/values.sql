@@ -12,11 +12,22 @@ CREATE TABLE typed_texts (c char(5), v varchar(3), n name, q "char", cs char(3)[
 INSERT INTO typed_texts VALUES ('a', '   ', '', '', '{"a  ",b}', '<?xml version="1.0"?><a b="&quot;">]]&gt;<![CDATA[ & ]]><!-- - --></a>', '\x', '00000000-0000-0000-0000-000000000000', ''), ('', E'\n', repeat('n', 63)::name, E'\x01', '{}', XMLPARSE(CONTENT 'no root <b/> &amp; '), decode(repeat('00ff5c0a0d27', 50000), 'hex'), 'ffffffff-ffff-ffff-ffff-ffffffffffff', ' ');
 CREATE TABLE documents (j json, b jsonb, p jsonpath);
 INSERT INTO documents VALUES ('{"a":1,  "a" : 2, "\u0000": "\u0000\ud83d\ude00\ud800"}', '{"b": 1e-1000, "a": 1.10, "": {}}', '$.a ? (@ > 1 && @.b like_regex "x\\.y" flag "i")'), (E'\n[ 1,\n\t2 ]\n', '[[], "\u0001\\", "\"", 1e400, -0, null]', 'strict $[*]."k e\"y"'), ('""', '""', '$'), ('null', 'null', NULL), ('1E+400', '{"\u2028": "😀"}', NULL);
-CREATE TYPE part AS (t text, i int, ts text[]); CREATE TABLE nested (p part, ps part[], a text[], g int[][], s int[], e text[][], r int4range[], m nummultirange);
+CREATE TYPE part AS (t text, i int, ts text[]);
+CREATE TABLE nested (p part, ps part[], a text[], g int[][], s int[], e text[][], r int4range[], m nummultirange);
 INSERT INTO nested VALUES (ROW('', NULL, '{}'), ARRAY[ROW(E'",\\()\n', 1, ARRAY['{', '}', ',', '"', '\', 'NULL', NULL, '', ' x '])::part, NULL], ARRAY['NULL', NULL, '', ' ', E'\n', '{}', '"', '\'], '[0:1][-1:0]={{1,2},{3,4}}', '[5:6]={NULL,1}', '{{"a,b",c},{"\\",NULL}}', '{empty,"[1,5)","(,)"}', '{(,1),[2.5,2.5]}'),
   (NULL, '{}', '{}', '{}', NULL, NULL, NULL, '{}'), (ROW(NULL, NULL, NULL), ARRAY[ROW(NULL, NULL, NULL)::part], ARRAY[[['deep']]], NULL, '{}', '{}', '{}', NULL);
 CREATE TABLE shapes (p point, l line, s lseg, b box, pa path, o path, po polygon, c circle, n inet, ci cidr, m macaddr, m8 macaddr8, tv tsvector, tq tsquery, lsn pg_lsn, sn pg_snapshot, re regclass, rt regtype, rp regprocedure, tid tid, xid xid8);
 INSERT INTO shapes VALUES ('(NaN,-Infinity)', '{1,-1,0}', '[(0,0),(1e-300,1)]', '(1,1),(0,0)', '((0,0),(1,1))', '[(0,0),(1,1)]', '((0,0))', '<(0,0),0>', '::ffff:1.2.3.4/96', '2001:db8::/32', 'ff:ff:ff:ff:ff:ff', '00:00:00:00:00:00:00:00', $$'it''s':1A,16383 'b\\':2B ' '$$, $$'a b':*AB & !('c' <2> 'd''e')$$, 'FFFFFFFF/FFFFFFFF', '1:9:3,5', 'texts', 'part[]', 'lower(text)', '(4294967295,65535)', '18446744073709551615');
-CREATE TABLE no_columns (); INSERT INTO no_columns SELECT FROM generate_series(1, 3); CREATE TABLE only_dropped (a int); INSERT INTO only_dropped VALUES (1); ALTER TABLE only_dropped DROP a; CREATE TABLE only_generated (g int GENERATED ALWAYS AS (1) STORED); INSERT INTO only_generated DEFAULT VALUES;
-SELECT lo_from_bytea(70001, ''), lo_from_bytea(70002, '\x00'), lo_from_bytea(70003, decode(repeat('00ff5c2e0a', 9000), 'hex')), lo_create(4294967295); SELECT lo_put(70001, 5000000, '\x0102'); COMMENT ON LARGE OBJECT 70002 IS E'a\n\\.\nb';
-GRANT SELECT ON LARGE OBJECT 70002 TO reader WITH GRANT OPTION; GRANT UPDATE ON LARGE OBJECT 70003 TO PUBLIC; ALTER LARGE OBJECT 70003 OWNER TO "Writ er";
+CREATE TABLE no_columns ();
+INSERT INTO no_columns SELECT FROM generate_series(1, 3);
+CREATE TABLE only_dropped (a int);
+INSERT INTO only_dropped VALUES (1);
+ALTER TABLE only_dropped DROP a;
+CREATE TABLE only_generated (g int GENERATED ALWAYS AS (1) STORED);
+INSERT INTO only_generated DEFAULT VALUES;
+SELECT lo_from_bytea(70001, ''), lo_from_bytea(70002, '\x00'), lo_from_bytea(70003, decode(repeat('00ff5c2e0a', 9000), 'hex')), lo_create(4294967295);
+SELECT lo_put(70001, 5000000, '\x0102');
+COMMENT ON LARGE OBJECT 70002 IS E'a\n\\.\nb';
+GRANT SELECT ON LARGE OBJECT 70002 TO reader WITH GRANT OPTION;
+GRANT UPDATE ON LARGE OBJECT 70003 TO PUBLIC;
+ALTER LARGE OBJECT 70003 OWNER TO "Writ er";
