@@ -35,6 +35,7 @@ const VERSION_DEPENDENT = new Set([
   'function',
   'procedure',
   'publication',
+  'collation', // later versions write locales of ICU in their canonical form
   'privileges of',
   'default privileges',
 ]);

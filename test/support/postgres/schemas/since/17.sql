@@ -3,7 +3,6 @@ CREATE COLLATION ruled (provider = icu, locale = 'und', rules = '&a < g');
 CREATE COLLATION built_in (provider = builtin, locale = 'C.UTF-8');
 CREATE TABLE parted (id int GENERATED ALWAYS AS IDENTITY (START 5), during int4range) PARTITION BY RANGE (during);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM ('empty') TO ('[100,200)');
-ALTER TABLE parted ADD EXCLUDE USING btree (during WITH =);
 INSERT INTO parted (during) VALUES ('[1,2)'), ('[3,4)');
 GRANT MAINTAIN ON parted TO reader WITH GRANT OPTION;
 CREATE VIEW of_json AS SELECT j.* FROM JSON_TABLE('[{"a": 1}]', '$[*]' COLUMNS (n FOR ORDINALITY, a int PATH '$.a' DEFAULT 7 ON EMPTY, NESTED PATH '$.b[*]' COLUMNS (b text PATH '$'))) AS j;
@@ -13,7 +12,8 @@ CREATE FUNCTION merged() RETURNS SETOF int LANGUAGE sql BEGIN ATOMIC
 CREATE TABLE stored (t text STORAGE EXTERNAL COMPRESSION pglz);
 -- Only a superuser:
 CREATE TABLE logins (who name, app text);
+-- It must not run in a copy that a restore makes: its rows would be more than those of the backup.
 CREATE FUNCTION note_login() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
-  INSERT INTO public.logins VALUES (session_user, current_setting('application_name')); END $$;
+  IF current_database() <> 'app' THEN INSERT INTO public.logins VALUES (session_user, current_setting('application_name')); END IF; END $$;
 CREATE EVENT TRIGGER each_login ON login EXECUTE FUNCTION note_login();
 ALTER EVENT TRIGGER each_login ENABLE ALWAYS;
