@@ -121,10 +121,10 @@ test('on a server: restores the newest off-site backup beside the live database,
     const before = await databases(world);
     await world.sql('CREATE DATABASE app_drill_20200101_000000', 'postgres');
     await world.sql('INSERT INTO t SELECT 0 FROM generate_series(1, 7)');
-    const { code, stdout, stderr } = await world.run('drill', ['--json']);
-    assert.is(code, 0, stderr);
+    const { value, stderr, error } = await drillHere(world);
+    assert.is(value?.exitCode, 0, error);
     assert.match(stderr, /dropping database .*, left by a run that did not finish/);
-    const report: DrillReport = JSON.parse(stdout);
+    const report = value!.json as DrillReport;
     assert.is(report.backup, id);
     assert.is(report.rows, 500);
     assert.equal(Object.keys(report.seconds), ['fetch', 'verify', 'restore and compare']);

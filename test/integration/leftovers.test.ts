@@ -10,7 +10,7 @@ import { configOf } from '../support/backup/old-backups.ts';
 import { captured } from '../support/core/here.ts';
 import { makeBackup } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
-import type { World } from '../support/core/world.ts';
+import type { Started, World } from '../support/core/world.ts';
 import { databases } from '../support/postgres/compare.ts';
 
 const { inTurn, stop } = await createTurns();
@@ -36,50 +36,44 @@ function old(world: World, name: string, days: number): void {
   utimesSync(path, time, time);
 }
 
-async function kill(world: World, script: string, ...args: string[]): Promise<void> {
-  const gate = midLoad(world);
-  const running = world.start(script, args, gate.env);
-  await gate.reached();
-  running.child.kill('SIGKILL');
-  await running.ended;
+async function end(world: World, { child, ended }: Started): Promise<void> {
+  child.kill('SIGKILL');
+  await ended;
   await untilNoProcess(world);
 }
 
-/** Of a load check, too: test/long/integration/leftovers.test.ts. */
-test('kill -9 of a restore, a drill and a look: the next backup removes all of it', () =>
+/** Of a load check, too, and with runs to their end: test/long/integration/leftovers.test.ts. */
+test('a running drill is not touched by a backup or a restore; after kill -9 of a restore, a drill and a look, the next backup removes all of it', () =>
   inTurn(async world => {
     await backedUp(world);
-    await kill(world, 'restore', 'latest', '--database', 'copy', '--yes');
-    await kill(world, 'drill');
+    const backUp = () => captured(() => makeBackup(world, { upload: false }));
+    const gate = midLoad(world);
+    const drill = world.start('drill', [], gate.env);
+    await gate.reached();
+    const running = await databases(world);
+    assert.is(running.length, 2);
+    const beside = await backUp();
+    assert.is(beside.code, 0, beside.error);
+    await sweep(configOf(world, {}), 'environment'); // as a restore does
+    assert.equal(await databases(world), running);
+    assert.equal(hidden(world), ['.drill-production']);
+    await end(world, drill);
+
+    const second = midLoad(world);
+    const restore = world.start('restore', ['latest', '--database', 'copy', '--yes'], second.env);
+    await second.reached();
+    await end(world, restore);
     assert.equal(hidden(world), ['.drill-production', '.fetched-production']);
     assert.is((await databases(world)).length, 3);
     old(world, '.look-abcdef', 2);
     old(world, '.look-running', 0.5);
-    const { code, stderr, error } = await captured(() => makeBackup(world, { upload: false }));
+    const { code, stderr, error } = await backUp();
     assert.is(code, 0, error);
     for (const what of ['new', 'drill'])
       assert.match(stderr, new RegExp(`dropping database app_${what}_\\d+_\\d+, left by a run`));
     for (const what of ['drill-production', 'fetched-production', 'look-abcdef'])
       assert.match(stderr, new RegExp(`removing .*/\\.${what}, left by a run that did not finish`));
     assert.equal(hidden(world), ['.look-running']);
-    assert.equal(await databases(world), ['app']);
-  }));
-
-test('what a running drill or load check uses is not touched by a backup or a restore', () =>
-  inTurn(async world => {
-    await backedUp(world);
-    const gate = midLoad(world);
-    const running = world.start('verify-backup', ['latest', '--from', 's3', '--load'], gate.env);
-    await gate.reached();
-    const before = await databases(world);
-    const { code, error } = await captured(() => makeBackup(world, { upload: false }));
-    assert.is(code, 0, error);
-    await sweep(configOf(world, {}), 'environment'); // as a restore does
-    assert.equal(await databases(world), before);
-    assert.equal(hidden(world), ['.drill-production']);
-    gate.open();
-    const ended = await running.ended;
-    assert.is(ended.code, 0, ended.stderr);
     assert.equal(await databases(world), ['app']);
   }));
 

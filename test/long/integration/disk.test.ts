@@ -116,6 +116,20 @@ test('the disk is full when the safety backup is made: the restore stops, the li
   await serves();
 });
 
+for (const script of ['backup', 'restore']) {
+  test(`${script}: a backup directory that is read-only is named, with all else that is wrong`, () => {
+    const BACKUP_DIR = at();
+    return withDisk(BACKUP_DIR, undefined, async () => {
+      const args = script === 'restore' ? ['latest', '--yes'] : [];
+      const { code, stderr } = await run(script, args, { BACKUP_DIR, PGPORT: '1' });
+      assert.is(code, 1, stderr);
+      assert.match(stderr, /2 problems found; nothing was changed:/);
+      assert.match(stderr, /- BACKUP_DIR \(.*\) can't be written: EROFS/);
+      assert.match(stderr, /- PostgreSQL \(127\.0\.0\.1:1\) can't be used/);
+    });
+  });
+}
+
 test('as a user who owns none of the directories: named, with what to do', async () => {
   const nobody = { uid: 65_534, gid: 65_534 };
   const owned = at();

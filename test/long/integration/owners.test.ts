@@ -125,7 +125,7 @@ test('all that a server lacks is said at once, by a drill too, before anything c
       const lacking = await plant(directory, id, {
         days: 1,
         manifest: {
-          extensions: [...extensions, { name: 'postgis', version: '3' }],
+          extensions: [...extensions, { name: 'no_such_extension', version: '3' }],
           needs: {
             ...needs!,
             collations: ['xx-x-icu'],
@@ -142,7 +142,7 @@ test('all that a server lacks is said at once, by a drill too, before anything c
         for (const part of [
           'role "no one" is missing',
           'CREATE ROLE "no one";',
-          'extensions are not installed on this server: postgis',
+          'extensions are not installed on this server: no_such_extension',
           'tablespaces are missing on this server: fast disk',
           `CREATE TABLESPACE "fast disk" OWNER postgres LOCATION`,
           'collations are missing on this server: xx-x-icu',
@@ -162,6 +162,17 @@ test('all that a server lacks is said at once, by a drill too, before anything c
       await world.sql('DROP TABLE IF EXISTS t');
       await world.sql('DROP TABLESPACE IF EXISTS "fast disk"', 'postgres');
     }
+  }));
+
+test('a drill with an owner that has left goes on without owners, and creates no role', () =>
+  inTurn(async world => {
+    await world.sql('CREATE ROLE leaver; CREATE TABLE t AS SELECT 1 AS i; ALTER TABLE t OWNER TO leaver');
+    await makeBackup(world);
+    await world.sql('DROP TABLE t; DROP ROLE leaver');
+    const { stderr, value, error } = await captured(() => runDrill(configOf(world, {})));
+    assert.ok(value, error);
+    assert.match(stderr, /the drill leaves out owners and privileges: role "leaver" is missing/);
+    assert.is((await world.rows(`SELECT FROM pg_roles WHERE rolname = 'leaver'`)).length, 0);
   }));
 
 test('the servers stop', stop);
