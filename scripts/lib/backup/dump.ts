@@ -29,7 +29,7 @@ import {
 import type { Format } from './manifest.ts';
 
 /** What is dumped, and into which files. */
-export interface Wanted {
+interface Wanted {
   format: Format;
   artifact: string;
   globals: string;

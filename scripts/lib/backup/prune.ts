@@ -69,7 +69,7 @@ export async function applyRetention(
 }
 
 /** What retention did after a backup. */
-export interface Retained {
+interface Retained {
   /** For the operator. */
   warnings: string[];
   /** Whether the store failed. A key that may not list or delete is no failure: the bucket's rules can delete. */

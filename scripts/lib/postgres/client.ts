@@ -5,7 +5,7 @@ import { APPLICATION, endAbandoned, isAnswered, sessionName } from './abandoned.
 import { NOT_INHERITED, OWN_NAMES, serverLimits, sessionOptions, TEXT } from './settings.ts';
 
 /** An argument array and the environment that it needs. Secrets are in the environment only. */
-export interface ClientCommand {
+interface ClientCommand {
   argv: string[];
   env: Record<string, string | undefined>;
 }

@@ -17,7 +17,7 @@ import { maintenanceOf, siblingDatabases, siblingsSql } from '../postgres/databa
 import { dropLeftovers } from './swap.ts';
 
 /** `environment`: backups, restores; `drill`: drills, load checks; `none`: runs that only look hold no lock. */
-export type Owner = 'environment' | 'drill' | 'none';
+type Owner = 'environment' | 'drill' | 'none';
 
 export interface Leftover {
   kind: 'directory' | 'database';

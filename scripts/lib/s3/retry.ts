@@ -21,7 +21,7 @@ type Strategy = Extract<
 >;
 
 /** The attempts of one request. */
-export interface Attempts {
+interface Attempts {
   /**
    * @param throttled whether the store limits requests
    * @returns seconds until the next attempt; undefined: give up

@@ -3,7 +3,7 @@ import type { HeadObjectCommandOutput, S3ServiceException } from '@aws-sdk/clien
 import { locate, type Store } from './open-store.ts';
 import { ABORTABLE, cleaningUp, request, requestBody } from './requests.ts';
 
-export interface StoredObject {
+interface StoredObject {
   name: string;
   bytes: number;
 }

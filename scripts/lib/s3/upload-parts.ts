@@ -11,7 +11,7 @@ import { ABORTABLE, cleaningUp } from './requests.ts';
 const PARTS_AT_ONCE = 2;
 
 /** A file and the length of its parts, in bytes. */
-export interface PartedFile {
+interface PartedFile {
   path: string;
   size: number;
   length: number;
