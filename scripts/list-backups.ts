@@ -1,11 +1,12 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
+import { existsSync } from 'node:fs';
 import { localBackups, storedBackups } from './lib/backup/catalog.ts';
 import { readChecks, recordCheck } from './lib/backup/check-log.ts';
 import { foreignDumps } from './lib/backup/directory.ts';
 import { type ListedBackup, listBackups } from './lib/backup/list.ts';
 import { verifyLocal } from './lib/backup/verify.ts';
 import { command, execute } from './lib/cli/command.ts';
-import { type Config, hasEnvFile } from './lib/config/config.ts';
+import type { Config } from './lib/config/config.ts';
 import { Exit } from './lib/core/errors.ts';
 import { bytes, count, duration, plural, table, utc } from './lib/core/format.ts';
 import { log } from './lib/core/log.ts';
@@ -73,26 +74,14 @@ function toTable(backups: ListedBackup[], now: number): string {
     age(backup.loadedAt),
     backup.label ?? '',
   ]);
-  const header = [
-    'id',
-    'data of',
-    '>age',
-    '>size',
-    '>rows',
-    'format',
-    'local',
-    'S3',
-    '>read',
-    '>loaded',
-    'label',
-  ];
+  const header = 'id,data of,>age,>size,>rows,format,local,S3,>read,>loaded,label'.split(',');
   return `${table(header, rows)}\n${plural(backups.length, 'backup')}`;
 }
 
 /** Where it has looked: the usual reason for an empty list is another directory than the one that is meant. */
-function nothing({ environment, postgres, backupDir, s3 }: Config): string {
+function nothing({ environment, envFile, postgres, backupDir, s3 }: Config): string {
   const places = [backupDir, ...(s3 ? [`s3://${s3.bucket}/${s3.prefix}`] : [])].join(' and in ');
-  const file = hasEnvFile(environment) ? '' : `; there is no .env.${environment} here, so defaults are used`;
+  const file = existsSync(envFile) ? '' : `; there is no .env.${environment} here, so defaults are used`;
   return `no backups of ${postgres.database} (${environment}) in ${places}${file}`;
 }
 

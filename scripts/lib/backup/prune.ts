@@ -32,13 +32,12 @@ export async function planRetention(config: Config, store: Store | undefined): P
   const plans: PlacePlan[] = [
     { place: 'local', decisions: decide(local, config.retentionDays, config.minKeep) },
   ];
-  if (config.s3 && store) plans.push(await planStored(config, config.s3.retentionDays, store, now));
+  if (config.s3 && store) {
+    const { value, problem } = await attempt(() => storedBackups(config, store, now));
+    const decisions = decide(newestFirst(value ?? []), config.s3.retentionDays, config.minKeep);
+    plans.push({ place: 's3', decisions, store, problem });
+  }
   return plans;
-}
-
-async function planStored(config: Config, days: number, store: Store, now: number): Promise<PlacePlan> {
-  const { value, problem } = await attempt(() => storedBackups(config, store, now));
-  return { place: 's3', decisions: decide(newestFirst(value ?? []), days, config.minKeep), store, problem };
 }
 
 /**
