@@ -101,7 +101,7 @@ test('the advice of a failed CREATE DATABASE belongs to its cause', () =>
     const env = await createManager(world, '');
     const create = (own: Record<string, string>, locale: string) =>
       failure(() =>
-        createLike(configOf(world, own).postgres, 'new', 'absent', {
+        createLike({ ...configOf(world, own).postgres, database: 'absent' }, 'new', {
           encoding: 'UTF8',
           collate: locale,
           ctype: locale,

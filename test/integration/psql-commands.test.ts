@@ -22,7 +22,7 @@ const CONNECT = '\\c app\nDROP TABLE state;';
 async function load(world: World, path: string): Promise<void> {
   const { postgres } = configOf(world, {});
   const { frame } = await checkSource(postgres, fetchedDump(world, path));
-  await loadPlain(postgres, path, frame!, 'scratch', { purpose: 'load', settings: '' });
+  await loadPlain(postgres, path, frame!, 'scratch', 'stop', { purpose: 'load', settings: '' });
 }
 
 test('each way to give psql a command is refused, and none has an effect', () =>

@@ -110,10 +110,10 @@ export async function query<Row>(
   postgres: Postgres,
   database: string,
   sql: string,
-  { timeout = 60, evenInterrupted }: QueryOptions = {},
+  options: QueryOptions = {},
 ): Promise<Row[]> {
-  const options = { purpose: `query ${database}`, timeout, evenInterrupted, onlyReads: true };
-  return JSON.parse(await runSql(postgres, database, asJson(sql), options)) as Row[];
+  const all = { purpose: `query ${database}`, timeout: 60, ...options, onlyReads: true };
+  return JSON.parse(await runSql(postgres, database, asJson(sql), all)) as Row[];
 }
 
 export type Query = <Row>(sql: string) => Promise<Row[]>;
@@ -124,7 +124,7 @@ export function queryOf(postgres: Postgres, database: string, options?: QueryOpt
 }
 
 /** `timeout` in seconds; default: 60. */
-type QueryOptions = Pick<SqlOptions, 'timeout' | 'evenInterrupted'>;
+type QueryOptions = Partial<Pick<SqlOptions, 'purpose' | 'timeout' | 'evenInterrupted' | 'inherit'>>;
 
 /** Of `timeout`, the server ends a statement a little earlier; default: none. */
 interface SqlOptions

@@ -6,14 +6,14 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LOOK } from '../backup/directory.ts';
 import { removeWork, restoreDirectory } from '../backup/fetch.ts';
-import type { Config, Postgres } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { Exit, exitCodeOf, Interrupted, messageOf, OperationalError } from '../core/errors.ts';
 import { parseStamp } from '../core/format.ts';
 import { withLock } from '../core/lock.ts';
 import { log } from '../core/log.ts';
-import { run } from '../core/shell.ts';
-import { asJson, client, runSql } from '../postgres/client.ts';
+import { query } from '../postgres/client.ts';
 import { maintenanceOf, siblingDatabases, siblingsSql } from '../postgres/databases.ts';
+import { removeScratch } from './load-custom.ts';
 import { dropLeftovers } from './swap.ts';
 
 /** `environment`: backups, restores; `drill`: drills, load checks; `none`: runs that only look hold no lock. */
@@ -73,12 +73,10 @@ export async function leftDatabases({ postgres }: Config, seconds: number): Prom
         `SELECT name, '${owner}' AS owner FROM (${siblingsSql(postgres.database, DATABASES[owner])}) AS d`,
     )
     .join(' UNION ALL ');
-  const text = await runSql(postgres, maintenanceOf(postgres), asJson(sql), {
-    purpose: 'list the databases of runs',
-    timeout: seconds,
-    onlyReads: true,
-  });
-  return (JSON.parse(text) as Pick<Leftover, 'name' | 'owner'>[]).map(each => ({
+  const options = { purpose: 'list the databases of runs', timeout: seconds };
+  const maintenance = maintenanceOf(postgres);
+  const found = await query<Pick<Leftover, 'name' | 'owner'>>(postgres, maintenance, sql, options);
+  return found.map(each => ({
     ...each,
     kind: 'database',
     since: parseStamp(each.name.slice(-15)),
@@ -96,11 +94,14 @@ export async function sweep(config: Config, owner: 'environment' | 'drill'): Pro
     log.warn(`removing ${each.name}, left by a run that did not finish`);
     await removeWork(each.name);
   }
-  const list = () => siblingDatabases(postgres, postgres.database, DATABASES[owner]);
+  const list = () => siblingDatabases(postgres, DATABASES[owner]);
   const found = await attempt(list, undefined); // a server that does not answer fails the run in a moment
   if (!found?.length) return [];
-  const left = await attempt(() => dropLeftovers(postgres, postgres.database, DATABASES[owner]), undefined);
-  await attempt(() => removeFromContainer(postgres, owner, config), 'a leftover in the container stays');
+  const left = await attempt(() => dropLeftovers(postgres, DATABASES[owner]), undefined);
+  if (postgres.container) {
+    const work = DIRECTORIES[owner](config);
+    await attempt(() => removeScratch(postgres, work), 'a leftover in the container stays');
+  }
   return left ?? found;
 }
 
@@ -121,20 +122,6 @@ export async function sweepAll(config: Config): Promise<void> {
     if (exitCodeOf(error) !== Exit.locked) throw error; // locked: they are those of a running drill
   }
 }
-
-/** A decompressed dump, of a load with several connections. */
-async function removeFromContainer(
-  postgres: Postgres,
-  owner: 'environment' | 'drill',
-  config: Config,
-): Promise<void> {
-  if (!postgres.container) return;
-  const path = containerScratch(DIRECTORIES[owner](config));
-  const { argv, env } = client(postgres, ['rm', '-f', path]);
-  await run(argv, { env, purpose: `remove ${path}` });
-}
-
-const containerScratch = (work: string) => `/tmp/${work.split('/').at(-1)}.dump`;
 
 /** @param warning what a failure means; undefined: nothing is said */
 async function attempt<T>(work: () => Promise<T>, warning: string | undefined): Promise<T | undefined> {

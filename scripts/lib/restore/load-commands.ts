@@ -106,31 +106,17 @@ export const MARKS = { rows: 'rows', behind: 'behind-rows', end: 'end' };
  * from it.
  *
  * @param key letters and digits that whoever made the dump can't know
+ * @param collect only an error in the rows ends it: after one psql would take the rest of the rows for statements. It prints
+ *   the {@link MARKS} that it comes to
  */
-export function plainRestore(database: string, frame: DumpFrame, key: string): string[] {
-  return [
-    'env',
-    'LC_ALL=C',
-    ...pipeline(DECOMPRESS.plain, feed(plainPieces(frame, key)), psql(database, 'stop')),
-  ];
-}
-
-/**
- * Like {@link plainRestore}, but only an error in the rows ends it: after one psql would take the rest of the rows for
- * statements. It prints the {@link MARKS} that it comes to.
- */
-export function plainCollect(
+export function plainRestore(
   database: string,
   frame: DumpFrame,
   key: string,
-  rows: RowsRange | undefined,
+  collect?: { rows: RowsRange | undefined },
 ): string[] {
-  const stages = [
-    DECOMPRESS.plain,
-    feed(plainPieces(frame, key, { rows })),
-    limited(psql(database, 'collect')),
-  ];
-  return ['env', 'LC_ALL=C', ...pipeline(...stages)];
+  const load = collect ? limited(psql(database, 'collect')) : psql(database, 'stop');
+  return ['env', 'LC_ALL=C', ...pipeline(DECOMPRESS.plain, feed(plainPieces(frame, key, collect)), load)];
 }
 
 function plainPieces(frame: DumpFrame, key: string, collect?: { rows: RowsRange | undefined }): Piece[] {

@@ -16,14 +16,13 @@ import { compareWithManifest } from './compare.ts';
 import { mayGoOn, refuseLost, refuseUnaccepted } from './judge-errors.ts';
 import { loadCustom } from './load-custom.ts';
 import type { LoadError } from './load-errors.ts';
-import { collectPlain, loadPlain } from './load-plain.ts';
+import { loadPlain } from './load-plain.ts';
 import { connectionsOf, memoryOf } from './load-size.ts';
 
 /**
- * Loads a checked source into a new database and compares it with its manifest. The caller drops the new database after
- * a failure.
+ * Loads a checked source into a new database, with encoding, locale and owner of the live one if that exists, and compares
+ * it with its manifest. The caller drops the new database after a failure.
  *
- * @param like the database whose encoding, locale and owner the new one gets, if it exists
  * @param space what the server does with its disks: the load is ended before their reserve is used up
  * @param acceptErrors whether statements may fail without which all rows are there
  * @returns the errors that were accepted
@@ -34,14 +33,13 @@ export async function loadInto(
   config: Config,
   source: CheckedSource,
   name: string,
-  like: string,
   space: SpaceFacts,
   acceptErrors = false,
 ): Promise<LoadError[]> {
   const { postgres } = config;
   const { manifest, without } = source;
   const owner = without?.owners ? undefined : manifest?.properties.owner;
-  const create = () => createLike(postgres, name, like, manifest ? { ...manifest.server, owner } : undefined);
+  const create = () => createLike(postgres, name, manifest ? { ...manifest.server, owner } : undefined);
   await create();
   return watchLoad(postgres, space, name, async until => {
     const how = { acceptErrors, space, until };
@@ -116,9 +114,7 @@ async function load(
     if (!source.frame)
       return loadCustom(postgres, source, name, onError, { purpose, state, settings, space, until });
     const options = { purpose, state, settings: settings(1), until };
-    if (onError === 'collect') return collectPlain(postgres, path, source.frame, name, options);
-    await loadPlain(postgres, path, source.frame, name, options);
-    return [];
+    return loadPlain(postgres, path, source.frame, name, onError, options);
   });
 }
 

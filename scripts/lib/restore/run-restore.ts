@@ -108,17 +108,17 @@ async function loadAndSwap(
   const live = postgres.database;
   const loaded = await leaveOut(source, without);
   await createMissingRoles(postgres, roles);
-  const next = siblingName(live, 'new', await siblingDatabases(postgres, live, 'new'));
-  const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, live, 'before'));
+  const next = siblingName(live, 'new', await siblingDatabases(postgres, 'new'));
+  const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, 'before'));
   try {
-    const errors = await loadInto(config, loaded, next, live, space, acceptErrors);
+    const errors = await loadInto(config, loaded, next, space, acceptErrors);
     clock.lap('load and compare');
     if (replaced && !source.manifest) await confirmSmall(postgres, source, replaced, request, next);
     const replication: string[] = [];
     if (target === undefined) {
       await copyProperties(postgres, loaded, replaced, next);
       await watchLoad(postgres, space, next, () => runMigrations(config, next, migrate));
-      replication.push(...(await replaceLive(postgres, live, next, kept)));
+      replication.push(...(await replaceLive(postgres, next, kept)));
     } else {
       const names = (await detachSubscriptions(postgres, next)).join(', ');
       if (names) log.warn(`subscriptions of ${target} are disabled and have no slot: ${names}`);
