@@ -4,7 +4,7 @@ import { log, logFile } from './log.ts';
 import { failedStage } from './pipeline.ts';
 import { failureIn, warningsIn, withoutStatuses } from './program-output.ts';
 import { interrupt } from './signals.ts';
-import { spawnGroup, type Template, templateOf, zx } from './spawn.ts';
+import { type Stream, spawnGroup, type Template, templateOf, zx } from './spawn.ts';
 
 export interface RunOptions {
   /** What the command is for, as the end of "could not …". */
@@ -107,27 +107,13 @@ async function runTemplate(
   template: Template,
   options: RunOptions,
 ): Promise<{ stdout: string; stderr: string }> {
-  const {
-    purpose,
-    env,
-    stdin = 'ignore',
-    stdout = 'pipe',
-    stderr = 'pipe',
-    cwd,
-    timeout = 60,
-    hint,
-    state,
-    until,
-    evenInterrupted,
-  } = options;
+  const { stdin = 'ignore', stdout = 'pipe', stderr = 'pipe', timeout = 60 } = options;
+  const { purpose, env, cwd, hint, state, until, evenInterrupted } = options;
   const program = programOf(template);
   if (!evenInterrupted && interrupt.aborted) throw interrupt.reason;
   until?.throwIfAborted();
-  const { ended, signal } = spawnGroup(template, {
-    env,
-    stdio: [stdin === 'lifeline' ? 'pipe' : stdin, stdout, stderr],
-    cwd,
-  });
+  const stdio: Stream[] = [stdin === 'lifeline' ? 'pipe' : stdin, stdout, stderr];
+  const { ended, signal } = spawnGroup(template, { env, stdio, cwd });
   let timedOut = false;
   const end = () => {
     signal('SIGTERM');

@@ -45,7 +45,7 @@ export type Template = [pieces: TemplateStringsArray, ...values: unknown[]];
 /** @returns the template `${argv}` */
 export const templateOf = (argv: string[]): Template => [Object.assign(['', ''], { raw: ['', ''] }), argv];
 
-type Stream = number | 'pipe' | 'ignore' | 'inherit';
+export type Stream = number | 'pipe' | 'ignore' | 'inherit';
 
 /** Starts a command in a process group of its own, which ends when this process ends, even if it is killed. */
 export function spawnGroup(

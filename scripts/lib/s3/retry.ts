@@ -20,7 +20,6 @@ type Strategy = Extract<
   { acquireInitialRetryToken: (...scope: never[]) => unknown }
 >;
 
-/** The attempts of one request. */
 interface Attempts {
   /**
    * @param throttled whether the store limits requests
