@@ -41,7 +41,7 @@ export async function confirmSmall(
   if (yes || !hasTerminal()) {
     throw usageError(
       what,
-      'the live database is unchanged. restore.ts --allow-small replaces it all the same; --database restores beside it.',
+      'the live database is unchanged. restore.ts --allow-small replaces it anyway; --database restores into another database.',
     );
   }
   await confirm(`${what}.`, live, false);
