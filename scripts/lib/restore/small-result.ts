@@ -48,10 +48,6 @@ export async function confirmSmall(
 }
 
 async function rowsIn(postgres: Postgres, database: string, exact: boolean): Promise<number> {
-  const session = openSession(postgres, database);
-  try {
-    return exact ? totalRows(await countRows(session)) : await estimateRows(session.query);
-  } finally {
-    await session.close();
-  }
+  await using session = openSession(postgres, database);
+  return exact ? totalRows(await countRows(session)) : await estimateRows(session.query);
 }
