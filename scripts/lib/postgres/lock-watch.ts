@@ -5,7 +5,7 @@ import { duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { interrupt, sleep } from '../core/signals.ts';
 import { runSql } from './client.ts';
-import { describeWait, nameOf, type Wait, type Waiters, waitsSql } from './lock-waits.ts';
+import { describeHolder, describeWait, type Wait, type Waiters, waitsSql } from './lock-waits.ts';
 import { openSession, type Session } from './session.ts';
 
 /** How long a piece of work may still wait for locks, over all its attempts. */
@@ -31,14 +31,13 @@ const LOOK_SECONDS = 0.4;
  */
 export async function underLockWatch<T>(
   postgres: Postgres,
-  database: string,
   who: Waiters,
   patience: Patience,
   work: () => Promise<T>,
 ): Promise<T> {
   const over = new AbortController();
   let reason: OperationalError | undefined;
-  const watching = watch(postgres, database, who, patience, over.signal, found => {
+  const watching = watch(postgres, who, patience, over.signal, found => {
     reason = found;
   });
   watching.catch(error => {
@@ -48,7 +47,7 @@ export async function underLockWatch<T>(
   try {
     return await work();
   } catch (error) {
-    if (interrupt.aborted) await endWaits(postgres, database, who);
+    if (interrupt.aborted) await endWaits(postgres, who);
     throw reason ?? error;
   } finally {
     over.abort();
@@ -57,17 +56,16 @@ export async function underLockWatch<T>(
 }
 
 /** Ends waits in the server: a session that waits for a lock does not notice that its client is gone. */
-async function endWaits(postgres: Postgres, database: string, who: Waiters): Promise<void> {
+async function endWaits(postgres: Postgres, who: Waiters): Promise<void> {
   const sql = `SELECT pg_terminate_backend(pid) FROM (${waitsSql(who)}) AS waits`;
   const purpose = 'end the wait for a lock';
-  await runSql(postgres, database, sql, { purpose, timeout: 10, evenInterrupted: true }).catch(error =>
-    log.warn(messageOf(error)),
+  await runSql(postgres, postgres.database, sql, { purpose, timeout: 10, evenInterrupted: true }).catch(
+    error => log.warn(messageOf(error)),
   );
 }
 
 async function watch(
   postgres: Postgres,
-  database: string,
   who: Waiters,
   patience: Patience,
   over: AbortSignal,
@@ -79,7 +77,7 @@ async function watch(
   try {
     for (;;) {
       await sleep(LOOK_SECONDS, over);
-      session ??= openSession(postgres, database);
+      session ??= openSession(postgres, postgres.database);
       const [wait] = await session.query<Wait>(waitsSql(who));
       const now = performance.now();
       if (wait) patience.left -= (now - last) / 1000;
@@ -103,7 +101,7 @@ function reasonToEnd(wait: Wait, who: Waiters, patience: Patience): OperationalE
   const cycle = holders.find(({ waitsFor }) => waitsFor.includes(who.pid));
   if (cycle) {
     return new StartAgain(
-      `${nameOf(cycle)} waits for this backup to change ${target}, which the backup still needs`,
+      `${describeHolder(cycle)} waits for this backup to change ${target}, which the backup still needs`,
       'run it again when that session is done.',
     );
   }
