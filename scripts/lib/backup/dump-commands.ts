@@ -52,7 +52,7 @@ export function globalsPipeline(maintenance: string): string[] {
   return pipeline(pgDumpall, COMPRESS.plain);
 }
 
-/** Decodes a whole artifact as a restore does, and discards it, but for both ends of a plain dump. */
+/** Decodes a whole artifact as a restore does, and discards it, except both ends of a plain dump. */
 export function decodePipeline(format: Format): string[] {
   const ends = `head -c ${FRAME_BYTES}; tail -c ${FRAME_BYTES}`;
   return format === 'plain'

@@ -74,13 +74,9 @@ function fromDirectory({ container }: Postgres, path: string): string {
 }
 
 async function startOf(path: string): Promise<Buffer> {
-  const file = await open(path, 'r');
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(PEEK_BYTES), 0, PEEK_BYTES, 0);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await file.close();
-  }
+  await using file = await open(path, 'r');
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(PEEK_BYTES), 0, PEEK_BYTES, 0);
+  return buffer.subarray(0, bytesRead);
 }
 
 /** @returns nothing where the program is not here or the file is damaged */

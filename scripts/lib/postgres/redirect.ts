@@ -17,13 +17,9 @@ export async function startFromFile(
   path: string,
   options: RunOptions & { settings?: string },
 ): Promise<{ stdout: string; stderr: string }> {
-  const handle = await open(path, 'r');
-  try {
-    const { argv: whole, env } = client(postgres, argv, options.settings);
-    return await start(whole, { timeout: Number.POSITIVE_INFINITY, ...options, env, stdin: handle.fd });
-  } finally {
-    await handle.close();
-  }
+  await using handle = await open(path, 'r');
+  const { argv: whole, env } = client(postgres, argv, options.settings);
+  return await start(whole, { timeout: Number.POSITIVE_INFINITY, ...options, env, stdin: handle.fd });
 }
 
 /**
@@ -35,17 +31,8 @@ export async function runIntoFile(
   path: string,
   options: Omit<RunOptions, 'env' | 'stdin' | 'stdout'>,
 ): Promise<{ warnings: string[] }> {
-  const handle = await open(path, 'w', 0o600);
-  try {
-    const { stderr } = await start(argv, {
-      timeout: Number.POSITIVE_INFINITY,
-      ...options,
-      env,
-      stdin,
-      stdout: handle.fd,
-    });
-    return { warnings: warningsIn(stderr) };
-  } finally {
-    await handle.close();
-  }
+  await using handle = await open(path, 'w', 0o600);
+  const streams = { env, stdin, stdout: handle.fd };
+  const { stderr } = await start(argv, { timeout: Number.POSITIVE_INFINITY, ...options, ...streams });
+  return { warnings: warningsIn(stderr) };
 }

@@ -15,7 +15,7 @@ export interface Statements {
 }
 
 /** A session that stays open, for several queries of one snapshot. */
-export interface Session extends Statements {
+export interface Session extends Statements, AsyncDisposable {
   close: () => Promise<void>;
 }
 
@@ -71,15 +71,17 @@ export function openSession(postgres: Postgres, database: string): Session {
     return Promise.race([complete, ended]);
   }
 
+  const close = async () => {
+    interrupt.removeEventListener('abort', end);
+    input.end();
+    await ended.catch(() => {});
+  };
   return {
     query: async <Row>(sql: string) => JSON.parse(await send(asJson(sql))) as Row[],
     execute: async sql => {
       await send(sql);
     },
-    close: async () => {
-      interrupt.removeEventListener('abort', end);
-      input.end();
-      await ended.catch(() => {});
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }

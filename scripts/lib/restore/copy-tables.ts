@@ -88,7 +88,7 @@ async function refuseMissingTypes(postgres: Postgres, shapes: Shape[]): Promise<
   if (missing.length === 0) return;
   throw new OperationalError(
     `${postgres.database} lacks types of these tables: ${missing.map(({ type }) => type).join(', ')}`,
-    'the live database is unchanged. Create the types first, or restore all of it beside: restore.ts … --database NAME.',
+    'the live database is unchanged. Create the types first, or restore the whole backup into another database: restore.ts … --database NAME.',
   );
 }
 
@@ -130,7 +130,7 @@ async function copyTable(postgres: Postgres, scratch: string, shape: Shape, sche
   if (before.rows !== after.rows || before.hash !== after.hash)
     throw verificationError(
       `table ${quoted(shape)} has other rows after the copy: ${count(after.rows)}, not ${count(before.rows)}, or other values`,
-      'the live database is unchanged. Restore all of it beside: restore.ts … --database NAME.',
+      'the live database is unchanged. Restore the whole backup into another database: restore.ts … --database NAME.',
     );
   log.done(`copied ${quoted(shape)}: ${count(after.rows)} rows, compared`);
   return { schema: shape.schema, name: shape.name, rows: after.rows, insert: insertOf(shape, target) };

@@ -11,7 +11,7 @@ import type { RestoreRequest } from './options.ts';
  */
 export function foreignness(config: Config, source: Source, request: RestoreRequest): string {
   const { target, yes, dryRun, allowForeign } = request;
-  // What is loaded beside the live database harms it as well: its statements run with the same rights.
+  // A backup that is loaded into another database can do harm, too: its statements run with the same rights.
   const sentences = [source.foreign, target === undefined ? otherOrigin(config, source) : undefined]
     .filter(sentence => sentence !== undefined)
     .map(sentence => `${sentence}. `);

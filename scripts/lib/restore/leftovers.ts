@@ -123,7 +123,7 @@ export async function sweepAll(config: Config): Promise<void> {
   }
 }
 
-/** @param warning what a failure means; undefined: nothing is said */
+/** @param warning what a failure means; undefined: it is not logged */
 async function attempt<T>(work: () => Promise<T>, warning: string | undefined): Promise<T | undefined> {
   try {
     return await work();

@@ -64,7 +64,7 @@ interface How {
 /** What the manifest holds and rows depend on: a restore without it is refused whatever has failed. */
 const STRUCTURE = ['schema', 'table', 'column', 'sequence', 'value of'];
 
-/** @returns whether objects of this kind may lack, because they were left out or their statements have failed */
+/** @returns whether objects of this kind may be missing, because they were left out or their statements have failed */
 function mayDiffer(kind: string, without: Without = {}, errors: LoadError[]): boolean {
   if (without.owners && OWNERSHIP.includes(kind)) return true;
   if (without.tablespaces && kind === 'tablespace of') return true;

@@ -24,7 +24,7 @@ const REFUSED_COMMAND = /^psql:<stdin>:(\d+): error: (?:backslash commands are r
  * @param onError `collect` goes on after errors, except in the rows of tables
  * @returns with `collect`, all errors, to the first in rows
  * @throws exit code 3 for a command of psql; CommandError at the first error with `stop`, and where psql ends otherwise with
- *   `collect`; OperationalError where the parts of the dump can't be told apart
+ *   `collect`; OperationalError where it is not clear which parts of the dump are rows
  */
 export async function loadPlain(
   postgres: Postgres,
@@ -54,7 +54,7 @@ export async function loadPlain(
   if (output.stdout.trim() !== expected.join('\n')) {
     throw new OperationalError(
       `${path} can't be loaded past its first error: some of its text looks like rows of a table`,
-      'the live database is unchanged. Load it with psql into another server, mend it, and dump the database there.',
+      'the live database is unchanged. Load it with psql into another server, correct it, and dump the database there.',
     );
   }
   return numbered(psqlErrors(output.stderr), rows);

@@ -41,17 +41,13 @@ export async function confirmSmall(
   if (yes || !hasTerminal()) {
     throw usageError(
       what,
-      'the live database is unchanged. restore.ts --allow-small replaces it all the same; --database restores beside it.',
+      'the live database is unchanged. restore.ts --allow-small replaces it anyway; --database restores into another database.',
     );
   }
   await confirm(`${what}.`, live, false);
 }
 
 async function rowsIn(postgres: Postgres, database: string, exact: boolean): Promise<number> {
-  const session = openSession(postgres, database);
-  try {
-    return exact ? totalRows(await countRows(session)) : await estimateRows(session.query);
-  } finally {
-    await session.close();
-  }
+  await using session = openSession(postgres, database);
+  return exact ? totalRows(await countRows(session)) : await estimateRows(session.query);
 }

@@ -35,7 +35,7 @@ export async function copyProperties(
     await apply(source.manifest.properties, source.without?.owners);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    // A managed server may allow less than the old server did; the data is restored all the same.
+    // A managed server may allow less than the old server did; the data is restored anyway.
     log.warn(`the database has the server’s default owner, settings and privileges: ${error.message}`);
   }
 }

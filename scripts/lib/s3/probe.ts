@@ -68,7 +68,7 @@ async function mayDo(action: () => Promise<unknown>): Promise<boolean | undefine
   }
 }
 
-/** @returns for an object that is refused as it is made: the variable without which it is taken */
+/** @returns for an object that is refused: the variable whose change makes the store accept it */
 async function culprit(
   store: Store,
   put: (changes: Partial<PutObjectCommandInput>) => Promise<{ VersionId?: string }>,
