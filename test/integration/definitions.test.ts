@@ -184,7 +184,7 @@ test('a database of libc in a cluster of ICU comes back as one of libc', () =>
       assert.is(backup.server.provider, 'libc');
       const like = async (name: string) => {
         const { postgres } = world.pg;
-        await createLike(postgres, name, 'app', { ...backup.server, owner: undefined });
+        await createLike(postgres, name, { ...backup.server, owner: undefined });
         const provider = `SELECT datlocprovider AS p, datcollate AS c FROM pg_database WHERE datname = '${name}'`;
         const rows = await world.rows<{ p: string; c: string }>(provider, 'postgres');
         const said = await captured(() =>
