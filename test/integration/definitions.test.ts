@@ -183,7 +183,7 @@ test('a database of libc in a cluster of ICU comes back as one of libc', () =>
       const backup = await makeBackup(world, { upload: false });
       assert.is(backup.server.provider, 'libc');
       const like = async (name: string) => {
-        const { postgres } = world.pg;
+        const postgres = { ...world.pg.postgres, database: 'app' };
         await createLike(postgres, name, { ...backup.server, owner: undefined });
         const provider = `SELECT datlocprovider AS p, datcollate AS c FROM pg_database WHERE datname = '${name}'`;
         const rows = await world.rows<{ p: string; c: string }>(provider, 'postgres');
