@@ -96,7 +96,8 @@ for (const [form, ...options] of [['rows as COPY'], ['rows as INSERT', '--insert
     }));
 }
 
-test('restores of a file, of a backup with a manifest, from here and from S3, and a drill refuse them', () =>
+/** In each way to restore: test/long/integration/psql-commands.test.ts. */
+test('a restore of a file and a drill of a backup with a manifest refuse them', () =>
   inTurn(async world => {
     await begin(world);
     const trace = join(world.directory, 'trace');
@@ -107,9 +108,6 @@ test('restores of a file, of a backup with a manifest, from here and from S3, an
     const before = await contentOf(world);
     const why = /has a command of psql in line 1, /;
     await refused(() => restoreHere(world, file), 3, why);
-    await refused(() => restoreHere(world, file, { database: 'other' }), 3, why);
-    await refused(() => restoreHere(world, backup.id, { database: 'other' }), 3, why);
-    await refused(() => restoreHere(world, backup.id, { database: 'other', from: 's3' }), 3, why);
     await refused(() => runDrill(configOf(world, {})), 3, why);
     assert.equal(await contentOf(world), before);
     assert.equal(await databases(world), ['app']);

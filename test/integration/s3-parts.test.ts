@@ -85,11 +85,6 @@ const MOMENTS: Record<string, { database: string; slow: (seen: Seen) => boolean;
     slow: ({ query }) => query.get('partNumber') === '2',
     before: () => storedParts(world) === 1,
   },
-  'when the artifact is there and the manifest is not': {
-    database: 'app',
-    slow: seen => isData(seen) && seen.key.endsWith('.json'),
-    before: () => true,
-  },
 };
 
 for (const [moment, { database, slow, before }] of Object.entries(MOMENTS)) {
