@@ -28,11 +28,7 @@ export const rollback = command({
     'stays in the kept database.',
   options: {
     list: { type: 'boolean', help: 'list the releases to go back to' },
-    'with-database': {
-      type: 'string',
-      value: 'BACKUP',
-      help: 'also restore this backup: its id, or latest',
-    },
+    'with-database': { type: 'string', value: 'BACKUP', help: 'also restore this backup: its id, or latest' },
     yes: { type: 'boolean', help: 'skip the confirmation' },
   },
   examples: [

@@ -74,11 +74,7 @@ export async function leftDatabases({ postgres }: Config, seconds: number): Prom
   const options = { purpose: 'list the databases of runs', timeout: seconds };
   const maintenance = maintenanceOf(postgres);
   const found = await query<Pick<Leftover, 'name' | 'owner'>>(postgres, maintenance, sql, options);
-  return found.map(each => ({
-    ...each,
-    kind: 'database',
-    since: parseStamp(each.name.slice(-15)),
-  }));
+  return found.map(each => ({ ...each, kind: 'database', since: parseStamp(each.name.slice(-15)) }));
 }
 
 /**
