@@ -29,7 +29,7 @@ export const rollback = command({
   options: {
     list: { type: 'boolean', help: 'list the releases to go back to' },
     'with-database': { type: 'string', value: 'BACKUP', help: 'also restore this backup: its id, or latest' },
-    yes: { type: 'boolean', help: 'skip the confirmation' },
+    yes: { type: 'boolean', help: 'do not ask for confirmation' },
   },
   examples: [
     ['rollback.ts --list', 'list the releases, the newest first'],
