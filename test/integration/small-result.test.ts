@@ -1,8 +1,10 @@
 /** A backup that is empty, or nearly so, is whole too: it does not replace a full database unasked. */
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findSource } from '../../scripts/lib/backup/find.ts';
 import type { Source } from '../../scripts/lib/backup/source.ts';
+import { planRestore } from '../../scripts/lib/deploy/rollback-database.ts';
 import { openSession } from '../../scripts/lib/postgres/session.ts';
 import { confirmSmall } from '../../scripts/lib/restore/small-result.ts';
 import { configOf } from '../support/backup/old-backups.ts';
@@ -98,6 +100,28 @@ test('a table that stays locked is named with its holder, and the restore gives 
     const held = `a lock on public\\.t, held by process ${pid} `;
     assert.match(stderr, new RegExp(`waiting for ${held}`));
     assert.match(error, new RegExp(`waited 1\\.0 s for ${held}`));
+  }));
+
+/** To its end: test/long/integration/small-result.test.ts. */
+test('a rollback refuses a small, foreign or missing backup before it begins', () =>
+  inTurn(async world => {
+    await fill(world, 5);
+    const { id, artifact } = await makeBackup(world, { upload: false });
+    await fill(world, 995);
+    const yes = true;
+    const config = configOf(world, {});
+    await refused(() => planRestore(config, id, { yes }), 2, /has 5 rows.*1,000/, /Add --allow-small/);
+    const missing = id.replace(/\d{8}/, '20200101');
+    await refused(() => planRestore(config, missing, { yes }), 3, new RegExp(missing));
+
+    const staging = configOf(world, { DEPLOY_ENV: 'staging' });
+    const path = join(staging.backupDir, artifact.name);
+    const small = { yes, allowSmall: true };
+    const other = /this is a backup of database app of \w+ \(production\), not of .*\(staging\)/;
+    await refused(() => planRestore(staging, path, small), 2, other, /add --allow-foreign/);
+    assert.match((await planRestore(staging, path, { ...small, yes: false })).warning, other);
+    assert.match((await planRestore(staging, path, { ...small, allowForeign: true })).warning, other);
+    assert.is((await planRestore(config, id, small)).warning, '');
   }));
 
 test('the servers stop', stop);

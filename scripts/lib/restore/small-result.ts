@@ -43,7 +43,7 @@ export async function confirmSmall(
   if (yes || !hasTerminal()) {
     throw usageError(
       what,
-      'the live database is unchanged. restore.ts --allow-small replaces it anyway; --database restores into another database.',
+      'the live database is unchanged. Add --allow-small to replace it anyway; restore.ts --database restores into another database.',
     );
   }
   await confirm(`${what}.`, live, false);
