@@ -1,6 +1,7 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { command, execute } from './lib/cli/command.ts';
 import { confirm, requireTerminal } from './lib/cli/confirm.ts';
+import { refuseUnwritable } from './lib/config/env-file.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
 import { table } from './lib/core/format.ts';
 import { withLock } from './lib/core/lock.ts';
@@ -76,6 +77,7 @@ export const rollback = command({
         () => criticalChecks(config),
         () => testNginx(config),
         async () => nginxTimes(),
+        () => refuseUnwritable(config.envFile), // the images are written at the end
       );
       const { yes, 'allow-foreign': allowForeign, 'allow-small': allowSmall } = options;
       const data = backup ? await planRestore(config, backup, { yes, allowForeign, allowSmall }) : undefined;
