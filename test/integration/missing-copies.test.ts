@@ -1,5 +1,5 @@
 /** Backups that miss their off-site copy are found, said and sent. A kill in the middle: test/long/integration/. */
-import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -22,9 +22,7 @@ const { world, proxy, fresh, planted, isOffsite, stop } = await createRetentionW
 type Env = Record<string, string>;
 
 function place(extra: Env = {}): Env {
-  const env = fresh({ S3_RETRY_TIME: '1s', ...extra });
-  mkdirSync(env.STATE_DIR!, { recursive: true });
-  return env;
+  return fresh({ S3_RETRY_TIME: '1s', ...extra });
 }
 
 /** Backups of these ages in days that were meant to have a copy, and have none. */

@@ -4,7 +4,7 @@
  * its signature, so the file is trusted no more than the store is.
  */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Config } from '../config/config.ts';
@@ -85,6 +85,7 @@ async function readKept(config: Config, place: string): Promise<Map<string, Entr
 async function keep(config: Config, entries: Entry[]): Promise<void> {
   const lines = entries.map(entry => JSON.stringify(entry) + '\n');
   try {
+    await mkdir(config.stateDir, { recursive: true, mode: 0o700 });
     await writeWhole(fileOf(config), lines.join(''));
   } catch (error) {
     log.warn(`what was read from the store is not kept: ${messageOf(error)}`);

@@ -65,7 +65,7 @@ export async function applyRetention(
   if (hidden.length > 0)
     log.warn(
       `the bucket keeps versions: ${plural(hidden.length, 'backup')} hidden by a delete marker, and stored until a lifecycle rule ` +
-        'of the bucket deletes old versions',
+        'of the bucket deletes old versions; unhide-backup.ts lists them',
     );
   return { deleted, hidden, problem: problem ?? done.problem };
 }

@@ -1,6 +1,6 @@
 /** Sends the backups that miss their off-site copy. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Config } from '../config/config.ts';
@@ -125,6 +125,7 @@ async function writeFailures(config: Config, failures: Map<string, string>): Pro
   const path = failuresFile(config);
   if (failures.size === 0 && !existsSync(path)) return;
   try {
+    await mkdir(config.stateDir, { recursive: true, mode: 0o700 });
     await writeWhole(path, JSON.stringify(Object.fromEntries(failures)));
   } catch (error) {
     log.warn(`which off-site copies failed is not kept: ${messageOf(error)}`);
