@@ -1,29 +1,25 @@
-/** Backups that miss their off-site copy are found, said and sent. A kill in the middle: test/long/integration/. */
+/** Backups that miss their off-site copy are found, said and sent. backup.ts itself, and kills: test/long/integration/. */
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Manifest, manifestName, serialize } from '../../scripts/lib/backup/manifest.ts';
-import { dryRun } from '../../scripts/lib/backup/run-backup.ts';
-import { LIMITS, sendMissing } from '../../scripts/lib/backup/send-missing.ts';
+import { describeSent, LIMITS, sendMissing } from '../../scripts/lib/backup/send-missing.ts';
 import { sign } from '../../scripts/lib/backup/signature.ts';
 import { backupInS3 } from '../../scripts/lib/health/checks/backup.ts';
 import { openStore } from '../../scripts/lib/s3/open-store.ts';
 import { list } from '../../scripts/list-backups.ts';
 import { configOf, lay } from '../support/backup/old-backups.ts';
-import { createRetentionWorld, ids } from '../support/backup/retention.ts';
-import { backUpHere, here } from '../support/core/here.ts';
+import { ids } from '../support/backup/retention.ts';
+import { here } from '../support/core/here.ts';
 import { answers, type Seen } from '../support/s3/fault-proxy.ts';
-import { isData, keysOf } from '../support/s3/s3-world.ts';
+import { isData } from '../support/s3/s3-world.ts';
 import { fileOf } from '../support/s3/store.ts';
+import { createStoreWorld } from '../support/s3/store-world.ts';
 
-const { world, proxy, fresh, planted, isOffsite, stop } = await createRetentionWorld();
+const { world, proxy, fresh: place, planted, isOffsite, stop } = await createStoreWorld();
 
 type Env = Record<string, string>;
-
-function place(extra: Env = {}): Env {
-  return fresh({ S3_RETRY_TIME: '1s', ...extra });
-}
 
 /** Backups of these ages in days that were meant to have a copy, and have none. */
 const without = (env: Env, ages: number[], manifest: Partial<Manifest> = {}) =>
@@ -49,42 +45,22 @@ async function listHere(env: Env): Promise<{ text: string; missing: string[]; s3
 const isArtifact = (seen: Seen) => isData(seen) && /\d\.sql\.gz$/.test(seen.key);
 const sentInOrder = () => proxy.seen.filter(isArtifact).map(({ key }) => /[^/]+_\d{6}/.exec(key)![0]);
 
-test('a store that was away for days: tonight’s copy first, then the oldest, three a run', async () => {
+test('the oldest first, three a run; the next runs send the rest, and then none', async () => {
   const env = place();
-  const made = await without(env, [1, 2, 3, 4]);
-  const looked = await here(world, env, () => dryRun(configOf(world, env), 'plain'));
-  assert.match(
-    looked.value!.text,
-    `4 earlier backups miss their off-site copy: ${ids(made).reverse().join(', ')}`,
-  );
-  assert.equal(keysOf(world, env), []);
-  proxy.seen.length = 0;
-  const first = await backUpHere(world, env, { sendMissing: true });
-  assert.is(first.code, 0, first.stderr + first.error);
-  const oldest = ids(made).reverse();
-  assert.equal(sentInOrder(), [first.manifest!.id, ...oldest.slice(0, 3)]);
-  assert.match(first.text, `sent missing off-site copies: ${oldest.slice(0, 3).join(', ')}\n`);
-  assert.match(first.text, '1 earlier backup misses its off-site copy; the next runs of backup.ts try again');
+  const oldest = ids(await without(env, [1, 2, 3, 4])).reverse();
+  const first = await sendHere(env);
+  assert.equal(sentInOrder(), oldest.slice(0, 3));
+  assert.equal([first.sent, first.left, first.warnings], [oldest.slice(0, 3), 1, []]);
+  assert.equal(describeSent(first), [
+    `sent missing off-site copies: ${oldest.slice(0, 3).join(', ')}`,
+    '1 earlier backup misses its off-site copy; the next runs of backup.ts try again',
+  ]);
   assert.equal((await sendHere(env)).sent, oldest.slice(3));
   proxy.seen.length = 0;
-  assert.equal(await sendHere(env), { ...(await sendHere(env)), sent: [], left: 0, warnings: [] });
+  const last = await sendHere(env);
+  assert.equal([last.sent, last.left, describeSent(last)], [[], 0, []]);
   assert.equal(sentInOrder(), [], 'what is there is not sent again');
-  const { s3 } = await listHere(env);
-  assert.equal(Object.values(s3), Array(5).fill('verified'));
-});
-
-test('a run without a copy, or whose copy fails, sends no other; nor does a deployment', async () => {
-  const env = place();
-  await without(env, [1]);
-  await backUpHere(world, env, { upload: false, sendMissing: true });
-  await backUpHere(world, env);
-  assert.is(keysOf(world, env).length, 3);
-  const away = place();
-  await without(away, [1]);
-  proxy.fault = seen => (isData(seen) ? answers(500, 'InternalError') : undefined);
-  const done = await backUpHere(world, away, { sendMissing: true });
-  assert.is(done.code, 4);
-  assert.is(new Set(sentInOrder()).size, 1, 'only its own is tried');
+  assert.equal(Object.values((await listHere(env)).s3), Array(4).fill('verified'));
 });
 
 test('only what is ours, wanted there, and not deleted there at once', async () => {

@@ -33,7 +33,7 @@ export async function captured<T>(work: () => Promise<T>): Promise<Done<T>> {
 
 /** The same with the programs on the PATH of `env`. */
 export async function here<T>(
-  world: World,
+  world: Pick<World, 'env'>,
   env: Record<string, string>,
   work: () => Promise<T>,
 ): Promise<Done<T>> {
