@@ -56,8 +56,7 @@ export async function readManifests(
     const text = isSame ? kept.text : await readText(store, name);
     if (text === undefined) return;
     texts.set(name, text);
-    // One that was replaced between the list and this request has another length, or will have another ETag.
-    if (etag && Buffer.byteLength(text) === bytes) entries.set(name, { place, name, etag, bytes, text });
+    if (etag) entries.set(name, { place, name, etag, bytes, text });
     if (!isSame) isChanged = true;
   });
   if (remember && isChanged) await keep(config, [...entries.values()]);
