@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { findSource } from '../../scripts/lib/backup/find.ts';
 import { ROOT } from '../../scripts/lib/config/config.ts';
 import { identifier } from '../../scripts/lib/postgres/client.ts';
-import { configOf } from '../support/backup/old-backups.ts';
+import { configOf, plant, store } from '../support/backup/old-backups.ts';
 import { checkHere, finishHere, makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
 import type { World } from '../support/core/world.ts';
@@ -60,9 +60,11 @@ test('a backup is found by id, file and address, and only by its whole id', () =
     world.env.APP_NAME = 'app';
     await world.sql('CREATE TABLE t AS SELECT 1 AS i');
     const STAGING = { DEPLOY_ENV: 'staging' };
-    const staging = await makeBackup(world, {}, STAGING);
     const backup = await makeBackup(world);
     assert.match(backup.id, /^app_production_/);
+    const directory = world.env.BACKUP_DIR!;
+    const staging = await plant(directory, backup.id, { environment: 'staging' });
+    await store(world, STAGING, staging);
     const artifact = backup.artifact.name;
     const file = join(world.env.BACKUP_DIR!, artifact);
 
@@ -77,12 +79,12 @@ test('a backup is found by id, file and address, and only by its whole id', () =
     const cwd = world.env.BACKUP_DIR!;
     const here = process.cwd();
     try {
-      for (const [directory, path] of [
+      for (const [from, path] of [
         [ROOT, relative(ROOT, file)],
         [cwd, artifact],
         [cwd, `./${artifact}`],
       ] as const) {
-        process.chdir(directory);
+        process.chdir(from);
         await resolves(path, backup.id);
       }
     } finally {
@@ -104,7 +106,8 @@ test('a backup is found by id, file and address, and only by its whole id', () =
     assert.equal(await databases(world), ['app']);
 
     // `app` in staging and `app_staging` in production share the beginning of all names.
-    const other = await makeBackup(world, {}, { APP_NAME: 'app_staging' });
+    const other = await plant(directory, backup.id, { app: 'app_staging' });
+    await store(world, { APP_NAME: 'app_staging' }, other);
     assert.match(other.id, /^app_staging_production_/);
     await resolves('latest', staging.id, 's3', STAGING);
     await resolves('latest', staging.id, 'local', STAGING);

@@ -1,10 +1,11 @@
 /** restore.ts --table brings single tables into a schema of the live database, and touches nothing else. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { leftovers } from '../../scripts/lib/health/checks/leftovers.ts';
 import { parseAction } from '../../scripts/lib/restore/options.ts';
 import { restoreTables } from '../../scripts/lib/restore/restore-tables.ts';
+import { gateAt, untilNoProcess } from '../support/backup/faults.ts';
 import { configOf } from '../support/backup/old-backups.ts';
-import { failed } from '../support/core/expect.ts';
 import { captured } from '../support/core/here.ts';
 import { makeBackup, refused } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
@@ -28,9 +29,16 @@ test('what is not in the backup, or not with --table, is refused before anything
   inTurn(async world => {
     await world.sql(TABLES);
     await makeBackup(world, { upload: false });
-    const ended = await world.run('restore', ['latest', '--table', 'public.membr', '--yes']);
-    failed(ended, 2, /the backup has no table public\.membr/, /similar are: public\.member\./);
-    assert.not.match(ended.stderr, /Loading|Checking/);
+    const wrong = await captured(() =>
+      refused(
+        () => bring(world, 'public.membr'),
+        2,
+        /the backup has no table public\.membr/,
+        /similar are: public\.member\./,
+      ),
+    );
+    assert.is(wrong.code, 0, wrong.error);
+    assert.not.match(wrong.stderr, /Loading|Checking/);
     await refused(() => bring(world, 'public.member', 'shop.x'), 2, /no table shop\.x/);
     for (const flag of [{ database: 'x' }, { 'no-migrate': true }, { 'allow-small': true }])
       await refused(
@@ -65,6 +73,47 @@ test('a type that the live database lacks is named; a label that it lacks leaves
     );
     assert.equal(await schemas(), []);
     assert.equal(await databases(world), ['app']);
+  }));
+
+test('kill -9 while rows are copied: the next backup drops the schema, and no other', () =>
+  inTurn(async world => {
+    await world.sql(`CREATE TABLE item AS SELECT 1 AS i;
+      CREATE SCHEMA restored_20260101_000000; COMMENT ON SCHEMA restored_20260101_000000 IS 'done';
+      CREATE TABLE restored_20260101_000000.item (i int)`);
+    await makeBackup(world, { upload: false });
+    const schemas = async () =>
+      (
+        await world.rows<{ name: string }>(
+          `SELECT nspname AS name FROM pg_namespace WHERE nspname LIKE 'restored%' ORDER BY 1`,
+        )
+      ).map(({ name }) => name);
+    const gate = gateAt(world, { program: 'psql', args: 'FROM STDIN', input: 1 });
+    const killed = async () => {
+      const restore = world.start('restore', ['latest', '--table', 'public.item', '--yes'], gate.env);
+      await gate.reached();
+      restore.child.kill('SIGKILL');
+      await restore.ended;
+      await untilNoProcess(world);
+      const [, left] = await schemas();
+      return left!;
+    };
+    const first = await killed();
+    const now = Date.now;
+    Date.now = () => now() + 2 * 86_400_000;
+    try {
+      const { message } = await leftovers(configOf(world, {})).run();
+      assert.match(message, new RegExp(`schema ${first} \\(2 d`));
+    } finally {
+      Date.now = now;
+    }
+    const used = `CREATE VIEW mine AS SELECT * FROM ${first}.item`;
+    await world.sql(used);
+    const { stderr } = await captured(() => makeBackup(world, { upload: false }));
+    assert.match(stderr, new RegExp(`schema ${first} stays: .*other objects depend on it`));
+    await world.sql('DROP VIEW mine');
+    const next = await captured(() => makeBackup(world, { upload: false }));
+    assert.match(next.stderr, new RegExp(`dropping schema ${first} of app, left by a run`));
+    assert.equal([await schemas(), await databases(world)], [['restored_20260101_000000'], ['app']]);
   }));
 
 test('the servers stop', stop);

@@ -14,11 +14,10 @@ export const backup = readBy(BACKUP_SCRIPTS, {
     readBy: 'backup',
   },
   BACKUP_LOCK_WAIT: {
-    meaning:
-      'Longest wait of a backup for tables that other sessions have locked: a number and s, m, h or d.',
+    meaning: 'Longest wait for tables that other sessions have locked: a number and s, m, h or d.',
     type: span,
     default: '60s',
-    readBy: 'backup; restore, for the backup of the database that it replaces',
+    readBy: 'backup; restore, for the database that it replaces',
   },
   BACKUP_RETENTION_DAYS: {
     meaning: 'Days that a backup stays on this server, counted from the newest one.',

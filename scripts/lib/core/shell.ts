@@ -11,8 +11,10 @@ export interface RunOptions {
   purpose: string;
   /** Added to this process's environment. Secrets go here, never into arguments. */
   env?: Record<string, string | undefined>;
-  /** A file descriptor; 'lifeline': an empty input that ends when this process dies. Default: /dev/null. */
-  stdin?: number | 'lifeline';
+  /** A file descriptor. Default: /dev/null. */
+  stdin?: number | undefined;
+  /** Its input does not end after `stdin`, but when this process dies. */
+  lifeline?: boolean;
   /** A file descriptor for bulk output. Default: returned as text. */
   stdout?: number;
   /** Show stderr as it comes, for scripts that report to people. Default: kept, for the error's message. */
@@ -107,13 +109,14 @@ async function runTemplate(
   template: Template,
   options: RunOptions,
 ): Promise<{ stdout: string; stderr: string }> {
-  const { stdin = 'ignore', stdout = 'pipe', stderr = 'pipe', timeout = 60 } = options;
+  const { stdin, lifeline = false, stdout = 'pipe', stderr = 'pipe', timeout = 60 } = options;
   const { purpose, env, cwd, hint, state, until, evenInterrupted } = options;
   const program = programOf(template);
   if (!evenInterrupted && interrupt.aborted) throw interrupt.reason;
   until?.throwIfAborted();
-  const stdio: Stream[] = [stdin === 'lifeline' ? 'pipe' : stdin, stdout, stderr];
-  const { ended, signal } = spawnGroup(template, { env, stdio, cwd });
+  const stdio: Stream[] = [stdin ?? (lifeline ? 'pipe' : 'ignore'), stdout, stderr];
+  const isLasting = lifeline && stdin !== undefined;
+  const { ended, signal } = spawnGroup(template, { env, stdio, cwd, isLasting });
   let timedOut = false;
   const end = () => {
     signal('SIGTERM');

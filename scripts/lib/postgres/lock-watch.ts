@@ -9,7 +9,7 @@ import { describeHolder, describeWait, type Wait, type Waiters, waitsSql } from 
 import { openSession, type Session } from './session.ts';
 
 /** How long a piece of work may still wait for locks, over all its attempts. */
-interface Patience {
+export interface Patience {
   /** Seconds in all, for the message. */
   readonly limit: number;
   /** Seconds. */

@@ -8,6 +8,7 @@ import { run } from '../core/shell.ts';
 import { identifier, literal, PSQL, producer, queryOf, runSql, toDatabase } from '../postgres/client.ts';
 import { fingerprintOf } from '../postgres/row-counts.ts';
 import { quoted, type TableName } from './choose-tables.ts';
+import { createUnfinished, dropUnfinished, finishSchema } from './unfinished-schema.ts';
 
 /** A table as it is in the scratch database. */
 interface Shape extends TableName {
@@ -39,20 +40,17 @@ export async function copyTables(
   tables: TableName[],
   schema: string,
 ): Promise<Copied[]> {
-  const live = postgres.database;
   const shapes: Shape[] = [];
   for (const table of tables) shapes.push(await shapeOf(postgres, scratch, table));
   await refuseMissingTypes(postgres, shapes);
-  await runSql(postgres, live, `CREATE SCHEMA ${identifier(schema)}`, { purpose: `create schema ${schema}` });
+  await createUnfinished(postgres, schema);
   try {
     const copied: Copied[] = [];
     for (const shape of shapes) copied.push(await copyTable(postgres, scratch, shape, schema));
+    await finishSchema(postgres, schema);
     return copied;
   } catch (error) {
-    await runSql(postgres, live, `DROP SCHEMA ${identifier(schema)} CASCADE`, {
-      purpose: `drop schema ${schema}`,
-      evenInterrupted: true,
-    });
+    await dropUnfinished(postgres, schema);
     throw error;
   }
 }

@@ -18,7 +18,7 @@ export function foreignness(config: Config, source: Source, request: RestoreRequ
   if (sentences.length > 0 && yes && !dryRun && !allowForeign)
     throw usageError(
       sentences.join('').replace(/\. $/, ''),
-      'to restore it without a question, give restore.ts the flag --allow-foreign.',
+      'nothing was changed. To restore it without a question, add --allow-foreign.',
     );
   return sentences.join('');
 }

@@ -1,6 +1,6 @@
 /**
- * What killed runs leave: working directories in BACKUP_DIR, databases that were being loaded, a decompressed dump in the
- * container. Each belongs to a lock: only who holds it may remove them, because the run is over then.
+ * What killed runs leave: working directories in BACKUP_DIR, databases that were being loaded, schemas that were being
+ * copied, a decompressed dump in the container. Each belongs to a lock: only who holds it may remove them, because the run is over then.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,17 +11,19 @@ import { Exit, exitCodeOf, Interrupted, messageOf, OperationalError } from '../c
 import { parseStamp } from '../core/format.ts';
 import { withLock } from '../core/lock.ts';
 import { log } from '../core/log.ts';
+import { CommandError } from '../core/shell.ts';
 import { query } from '../postgres/client.ts';
-import { maintenanceOf, siblingDatabases, siblingsSql } from '../postgres/databases.ts';
+import { maintenanceOf, siblingsSql } from '../postgres/databases.ts';
 import { removeScratch } from './load-custom.ts';
 import { dropLeftovers } from './swap.ts';
+import { dropUnfinished, UNFINISHED_SCHEMAS } from './unfinished-schema.ts';
 
 /** `environment`: backups, restores; `drill`: drills, load checks; `none`: runs that only look hold no lock. */
 type Owner = 'environment' | 'drill' | 'none';
 
 export interface Leftover {
-  kind: 'directory' | 'database';
-  /** A path, or the database's name. */
+  kind: 'directory' | 'database' | 'schema';
+  /** A path, or the name in the server. */
   name: string;
   owner: Owner;
   since: Date;
@@ -61,20 +63,26 @@ export async function leftDirectories(config: Config): Promise<Leftover[]> {
 
 /**
  * @param seconds that the server has to answer
- * @returns the databases that are loaded or were, those of running runs included
+ * @returns the databases that are loaded or were, and the schemas of the live one, those of running runs included
  * @throws OperationalError
  */
-export async function leftDatabases({ postgres }: Config, seconds: number): Promise<Leftover[]> {
-  const sql = (['environment', 'drill'] as const)
-    .map(
-      owner =>
-        `SELECT name, '${owner}' AS owner FROM (${siblingsSql(postgres.database, DATABASES[owner])}) AS d`,
-    )
-    .join(' UNION ALL ');
-  const options = { purpose: 'list the databases of runs', timeout: seconds };
-  const maintenance = maintenanceOf(postgres);
-  const found = await query<Pick<Leftover, 'name' | 'owner'>>(postgres, maintenance, sql, options);
-  return found.map(each => ({ ...each, kind: 'database', since: parseStamp(each.name.slice(-15)) }));
+export async function leftInServer({ postgres }: Config, seconds: number): Promise<Leftover[]> {
+  const select = (kind: Leftover['kind'], owner: Owner, names: string) =>
+    `SELECT name, '${kind}' AS kind, '${owner}' AS owner FROM (${names}) AS n`;
+  const databases = (['environment', 'drill'] as const).map(owner =>
+    select('database', owner, siblingsSql(postgres.database, DATABASES[owner])),
+  );
+  const ask = (database: string, selects: string[]) =>
+    query<Omit<Leftover, 'since'>>(postgres, database, selects.join(' UNION ALL '), {
+      purpose: 'list what runs left',
+      timeout: seconds,
+    });
+  const schemas = select('schema', 'environment', UNFINISHED_SCHEMAS);
+  const found = await ask(postgres.database, [...databases, schemas]).catch(error => {
+    if (!(error instanceof CommandError) || error.reason !== '3D000') throw error;
+    return ask(maintenanceOf(postgres), databases); // there is no live database
+  });
+  return found.map(each => ({ ...each, since: parseStamp(each.name.slice(-15)) }));
 }
 
 /**
@@ -88,15 +96,22 @@ export async function sweep(config: Config, owner: 'environment' | 'drill'): Pro
     log.warn(`removing ${each.name}, left by a run that did not finish`);
     await removeWork(each.name);
   }
-  const list = () => siblingDatabases(postgres, DATABASES[owner]);
-  const found = await attempt(list, undefined); // a server that does not answer fails the run in a moment
-  if (!found?.length) return [];
+  // A server that does not answer fails the run in a moment.
+  const found = (await attempt(() => leftInServer(config, 60), undefined)) ?? [];
+  const mine = found.filter(each => each.owner === owner);
+  for (const { kind, name } of mine) {
+    if (kind !== 'schema') continue;
+    log.warn(`dropping schema ${name} of ${postgres.database}, left by a run that did not finish`);
+    await attempt(() => dropUnfinished(postgres, name), `schema ${name} stays`);
+  }
+  const databases = mine.filter(({ kind }) => kind === 'database').map(({ name }) => name);
+  if (databases.length === 0) return [];
   const left = await attempt(() => dropLeftovers(postgres, DATABASES[owner]), undefined);
   if (postgres.container) {
     const work = DIRECTORIES[owner](config);
     await attempt(() => removeScratch(postgres, work), 'a leftover in the container stays');
   }
-  return left ?? found;
+  return left ?? databases;
 }
 
 /**
@@ -106,8 +121,8 @@ export async function sweepAll(config: Config): Promise<void> {
   await sweep(config, 'environment');
   const isDrills = ({ owner }: Leftover) => owner === 'drill';
   const directories = await leftDirectories(config);
-  const databases = await attempt(() => leftDatabases(config, 60), undefined);
-  if (![...directories, ...(databases ?? [])].some(isDrills)) return; // a drill that starts now finds its lock free
+  const inServer = await attempt(() => leftInServer(config, 60), undefined);
+  if (![...directories, ...(inServer ?? [])].some(isDrills)) return; // a drill that starts now finds its lock free
   try {
     await withLock(config.stateDir, drillLock(config), 'backup.ts, which removes leftovers', () =>
       sweep(config, 'drill'),

@@ -5,7 +5,7 @@ import type { Postgres } from '../config/config.ts';
 import { bytes } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { CommandError, run } from '../core/shell.ts';
-import { client } from '../postgres/client.ts';
+import { client, producer } from '../postgres/client.ts';
 import { disksOf, leftAfter } from '../postgres/disk-space.ts';
 import { type SpaceFacts, usesOfLoad } from '../postgres/load-space.ts';
 import { runFromFile } from '../postgres/redirect.ts';
@@ -41,8 +41,8 @@ export async function loadCustom(
   try {
     if (jobs > 1 && (await decompress(postgres, source, scratch, space, options.until))) {
       const argv = parallelRestore(name, onError, scratch, { jobs, without: source.without });
-      const command = client(postgres, argv, settings(jobs));
-      await run(command.argv, { env: command.env, ...options, timeout: Number.POSITIVE_INFINITY });
+      const { argv: whole, ...command } = producer(postgres, argv, settings(jobs));
+      await run(whole, { ...command, ...options, timeout: Number.POSITIVE_INFINITY });
     } else {
       const argv = streamRestore(name, onError, source.without);
       await runFromFile(postgres, argv, path, { ...options, settings: settings(1) });

@@ -5,7 +5,7 @@ import type { Config, Postgres } from '../config/config.ts';
 import { log } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
 import { CommandError, run } from '../core/shell.ts';
-import { client, toDatabase } from '../postgres/client.ts';
+import { producer, toDatabase } from '../postgres/client.ts';
 import { OWNERSHIP } from '../postgres/compare-definitions.ts';
 import { createLike, sizeOfDatabase } from '../postgres/databases.ts';
 import { drop } from '../postgres/drop.ts';
@@ -128,10 +128,10 @@ async function gatherStatistics(postgres: Postgres, name: string): Promise<void>
     `--jobs=${connectionsOf(postgres)}`,
     `--dbname=${toDatabase(name)}`,
   ];
-  const analyze = client(postgres, vacuumdb, await laterLimits(postgres, name));
+  const { argv, ...analyze } = producer(postgres, vacuumdb, await laterLimits(postgres, name));
   const purpose = `gather all statistics of ${name}`;
   try {
-    await run(analyze.argv, { env: analyze.env, purpose, timeout: Number.POSITIVE_INFINITY });
+    await run(argv, { ...analyze, purpose, timeout: Number.POSITIVE_INFINITY });
   } catch (error) {
     // Statistics of an expression run functions, which can fail. No data is lost, and autovacuum tries again.
     if (!(error instanceof CommandError)) throw error;

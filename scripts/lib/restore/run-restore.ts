@@ -62,7 +62,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     const { databaseMissing, roles } = await refuseImpossible(config, source, server, space, target, options);
     sayWhatIsLeftOut(source, without);
     const replaced = replace && !databaseMissing ? postgres.database : undefined;
-    if (replaced && source.manifest) await confirmSmall(postgres, source, replaced, request);
+    if (replaced && source.manifest) await confirmSmall(config, source, replaced, request);
     const effect = databaseMissing
       ? ', which does not exist yet.'
       : '. The current database is backed up and kept under another name.';
@@ -113,7 +113,7 @@ async function loadAndSwap(
   try {
     const errors = await loadInto(config, loaded, next, space, acceptErrors);
     clock.lap('load and compare');
-    if (replaced && !source.manifest) await confirmSmall(postgres, source, replaced, request, next);
+    if (replaced && !source.manifest) await confirmSmall(config, source, replaced, request, next);
     const replication: string[] = [];
     if (target === undefined) {
       await copyProperties(postgres, loaded, replaced, next);

@@ -34,6 +34,8 @@ const RIGHTS: Record<string, string> = {
   delete: 's3:DeleteObject',
   'list unfinished uploads of': 's3:ListBucketMultipartUploads',
   'abort the upload of': 's3:AbortMultipartUpload',
+  'list versions of': 's3:ListBucketVersions',
+  'remove the delete marker of': 's3:DeleteObjectVersion',
 };
 
 const denied: Advice = ({ verb }) =>

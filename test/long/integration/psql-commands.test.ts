@@ -8,10 +8,12 @@ import { makeBackup, refused, restoreHere } from '../../support/core/in-process.
 import { createTurns } from '../../support/core/turns.ts';
 import { contentOf, databases } from '../../support/postgres/compare.ts';
 import { forge, writeDump } from '../../support/restore/plain-dumps.ts';
-
-const CONNECT = '\\c app\nDROP TABLE state;';
+import { assertNoCommands, CONNECT } from '../../support/restore/psql-commands.ts';
 
 const { inTurn, stop } = await createTurns();
+
+test('each way to give psql a command is refused, and none has an effect', () =>
+  inTurn(world => assertNoCommands(world, () => true)));
 
 /** By a drill: test/integration/psql-commands.test.ts. */
 test('restores of a file, of a backup with a manifest, from here and from S3 refuse them', () =>

@@ -64,7 +64,7 @@ export async function latin1(world: World, formats: Format[]): Promise<void> {
     `CREATE DATABASE ${database} TEMPLATE template0 ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C'`,
     'postgres',
   );
-  await world.sql(`CREATE TABLE U&"Caf\\00E9" AS SELECT U&'cr\\00E8me br\\00FBl\\00E9e' AS U&"d\\00EEner"`);
+  await world.sql(LATIN1);
   const before = [await contentOf(world), await propertiesOf(world)];
   for (const format of formats) {
     const backup = await makeBackup(world, { format, upload: false });
@@ -78,12 +78,12 @@ export async function latin1(world: World, formats: Format[]): Promise<void> {
 const READER = '"Reader, ""Role"""';
 
 /** Makes an ICU database with an owner, a limit, settings, privileges and a comment. */
-async function createIcu(world: World): Promise<void> {
+async function createIcu(world: World, encoding: string): Promise<void> {
   const { database } = world;
   await world.sql(`DROP DATABASE ${database}`, 'postgres');
   await world.sql(`CREATE ROLE "Own er"; CREATE ROLE ${READER} LOGIN; CREATE ROLE writer`, 'postgres');
   await world.sql(
-    `CREATE DATABASE ${database} TEMPLATE template0 OWNER "Own er" LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'
+    `CREATE DATABASE ${database} TEMPLATE template0 OWNER "Own er" ${encoding}
       LOCALE_PROVIDER icu ICU_LOCALE 'de-u-co-phonebk' CONNECTION LIMIT 77`,
     'postgres',
   );
@@ -108,12 +108,26 @@ async function createIcu(world: World): Promise<void> {
 }
 
 /** An ICU database keeps owner, locale, limit, settings, privileges and comment. */
-export async function icu(world: World): Promise<void> {
-  await createIcu(world);
+async function icu(world: World): Promise<void> {
+  await createIcu(world, `LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'`);
   const before = await propertiesOf(world);
   await makeBackup(world, { format: 'custom' });
   await restoreHere(world, 'latest');
   assert.equal(await propertiesOf(world), before, 'restored beside the live one');
+}
+
+const LATIN1 = `CREATE TABLE U&"Caf\\00E9" AS SELECT U&'cr\\00E8me br\\00FBl\\00E9e' AS U&"d\\00EEner"`;
+
+/** The same, in an encoding in which names are other bytes than in UTF-8. */
+export async function icuOfAnotherEncoding(world: World): Promise<void> {
+  await createIcu(world, `ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'POSIX'`);
+  await world.sql(LATIN1);
+  const before = [await contentOf(world), await propertiesOf(world)];
+  const backup = await makeBackup(world, { format: 'custom', upload: false });
+  assert.ok(backup.tables.some(({ name }) => name === 'Café'));
+  await world.sql(`UPDATE U&"Caf\\00E9" SET U&"d\\00EEner" = ''`);
+  await restoreHere(world, backup.id);
+  assert.equal([await contentOf(world), await propertiesOf(world)], before);
 }
 
 /** The same after the way back, and on a server without the database. */

@@ -4,6 +4,8 @@ import * as assert from 'uvu/assert';
 import type { Format } from '../../../scripts/lib/backup/manifest.ts';
 import { queryOf } from '../../../scripts/lib/postgres/client.ts';
 import { fingerprint } from '../../../scripts/lib/postgres/row-counts.ts';
+import { leftInServer } from '../../../scripts/lib/restore/leftovers.ts';
+import { configOf } from '../backup/old-backups.ts';
 import { succeed } from '../core/expect.ts';
 import { makeBackup } from '../core/in-process.ts';
 import type { World } from '../core/world.ts';
@@ -62,6 +64,7 @@ export async function assertTablesReturn(world: World, format: Format): Promise<
   assert.is(restored.part!.split(' ')[0], '51', 'of all partitions');
   assert.equal(await hashes(world, 'public'), live, 'the live tables are as they were');
   assert.equal(await databases(world), ['app'], 'the scratch database is gone');
+  assert.equal(await leftInServer(configOf(world, {}), 60), [], 'the schema is finished');
   assert.equal(
     readdirSync(world.env.BACKUP_DIR!).filter(name => name.startsWith('.')),
     [],
