@@ -31,13 +31,14 @@ const LOOK_SECONDS = 0.4;
  */
 export async function underLockWatch<T>(
   postgres: Postgres,
+  database: string,
   who: Waiters,
   patience: Patience,
   work: () => Promise<T>,
 ): Promise<T> {
   const over = new AbortController();
   let reason: OperationalError | undefined;
-  const watching = watch(postgres, who, patience, over.signal, found => {
+  const watching = watch(postgres, database, who, patience, over.signal, found => {
     reason = found;
   });
   watching.catch(error => {
@@ -47,7 +48,7 @@ export async function underLockWatch<T>(
   try {
     return await work();
   } catch (error) {
-    if (interrupt.aborted) await endWaits(postgres, who);
+    if (interrupt.aborted) await endWaits(postgres, database, who);
     throw reason ?? error;
   } finally {
     over.abort();
@@ -56,16 +57,17 @@ export async function underLockWatch<T>(
 }
 
 /** Ends waits in the server: a session that waits for a lock does not notice that its client is gone. */
-async function endWaits(postgres: Postgres, who: Waiters): Promise<void> {
+async function endWaits(postgres: Postgres, database: string, who: Waiters): Promise<void> {
   const sql = `SELECT pg_terminate_backend(pid) FROM (${waitsSql(who)}) AS waits`;
   const purpose = 'end the wait for a lock';
-  await runSql(postgres, postgres.database, sql, { purpose, timeout: 10, evenInterrupted: true }).catch(
-    error => log.warn(messageOf(error)),
+  await runSql(postgres, database, sql, { purpose, timeout: 10, evenInterrupted: true }).catch(error =>
+    log.warn(messageOf(error)),
   );
 }
 
 async function watch(
   postgres: Postgres,
+  database: string,
   who: Waiters,
   patience: Patience,
   over: AbortSignal,
@@ -77,7 +79,7 @@ async function watch(
   try {
     for (;;) {
       await sleep(LOOK_SECONDS, over);
-      session ??= openSession(postgres, postgres.database);
+      session ??= openSession(postgres, database);
       const [wait] = await session.query<Wait>(waitsSql(who));
       const now = performance.now();
       if (wait) patience.left -= (now - last) / 1000;
