@@ -3,7 +3,7 @@ import type { HeadObjectCommandOutput, S3ServiceException } from '@aws-sdk/clien
 import { locate, type Store } from './open-store.ts';
 import { ABORTABLE, cleaningUp, request, requestBody } from './requests.ts';
 
-interface StoredObject {
+export interface StoredObject {
   name: string;
   bytes: number;
   /** Another one for another content; undefined from a store that lists none. */
