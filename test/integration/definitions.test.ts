@@ -183,8 +183,8 @@ test('a database of libc in a cluster of ICU comes back as one of libc', () =>
       const backup = await makeBackup(world, { upload: false });
       assert.is(backup.server.provider, 'libc');
       const like = async (name: string) => {
-        const { postgres } = world.pg;
-        await createLike(postgres, name, 'app', { ...backup.server, owner: undefined });
+        const postgres = { ...world.pg.postgres, database: 'app' };
+        await createLike(postgres, name, { ...backup.server, owner: undefined });
         const provider = `SELECT datlocprovider AS p, datcollate AS c FROM pg_database WHERE datname = '${name}'`;
         const rows = await world.rows<{ p: string; c: string }>(provider, 'postgres');
         const said = await captured(() =>

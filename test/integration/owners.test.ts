@@ -1,9 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { fetchSource, restoreDirectory } from '../../scripts/lib/backup/fetch.ts';
+import { fetchSource } from '../../scripts/lib/backup/fetch.ts';
 import { findSource } from '../../scripts/lib/backup/find.ts';
 import { readSpaceFacts } from '../../scripts/lib/postgres/load-space.ts';
 import { serverFacts } from '../../scripts/lib/postgres/server.ts';
+import { DIRECTORIES } from '../../scripts/lib/restore/leftovers.ts';
 import { refuseImpossible } from '../../scripts/lib/restore/preflight.ts';
 import { configOf, plant } from '../support/backup/old-backups.ts';
 import { captured } from '../support/core/here.ts';
@@ -139,7 +140,10 @@ test('all that a server lacks is said at once, before anything changes; a drill 
       const config = configOf(world, {});
       const { stderr, value, error } = await captured(async () => {
         const server = await serverFacts(config.postgres);
-        const source = await fetchSource(await findSource(config, id, 'local'), restoreDirectory(config));
+        const source = await fetchSource(
+          await findSource(config, id, 'local'),
+          DIRECTORIES.environment(config),
+        );
         const space = await readSpaceFacts(config.postgres, server);
         return refuseImpossible(config, source, server, space, 'scratch', { isDrill: true });
       });

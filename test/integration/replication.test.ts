@@ -69,7 +69,7 @@ test('after a restore the kept database does not replicate; the lines say how th
 
 test('a drill leaves the subscription and its slot alone, also beside copies that killed ones left, of which it names what can’t be dropped', () =>
   inTurn(async world => {
-    const { postgres } = world.pg;
+    const { postgres } = configOf(world, {});
     await subscribe(world);
     await replicates(world, 1);
     await makeBackup(world);
@@ -106,7 +106,7 @@ test('a drill leaves the subscription and its slot alone, also beside copies tha
       assert.is(done.code, 0, done.error);
       assert.match(done.stderr, `dropping database ${left}`);
       assert.match(done.stderr, `could not drop database ${other}: it has a prepared transaction (pending)`);
-      const restored = await captured(() => dropLeftovers(postgres, 'app', 'new'));
+      const restored = await captured(() => dropLeftovers(postgres, 'new'));
       assert.equal(restored.value, [read]);
       const reads = `could not drop database ${read}: process \\d+ \\(pg_recvlogical\\) reads its replication slot reader`;
       assert.match(restored.stderr, new RegExp(reads));
@@ -122,8 +122,7 @@ test('a drill leaves the subscription and its slot alone, also beside copies tha
       await consumer.stop();
       await world.sql(`ROLLBACK PREPARED 'pending'`, other);
     }
-    for (const kind of ['new', 'drill'] as const)
-      assert.equal(await dropLeftovers(postgres, 'app', kind), []);
+    for (const kind of ['new', 'drill'] as const) assert.equal(await dropLeftovers(postgres, kind), []);
     assert.equal([await databases(world), await slots(world)], [['app', 'pub'], [SLOT]]);
     await replicates(world, 2);
   }));

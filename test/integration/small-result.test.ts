@@ -1,8 +1,11 @@
 /** A backup that is empty, or nearly so, is whole too: it does not replace a full database unasked. */
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findSource } from '../../scripts/lib/backup/find.ts';
 import type { Source } from '../../scripts/lib/backup/source.ts';
+import { planRestore } from '../../scripts/lib/deploy/rollback-database.ts';
+import { openSession } from '../../scripts/lib/postgres/session.ts';
 import { confirmSmall } from '../../scripts/lib/restore/small-result.ts';
 import { configOf } from '../support/backup/old-backups.ts';
 import { captured } from '../support/core/here.ts';
@@ -23,11 +26,11 @@ const rowsOf = async (world: World) => (await world.rows('SELECT FROM t')).lengt
 const ask = (
   world: World,
   source: Source,
-  flags: { 'allow-small'?: boolean; dryRun?: boolean } = {},
+  flags: { 'allow-small'?: boolean; dryRun?: boolean; env?: Record<string, string> } = {},
   loaded?: string,
 ) =>
   confirmSmall(
-    world.pg.postgres,
+    configOf(world, flags.env ?? {}),
     source,
     world.database,
     { yes: true, dryRun: flags.dryRun, allowSmall: flags['allow-small'] },
@@ -79,6 +82,46 @@ test('a backup with a manifest: before anything changes', () =>
     const before = await rowsOf(world);
     assert.ok(before < 50, `${before}`);
     await ask(world, source);
+  }));
+
+test('a table that stays locked is named with its holder, and the restore gives up', () =>
+  inTurn(async world => {
+    await fill(world, 1000);
+    const tables = [{ schema: 'public', name: 't', rows: 5 }];
+    const source = { name: 'few', format: 'plain', manifest: { tables } } as unknown as Source;
+    await using holder = openSession(world.pg.postgres, world.database);
+    const [{ pid }] = (await holder.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')) as [
+      { pid: number },
+    ];
+    await holder.execute('BEGIN; LOCK TABLE public.t');
+    const env = { BACKUP_LOCK_WAIT: '1s' };
+    const { code, error, stderr } = await captured(() => ask(world, source, { env }));
+    assert.is(code, 1, stderr);
+    const held = `a lock on public\\.t, held by process ${pid} `;
+    assert.match(stderr, new RegExp(`waiting for ${held}`));
+    assert.match(error, new RegExp(`waited 1\\.0 s for ${held}`));
+  }));
+
+/** To its end: test/long/integration/small-result.test.ts. */
+test('a rollback refuses a small, foreign or missing backup before it begins', () =>
+  inTurn(async world => {
+    await fill(world, 5);
+    const { id, artifact } = await makeBackup(world, { upload: false });
+    await fill(world, 995);
+    const yes = true;
+    const config = configOf(world, {});
+    await refused(() => planRestore(config, id, { yes }), 2, /has 5 rows.*1,000/, /Add --allow-small/);
+    const missing = id.replace(/\d{8}/, '20200101');
+    await refused(() => planRestore(config, missing, { yes }), 3, new RegExp(missing));
+
+    const staging = configOf(world, { DEPLOY_ENV: 'staging' });
+    const path = join(staging.backupDir, artifact.name);
+    const small = { yes, allowSmall: true };
+    const other = /this is a backup of database app of \w+ \(production\), not of .*\(staging\)/;
+    await refused(() => planRestore(staging, path, small), 2, other, /add --allow-foreign/);
+    assert.match((await planRestore(staging, path, { ...small, yes: false })).warning, other);
+    assert.match((await planRestore(staging, path, { ...small, allowForeign: true })).warning, other);
+    assert.is((await planRestore(config, id, small)).warning, '');
   }));
 
 test('the servers stop', stop);

@@ -1,7 +1,7 @@
 import { recordPassed } from '../backup/check-log.ts';
 import { createBackup } from '../backup/create.ts';
 import { checkBackupDirectory, makeBackupDirectory, makeLookingDirectory } from '../backup/directory.ts';
-import { fetchSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
+import { fetchSource, removeWork } from '../backup/fetch.ts';
 import { findSource } from '../backup/find.ts';
 import { planBackup, reserveAt } from '../backup/plan.ts';
 import { describeSource, type Source } from '../backup/source.ts';
@@ -20,7 +20,7 @@ import { type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { watchLoad } from '../postgres/space-watch.ts';
 import { detachSubscriptions } from '../postgres/subscriptions.ts';
 import { foreignness } from './foreign.ts';
-import { sweep } from './leftovers.ts';
+import { DIRECTORIES, sweep } from './leftovers.ts';
 import { loadInto } from './load-dump.ts';
 import type { LoadError } from './load-errors.ts';
 import { createMissingRoles, type Roles } from './missing-roles.ts';
@@ -40,7 +40,7 @@ import { copyProperties, dropOrWarn, swapIn } from './swap.ts';
 export async function runRestore(config: Config, request: RestoreRequest): Promise<Result> {
   const { postgres, environment } = config;
   const { wanted, from, target = postgres.database, without = {}, yes, dryRun } = request;
-  const work = dryRun ? await makeLookingDirectory(config) : restoreDirectory(config);
+  const work = dryRun ? await makeLookingDirectory(config) : DIRECTORIES.environment(config);
   const clock = stopwatch();
   try {
     const [server] = await preflight(
@@ -62,7 +62,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     const { databaseMissing, roles } = await refuseImpossible(config, source, server, space, target, options);
     sayWhatIsLeftOut(source, without);
     const replaced = replace && !databaseMissing ? postgres.database : undefined;
-    if (replaced && source.manifest) await confirmSmall(postgres, source, replaced, request);
+    if (replaced && source.manifest) await confirmSmall(config, source, replaced, request);
     const effect = databaseMissing
       ? ', which does not exist yet.'
       : '. The current database is backed up and kept under another name.';
@@ -108,17 +108,17 @@ async function loadAndSwap(
   const live = postgres.database;
   const loaded = await leaveOut(source, without);
   await createMissingRoles(postgres, roles);
-  const next = siblingName(live, 'new', await siblingDatabases(postgres, live, 'new'));
-  const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, live, 'before'));
+  const next = siblingName(live, 'new', await siblingDatabases(postgres, 'new'));
+  const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, 'before'));
   try {
-    const errors = await loadInto(config, loaded, next, live, space, acceptErrors);
+    const errors = await loadInto(config, loaded, next, space, acceptErrors);
     clock.lap('load and compare');
-    if (replaced && !source.manifest) await confirmSmall(postgres, source, replaced, request, next);
+    if (replaced && !source.manifest) await confirmSmall(config, source, replaced, request, next);
     const replication: string[] = [];
     if (target === undefined) {
       await copyProperties(postgres, loaded, replaced, next);
       await watchLoad(postgres, space, next, () => runMigrations(config, next, migrate));
-      replication.push(...(await replaceLive(postgres, live, next, kept)));
+      replication.push(...(await replaceLive(postgres, next, kept)));
     } else {
       const names = (await detachSubscriptions(postgres, next)).join(', ');
       if (names) log.warn(`subscriptions of ${target} are disabled and have no slot: ${names}`);

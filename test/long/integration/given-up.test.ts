@@ -10,7 +10,8 @@ import { kill, until } from '../../support/core/world.ts';
 
 import { throughDocker } from '../../support/docker/exec-stub.ts';
 import { givenUp, restored, untilNothingRuns } from '../../support/postgres/given-up.ts';
-import { untilItWaits } from '../../support/postgres/held-lock.ts';
+import { statementsOfScripts, untilItWaits } from '../../support/postgres/held-lock.ts';
+import { NOT_SLOW, SLOW, SLOW_LOAD } from '../../support/postgres/slow-load.ts';
 
 const { inTurn, stop } = await createTurns();
 
@@ -101,6 +102,26 @@ for (const [where, variables, signals] of [
       }
     }));
 }
+
+test('SIGKILL while a restore loads through docker exec: nothing goes on, and the next run succeeds', () =>
+  inTurn(async world => {
+    const env = throughDocker(world);
+    await world.sql(`CREATE TABLE item AS SELECT 1 AS i; ${SLOW_LOAD}`);
+    for (const format of ['plain', 'custom'] as const) {
+      await makeBackup(world, { format, upload: false });
+      await world.sql(SLOW, 'postgres');
+      const restore = world.start('restore', ['latest', '--database', format, '--yes'], env);
+      const loads = async () =>
+        (await statementsOfScripts(world)).some(query => query.startsWith('CREATE INDEX'));
+      await until('it loads', loads);
+      await kill(restore);
+      await untilNothingRuns(world);
+      await world.sql(NOT_SLOW, 'postgres');
+      const next = await world.run('restore', ['latest', '--database', format, '--yes'], env);
+      assert.is(next.code, 0, next.stderr);
+      assert.match(next.stderr, /dropping database app_new_/);
+    }
+  }));
 
 test('the servers stop', stop);
 

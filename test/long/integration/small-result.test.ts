@@ -1,6 +1,9 @@
 /** A backup that is empty, or nearly so, is whole too: it does not replace a full database unasked. */
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { planRestore } from '../../../scripts/lib/deploy/rollback-database.ts';
+import { configOf } from '../../support/backup/old-backups.ts';
 import { captured } from '../../support/core/here.ts';
 import { makeBackup, refused, restoreHere } from '../../support/core/in-process.ts';
 import { createTurns } from '../../support/core/turns.ts';
@@ -64,6 +67,18 @@ test('a backup with a manifest: before anything changes', () =>
     assert.is(await rowsOf(world), 5);
     await fill(world, 995);
     await restoreHere(world, id, { 'allow-small': true });
+    assert.is(await rowsOf(world), 5);
+  }));
+
+test('a rollback takes a small and foreign backup with flags', () =>
+  inTurn(async world => {
+    await fill(world, 5);
+    const { artifact } = await makeBackup(world, { upload: false });
+    await fill(world, 995);
+    const staging = configOf(world, { DEPLOY_ENV: 'staging' });
+    const path = join(staging.backupDir, artifact.name);
+    const flags = { yes: true, allowSmall: true, allowForeign: true };
+    await (await planRestore(staging, path, flags)).restore();
     assert.is(await rowsOf(world), 5);
   }));
 
