@@ -7,7 +7,6 @@ import { begin, stateOf } from '../../support/core/expect.ts';
 import { makeBackup, refused } from '../../support/core/in-process.ts';
 import { createTurns } from '../../support/core/turns.ts';
 import { kill, until } from '../../support/core/world.ts';
-
 import { throughDocker } from '../../support/docker/exec-stub.ts';
 import { givenUp, restored, untilNothingRuns } from '../../support/postgres/given-up.ts';
 import { statementsOfScripts, untilItWaits } from '../../support/postgres/held-lock.ts';
