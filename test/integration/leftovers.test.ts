@@ -49,15 +49,18 @@ test('a running drill is not touched by a backup or a restore; after kill -9 of 
     const backUp = () => captured(() => makeBackup(world, { upload: false }));
     const gate = midLoad(world);
     const drill = world.start('drill', [], gate.env);
-    await gate.reached();
-    const running = await databases(world);
-    assert.is(running.length, 2);
-    const beside = await backUp();
-    assert.is(beside.code, 0, beside.error);
-    await sweep(configOf(world, {}), 'environment'); // as a restore does
-    assert.equal(await databases(world), running);
-    assert.equal(hidden(world), ['.drill-production']);
-    await end(world, drill);
+    try {
+      await gate.reached();
+      const running = await databases(world);
+      assert.is(running.length, 2);
+      const beside = await backUp();
+      assert.is(beside.code, 0, beside.error);
+      await sweep(configOf(world, {}), 'environment'); // as a restore does
+      assert.equal(await databases(world), running);
+      assert.equal(hidden(world), ['.drill-production']);
+    } finally {
+      await end(world, drill); // whatever has failed: it stands at its gate
+    }
 
     const second = midLoad(world);
     const restore = world.start('restore', ['latest', '--database', 'copy', '--yes'], second.env);
