@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { queryOf } from '../../scripts/lib/postgres/client.ts';
+import { queryOf } from '../../scripts/lib/postgres/query.ts';
 import { fingerprint } from '../../scripts/lib/postgres/row-counts.ts';
 import { parseAction } from '../../scripts/lib/restore/options.ts';
 import { restoreTables } from '../../scripts/lib/restore/restore-tables.ts';

@@ -1,6 +1,7 @@
 import type { Postgres } from '../config/config.ts';
 import { stamp } from '../core/format.ts';
-import { identifier, literal, query, runSql } from './client.ts';
+import { identifier, literal, runSql } from './client.ts';
+import { query } from './query.ts';
 
 /** @returns the database to connect to for statements about other databases and roles */
 export function maintenanceOf(postgres: Postgres): string {

@@ -1,7 +1,8 @@
 import type { Postgres } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
-import { identifier, literal, query, runSql } from './client.ts';
+import { identifier, literal, runSql } from './client.ts';
 import { maintenanceOf } from './databases.ts';
+import { query } from './query.ts';
 import { dropSubscriptions } from './subscriptions.ts';
 
 interface Obstacles {
@@ -9,6 +10,7 @@ interface Obstacles {
   /** Processes that read a logical replication slot of it. */
   readers: { slot: string; pid: number; application: string }[];
   prepared: string[];
+  subscriptions: string[];
 }
 
 /**
@@ -23,6 +25,7 @@ export async function drop(postgres: Postgres, name: string): Promise<void> {
     maintenanceOf(postgres),
     `SELECT datistemplate AS template,
        ARRAY(SELECT gid FROM pg_prepared_xacts WHERE database = d.datname) AS prepared,
+       ARRAY(SELECT subname FROM pg_subscription WHERE subdbid = d.oid) AS subscriptions,
        (SELECT coalesce(json_agg(json_build_object('slot', slot_name, 'pid', active_pid, 'application', application_name)), '[]')
         FROM pg_replication_slots LEFT JOIN pg_stat_activity ON pid = active_pid
         WHERE database = d.datname AND active) AS readers
@@ -30,7 +33,7 @@ export async function drop(postgres: Postgres, name: string): Promise<void> {
     { evenInterrupted: true },
   );
   if (!obstacles) return;
-  const { template, readers, prepared } = obstacles;
+  const { template, readers, prepared, subscriptions } = obstacles;
   const statement = `DROP DATABASE IF EXISTS ${identifier(name)} WITH (FORCE)`;
   const refuse = (reason: string, first: string) => {
     throw new OperationalError(`could not drop database ${name}: ${reason}`, `${first}, then: ${statement}`);
@@ -47,7 +50,7 @@ export async function drop(postgres: Postgres, name: string): Promise<void> {
     const unmark = `ALTER DATABASE ${identifier(name)} IS_TEMPLATE false`;
     await runSql(postgres, maintenanceOf(postgres), unmark, { ...options, timeout: 60 });
   }
-  await dropSubscriptions(postgres, name);
+  await dropSubscriptions(postgres, name, subscriptions);
   const hint = `see who uses it: SELECT * FROM pg_stat_activity, then: ${statement}`;
   const hints = { 55006: hint, '55P03': hint };
   await runSql(postgres, maintenanceOf(postgres), statement, { ...options, timeout: 3600, hint, hints });

@@ -1,7 +1,8 @@
 /** Subscriptions of logical replication: https://www.postgresql.org/docs/current/logical-replication-subscription.html */
 import type { Postgres } from '../config/config.ts';
-import { identifier, literal, query, runSql } from './client.ts';
+import { identifier, literal, runSql } from './client.ts';
 import { maintenanceOf } from './databases.ts';
+import { query } from './query.ts';
 
 export interface Subscription {
   name: string;
@@ -63,9 +64,16 @@ export async function detachSubscriptions(postgres: Postgres, database: string):
   return names;
 }
 
-/** Drops the subscriptions of a database, which PostgreSQL refuses to drop with them; never their slots. @throws CommandError */
-export async function dropSubscriptions(postgres: Postgres, database: string): Promise<void> {
-  const names = (await subscriptionsOf(postgres, database)).map(({ name }) => name);
+/**
+ * Drops the subscriptions of a database, which PostgreSQL refuses to drop with them; never their slots.
+ * @param names of all of them
+ * @throws CommandError
+ */
+export async function dropSubscriptions(
+  postgres: Postgres,
+  database: string,
+  names: string[],
+): Promise<void> {
   if (names.length === 0) return;
   const open = `ALTER DATABASE ${identifier(database)} ALLOW_CONNECTIONS true CONNECTION LIMIT -1`;
   const purpose = `drop the subscriptions of ${database}`;

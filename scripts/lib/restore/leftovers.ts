@@ -86,19 +86,31 @@ export async function leftDatabases({ postgres }: Config, seconds: number): Prom
 }
 
 /**
+ * @returns the databases that killed runs left whose lock this process holds; none of a server that does not answer, which
+ *   fails the run in a moment
+ */
+export async function leftOf({ postgres }: Config, owner: 'environment' | 'drill'): Promise<string[]> {
+  const list = () => siblingDatabases(postgres, postgres.database, DATABASES[owner]);
+  return (await attempt(list, undefined)) ?? [];
+}
+
+/**
  * Removes what killed runs left whose lock this process holds. What can't be removed is named and stops nothing.
+ * @param found as of {@link leftOf}, read under that lock
  * @returns the databases that are still there
  */
-export async function sweep(config: Config, owner: 'environment' | 'drill'): Promise<string[]> {
+export async function sweep(
+  config: Config,
+  owner: 'environment' | 'drill',
+  found: string[],
+): Promise<string[]> {
   const { postgres } = config;
   for (const each of await leftDirectories(config)) {
     if (each.owner !== owner && each.owner !== 'none') continue;
     log.warn(`removing ${each.name}, left by a run that did not finish`);
     await removeWork(each.name);
   }
-  const list = () => siblingDatabases(postgres, postgres.database, DATABASES[owner]);
-  const found = await attempt(list, undefined); // a server that does not answer fails the run in a moment
-  if (!found?.length) return [];
+  if (found.length === 0) return [];
   const left = await attempt(() => dropLeftovers(postgres, postgres.database, DATABASES[owner]), undefined);
   await attempt(() => removeFromContainer(postgres, owner, config), 'a leftover in the container stays');
   return left ?? found;
@@ -108,14 +120,18 @@ export async function sweep(config: Config, owner: 'environment' | 'drill'): Pro
  * The same for a backup, which holds the environment's lock: also what drills left, if none is running.
  */
 export async function sweepAll(config: Config): Promise<void> {
-  await sweep(config, 'environment');
+  const databases = (await attempt(() => leftDatabases(config, 60), undefined)) ?? [];
+  const own = databases.filter(({ owner }) => owner === 'environment');
+  await sweep(
+    config,
+    'environment',
+    own.map(({ name }) => name),
+  );
   const isDrills = ({ owner }: Leftover) => owner === 'drill';
-  const directories = await leftDirectories(config);
-  const databases = await attempt(() => leftDatabases(config, 60), undefined);
-  if (![...directories, ...(databases ?? [])].some(isDrills)) return; // a drill that starts now finds its lock free
+  if (![...(await leftDirectories(config)), ...databases].some(isDrills)) return; // a drill that starts now finds its lock free
   try {
-    await withLock(config.stateDir, drillLock(config), 'backup.ts, which removes leftovers', () =>
-      sweep(config, 'drill'),
+    await withLock(config.stateDir, drillLock(config), 'backup.ts, which removes leftovers', async () =>
+      sweep(config, 'drill', await leftOf(config, 'drill')),
     );
   } catch (error) {
     if (exitCodeOf(error) !== Exit.locked) throw error; // locked: they are those of a running drill

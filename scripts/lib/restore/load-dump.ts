@@ -42,15 +42,15 @@ export async function loadInto(
   const { manifest, without } = source;
   const owner = without?.owners ? undefined : manifest?.properties.owner;
   const create = () => createLike(postgres, name, like, manifest ? { ...manifest.server, owner } : undefined);
-  await create();
+  const [limits] = await Promise.all([laterLimits(postgres), create()]);
   return watchLoad(postgres, space, name, async until => {
-    const how = { acceptErrors, space, until };
+    const how = { acceptErrors, limits, space, until };
     const all = await loadAll(config, source, name, how, async () => {
       await drop(postgres, name);
       await create();
     });
     const errors = refuseLost(source, all);
-    await gatherStatistics(postgres, name);
+    await gatherStatistics(postgres, name, limits);
     await compareWithManifest(postgres, manifest, name, kind => mayDiffer(kind, without, errors));
     refuseUnaccepted(source, errors, acceptErrors);
     return errors;
@@ -59,6 +59,8 @@ export async function loadInto(
 
 interface How {
   acceptErrors: boolean;
+  /** As in `laterLimits`. */
+  limits: string;
   space: SpaceFacts;
   until: AbortSignal;
 }
@@ -102,9 +104,8 @@ async function load(
   source: CheckedSource,
   name: string,
   onError: 'stop' | 'collect',
-  { space, until }: How,
+  { limits, space, until }: How,
 ): Promise<LoadError[]> {
-  const limits = await laterLimits(postgres, name);
   const settings = (connections: number) =>
     `${limits} -c synchronous_commit=off -c maintenance_work_mem=${memoryOf(postgres, connections)}MB`;
   const path = join(source.directory, source.artifact);
@@ -123,7 +124,7 @@ async function load(
 }
 
 /** Without statistics the planner guesses, and the first queries after the swap are slow. */
-async function gatherStatistics(postgres: Postgres, name: string): Promise<void> {
+async function gatherStatistics(postgres: Postgres, name: string, limits: string): Promise<void> {
   const vacuumdb = [
     'vacuumdb',
     '--analyze-only',
@@ -132,7 +133,7 @@ async function gatherStatistics(postgres: Postgres, name: string): Promise<void>
     `--jobs=${connectionsOf(postgres)}`,
     `--dbname=${toDatabase(name)}`,
   ];
-  const analyze = client(postgres, vacuumdb, await laterLimits(postgres, name));
+  const analyze = client(postgres, vacuumdb, limits);
   const purpose = `gather all statistics of ${name}`;
   try {
     await run(analyze.argv, { env: analyze.env, purpose, timeout: Number.POSITIVE_INFINITY });

@@ -2,8 +2,9 @@
 import type { Postgres } from '../config/config.ts';
 import { messageOf } from '../core/errors.ts';
 import { deferSignals } from '../core/signals.ts';
-import { identifier, literal, query } from '../postgres/client.ts';
+import { identifier, literal } from '../postgres/client.ts';
 import { maintenanceOf, siblingDatabases } from '../postgres/databases.ts';
+import { query } from '../postgres/query.ts';
 import { pauseSubscriptions, resumeSubscriptions, subscriptionsOf } from '../postgres/subscriptions.ts';
 import { swapIn } from './swap.ts';
 

@@ -20,7 +20,7 @@ import { type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { watchLoad } from '../postgres/space-watch.ts';
 import { detachSubscriptions } from '../postgres/subscriptions.ts';
 import { foreignness } from './foreign.ts';
-import { sweep } from './leftovers.ts';
+import { leftOf, sweep } from './leftovers.ts';
 import { loadInto } from './load-dump.ts';
 import type { LoadError } from './load-errors.ts';
 import { createMissingRoles, type Roles } from './missing-roles.ts';
@@ -43,15 +43,16 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
   const work = dryRun ? await makeLookingDirectory(config) : restoreDirectory(config);
   const clock = stopwatch();
   try {
-    const [server] = await preflight(
+    const [server, leftovers] = await preflight(
       () => serverFacts(postgres),
+      () => leftOf(config, 'environment'),
       () => (dryRun ? checkBackupDirectory(config) : makeBackupDirectory(config)),
       async () => requireTerminal(yes || dryRun),
     );
     const found = await findSource(config, wanted, from);
     await refuseLaterBackup(postgres, server, found);
     const foreign = foreignness(config, found, request);
-    if (!dryRun) await sweep(config, 'environment'); // before the space is measured
+    const left = dryRun ? [] : await sweep(config, 'environment', leftovers); // before the space is measured
     const space = await readSpaceFacts(postgres, server);
     const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
@@ -74,7 +75,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     return await confirmed(plan, request, async () => {
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
-      const swapped = await loadAndSwap(config, source, request, replaced, { roles, space, clock });
+      const swapped = await loadAndSwap(config, source, request, replaced, { roles, space, clock, left });
       if (swapped.errors.length === 0) recordPassed(config, source, 'loaded');
       return report(source, { target, safety, clock, ...swapped });
     });
@@ -101,22 +102,26 @@ async function loadAndSwap(
   source: CheckedSource,
   request: RestoreRequest,
   replaced: string | undefined,
-  { roles, space, clock }: { roles: Roles; space: SpaceFacts; clock: Stopwatch },
+  { roles, space, clock, left }: { roles: Roles; space: SpaceFacts; clock: Stopwatch; left: string[] },
 ): Promise<{ kept?: string; errors: LoadError[]; replication: string[] }> {
   const { postgres } = config;
   const { target, migrate, acceptErrors, without = {} } = request;
   const live = postgres.database;
   const loaded = await leaveOut(source, without);
   await createMissingRoles(postgres, roles);
-  const next = siblingName(live, 'new', await siblingDatabases(postgres, live, 'new'));
-  const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, live, 'before'));
+  const next = siblingName(live, 'new', left);
   try {
     const errors = await loadInto(config, loaded, next, live, space, acceptErrors);
     clock.lap('load and compare');
     if (replaced && !source.manifest) await confirmSmall(postgres, source, replaced, request, next);
     const replication: string[] = [];
+    let kept: string | undefined;
     if (target === undefined) {
-      await copyProperties(postgres, loaded, replaced, next);
+      const [taken] = await Promise.all([
+        siblingDatabases(postgres, live, 'before'),
+        copyProperties(postgres, loaded, replaced, next),
+      ]);
+      kept = replaced && siblingName(live, 'before', taken);
       await watchLoad(postgres, space, next, () => runMigrations(config, next, migrate));
       replication.push(...(await replaceLive(postgres, live, next, kept)));
     } else {

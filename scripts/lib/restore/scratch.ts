@@ -13,7 +13,7 @@ import { siblingName } from '../postgres/databases.ts';
 import { readSpaceFacts } from '../postgres/load-space.ts';
 import { serverFacts } from '../postgres/server.ts';
 import { detachSubscriptions } from '../postgres/subscriptions.ts';
-import { DATABASES, DIRECTORIES, sweep } from './leftovers.ts';
+import { DATABASES, DIRECTORIES, leftOf, sweep } from './leftovers.ts';
 import { loadInto } from './load-dump.ts';
 import { leaveOut } from './plain-dump.ts';
 import { refuseImpossible, refuseLaterBackup } from './preflight.ts';
@@ -37,11 +37,12 @@ export async function loadScratch(
 ) {
   const { postgres } = config;
   const work = DIRECTORIES[owner](config);
-  const [server] = await preflight(
+  const [server, leftovers] = await preflight(
     () => serverFacts(postgres),
+    () => leftOf(config, owner),
     () => makeBackupDirectory(config),
   );
-  const left = await sweep(config, owner);
+  const left = await sweep(config, owner, leftovers);
   const space = await readSpaceFacts(postgres, server);
   const scratch = siblingName(postgres.database, DATABASES[owner], left);
   const clock = stopwatch();
