@@ -38,7 +38,7 @@ export const ENCODING = `pg_encoding_to_char(d.encoding) AS encoding, datcollate
   to_jsonb(d) ->> 'daticurules' AS "icuRules"`;
 
 /** The purpose of a sibling of `<database>` that a restore or drill makes, as in its name. */
-type SiblingKind = 'new' | 'before' | 'drill';
+export type SiblingKind = 'new' | 'before' | 'drill';
 
 /**
  * @param taken the siblings of that kind, as {@link siblingDatabases} finds them
