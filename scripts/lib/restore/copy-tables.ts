@@ -41,8 +41,7 @@ export async function copyTables(
   schema: string,
 ): Promise<Copied[]> {
   const live = postgres.database;
-  const shapes: Shape[] = [];
-  for (const table of tables) shapes.push(await shapeOf(postgres, scratch, table));
+  const shapes = await Promise.all(tables.map(table => shapeOf(postgres, scratch, table)));
   await refuseMissingTypes(postgres, shapes);
   await runSql(postgres, live, `CREATE SCHEMA ${identifier(schema)}`, { purpose: `create schema ${schema}` });
   try {
