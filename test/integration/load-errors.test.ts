@@ -57,7 +57,7 @@ async function load(world: World, path: string, acceptErrors: boolean) {
   await world.sql('DROP DATABASE IF EXISTS scratch', 'postgres');
   const source = await checkSource(config.postgres, fetchedDump(world, path));
   const space = await readSpaceFacts(config.postgres, await serverFacts(config.postgres));
-  return loadInto(config, source, 'scratch', 'app', space, acceptErrors);
+  return loadInto(config, source, 'scratch', space, acceptErrors);
 }
 
 const PRECIOUS = 'CREATE TABLE precious (i int);\n';

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { begin, change, failed, stateOf, succeed } from '../support/core/expect.ts';
 import { captured } from '../support/core/here.ts';
 import { finishHere, makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
+import { recordPrograms } from '../support/core/recorded-programs.ts';
 import { createTurns } from '../support/core/turns.ts';
 import { contentOf, databases, program, propertiesOf } from '../support/postgres/compare.ts';
 
@@ -16,7 +17,13 @@ test('--database restores into a new database of that name', () =>
     world.env.MIGRATE_COMMAND = 'psql "$DATABASE_URL" -qXc "CREATE TABLE migrated ()"';
     await makeBackup(world, { format: 'custom', upload: false });
     await change(world, 'changed');
+    const { PATH = '' } = world.env;
+    const recorder = recordPrograms(world.directory, PATH);
+    world.env.PATH = recorder.path;
     const { kept, safetyBackup } = await succeed(world, 'restore', 'latest', '--database', 'fished', '--yes');
+    world.env.PATH = PATH;
+    const starts = recorder.starts().filter(([name]) => name === 'psql');
+    assert.ok(starts.length <= 14, `each start takes longer than its answer:\n${starts.join('\n')}`);
     assert.equal([kept, safetyBackup], [null, null]);
     assert.equal([await stateOf(world), await stateOf(world, 'fished')], ['changed', 'backed up']);
     assert.equal(await databases(world), ['app', 'fished']);

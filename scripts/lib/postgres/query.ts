@@ -38,11 +38,11 @@ async function answersOf(
   postgres: Postgres,
   database: string,
   selects: string[],
-  { timeout = 60, evenInterrupted }: QueryOptions,
+  options: QueryOptions,
 ): Promise<unknown[][]> {
-  const options = { purpose: `query ${database}`, timeout, evenInterrupted, onlyReads: true };
+  const all = { purpose: `query ${database}`, timeout: 60, ...options, onlyReads: true };
   const sql = `SELECT pg_catalog.json_build_array(${selects.map(each => `(${asJson(each)})`).join(', ')})`;
-  return JSON.parse(await runSql(postgres, database, sql, options)) as unknown[][];
+  return JSON.parse(await runSql(postgres, database, sql, all)) as unknown[][];
 }
 
 export type Query = <Row>(sql: string) => Promise<Row[]>;
@@ -53,4 +53,4 @@ export function queryOf(postgres: Postgres, database: string, options?: QueryOpt
 }
 
 /** `timeout` in seconds; default: 60. */
-type QueryOptions = Pick<SqlOptions, 'timeout' | 'evenInterrupted'>;
+type QueryOptions = Partial<Pick<SqlOptions, 'purpose' | 'timeout' | 'evenInterrupted' | 'inherit'>>;

@@ -4,7 +4,7 @@ import type { Query } from './query.ts';
 import type { Statements } from './session.ts';
 import { OWN_NAMES } from './settings.ts';
 
-export interface TableCount {
+interface TableCount {
   schema: string;
   name: string;
   rows: number;

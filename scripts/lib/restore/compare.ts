@@ -27,25 +27,21 @@ const SHOWN = 20;
 
 /** Reads in one session, which is closed before the database is renamed. */
 async function readContent(postgres: Postgres, name: string) {
-  const session = openSession(postgres, name);
-  try {
-    const { query } = session;
-    const tables = await countRows(session);
-    const [row] = await query<{ count: number; major: number }>(
-      `SELECT count(*), current_setting('server_version_num')::int / 10000 AS major FROM pg_largeobject_metadata`,
-    );
-    const database = await readDatabaseRow(query);
-    const definitions = await readDefinitions(session);
-    const sequences = await listSequences(query);
-    const values = await lastValues(query, sequences);
-    definitions['value of'] = Object.fromEntries(
-      sequences.map(({ identity }, index) => [`sequence ${identity}`, values[index]!]),
-    );
-    const behind = await sequencesBehind(query, sequences, values);
-    return { tables, objects: row!.count, major: row!.major, database, definitions, behind };
-  } finally {
-    await session.close();
-  }
+  await using session = openSession(postgres, name);
+  const { query } = session;
+  const tables = await countRows(session);
+  const [row] = await query<{ count: number; major: number }>(
+    `SELECT count(*), current_setting('server_version_num')::int / 10000 AS major FROM pg_largeobject_metadata`,
+  );
+  const database = await readDatabaseRow(query);
+  const definitions = await readDefinitions(session);
+  const sequences = await listSequences(query);
+  const values = await lastValues(query, sequences);
+  definitions['value of'] = Object.fromEntries(
+    sequences.map(({ identity }, index) => [`sequence ${identity}`, values[index]!]),
+  );
+  const behind = await sequencesBehind(query, sequences, values);
+  return { tables, objects: row!.count, major: row!.major, database, definitions, behind };
 }
 
 type Content = Awaited<ReturnType<typeof readContent>>;

@@ -5,7 +5,7 @@ import type { Config, Postgres } from '../config/config.ts';
 import { log } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
 import { CommandError, run } from '../core/shell.ts';
-import { client, toDatabase } from '../postgres/client.ts';
+import { producer, toDatabase } from '../postgres/client.ts';
 import { OWNERSHIP } from '../postgres/compare-definitions.ts';
 import { createLike, sizeOfDatabase } from '../postgres/databases.ts';
 import { drop } from '../postgres/drop.ts';
@@ -16,14 +16,13 @@ import { compareWithManifest } from './compare.ts';
 import { mayGoOn, refuseLost, refuseUnaccepted } from './judge-errors.ts';
 import { loadCustom } from './load-custom.ts';
 import type { LoadError } from './load-errors.ts';
-import { collectPlain, loadPlain } from './load-plain.ts';
+import { loadPlain } from './load-plain.ts';
 import { connectionsOf, memoryOf } from './load-size.ts';
 
 /**
- * Loads a checked source into a new database and compares it with its manifest. The caller drops the new database after
- * a failure.
+ * Loads a checked source into a new database, with encoding, locale and owner of the live one if that exists, and compares
+ * it with its manifest. The caller drops the new database after a failure.
  *
- * @param like the database whose encoding, locale and owner the new one gets, if it exists
  * @param space what the server does with its disks: the load is ended before their reserve is used up
  * @param acceptErrors whether statements may fail without which all rows are there
  * @returns the errors that were accepted
@@ -34,14 +33,13 @@ export async function loadInto(
   config: Config,
   source: CheckedSource,
   name: string,
-  like: string,
   space: SpaceFacts,
   acceptErrors = false,
 ): Promise<LoadError[]> {
   const { postgres } = config;
   const { manifest, without } = source;
   const owner = without?.owners ? undefined : manifest?.properties.owner;
-  const create = () => createLike(postgres, name, like, manifest ? { ...manifest.server, owner } : undefined);
+  const create = () => createLike(postgres, name, manifest ? { ...manifest.server, owner } : undefined);
   const [limits] = await Promise.all([laterLimits(postgres), create()]);
   return watchLoad(postgres, space, name, async until => {
     const how = { acceptErrors, limits, space, until };
@@ -68,7 +66,7 @@ interface How {
 /** What the manifest holds and rows depend on: a restore without it is refused whatever has failed. */
 const STRUCTURE = ['schema', 'table', 'column', 'sequence', 'value of'];
 
-/** @returns whether objects of this kind may lack, because they were left out or their statements have failed */
+/** @returns whether objects of this kind may be missing, because they were left out or their statements have failed */
 function mayDiffer(kind: string, without: Without = {}, errors: LoadError[]): boolean {
   if (without.owners && OWNERSHIP.includes(kind)) return true;
   if (without.tablespaces && kind === 'tablespace of') return true;
@@ -117,9 +115,7 @@ async function load(
     if (!source.frame)
       return loadCustom(postgres, source, name, onError, { purpose, state, settings, space, until });
     const options = { purpose, state, settings: settings(1), until };
-    if (onError === 'collect') return collectPlain(postgres, path, source.frame, name, options);
-    await loadPlain(postgres, path, source.frame, name, options);
-    return [];
+    return loadPlain(postgres, path, source.frame, name, onError, options);
   });
 }
 
@@ -133,10 +129,10 @@ async function gatherStatistics(postgres: Postgres, name: string, limits: string
     `--jobs=${connectionsOf(postgres)}`,
     `--dbname=${toDatabase(name)}`,
   ];
-  const analyze = client(postgres, vacuumdb, limits);
+  const { argv, ...analyze } = producer(postgres, vacuumdb, limits);
   const purpose = `gather all statistics of ${name}`;
   try {
-    await run(analyze.argv, { env: analyze.env, purpose, timeout: Number.POSITIVE_INFINITY });
+    await run(argv, { ...analyze, purpose, timeout: Number.POSITIVE_INFINITY });
   } catch (error) {
     // Statistics of an expression run functions, which can fail. No data is lost, and autovacuum tries again.
     if (!(error instanceof CommandError)) throw error;

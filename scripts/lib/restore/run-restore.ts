@@ -20,7 +20,7 @@ import { type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { watchLoad } from '../postgres/space-watch.ts';
 import { detachSubscriptions } from '../postgres/subscriptions.ts';
 import { foreignness } from './foreign.ts';
-import { leftOf, sweep } from './leftovers.ts';
+import { sweep } from './leftovers.ts';
 import { loadInto } from './load-dump.ts';
 import type { LoadError } from './load-errors.ts';
 import { createMissingRoles, type Roles } from './missing-roles.ts';
@@ -43,16 +43,15 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
   const work = dryRun ? await makeLookingDirectory(config) : restoreDirectory(config);
   const clock = stopwatch();
   try {
-    const [server, leftovers] = await preflight(
+    const [server] = await preflight(
       () => serverFacts(postgres),
-      () => leftOf(config, 'environment'),
       () => (dryRun ? checkBackupDirectory(config) : makeBackupDirectory(config)),
       async () => requireTerminal(yes || dryRun),
     );
     const found = await findSource(config, wanted, from);
     await refuseLaterBackup(postgres, server, found);
     const foreign = foreignness(config, found, request);
-    const left = dryRun ? [] : await sweep(config, 'environment', leftovers); // before the space is measured
+    const left = dryRun ? [] : await sweep(config, 'environment'); // before the space is measured
     const space = await readSpaceFacts(postgres, server);
     const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
@@ -63,7 +62,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     const { databaseMissing, roles } = await refuseImpossible(config, source, server, space, target, options);
     sayWhatIsLeftOut(source, without);
     const replaced = replace && !databaseMissing ? postgres.database : undefined;
-    if (replaced && source.manifest) await confirmSmall(postgres, source, replaced, request);
+    if (replaced && source.manifest) await confirmSmall(config, source, replaced, request);
     const effect = databaseMissing
       ? ', which does not exist yet.'
       : '. The current database is backed up and kept under another name.';
@@ -111,19 +110,19 @@ async function loadAndSwap(
   await createMissingRoles(postgres, roles);
   const next = siblingName(live, 'new', left);
   try {
-    const errors = await loadInto(config, loaded, next, live, space, acceptErrors);
+    const errors = await loadInto(config, loaded, next, space, acceptErrors);
     clock.lap('load and compare');
-    if (replaced && !source.manifest) await confirmSmall(postgres, source, replaced, request, next);
+    if (replaced && !source.manifest) await confirmSmall(config, source, replaced, request, next);
     const replication: string[] = [];
     let kept: string | undefined;
     if (target === undefined) {
       const [taken] = await Promise.all([
-        siblingDatabases(postgres, live, 'before'),
+        siblingDatabases(postgres, 'before'),
         copyProperties(postgres, loaded, replaced, next),
       ]);
       kept = replaced && siblingName(live, 'before', taken);
       await watchLoad(postgres, space, next, () => runMigrations(config, next, migrate));
-      replication.push(...(await replaceLive(postgres, live, next, kept)));
+      replication.push(...(await replaceLive(postgres, next, kept)));
     } else {
       const names = (await detachSubscriptions(postgres, next)).join(', ');
       if (names) log.warn(`subscriptions of ${target} are disabled and have no slot: ${names}`);

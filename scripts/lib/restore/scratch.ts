@@ -13,7 +13,7 @@ import { siblingName } from '../postgres/databases.ts';
 import { readSpaceFacts } from '../postgres/load-space.ts';
 import { serverFacts } from '../postgres/server.ts';
 import { detachSubscriptions } from '../postgres/subscriptions.ts';
-import { DATABASES, DIRECTORIES, leftOf, sweep } from './leftovers.ts';
+import { DATABASES, DIRECTORIES, sweep } from './leftovers.ts';
 import { loadInto } from './load-dump.ts';
 import { leaveOut } from './plain-dump.ts';
 import { refuseImpossible, refuseLaterBackup } from './preflight.ts';
@@ -37,12 +37,11 @@ export async function loadScratch(
 ) {
   const { postgres } = config;
   const work = DIRECTORIES[owner](config);
-  const [server, leftovers] = await preflight(
+  const [server] = await preflight(
     () => serverFacts(postgres),
-    () => leftOf(config, owner),
     () => makeBackupDirectory(config),
   );
-  const left = await sweep(config, owner, leftovers);
+  const left = await sweep(config, owner);
   const space = await readSpaceFacts(postgres, server);
   const scratch = siblingName(postgres.database, DATABASES[owner], left);
   const clock = stopwatch();
@@ -56,7 +55,7 @@ export async function loadScratch(
     clock.lap('verify');
     const { without } = await refuseImpossible(config, source, server, space, scratch, { isDrill: true });
     log.changesBegin();
-    await loadInto(config, await leaveOut(source, without), scratch, postgres.database, space);
+    await loadInto(config, await leaveOut(source, without), scratch, space);
     await detachSubscriptions(postgres, scratch);
     clock.lap('restore and compare');
     recordPassed(config, source, 'loaded');

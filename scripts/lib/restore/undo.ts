@@ -36,7 +36,7 @@ export async function undo(config: Config, confirmation: Confirmation): Promise<
   return confirmed(plan, confirmation, async () => {
     const databaseMissing = (await oidOf(postgres, live)) === undefined;
     const kept = databaseMissing ? undefined : siblingName(live, 'before', others);
-    const replication = await replaceLive(postgres, live, newest, kept);
+    const replication = await replaceLive(postgres, newest, kept);
     const replaced = kept ? `; the database that it replaced is ${kept}` : '';
     return {
       text: [`${newest} is ${live} again${replaced}`, ...replication].join('\n'),
