@@ -21,6 +21,7 @@ test('each place keeps its own days; nothing that is not a whole backup of ours 
   const recent = await planted(env, [1, 2, 3, 10, 20, 29]);
   const middle = await planted(env, [31, 40, 89]);
   const old = await planted(env, [91]);
+  const others = await planted(env, [300], { database: 'else' });
   const foreign = ['README', 'neurmatic_20200101.sql.gz', 'neurmatic_production_20200101_000000.sql.gz'];
   foreign.push('neurmatic_production_20200101_000000_copy.sql.gz', 'other_production_20200101_000000.json');
   for (const name of foreign) {
@@ -40,6 +41,7 @@ test('each place keeps its own days; nothing that is not a whole backup of ours 
   const done = await backup(env, '--json');
   assert.is(done.code, 0, done.stderr);
   const made = await manifestOf(env.BACKUP_DIR!, idOf(done));
+  assert.equal(kept(env, others), { here: ids(others), offsite: ids(others) });
   assert.equal(kept(env, [made, ...recent, ...middle, ...old]), {
     here: ids([made, ...recent]),
     offsite: ids([made, ...recent, ...middle]),

@@ -11,7 +11,7 @@ import { refuseShortage } from '../postgres/disk-space.ts';
 import { type SpaceFacts, usesOfLoad } from '../postgres/load-space.ts';
 import { programVersion, programVersions, type ServerFacts } from '../postgres/server.ts';
 import { preparedTransactions, refusePrepared } from '../postgres/swap.ts';
-import { sizeOf } from './load-size.ts';
+import { loadSizeOf } from './load-size.ts';
 import { compareRoles, type Roles, readRoles, refuseRoles } from './missing-roles.ts';
 import { requirementsOf } from './plain-dump.ts';
 import { neededRoles, readRequirementFacts, requirementChecks } from './requirements.ts';
@@ -91,7 +91,7 @@ export async function refuseImpossible(
       refusePrepared(target, prepared);
     },
     async () => {
-      const uses = await usesOfLoad(postgres, space, sizeOf(postgres, source));
+      const uses = await usesOfLoad(postgres, space, loadSizeOf(postgres, source));
       if (uses.length === 0)
         log.info('disk space is not checked: the disk of PostgreSQL is not visible from here');
       const [data] = uses;

@@ -3,9 +3,12 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { OutcomeUnknown } from '../../../scripts/lib/postgres/abandoned.ts';
 import { runSql } from '../../../scripts/lib/postgres/client.ts';
-import { refused } from '../../support/core/in-process.ts';
+import { makeBackup, refused } from '../../support/core/in-process.ts';
 import { createTurns } from '../../support/core/turns.ts';
-import { until } from '../../support/core/world.ts';
+import { kill, until } from '../../support/core/world.ts';
+import { throughDocker } from '../../support/docker/exec-stub.ts';
+import { statementsOfScripts } from '../../support/postgres/held-lock.ts';
+import { NOT_SLOW, SLOW, SLOW_LOAD } from '../../support/postgres/slow-load.ts';
 
 const { inTurn, stop } = await createTurns();
 
@@ -48,6 +51,26 @@ test('a server that does not answer: the error says how the session is ended lat
       );
     } finally {
       await world.pg.resume();
+    }
+  }));
+
+test('SIGKILL while a restore loads through docker exec: nothing goes on, and the next run succeeds', () =>
+  inTurn(async world => {
+    const env = throughDocker(world);
+    await world.sql(`CREATE TABLE item AS SELECT 1 AS i; ${SLOW_LOAD}`);
+    for (const format of ['plain', 'custom'] as const) {
+      await makeBackup(world, { format, upload: false });
+      await world.sql(SLOW, 'postgres');
+      const restore = world.start('restore', ['latest', '--database', format, '--yes'], env);
+      const loads = async () =>
+        (await statementsOfScripts(world)).some(query => query.startsWith('CREATE INDEX'));
+      await until('it loads', loads);
+      await kill(restore);
+      await until('its sessions end', async () => (await statementsOfScripts(world)).length === 0, 20);
+      await world.sql(NOT_SLOW, 'postgres');
+      const next = await world.run('restore', ['latest', '--database', format, '--yes'], env);
+      assert.is(next.code, 0, next.stderr);
+      assert.match(next.stderr, /dropping database app_new_/);
     }
   }));
 

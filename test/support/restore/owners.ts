@@ -3,10 +3,11 @@ import { hash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { fetchSource, restoreDirectory } from '../../../scripts/lib/backup/fetch.ts';
+import { fetchSource } from '../../../scripts/lib/backup/fetch.ts';
 import { findSource } from '../../../scripts/lib/backup/find.ts';
 import { artifactName, type Format, manifestName, serialize } from '../../../scripts/lib/backup/manifest.ts';
 import { identifier, literal } from '../../../scripts/lib/postgres/client.ts';
+import { DIRECTORIES } from '../../../scripts/lib/restore/leftovers.ts';
 import { requirementsOf } from '../../../scripts/lib/restore/plain-dump.ts';
 import { configOf, manifestOf } from '../backup/old-backups.ts';
 import { captured } from '../core/here.ts';
@@ -115,7 +116,7 @@ async function comesBack(world: World, formats: Format[]): Promise<void> {
     assert.equal(needs!.roles.map(({ name }) => name).sort(), [...NAMES, 'postgres'].sort());
     // What the manifest says is what the statements of the dump say.
     const config = configOf(world, {});
-    const source = await fetchSource(await findSource(config, id, 'local'), restoreDirectory(config));
+    const source = await fetchSource(await findSource(config, id, 'local'), DIRECTORIES.environment(config));
     const read = await requirementsOf(config.postgres, {
       ...source,
       manifest: { ...source.manifest!, needs: undefined },
