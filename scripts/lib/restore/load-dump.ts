@@ -40,15 +40,15 @@ export async function loadInto(
   const { manifest, without } = source;
   const owner = without?.owners ? undefined : manifest?.properties.owner;
   const create = () => createLike(postgres, name, manifest ? { ...manifest.server, owner } : undefined);
-  await create();
+  const [limits] = await Promise.all([laterLimits(postgres), create()]);
   return watchLoad(postgres, space, name, async until => {
-    const how = { acceptErrors, space, until };
+    const how = { acceptErrors, limits, space, until };
     const all = await loadAll(config, source, name, how, async () => {
       await drop(postgres, name);
       await create();
     });
     const errors = refuseLost(source, all);
-    await gatherStatistics(postgres, name);
+    await gatherStatistics(postgres, name, limits);
     await compareWithManifest(postgres, manifest, name, kind => mayDiffer(kind, without, errors));
     refuseUnaccepted(source, errors, acceptErrors);
     return errors;
@@ -57,6 +57,8 @@ export async function loadInto(
 
 interface How {
   acceptErrors: boolean;
+  /** As in `laterLimits`. */
+  limits: string;
   space: SpaceFacts;
   until: AbortSignal;
 }
@@ -100,9 +102,8 @@ async function load(
   source: CheckedSource,
   name: string,
   onError: 'stop' | 'collect',
-  { space, until }: How,
+  { limits, space, until }: How,
 ): Promise<LoadError[]> {
-  const limits = await laterLimits(postgres, name);
   const settings = (connections: number) =>
     `${limits} -c synchronous_commit=off -c maintenance_work_mem=${memoryOf(postgres, connections)}MB`;
   const path = join(source.directory, source.artifact);
@@ -119,7 +120,7 @@ async function load(
 }
 
 /** Without statistics the planner guesses, and the first queries after the swap are slow. */
-async function gatherStatistics(postgres: Postgres, name: string): Promise<void> {
+async function gatherStatistics(postgres: Postgres, name: string, limits: string): Promise<void> {
   const vacuumdb = [
     'vacuumdb',
     '--analyze-only',
@@ -128,7 +129,7 @@ async function gatherStatistics(postgres: Postgres, name: string): Promise<void>
     `--jobs=${connectionsOf(postgres)}`,
     `--dbname=${toDatabase(name)}`,
   ];
-  const { argv, ...analyze } = producer(postgres, vacuumdb, await laterLimits(postgres, name));
+  const { argv, ...analyze } = producer(postgres, vacuumdb, limits);
   const purpose = `gather all statistics of ${name}`;
   try {
     await run(argv, { ...analyze, purpose, timeout: Number.POSITIVE_INFINITY });

@@ -51,7 +51,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     const found = await findSource(config, wanted, from);
     await refuseLaterBackup(postgres, server, found);
     const foreign = foreignness(config, found, request);
-    if (!dryRun) await sweep(config, 'environment'); // before the space is measured
+    const left = dryRun ? [] : await sweep(config, 'environment'); // before the space is measured
     const space = await readSpaceFacts(postgres, server);
     const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
@@ -74,7 +74,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     return await confirmed(plan, request, async () => {
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
-      const swapped = await loadAndSwap(config, source, request, replaced, { roles, space, clock });
+      const swapped = await loadAndSwap(config, source, request, replaced, { roles, space, clock, left });
       if (swapped.errors.length === 0) recordPassed(config, source, 'loaded');
       return report(source, { target, safety, clock, ...swapped });
     });
@@ -101,22 +101,26 @@ async function loadAndSwap(
   source: CheckedSource,
   request: RestoreRequest,
   replaced: string | undefined,
-  { roles, space, clock }: { roles: Roles; space: SpaceFacts; clock: Stopwatch },
+  { roles, space, clock, left }: { roles: Roles; space: SpaceFacts; clock: Stopwatch; left: string[] },
 ): Promise<{ kept?: string; errors: LoadError[]; replication: string[] }> {
   const { postgres } = config;
   const { target, migrate, acceptErrors, without = {} } = request;
   const live = postgres.database;
   const loaded = await leaveOut(source, without);
   await createMissingRoles(postgres, roles);
-  const next = siblingName(live, 'new', await siblingDatabases(postgres, 'new'));
-  const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, 'before'));
+  const next = siblingName(live, 'new', left);
   try {
     const errors = await loadInto(config, loaded, next, space, acceptErrors);
     clock.lap('load and compare');
     if (replaced && !source.manifest) await confirmSmall(config, source, replaced, request, next);
     const replication: string[] = [];
+    let kept: string | undefined;
     if (target === undefined) {
-      await copyProperties(postgres, loaded, replaced, next);
+      const [taken] = await Promise.all([
+        siblingDatabases(postgres, 'before'),
+        copyProperties(postgres, loaded, replaced, next),
+      ]);
+      kept = replaced && siblingName(live, 'before', taken);
       await watchLoad(postgres, space, next, () => runMigrations(config, next, migrate));
       replication.push(...(await replaceLive(postgres, next, kept)));
     } else {
