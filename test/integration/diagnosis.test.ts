@@ -9,6 +9,7 @@ import { logTo } from '../../scripts/lib/core/log.ts';
 import { CommandError } from '../../scripts/lib/core/shell.ts';
 import { runSql } from '../../scripts/lib/postgres/client.ts';
 import { createLike } from '../../scripts/lib/postgres/databases.ts';
+import { query } from '../../scripts/lib/postgres/query.ts';
 import { serverFacts } from '../../scripts/lib/postgres/server.ts';
 import { openSession } from '../../scripts/lib/postgres/session.ts';
 import { configOf } from '../support/backup/old-backups.ts';
@@ -101,7 +102,7 @@ test('the advice of a failed CREATE DATABASE belongs to its cause', () =>
     const env = await createManager(world, '');
     const create = (own: Record<string, string>, locale: string) =>
       failure(() =>
-        createLike(configOf(world, own).postgres, 'new', 'absent', {
+        createLike({ ...configOf(world, own).postgres, database: 'absent' }, 'new', {
           encoding: 'UTF8',
           collate: locale,
           ctype: locale,
@@ -161,7 +162,8 @@ test('no right to connect to postgres: named, and another maintenance database w
     }
   }));
 
-test('a server without a database postgres: back up, restore, undo and finish through another one', () =>
+/** Also undo and finish: test/long/integration/diagnosis.test.ts. */
+test('a server without a database postgres: back up and restore through another one', () =>
   inTurn(async world => {
     await begin(world);
     await world.sql('ALTER DATABASE postgres RENAME TO "main, =db"');
@@ -173,9 +175,6 @@ test('a server without a database postgres: back up, restore, undo and finish th
       await session.query('SELECT 1');
       await restoreHere(world, 'latest', {}, env).finally(session.close);
       assert.is(await stateOf(world), 'backed up');
-      await restoreHere(world, undefined, { undo: true }, env);
-      assert.is(await stateOf(world), 'changed');
-      await restoreHere(world, undefined, { finish: true }, env);
       await refused(
         () => restoreHere(world, 'latest', {}, { POSTGRES_MAINTENANCE_DB: 'app' }),
         2,
@@ -212,6 +211,39 @@ test('warnings of programs that exit with 0 are shown once, kept in the log and 
     };
     const { stderr } = await captured(twice);
     assert.is(stderr, 'warning: mind this\n  HINT:  do so\n');
+  }));
+
+test('what is asked of a database at once is one session: each gets its own rows, or all the error; then it is asked again', () =>
+  inTurn(async world => {
+    const { postgres } = configOf(world, {});
+    const ask = (database: string, number: number | string, timeout?: number) =>
+      query<{ pid: number; number: number }>(
+        postgres,
+        database,
+        `SELECT pg_backend_pid() AS pid, ${number} AS number`,
+        timeout ? { timeout } : {},
+      );
+    const [[one], [two], [elsewhere], [otherwise]] = await Promise.all([
+      ask('app', 1),
+      ask('app', 2),
+      ask('postgres', 3),
+      ask('app', 4, 30),
+    ]);
+    const [later] = await ask('app', 5);
+    const all = [one!, two!, elsewhere!, otherwise!, later!];
+    assert.equal(
+      all.map(({ number }) => number),
+      [1, 2, 3, 4, 5],
+    );
+    assert.is(one!.pid, two!.pid);
+    assert.is(new Set(all.map(({ pid }) => pid)).size, 4);
+    const failed = await Promise.allSettled([ask('app', 1), ask('app', '1 / 0'), ask('postgres', 2)]);
+    assert.equal(
+      failed.map(({ status }) => status),
+      ['rejected', 'rejected', 'fulfilled'],
+    );
+    const { message } = (failed[0] as PromiseRejectedResult).reason;
+    assert.match(message, /^could not query app: .*division by zero/);
   }));
 
 test('the servers stop', stop);

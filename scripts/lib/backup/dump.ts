@@ -5,11 +5,12 @@ import { PARTIAL } from '../core/files.ts';
 import { count, plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
-import { producer, queryOf } from '../postgres/client.ts';
+import { producer } from '../postgres/client.ts';
 import { maintenanceOf } from '../postgres/databases.ts';
 import type { SpaceFacts } from '../postgres/load-space.ts';
 import type { Waiters } from '../postgres/lock-waits.ts';
 import { StartAgain, underLockWatch } from '../postgres/lock-watch.ts';
+import { queryOf } from '../postgres/query.ts';
 import { runIntoFile } from '../postgres/redirect.ts';
 import { countRows, totalRows } from '../postgres/row-counts.ts';
 import type { ServerFacts } from '../postgres/server.ts';
@@ -29,7 +30,7 @@ import {
 import type { Format } from './manifest.ts';
 
 /** What is dumped, and into which files. */
-export interface Wanted {
+interface Wanted {
   format: Format;
   artifact: string;
   globals: string;
@@ -127,7 +128,7 @@ async function runDumps(
   { snapshot, who, lockWait }: { snapshot: string; who: Waiters; lockWait: number },
 ): Promise<string[]> {
   const { database } = postgres;
-  // pg_dump prints no codes: its errors are told apart by their English text.
+  // pg_dump prints no codes: its errors are recognised by their English text.
   const english = superuser ? '-c lc_messages=C' : '';
   const named = (argv: string[]) => {
     const command = producer(postgres, argv, english);

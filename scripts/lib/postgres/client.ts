@@ -1,11 +1,11 @@
 import type { Postgres } from '../config/config.ts';
-import { bashOf, withLifelineOnStdin } from '../core/pipeline.ts';
+import { bashOf, type Input, withLifelineOnStdin } from '../core/pipeline.ts';
 import { type RunOptions, run } from '../core/shell.ts';
 import { APPLICATION, endAbandoned, isAnswered, sessionName } from './abandoned.ts';
 import { NOT_INHERITED, OWN_NAMES, serverLimits, sessionOptions, TEXT } from './settings.ts';
 
 /** An argument array and the environment that it needs. Secrets are in the environment only. */
-export interface ClientCommand {
+interface ClientCommand {
   argv: string[];
   env: Record<string, string | undefined>;
 }
@@ -66,19 +66,34 @@ export function client(
   };
 }
 
+/** A command whose standard input must not end before it does. */
+export interface LastingCommand extends ClientCommand {
+  lifeline: boolean;
+}
+
 /**
- * Like {@link client}, for a command without input: inside a container it ends when this process dies. Killing
+ * Like {@link client}, for a command that reads `input`: inside a container it ends when this process dies. Killing
  * `docker exec` does not end what it started.
- * @param argv a pipe of bash, or one program
+ * @param argv a script of bash, which ends with its last program, or one program
  */
+export function consumer(
+  postgres: Postgres,
+  argv: string[],
+  input: Input,
+  ...rest: [settings?: string, inherit?: string[]]
+): LastingCommand {
+  if (!postgres.container) return { ...client(postgres, argv, ...rest), lifeline: false };
+  const script = argv[0] === 'bash' ? argv : bashOf(argv);
+  return { ...client(postgres, withLifelineOnStdin(script, input), ...rest), lifeline: true };
+}
+
+/** Like {@link consumer}, for a command without input. */
 export function producer(
   postgres: Postgres,
   argv: string[],
   ...rest: [settings?: string, inherit?: string[]]
-): ClientCommand & { stdin?: 'lifeline' } {
-  if (!postgres.container) return client(postgres, argv, ...rest);
-  const script = argv[0] === 'bash' ? argv : bashOf(argv);
-  return { ...client(postgres, withLifelineOnStdin(script), ...rest), stdin: 'lifeline' };
+): LastingCommand {
+  return consumer(postgres, argv, 0, ...rest);
 }
 
 /** Prints each error with its SQLSTATE. */
@@ -101,33 +116,8 @@ export function asJson(sql: string): string {
   return `SELECT coalesce(pg_catalog.json_agg(q), '[]') FROM (${sql}) AS q`;
 }
 
-/**
- * Runs one SELECT.
- * @returns its rows
- * @throws CommandError; OperationalError after `timeout` seconds
- */
-export async function query<Row>(
-  postgres: Postgres,
-  database: string,
-  sql: string,
-  { timeout = 60, evenInterrupted }: QueryOptions = {},
-): Promise<Row[]> {
-  const options = { purpose: `query ${database}`, timeout, evenInterrupted, onlyReads: true };
-  return JSON.parse(await runSql(postgres, database, asJson(sql), options)) as Row[];
-}
-
-export type Query = <Row>(sql: string) => Promise<Row[]>;
-
-/** @returns {@link query} bound to one database */
-export function queryOf(postgres: Postgres, database: string, options?: QueryOptions): Query {
-  return <Row>(sql: string) => query<Row>(postgres, database, sql, options);
-}
-
-/** `timeout` in seconds; default: 60. */
-type QueryOptions = Pick<SqlOptions, 'timeout' | 'evenInterrupted'>;
-
 /** Of `timeout`, the server ends a statement a little earlier; default: none. */
-interface SqlOptions
+export interface SqlOptions
   extends Pick<RunOptions, 'purpose' | 'hint' | 'hints' | 'state' | 'timeout' | 'evenInterrupted'> {
   /** Longest wait for a lock, in seconds. Default: 60, or less if `timeout` is shorter. */
   lockTimeout?: number;
@@ -181,8 +171,8 @@ function psql(
 ): Promise<string> {
   const words = [...PSQL, `--dbname=${toDatabase(database)}`, `--command=${sql}`];
   const settings = `${TEXT} -c ${OWN_NAMES} ${limits}`;
-  const { argv, env, stdin } = producer(postgres, words, settings, inherit);
-  return run(argv, { ...options, env: { ...env, PGAPPNAME: name }, stdin });
+  const { argv, env, lifeline } = producer(postgres, words, settings, inherit);
+  return run(argv, { ...options, env: { ...env, PGAPPNAME: name }, lifeline });
 }
 
 /** Ends the session that was given up with this name. @see endAbandoned @throws OutcomeUnknown */

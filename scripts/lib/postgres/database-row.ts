@@ -1,8 +1,8 @@
-import type { Query } from './client.ts';
 import { ENCODING, type Encoding } from './databases.ts';
+import type { Query } from './query.ts';
 
-/** What pg_database has about a database, but for what is in `Properties`. */
-export interface DatabaseRow extends Encoding {
+/** What pg_database has about a database, except what is in `Properties`. */
+interface DatabaseRow extends Encoding {
   /** Of the operating system or ICU; null where the provider has none. */
   collationVersion: string | null;
   tablespace: string;

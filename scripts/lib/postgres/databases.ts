@@ -1,6 +1,7 @@
 import type { Postgres } from '../config/config.ts';
 import { stamp } from '../core/format.ts';
-import { identifier, literal, query, runSql } from './client.ts';
+import { identifier, literal, runSql } from './client.ts';
+import { query } from './query.ts';
 
 /** @returns the database to connect to for statements about other databases and roles */
 export function maintenanceOf(postgres: Postgres): string {
@@ -37,7 +38,7 @@ export const ENCODING = `pg_encoding_to_char(d.encoding) AS encoding, datcollate
   to_jsonb(d) ->> 'daticurules' AS "icuRules"`;
 
 /** The purpose of a sibling of `<database>` that a restore or drill makes, as in its name. */
-type SiblingKind = 'new' | 'before' | 'drill';
+export type SiblingKind = 'new' | 'before' | 'drill';
 
 /**
  * @param taken the siblings of that kind, as {@link siblingDatabases} finds them
@@ -50,13 +51,10 @@ export function siblingName(database: string, kind: SiblingKind, taken: string[]
   }
 }
 
-/** @returns the siblings of that kind, newest first */
-export async function siblingDatabases(
-  postgres: Postgres,
-  database: string,
-  kind: SiblingKind,
-): Promise<string[]> {
-  const rows = await query<{ name: string }>(postgres, maintenanceOf(postgres), siblingsSql(database, kind));
+/** @returns the siblings of that kind of the live database, newest first */
+export async function siblingDatabases(postgres: Postgres, kind: SiblingKind): Promise<string[]> {
+  const sql = siblingsSql(postgres.database, kind);
+  const rows = await query<{ name: string }>(postgres, maintenanceOf(postgres), sql);
   return rows.map(({ name }) => name);
 }
 
@@ -92,18 +90,16 @@ export async function sizeOfDatabase(postgres: Postgres, database: string): Prom
 }
 
 /**
- * Creates an empty database.
- * @param like the database whose owner, encoding, locale and tablespace it gets
- * @param otherwise its encoding, locale and owner if `like` does not exist
+ * Creates an empty database with owner, encoding, locale and tablespace of the live one.
+ * @param otherwise its encoding, locale and owner if there is no live one
  * @throws CommandError
  */
 export async function createLike(
   postgres: Postgres,
   name: string,
-  like: string,
   otherwise?: Encoding & { owner?: string },
 ): Promise<void> {
-  const model = await definitionOf(postgres, like);
+  const model = await definitionOf(postgres, postgres.database);
   const encoding = model ?? otherwise;
   const words = [`CREATE DATABASE ${identifier(name)} TEMPLATE template0`];
   if (encoding) words.push(...encodingOptions(encoding));

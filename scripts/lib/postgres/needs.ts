@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import type { Query } from './client.ts';
+import type { Query } from './query.ts';
 import { onlySuperuser } from './superuser-needs.ts';
 
 const text = v.pipe(v.string(), v.regex(/^[^\0]*$/));
@@ -63,7 +63,7 @@ const objects = OWNED.map(
   FROM ${catalog}`,
 );
 
-/* Without what belongs to an extension, whose owner a dump does not name: but for privileges that were changed. */
+/* Without what belongs to an extension, whose owner a dump does not name; only its changed privileges count. */
 const COMMON = `
   object AS (${objects.join(' UNION ALL ')} UNION ALL
     SELECT 'pg_class'::regclass, c.oid, attnum, relowner, relnamespace, attacl

@@ -1,9 +1,10 @@
 import { count } from '../core/format.ts';
-import { identifier, literal, type Query } from './client.ts';
+import { identifier, literal } from './client.ts';
+import type { Query } from './query.ts';
 import type { Statements } from './session.ts';
 import { OWN_NAMES } from './settings.ts';
 
-export interface TableCount {
+interface TableCount {
   schema: string;
   name: string;
   rows: number;

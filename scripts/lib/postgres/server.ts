@@ -1,8 +1,9 @@
 import type { Postgres } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
-import { CommandError, hasProgram, run } from '../core/shell.ts';
-import { client, query } from './client.ts';
+import { CommandError, hasProgram, type RunOptions, run } from '../core/shell.ts';
+import { client } from './client.ts';
 import { maintenanceOf } from './databases.ts';
+import { query } from './query.ts';
 import { LATER_LIMITS } from './settings.ts';
 
 export interface ServerFacts {
@@ -32,25 +33,15 @@ export async function serverFacts(postgres: Postgres): Promise<ServerFacts> {
   }
   const maintenance = maintenanceOf(postgres);
   try {
-    const [row] = await query<{
-      version: string;
-      number: number;
-      directory: string | null;
-      superuser: boolean;
-    }>(
+    const [facts] = await query<ServerFacts>(
       postgres,
       maintenance,
-      `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number,
-       (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS directory,
+      `SELECT split_part(current_setting('server_version'), ' ', 1) AS version,
+       current_setting('server_version_num')::int / 10000 AS major,
+       (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS "dataDirectory",
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser`,
     );
-    const { version, number, directory, superuser } = row!;
-    return {
-      version: version.split(' ')[0]!,
-      major: Math.floor(number / 10_000),
-      dataDirectory: directory,
-      superuser,
-    };
+    return facts!;
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     throw new OperationalError(
@@ -67,15 +58,37 @@ export async function serverFacts(postgres: Postgres): Promise<ServerFacts> {
  * @throws CommandError when it is not installed
  */
 export async function programVersion(postgres: Postgres, program: string): Promise<string> {
-  const { argv, env } = client(postgres, [program, '--version']);
   const where = postgres.container ? `in container ${postgres.container}` : 'on this host';
-  const text = await run(argv, {
-    env,
-    purpose: `use ${program} ${where}`,
-    hints: { 'no program': `install ${program} ${where}.` },
-  });
-  return /\d+(\.\d+)+/.exec(text)?.[0] ?? text.trim();
+  return versionIn(
+    await runClient(postgres, [program, '--version'], {
+      purpose: `use ${program} ${where}`,
+      hints: { 'no program': `install ${program} ${where}.` },
+    }),
+  );
 }
+
+/** Prints what each says, as one line. */
+const VERSIONS = 'set -ef; for program; do text=$("$program" --version); echo $text; done';
+
+/** The same of several programs, with one start. @throws CommandError for the first that is not installed */
+export async function programVersions(postgres: Postgres, ...programs: string[]): Promise<string[]> {
+  const purpose = `use ${programs.join(', ')}`;
+  try {
+    const text = await runClient(postgres, ['bash', '-c', VERSIONS, 'versions', ...programs], { purpose });
+    return text.trim().split('\n').map(versionIn);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    for (const program of programs) await programVersion(postgres, program); // its message names the program
+    throw error;
+  }
+}
+
+function runClient(postgres: Postgres, command: string[], options: RunOptions): Promise<string> {
+  const { argv, env } = client(postgres, command);
+  return run(argv, { ...options, env });
+}
+
+const versionIn = (text: string) => /\d+(\.\d+)+/.exec(text)?.[0] ?? text.trim();
 
 /*
  * Event triggers of what has been loaded would act on the rest of the load and on those who look at it: one that writes down

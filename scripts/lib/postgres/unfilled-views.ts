@@ -1,5 +1,5 @@
 /** Materialized views that have rows and read one that was emptied: pg_dump leaves out their REFRESH, too. */
-import type { Query } from './client.ts';
+import type { Query } from './query.ts';
 
 /** A query of the numbers of materialized views that read, also through others, one without rows. */
 export const UNFILLED = `WITH RECURSIVE reads AS (SELECT DISTINCT ev_class AS view, refobjid AS needed

@@ -27,36 +27,32 @@ const SHOWN = 20;
 
 /** Reads in one session, which is closed before the database is renamed. */
 async function readContent(postgres: Postgres, name: string, settings: string) {
-  const session = openSession(postgres, name, settings);
-  try {
-    const { query } = session;
-    const tables = await countRows(session);
-    const [row] = await query<{ count: number; major: number }>(
-      `SELECT count(*), current_setting('server_version_num')::int / 10000 AS major FROM pg_largeobject_metadata`,
-    );
-    const database = await readDatabaseRow(query);
-    const definitions = await readDefinitions(session);
-    const sequences = await listSequences(query);
-    const values = await lastValues(query, sequences);
-    definitions['value of'] = Object.fromEntries(
-      sequences.map(({ identity }, index) => [`sequence ${identity}`, values[index]!]),
-    );
-    const behind = await sequencesBehind(query, sequences, values);
-    return { tables, objects: row!.count, major: row!.major, database, definitions, behind };
-  } finally {
-    await session.close();
-  }
+  await using session = openSession(postgres, name, settings);
+  const { query } = session;
+  const tables = await countRows(session);
+  const [row] = await query<{ count: number; major: number }>(
+    `SELECT count(*), current_setting('server_version_num')::int / 10000 AS major FROM pg_largeobject_metadata`,
+  );
+  const database = await readDatabaseRow(query);
+  const definitions = await readDefinitions(session);
+  const sequences = await listSequences(query);
+  const values = await lastValues(query, sequences);
+  definitions['value of'] = Object.fromEntries(
+    sequences.map(({ identity }, index) => [`sequence ${identity}`, values[index]!]),
+  );
+  const behind = await sequencesBehind(query, sequences, values);
+  return { tables, objects: row!.count, major: row!.major, database, definitions, behind };
 }
 
 type Content = Awaited<ReturnType<typeof readContent>>;
 
 interface Tolerance {
   /** Of the sessions that look, as `-c name=value`. */
-  settings: string;
+  settings?: string;
   /** Whether differences of a kind of definitions, as {@link Difference} names it, are warnings. */
-  accepts: (kind: string) => boolean;
+  accepts?: (kind: string) => boolean;
   /** The same, if errors are accepted. */
-  couldAccept: (kind: string) => boolean;
+  couldAccept?: (kind: string) => boolean;
 }
 
 /**
@@ -69,7 +65,7 @@ export async function compareWithManifest(
   postgres: Postgres,
   manifest: Manifest | null,
   name: string,
-  { settings, accepts, couldAccept }: Tolerance,
+  { settings = '', accepts = () => false, couldAccept = accepts }: Tolerance = {},
 ): Promise<void> {
   const content = await readContent(postgres, name, settings);
   const { tables, objects } = content;

@@ -1,9 +1,10 @@
 /** pg_cron in a copy of a database: https://github.com/citusdata/pg_cron */
 import type { Postgres } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
-import { identifier, literal, query, runSql } from '../postgres/client.ts';
+import { identifier, literal, runSql } from '../postgres/client.ts';
 import { maintenanceOf } from '../postgres/databases.ts';
 import { drop } from '../postgres/drop.ts';
+import { query } from '../postgres/query.ts';
 
 /*
  * pg_cron can be created in the database that cron.database_name names, and in one of this name, which its own tests have.

@@ -1,9 +1,10 @@
 /** Settings of a database that POSTGRES_USER may not give to another one. */
 import type { Postgres } from '../config/config.ts';
 import { log } from '../core/log.ts';
-import { literal, query, queryOf } from '../postgres/client.ts';
+import { literal } from '../postgres/client.ts';
 import { type Properties, readProperties, settingStatement } from '../postgres/database-properties.ts';
 import { maintenanceOf } from '../postgres/databases.ts';
+import { query, queryOf } from '../postgres/query.ts';
 import type { ServerFacts } from '../postgres/server.ts';
 
 export type Setting = Properties['settings'][number];

@@ -1,27 +1,29 @@
 /**
- * What killed runs leave: working directories in BACKUP_DIR, databases that were being loaded, a decompressed dump in the
- * container. Each belongs to a lock: only who holds it may remove them, because the run is over then.
+ * What killed runs leave: working directories in BACKUP_DIR, databases that were being loaded, schemas that were being
+ * copied, a decompressed dump in the container. Each belongs to a lock: only who holds it may remove them, because the run is over then.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LOOK } from '../backup/directory.ts';
-import { removeWork, restoreDirectory } from '../backup/fetch.ts';
-import type { Config, Postgres } from '../config/config.ts';
+import { removeWork } from '../backup/fetch.ts';
+import type { Config } from '../config/config.ts';
 import { Exit, exitCodeOf, Interrupted, messageOf, OperationalError } from '../core/errors.ts';
 import { parseStamp } from '../core/format.ts';
 import { withLock } from '../core/lock.ts';
 import { log } from '../core/log.ts';
-import { run } from '../core/shell.ts';
-import { asJson, client, runSql } from '../postgres/client.ts';
-import { maintenanceOf, siblingDatabases, siblingsSql } from '../postgres/databases.ts';
+import { CommandError } from '../core/shell.ts';
+import { maintenanceOf, siblingsSql } from '../postgres/databases.ts';
+import { query } from '../postgres/query.ts';
+import { removeScratch } from './load-custom.ts';
 import { dropLeftovers } from './swap.ts';
+import { dropUnfinished, UNFINISHED_SCHEMAS } from './unfinished-schema.ts';
 
 /** `environment`: backups, restores; `drill`: drills, load checks; `none`: runs that only look hold no lock. */
-export type Owner = 'environment' | 'drill' | 'none';
+type Owner = 'environment' | 'drill' | 'none';
 
 export interface Leftover {
-  kind: 'directory' | 'database';
-  /** A path, or the database's name. */
+  kind: 'directory' | 'database' | 'schema';
+  /** A path, or the name in the server. */
   name: string;
   owner: Owner;
   since: Date;
@@ -35,13 +37,11 @@ export const DATABASES = { environment: 'new', drill: 'drill' } as const;
 /** The lock of those who use scratch databases: another than that of changes, so that none prevents a backup. */
 export const drillLock = ({ environment }: Pick<Config, 'environment'>) => `${environment}.drill`;
 
-/** The temporary directory of drills and load checks. Only under their lock. */
-function drillDirectory({ backupDir, environment }: Config): string {
-  return join(backupDir, `.drill-${environment}`);
-}
-
-/** The working directory of each lock. */
-export const DIRECTORIES = { environment: restoreDirectory, drill: drillDirectory };
+/** The temporary directory of those who hold each lock. They remove it at their end. Only under that lock. */
+export const DIRECTORIES = {
+  environment: ({ backupDir, environment }: Config) => join(backupDir, `.fetched-${environment}`),
+  drill: ({ backupDir, environment }: Config) => join(backupDir, `.drill-${environment}`),
+};
 
 /** @returns the working directories in BACKUP_DIR, those of running runs included; of looks, those older than a day */
 export async function leftDirectories(config: Config): Promise<Leftover[]> {
@@ -63,56 +63,73 @@ export async function leftDirectories(config: Config): Promise<Leftover[]> {
 
 /**
  * @param seconds that the server has to answer
- * @returns the databases that are loaded or were, those of running runs included
+ * @returns the databases that are loaded or were, and the schemas of the live one, those of running runs included
  * @throws OperationalError
  */
-export async function leftDatabases({ postgres }: Config, seconds: number): Promise<Leftover[]> {
-  const sql = (['environment', 'drill'] as const)
-    .map(
-      owner =>
-        `SELECT name, '${owner}' AS owner FROM (${siblingsSql(postgres.database, DATABASES[owner])}) AS d`,
-    )
-    .join(' UNION ALL ');
-  const text = await runSql(postgres, maintenanceOf(postgres), asJson(sql), {
-    purpose: 'list the databases of runs',
-    timeout: seconds,
-    onlyReads: true,
+export async function leftInServer({ postgres }: Config, seconds: number): Promise<Leftover[]> {
+  const select = (kind: Leftover['kind'], owner: Owner, names: string) =>
+    `SELECT name, '${kind}' AS kind, '${owner}' AS owner FROM (${names}) AS n`;
+  const databases = (['environment', 'drill'] as const).map(owner =>
+    select('database', owner, siblingsSql(postgres.database, DATABASES[owner])),
+  );
+  const ask = (database: string, selects: string[]) =>
+    query<Omit<Leftover, 'since'>>(postgres, database, selects.join(' UNION ALL '), {
+      purpose: 'list what runs left',
+      timeout: seconds,
+    });
+  const schemas = select('schema', 'environment', UNFINISHED_SCHEMAS);
+  const found = await ask(postgres.database, [...databases, schemas]).catch(error => {
+    if (!(error instanceof CommandError) || error.reason !== '3D000') throw error;
+    return ask(maintenanceOf(postgres), databases); // there is no live database
   });
-  return (JSON.parse(text) as Pick<Leftover, 'name' | 'owner'>[]).map(each => ({
-    ...each,
-    kind: 'database',
-    since: parseStamp(each.name.slice(-15)),
-  }));
+  return found.map(each => ({ ...each, since: parseStamp(each.name.slice(-15)) }));
 }
+
+/** The same; nothing of a server that does not answer, which fails the run in a moment. */
+const leftIfAnswered = async (config: Config) =>
+  (await attempt(() => leftInServer(config, 60), undefined)) ?? [];
 
 /**
  * Removes what killed runs left whose lock this process holds. What can't be removed is named and stops nothing.
+ * @param inServer as of {@link leftInServer}, read under that lock
  * @returns the databases that are still there
  */
-export async function sweep(config: Config, owner: 'environment' | 'drill'): Promise<string[]> {
+export async function sweep(
+  config: Config,
+  owner: 'environment' | 'drill',
+  inServer?: Leftover[],
+): Promise<string[]> {
   const { postgres } = config;
   for (const each of await leftDirectories(config)) {
     if (each.owner !== owner && each.owner !== 'none') continue;
     log.warn(`removing ${each.name}, left by a run that did not finish`);
     await removeWork(each.name);
   }
-  const list = () => siblingDatabases(postgres, postgres.database, DATABASES[owner]);
-  const found = await attempt(list, undefined); // a server that does not answer fails the run in a moment
-  if (!found?.length) return [];
-  const left = await attempt(() => dropLeftovers(postgres, postgres.database, DATABASES[owner]), undefined);
-  await attempt(() => removeFromContainer(postgres, owner, config), 'a leftover in the container stays');
-  return left ?? found;
+  const mine = (inServer ?? (await leftIfAnswered(config))).filter(each => each.owner === owner);
+  for (const { kind, name } of mine) {
+    if (kind !== 'schema') continue;
+    log.warn(`dropping schema ${name} of ${postgres.database}, left by a run that did not finish`);
+    await attempt(() => dropUnfinished(postgres, name), `schema ${name} stays`);
+  }
+  const databases = mine.filter(({ kind }) => kind === 'database').map(({ name }) => name);
+  if (databases.length === 0) return [];
+  const left = await attempt(() => dropLeftovers(postgres, DATABASES[owner]), undefined);
+  if (postgres.container) {
+    const work = DIRECTORIES[owner](config);
+    await attempt(() => removeScratch(postgres, work), 'a leftover in the container stays');
+  }
+  return left ?? databases;
 }
 
 /**
  * The same for a backup, which holds the environment's lock: also what drills left, if none is running.
  */
 export async function sweepAll(config: Config): Promise<void> {
-  await sweep(config, 'environment');
+  const inServer = await leftIfAnswered(config);
+  await sweep(config, 'environment', inServer);
   const isDrills = ({ owner }: Leftover) => owner === 'drill';
   const directories = await leftDirectories(config);
-  const databases = await attempt(() => leftDatabases(config, 60), undefined);
-  if (![...directories, ...(databases ?? [])].some(isDrills)) return; // a drill that starts now finds its lock free
+  if (![...directories, ...inServer].some(isDrills)) return; // a drill that starts now finds its lock free
   try {
     await withLock(config.stateDir, drillLock(config), 'backup.ts, which removes leftovers', () =>
       sweep(config, 'drill'),
@@ -122,21 +139,7 @@ export async function sweepAll(config: Config): Promise<void> {
   }
 }
 
-/** A decompressed dump, of a load with several connections. */
-async function removeFromContainer(
-  postgres: Postgres,
-  owner: 'environment' | 'drill',
-  config: Config,
-): Promise<void> {
-  if (!postgres.container) return;
-  const path = containerScratch(DIRECTORIES[owner](config));
-  const { argv, env } = client(postgres, ['rm', '-f', path]);
-  await run(argv, { env, purpose: `remove ${path}` });
-}
-
-const containerScratch = (work: string) => `/tmp/${work.split('/').at(-1)}.dump`;
-
-/** @param warning what a failure means; undefined: nothing is said */
+/** @param warning what a failure means; undefined: it is not logged */
 async function attempt<T>(work: () => Promise<T>, warning: string | undefined): Promise<T | undefined> {
   try {
     return await work();

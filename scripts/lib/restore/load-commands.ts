@@ -1,7 +1,7 @@
 /** The commands of loads, as argument arrays. */
 import { DECOMPRESS, type Without } from '../backup/dump-commands.ts';
 import type { DumpFrame } from '../backup/dump-frame.ts';
-import { pipeline } from '../core/pipeline.ts';
+import { pipeline, scriptStage } from '../core/pipeline.ts';
 import { toDatabase, WITH_CODES } from '../postgres/client.ts';
 
 /** What a load does after an error: `collect` goes on, and says all of them. */
@@ -12,7 +12,7 @@ export type OnError = 'stop' | 'collect';
  * than `limit` bytes: no manifest has that size.
  */
 export function decompressTo(path: string, limit: number): string[] {
-  const script = 'umask 077; ulimit -f "$1"; shift; exec "$@" > "$0"';
+  const script = 'umask 077; ulimit -f "$1"; shift; "$@" > "$0"';
   return ['bash', '-c', script, path, String(Math.floor(limit / 1024)), ...DECOMPRESS.custom];
 }
 
@@ -87,7 +87,7 @@ function feed(pieces: Piece[]): string[] {
     if ('rest' in piece) return `${piece.rest}%`;
     return 'pass' in piece ? `+${piece.pass}` : `-${piece.skip}`;
   });
-  return ['bash', '-c', FEED, 'feed', ...words];
+  return scriptStage(FEED, 'feed', ...words);
 }
 
 /** Where the rows of a plain dump begin and end, in bytes, and the numbers of their first and last line. */
@@ -106,31 +106,17 @@ export const MARKS = { rows: 'rows', behind: 'behind-rows', end: 'end' };
  * from it.
  *
  * @param key letters and digits that whoever made the dump can't know
+ * @param collect only an error in the rows ends it: after one psql would take the rest of the rows for statements. It prints
+ *   the {@link MARKS} that it comes to
  */
-export function plainRestore(database: string, frame: DumpFrame, key: string): string[] {
-  return [
-    'env',
-    'LC_ALL=C',
-    ...pipeline(DECOMPRESS.plain, feed(plainPieces(frame, key)), psql(database, 'stop')),
-  ];
-}
-
-/**
- * Like {@link plainRestore}, but only an error in the rows ends it: after one psql would take the rest of the rows for
- * statements. It prints the {@link MARKS} that it comes to.
- */
-export function plainCollect(
+export function plainRestore(
   database: string,
   frame: DumpFrame,
   key: string,
-  rows: RowsRange | undefined,
+  collect?: { rows: RowsRange | undefined },
 ): string[] {
-  const stages = [
-    DECOMPRESS.plain,
-    feed(plainPieces(frame, key, { rows })),
-    limited(psql(database, 'collect')),
-  ];
-  return ['env', 'LC_ALL=C', ...pipeline(...stages)];
+  const load = collect ? limited(psql(database, 'collect')) : psql(database, 'stop');
+  return pipeline(DECOMPRESS.plain, feed(plainPieces(frame, key, collect)), load);
 }
 
 function plainPieces(frame: DumpFrame, key: string, collect?: { rows: RowsRange | undefined }): Piece[] {
@@ -179,12 +165,12 @@ function psql(database: string, onError: OnError): string[] {
 function limited(argv: string[]): string[] {
   const status = '$' + '{PIPESTATUS[0]}';
   const script = `{ "$@" 2>&1 >&3 | head -c 1000000 >&2; exit "${status}"; } 3>&1`;
-  return ['bash', '-c', script, argv[0]!, ...argv];
+  return scriptStage(script, argv[0]!, ...argv);
 }
 
 /** Prints the first line that begins the rows of a table and the last that ends them: number, position in bytes, text. */
 export function findRows(): string[] {
   const rows = "grep -abnE '^(COPY .* FROM stdin;|\\\\\\.)\r?$' || [ $? = 1 ]";
   const ends = '/:COPY/ && !found { found = 1; print } /:\\\\/ { last = $0 } END { print last }';
-  return ['env', 'LC_ALL=C', ...pipeline(DECOMPRESS.plain, ['bash', '-c', rows], ['awk', ends])];
+  return pipeline(DECOMPRESS.plain, scriptStage(rows), ['awk', ends]);
 }

@@ -5,13 +5,13 @@ import type { Postgres } from '../config/config.ts';
 import { bytes } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { CommandError, run } from '../core/shell.ts';
-import { client } from '../postgres/client.ts';
+import { client, producer } from '../postgres/client.ts';
 import { disksOf, leftAfter } from '../postgres/disk-space.ts';
 import { type SpaceFacts, usesOfLoad } from '../postgres/load-space.ts';
 import { runFromFile } from '../postgres/redirect.ts';
 import { decompressTo, type OnError, parallelRestore, streamRestore } from './load-commands.ts';
 import { type LoadError, pgRestoreErrors, wentOn } from './load-errors.ts';
-import { sizeOf } from './load-size.ts';
+import { loadSizeOf } from './load-size.ts';
 
 interface Options {
   purpose: string;
@@ -20,7 +20,7 @@ interface Options {
   settings: (connections: number) => string;
   space: SpaceFacts;
   until: AbortSignal;
-  /** Default: those of {@link sizeOf}. */
+  /** Default: those of {@link loadSizeOf}. */
   connections?: number | undefined;
 }
 
@@ -37,14 +37,14 @@ export async function loadCustom(
   onError: OnError,
   { settings, space, connections, ...options }: Options,
 ): Promise<LoadError[]> {
-  const jobs = connections ?? sizeOf(postgres, source).connections;
+  const jobs = connections ?? loadSizeOf(postgres, source).connections;
   const path = join(source.directory, source.artifact);
-  const scratch = scratchOf(postgres, source);
+  const scratch = scratchOf(postgres, source.work);
   try {
     if (jobs > 1 && (await decompress(postgres, source, scratch, space, options.until))) {
       const argv = parallelRestore(name, onError, scratch, { jobs, without: source.without });
-      const command = client(postgres, argv, settings(jobs));
-      await run(command.argv, { env: command.env, ...options, timeout: Number.POSITIVE_INFINITY });
+      const { argv: whole, ...command } = producer(postgres, argv, settings(jobs));
+      await run(whole, { ...command, ...options, timeout: Number.POSITIVE_INFINITY });
     } else {
       const argv = streamRestore(name, onError, source.without);
       await runFromFile(postgres, argv, path, { ...options, settings: settings(1) });
@@ -56,12 +56,12 @@ export async function loadCustom(
     if (errors.length === 0 || !wentOn(error.stderr)) throw error;
     return errors;
   } finally {
-    await remove(postgres, scratch);
+    await removeScratch(postgres, source.work);
   }
 }
 
 /** Where pg_restore finds the decompressed dump: in the container, if PostgreSQL's programs run there. */
-function scratchOf(postgres: Postgres, { work }: CheckedSource): string {
+function scratchOf(postgres: Postgres, work: string): string {
   return join(postgres.container ? '/tmp' : work, `${basename(work)}.dump`);
 }
 
@@ -81,7 +81,7 @@ async function decompress(
   const where = dirname(scratch);
   const path = join(source.directory, source.artifact);
   const [disk] = await disksOf(postgres, [where]);
-  const loading = await usesOfLoad(postgres, space, sizeOf(postgres, source));
+  const loading = await usesOfLoad(postgres, space, loadSizeOf(postgres, source));
   const all = leftAfter([...loading, { what: 'the decompressed dump', where, disk: disk!, bytes: 0 }]);
   const { free, needed } = all.get(disk!.device)!;
   try {
@@ -93,7 +93,7 @@ async function decompress(
   } catch (error) {
     until.throwIfAborted();
     if (!(error instanceof CommandError)) throw error;
-    await remove(postgres, scratch);
+    await removeScratch(postgres, source.work);
   }
   log.warn(
     `${where} has ${bytes(free)} free, too little to decompress ${source.artifact}: loading with one connection`,
@@ -101,7 +101,9 @@ async function decompress(
   return false;
 }
 
-async function remove(postgres: Postgres, path: string): Promise<void> {
+/** Removes the decompressed dump of the run that has this temporary directory, if there is one. @throws CommandError */
+export async function removeScratch(postgres: Postgres, work: string): Promise<void> {
+  const path = scratchOf(postgres, work);
   const { argv, env } = client(postgres, ['rm', '-f', path]);
   await run(argv, { env, purpose: `remove ${path}`, evenInterrupted: true });
 }

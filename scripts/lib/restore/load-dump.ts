@@ -5,7 +5,7 @@ import type { Config, Postgres } from '../config/config.ts';
 import { log } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
 import { CommandError, run } from '../core/shell.ts';
-import { client, toDatabase } from '../postgres/client.ts';
+import { producer, toDatabase } from '../postgres/client.ts';
 import { OWNERSHIP } from '../postgres/compare-definitions.ts';
 import { createLike, sizeOfDatabase } from '../postgres/databases.ts';
 import { drop } from '../postgres/drop.ts';
@@ -17,14 +17,13 @@ import { createCron } from './cron-extension.ts';
 import { mayGoOn, refuseLost, refuseUnaccepted } from './judge-errors.ts';
 import { loadCustom } from './load-custom.ts';
 import { canBeAccepted, type LoadError } from './load-errors.ts';
-import { collectPlain, loadPlain } from './load-plain.ts';
+import { loadPlain } from './load-plain.ts';
 import { connectionsOf, memoryOf } from './load-size.ts';
 
 /**
- * Loads a checked source into a new database and compares it with its manifest. The caller drops the new database after
- * a failure.
+ * Loads a checked source into a new database, with encoding, locale and owner of the live one if that exists, and compares
+ * it with its manifest. The caller drops the new database after a failure.
  *
- * @param like the database whose encoding, locale and owner the new one gets, if it exists
  * @param space what the server does with its disks: the load is ended before their reserve is used up
  * @param acceptErrors whether statements may fail without which all rows are there
  * @returns the errors that were accepted
@@ -35,7 +34,6 @@ export async function loadInto(
   config: Config,
   source: CheckedSource,
   name: string,
-  like: string,
   space: SpaceFacts,
   acceptErrors = false,
 ): Promise<LoadError[]> {
@@ -43,14 +41,13 @@ export async function loadInto(
   const { manifest, without } = source;
   const owner = without?.owners ? undefined : manifest?.properties.owner;
   const create = async () => {
-    await createLike(postgres, name, like, manifest ? { ...manifest.server, owner } : undefined);
+    await createLike(postgres, name, manifest ? { ...manifest.server, owner } : undefined);
     if (manifest?.extensions.some(extension => extension.name === 'pg_cron'))
       await createCron(postgres, name);
   };
-  await create();
+  const [settings] = await Promise.all([copySettings(postgres), create()]);
   return watchLoad(postgres, space, name, async until => {
-    const settings = await copySettings(postgres);
-    const how = { acceptErrors, space, until, settings };
+    const how = { acceptErrors, settings, space, until };
     const all = await loadAll(config, source, name, how, async () => {
       await drop(postgres, name);
       await create();
@@ -143,9 +140,7 @@ async function load(
         connections,
       });
     const options = { purpose, state, settings: settings(1), until };
-    if (onError === 'collect') return collectPlain(postgres, path, source.frame, name, options);
-    await loadPlain(postgres, path, source.frame, name, options);
-    return [];
+    return loadPlain(postgres, path, source.frame, name, onError, options);
   });
 }
 
@@ -159,10 +154,10 @@ async function gatherStatistics(postgres: Postgres, name: string, settings: stri
     `--jobs=${connectionsOf(postgres)}`,
     `--dbname=${toDatabase(name)}`,
   ];
-  const analyze = client(postgres, vacuumdb, settings);
+  const { argv, ...analyze } = producer(postgres, vacuumdb, settings);
   const purpose = `gather all statistics of ${name}`;
   try {
-    await run(analyze.argv, { env: analyze.env, purpose, timeout: Number.POSITIVE_INFINITY });
+    await run(argv, { ...analyze, purpose, timeout: Number.POSITIVE_INFINITY });
   } catch (error) {
     // Statistics of an expression run functions, which can fail. No data is lost, and autovacuum tries again.
     if (!(error instanceof CommandError)) throw error;

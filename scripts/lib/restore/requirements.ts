@@ -5,14 +5,15 @@ import type { Source } from '../backup/source.ts';
 import type { Postgres } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
-import { identifier, query } from '../postgres/client.ts';
+import { identifier } from '../postgres/client.ts';
 import { maintenanceOf } from '../postgres/databases.ts';
 import type { Needs } from '../postgres/needs.ts';
+import { query } from '../postgres/query.ts';
 import type { ServerFacts } from '../postgres/server.ts';
 import type { Globals } from './globals.ts';
 import type { Requirements } from './plain-dump.ts';
 
-interface Facts {
+export interface RequirementFacts {
   /** `onlySuperuser`: neither trusted nor for everyone. */
   extensions: { name: string; onlySuperuser: boolean }[];
   tablespaces: { name: string; usable: boolean }[];
@@ -35,6 +36,12 @@ const FACTS = `SELECT
   current_setting('wal_level') AS "walLevel",
   current_setting('cron.database_name', true) AS "cronDatabase",
   EXISTS (SELECT FROM pg_settings WHERE name ~ '^(rds|azure|cloudsql|extwlist|supautils|neon)\\.') AS "isManaged"`;
+
+/** @returns what a restore compares its needs with */
+export async function readRequirementFacts(postgres: Postgres): Promise<RequirementFacts> {
+  const [facts] = await query<RequirementFacts>(postgres, maintenanceOf(postgres), FACTS);
+  return facts!;
+}
 
 /**
  * @param isBare whether the database gets its owner and settings from the manifest
@@ -65,9 +72,10 @@ export function neededRoles(
  * @param database into which the dump is loaded
  * @returns checks for a preflight; each throws an OperationalError that lists all that is missing of one kind
  */
-export async function requirementChecks(
+export function requirementChecks(
   postgres: Postgres,
   server: ServerFacts,
+  facts: RequirementFacts,
   needs: Requirements,
   database: string,
   {
@@ -75,8 +83,7 @@ export async function requirementChecks(
     globals,
     hasManifest,
   }: { withoutTablespaces?: boolean; globals?: Globals; hasManifest?: boolean } = {},
-): Promise<(() => Promise<void>)[]> {
-  const [facts] = (await query<Facts>(postgres, maintenanceOf(postgres), FACTS)) as [Facts];
+): (() => Promise<void>)[] {
   const who = identifier(postgres.user);
   const known = new Map(facts.extensions.map(each => [each.name, each]));
   const missing = needs.extensions.filter(name => !known.has(name));
@@ -123,7 +130,10 @@ export async function requirementChecks(
       if (forSuperusers.length === 0) return;
       const problem = `only a superuser may create: ${forSuperusers.join(', ')}`;
       if (facts.isManaged) return log.warn(`${problem}, unless the provider of this server allows it`);
-      throw new OperationalError(`${problem}; ${who} is none`, 'restore with a superuser as POSTGRES_USER.');
+      throw new OperationalError(
+        `${problem}; ${who} is not one`,
+        'restore with a superuser as POSTGRES_USER.',
+      );
     },
     async () => refuseTablespaces(withoutTablespaces ? [] : needs.tablespaces, facts, who, globals),
     async () => {
@@ -139,7 +149,7 @@ export async function requirementChecks(
 
 function refuseTablespaces(
   needed: string[],
-  { tablespaces }: Facts,
+  { tablespaces }: RequirementFacts,
   who: string,
   globals: Globals | undefined,
 ): void {

@@ -1,7 +1,7 @@
 import { recordPassed } from '../backup/check-log.ts';
 import { createBackup } from '../backup/create.ts';
 import { checkBackupDirectory, makeBackupDirectory, makeLookingDirectory } from '../backup/directory.ts';
-import { fetchSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
+import { fetchSource, removeWork } from '../backup/fetch.ts';
 import { findSource } from '../backup/find.ts';
 import { planBackup, reserveAt } from '../backup/plan.ts';
 import { describeSource, type Source } from '../backup/source.ts';
@@ -21,7 +21,7 @@ import { watchLoad } from '../postgres/space-watch.ts';
 import { detachSubscriptions } from '../postgres/subscriptions.ts';
 import { type Setting, sayDeniedSettings } from './database-settings.ts';
 import { foreignness } from './foreign.ts';
-import { sweep } from './leftovers.ts';
+import { DIRECTORIES, sweep } from './leftovers.ts';
 import { loadInto } from './load-dump.ts';
 import type { LoadError } from './load-errors.ts';
 import { createMissingRoles, type Roles } from './missing-roles.ts';
@@ -41,7 +41,7 @@ import { copyProperties, dropOrWarn, swapIn } from './swap.ts';
 export async function runRestore(config: Config, request: RestoreRequest): Promise<Result> {
   const { postgres, environment } = config;
   const { wanted, from, target = postgres.database, without = {}, yes, dryRun } = request;
-  const work = dryRun ? await makeLookingDirectory(config) : restoreDirectory(config);
+  const work = dryRun ? await makeLookingDirectory(config) : DIRECTORIES.environment(config);
   const clock = stopwatch();
   try {
     const [server] = await preflight(
@@ -52,7 +52,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     const found = await findSource(config, wanted, from);
     await refuseLaterBackup(postgres, server, found);
     const foreign = foreignness(config, found, request);
-    if (!dryRun) await sweep(config, 'environment'); // before the space is measured
+    const left = dryRun ? [] : await sweep(config, 'environment'); // before the space is measured
     const space = await readSpaceFacts(postgres, server);
     const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
@@ -65,7 +65,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     const replaced = replace && !databaseMissing ? postgres.database : undefined;
     const { properties } = source.manifest ?? {};
     const denied = replace ? await sayDeniedSettings(postgres, server, replaced, properties) : [];
-    if (replaced && source.manifest) await confirmSmall(postgres, source, replaced, request);
+    if (replaced && source.manifest) await confirmSmall(config, source, replaced, request);
     const effect = databaseMissing
       ? ', which does not exist yet.'
       : '. The current database is backed up and kept under another name.';
@@ -77,7 +77,8 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     return await confirmed(plan, request, async () => {
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
-      const swapped = await loadAndSwap(config, source, request, replaced, { roles, space, clock, denied });
+      const all = { roles, space, clock, left, denied };
+      const swapped = await loadAndSwap(config, source, request, replaced, all);
       if (swapped.errors.length === 0) recordPassed(config, source, 'loaded');
       return report(source, { target, safety, clock, ...swapped });
     });
@@ -104,24 +105,34 @@ async function loadAndSwap(
   source: CheckedSource,
   request: RestoreRequest,
   replaced: string | undefined,
-  { roles, space, clock, denied }: { roles: Roles; space: SpaceFacts; clock: Stopwatch; denied: Setting[] },
+  {
+    roles,
+    space,
+    clock,
+    left,
+    denied,
+  }: { roles: Roles; space: SpaceFacts; clock: Stopwatch; left: string[]; denied: Setting[] },
 ): Promise<{ kept?: string; errors: LoadError[]; replication: string[] }> {
   const { postgres } = config;
   const { target, migrate, acceptErrors, without = {} } = request;
   const live = postgres.database;
   const loaded = await leaveOut(source, without);
   await createMissingRoles(postgres, roles);
-  const next = siblingName(live, 'new', await siblingDatabases(postgres, live, 'new'));
-  const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, live, 'before'));
+  const next = siblingName(live, 'new', left);
   try {
-    const errors = await loadInto(config, loaded, next, live, space, acceptErrors);
+    const errors = await loadInto(config, loaded, next, space, acceptErrors);
     clock.lap('load and compare');
-    if (replaced && !source.manifest) await confirmSmall(postgres, source, replaced, request, next);
+    if (replaced && !source.manifest) await confirmSmall(config, source, replaced, request, next);
     const replication: string[] = [];
+    let kept: string | undefined;
     if (target === undefined) {
-      await copyProperties(postgres, loaded, replaced, next, denied);
+      const [taken] = await Promise.all([
+        siblingDatabases(postgres, 'before'),
+        copyProperties(postgres, loaded, replaced, next, denied),
+      ]);
+      kept = replaced && siblingName(live, 'before', taken);
       await watchLoad(postgres, space, next, () => runMigrations(config, next, migrate));
-      replication.push(...(await replaceLive(postgres, live, next, kept)));
+      replication.push(...(await replaceLive(postgres, next, kept)));
     } else {
       const names = (await detachSubscriptions(postgres, next)).join(', ');
       if (names) log.warn(`subscriptions of ${target} are disabled and have no slot: ${names}`);

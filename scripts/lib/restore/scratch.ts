@@ -55,7 +55,7 @@ export async function loadScratch(
     clock.lap('verify');
     const { without } = await refuseImpossible(config, source, server, space, scratch, { isDrill: true });
     log.changesBegin();
-    await loadInto(config, await leaveOut(source, without), scratch, postgres.database, space);
+    await loadInto(config, await leaveOut(source, without), scratch, space);
     await detachSubscriptions(postgres, scratch);
     clock.lap('restore and compare');
     recordPassed(config, source, 'loaded');

@@ -1,9 +1,10 @@
 import type { Source } from '../backup/source.ts';
 import { confirm, hasTerminal } from '../cli/confirm.ts';
-import type { Postgres } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { usageError } from '../core/errors.ts';
 import { count } from '../core/format.ts';
 import { log } from '../core/log.ts';
+import { type Patience, underLockWatch } from '../postgres/lock-watch.ts';
 import { countRows, estimateRows, totalRows } from '../postgres/row-counts.ts';
 import { openSession } from '../postgres/session.ts';
 import type { Confirmation } from './options.ts';
@@ -17,22 +18,23 @@ const SMALL = 0.1;
  *
  * @param live the database that is replaced
  * @param loaded the new database, for a source without a manifest
- * @throws exit code 2 where it is not confirmed
+ * @throws exit code 2 where it is not confirmed; 1 where a table stays locked for longer than BACKUP_LOCK_WAIT
  */
 export async function confirmSmall(
-  postgres: Postgres,
+  config: Config,
   source: Source,
   live: string,
   { yes, dryRun, allowSmall }: Confirmation & { allowSmall?: boolean },
   loaded?: string,
 ): Promise<void> {
+  const patience = { limit: config.lockWait, left: config.lockWait };
   const rowsOf = (exact: boolean) =>
-    source.manifest ? totalRows(source.manifest.tables) : rowsIn(postgres, loaded!, exact);
+    source.manifest ? totalRows(source.manifest.tables) : rowsIn(config, loaded!, exact, patience);
   const isSmall = async (exact: boolean) =>
-    (await rowsOf(exact)) < SMALL * (await rowsIn(postgres, live, exact));
+    (await rowsOf(exact)) < SMALL * (await rowsIn(config, live, exact, patience));
   // Counting takes minutes on a large database: it is only done where the estimates differ that much.
   if (!(await isSmall(false)) || !(await isSmall(true))) return;
-  const [next, now] = [await rowsOf(true), await rowsIn(postgres, live, true)];
+  const [next, now] = [await rowsOf(true), await rowsIn(config, live, true, patience)];
   const what = `${source.name} has ${count(next)} rows, and database ${live}, which it replaces, has ${count(now)}`;
   if (allowSmall || dryRun) {
     log.warn(what);
@@ -41,17 +43,20 @@ export async function confirmSmall(
   if (yes || !hasTerminal()) {
     throw usageError(
       what,
-      'the live database is unchanged. restore.ts --allow-small replaces it all the same; --database restores beside it.',
+      'the live database is unchanged. Add --allow-small to replace it anyway; restore.ts --database restores into another database.',
     );
   }
   await confirm(`${what}.`, live, false);
 }
 
-async function rowsIn(postgres: Postgres, database: string, exact: boolean): Promise<number> {
-  const session = openSession(postgres, database);
-  try {
-    return exact ? totalRows(await countRows(session)) : await estimateRows(session.query);
-  } finally {
-    await session.close();
-  }
+async function rowsIn(
+  { postgres }: Config,
+  database: string,
+  exact: boolean,
+  patience: Patience,
+): Promise<number> {
+  await using session = openSession(postgres, database);
+  const read = async () => (exact ? totalRows(await countRows(session)) : await estimateRows(session.query));
+  const [backend] = await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  return await underLockWatch(postgres, database, backend!, patience, read);
 }

@@ -6,10 +6,10 @@ import { log } from '../core/log.ts';
 import { CommandError } from '../core/shell.ts';
 import { deferSignals } from '../core/signals.ts';
 import { OutcomeUnknown } from '../postgres/abandoned.ts';
-import { queryOf } from '../postgres/client.ts';
 import { applyProperties, type Properties, readProperties } from '../postgres/database-properties.ts';
 import { maintenanceOf, oidOf, siblingDatabases } from '../postgres/databases.ts';
 import { drop } from '../postgres/drop.ts';
+import { queryOf } from '../postgres/query.ts';
 import { PAUSED_SETTING } from '../postgres/subscriptions.ts';
 import { PATIENCE, swap } from '../postgres/swap.ts';
 import type { Setting } from './database-settings.ts';
@@ -40,7 +40,7 @@ export async function copyProperties(
     await apply(source.manifest.properties, source.without?.owners);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    // A managed server may allow less than the old server did; the data is restored all the same.
+    // A managed server may allow less than the old server did; the data is restored anyway.
     log.warn(`the database has the server’s default owner, settings and privileges: ${error.message}`);
   }
 }
@@ -49,13 +49,9 @@ export async function copyProperties(
  * Drops the databases that killed restores or drills left; one that can't be dropped is named. Call it under the lock only.
  * @returns those that are still there
  */
-export async function dropLeftovers(
-  postgres: Postgres,
-  database: string,
-  kind: 'new' | 'drill',
-): Promise<string[]> {
+export async function dropLeftovers(postgres: Postgres, kind: 'new' | 'drill'): Promise<string[]> {
   const left: string[] = [];
-  for (const name of await siblingDatabases(postgres, database, kind)) {
+  for (const name of await siblingDatabases(postgres, kind)) {
     log.warn(`dropping database ${name}, left by a run that did not finish`);
     if (!(await dropOrWarn(postgres, name))) left.push(name);
   }
@@ -92,8 +88,7 @@ export function swapIn(
   patience = PATIENCE,
 ): Promise<void> {
   return deferSignals(async () => {
-    const oid = await oidOf(postgres, next);
-    const before = await oidOf(postgres, target);
+    const [oid, before] = await Promise.all([oidOf(postgres, next), oidOf(postgres, target)]);
     const started = performance.now();
     // When the connection is lost during the commit, only the server knows whether it succeeded.
     const failure: unknown = await swap(postgres, target, next, kept, patience).then(

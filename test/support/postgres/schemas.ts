@@ -3,8 +3,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import * as assert from 'uvu/assert';
 import type { Format } from '../../../scripts/lib/backup/manifest.ts';
-import { identifier, toDatabase } from '../../../scripts/lib/postgres/client.ts';
-import { dropSubscriptions } from '../../../scripts/lib/postgres/subscriptions.ts';
+import { toDatabase } from '../../../scripts/lib/postgres/client.ts';
+import { drop } from '../../../scripts/lib/postgres/drop.ts';
 import { captured } from '../core/here.ts';
 import { makeBackup, restoreHere } from '../core/in-process.ts';
 import type { World } from '../core/world.ts';
@@ -71,10 +71,7 @@ export async function sectionsOf(world: World, database = world.database): Promi
 
 /** Drops all databases and the roles of the schemas: the server is as good as a new one. */
 export async function dropAll(world: World): Promise<void> {
-  for (const name of await databases(world)) {
-    await dropSubscriptions(world.pg.postgres, name);
-    await world.sql(`DROP DATABASE ${identifier(name)} WITH (FORCE)`, 'postgres');
-  }
+  for (const name of await databases(world)) await drop(world.pg.postgres, name);
   for (const role of ROLES) await world.sql(`DROP ROLE IF EXISTS ${role}`, 'postgres');
 }
 
