@@ -34,13 +34,28 @@ test('a POSTGRES_USER that is no superuser restores what it may, and says before
        CREATE TABLE written AS SELECT 1 AS i; CREATE TABLE secrets (); ALTER TABLE secrets ENABLE ROW LEVEL SECURITY;
        CREATE POLICY seen ON secrets TO manager USING (true);
        CREATE FUNCTION read_secrets() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'SELECT 1';
+       CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int);
        REVOKE EXECUTE ON FUNCTION read_secrets() FROM PUBLIC;
        ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
        RESET ROLE; REVOKE CREATE ON SCHEMA public FROM "Writ er"; ALTER DATABASE app OWNER TO "Writ er"`,
     );
     Object.assign(world.env, { POSTGRES_USER: 'manager', POSTGRES_PASSWORD: password });
+    const settings = [
+      `ALTER DATABASE "app" SET "log_statement" TO 'ddl'`,
+      `ALTER DATABASE "app" SET "app"."key" TO 'x'`,
+    ];
+    await world.sql(`${settings.join('; ')}; ALTER DATABASE app SET work_mem = '7MB'`, 'postgres');
     const before = await contentOf(world);
-    const { id } = await makeBackup(world, { format: 'custom', upload: false });
+    const { id, needs } = await makeBackup(world, { format: 'custom', upload: false });
+    assert.equal(needs!.superuser, []);
+    const { stderr } = await captured(() => restoreHere(world, id, { 'dry-run': true }));
+    const said = settings.map(setting => `\n      ${setting};`).join('');
+    assert.ok(
+      stderr.includes(
+        `the restored one is without these settings. After the restore, run as a superuser:${said}\n`,
+      ),
+      stderr,
+    );
     await restoreHere(world, id, { database: 'copy' });
     assert.equal(await contentOf(world, 'copy'), before, 'as a member');
 

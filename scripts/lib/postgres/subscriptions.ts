@@ -22,6 +22,8 @@ export interface Replication {
   slots: string[];
   /** The names of the subscriptions that {@link pauseSubscriptions} has disabled; null: it has not. */
   paused: string[] | null;
+  /** The jobs of pg_cron are in this database, and nothing runs them: its scheduler ends with its session, for good. */
+  lacksScheduler: boolean;
 }
 
 /** @returns that of a database, if it exists, and of its siblings of a kind, newest first */
@@ -39,7 +41,9 @@ export function replicationOf(
           ORDER BY subname), '[]') FROM pg_subscription WHERE subdbid = d.oid) AS subscriptions,
        ARRAY(SELECT slot_name FROM pg_replication_slots WHERE database = datname ORDER BY slot_name) AS slots,
        (SELECT substr(setting, strpos(setting, '=') + 1)::json FROM pg_db_role_setting, unnest(setconfig) AS setting
-          WHERE setdatabase = d.oid AND setrole = 0 AND starts_with(setting, '${PAUSED_SETTING}=')) AS paused
+          WHERE setdatabase = d.oid AND setrole = 0 AND starts_with(setting, '${PAUSED_SETTING}=')) AS paused,
+       coalesce((SELECT setting FROM pg_settings WHERE name = 'cron.database_name') = datname AND NOT EXISTS (SELECT FROM pg_stat_activity
+          WHERE datid = d.oid AND backend_type LIKE 'pg_cron%'), false) AS "lacksScheduler"
      FROM pg_database d WHERE datname = ${literal(database)}${siblings} ORDER BY datname DESC`,
     { evenInterrupted: true },
   );

@@ -69,6 +69,11 @@ async function settleReplication(postgres: Postgres): Promise<string[]> {
   await attempt(resume, `in ${live}: ALTER SUBSCRIPTION … ENABLE`);
   for (const { name, slot, enabled } of own?.subscriptions ?? [])
     if (!enabled && !resumed.includes(name)) lines.push(...ofDisabled(live, name, slot));
+  if (own?.lacksScheduler)
+    lines.push(
+      `the scheduler of pg_cron has ended with the swap, so its jobs do not run: restart PostgreSQL, unless ` +
+        `SELECT FROM pg_stat_activity WHERE backend_type LIKE 'pg_cron%' finds it again`,
+    );
   return lines;
 }
 

@@ -34,7 +34,7 @@ const FACTS = `SELECT
     FROM pg_tablespace) AS tablespaces,
   ARRAY(SELECT collname FROM pg_collation WHERE collnamespace = 'pg_catalog'::regnamespace) AS collations,
   current_setting('wal_level') AS "walLevel",
-  current_setting('cron.database_name', true) AS "cronDatabase",
+  (SELECT setting FROM pg_settings WHERE name = 'cron.database_name') AS "cronDatabase",
   EXISTS (SELECT FROM pg_settings WHERE name ~ '^(rds|azure|cloudsql|extwlist|supautils|neon)\\.') AS "isManaged"`;
 
 /** @returns what a restore compares its needs with */

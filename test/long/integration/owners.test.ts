@@ -37,9 +37,18 @@ test('a POSTGRES_USER that is no superuser restores what it may, and says before
        RESET ROLE; REVOKE CREATE ON SCHEMA public FROM "Writ er"; ALTER DATABASE app OWNER TO "Writ er"`,
     );
     Object.assign(world.env, { POSTGRES_USER: 'manager', POSTGRES_PASSWORD: password });
+    const settings = [
+      `ALTER DATABASE app SET log_statement = 'ddl'`,
+      `ALTER ROLE manager IN DATABASE app SET app.key = 'x'`,
+    ];
+    const asSuperuser = () => world.sql(settings.join('; '), 'postgres');
+    await world.sql(`ALTER DATABASE app SET work_mem = '7MB'`, 'postgres');
+    await asSuperuser();
     const before = [await contentOf(world), await propertiesOf(world)] as const;
     const { id } = await makeBackup(world, { format: 'custom', upload: false });
     await restoreHere(world, id);
+    assert.not.equal(await propertiesOf(world), before[1], 'these settings are a superuser’s');
+    await asSuperuser();
     assert.equal([await contentOf(world), await propertiesOf(world)], before, 'as a member');
 
     // Another server: the database is the user's own, and the role is there without the user as its member.
@@ -72,6 +81,7 @@ test('a POSTGRES_USER that is no superuser restores what it may, and says before
       await world.sql(statement, 'postgres');
     await world.sql(`CREATE ROLE second LOGIN CREATEDB CREATEROLE PASSWORD '${password}'`, 'postgres');
     await restoreHere(world, id, {}, { POSTGRES_USER: 'second' });
+    await asSuperuser();
     assert.equal([await contentOf(world), await propertiesOf(world)], before, 'on a bare server');
 
     // What takes a superuser.

@@ -90,7 +90,25 @@ const EVIL = `CREATE SCHEMA evil;
 const settingsOf = (whose: string) =>
   Object.entries(SETTINGS).map(([name, value]) => `ALTER ${whose} SET ${name} = ${value}`);
 
-/** A session has none of the limits that only some versions of PostgreSQL have. */
+/** What only the sessions of the user get: of the database, this test’s own pg_dump would mind it. */
+const OF_USER = { statement_timeout: '1', lock_timeout: '1', role: 'limited' };
+
+/** What a session has instead: limits that only some versions of PostgreSQL have, and all that changes what it does. */
+const OWN = {
+  statement_timeout: '0',
+  lock_timeout: '0',
+  idle_session_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  default_transaction_isolation: 'read committed',
+  default_transaction_read_only: 'off',
+  client_min_messages: 'warning',
+  role: 'none',
+  quote_all_identifiers: 'off',
+  standard_conforming_strings: 'on',
+  array_nulls: 'on',
+};
+
+/** A session has the scripts' own settings. */
 export async function assertUnlimited(postgres: Postgres): Promise<void> {
   assert.match(
     await copySettings(postgres),
@@ -98,8 +116,8 @@ export async function assertUnlimited(postgres: Postgres): Promise<void> {
   );
   const session = openSession(postgres, 'app');
   try {
-    const sql = `SELECT current_setting('idle_session_timeout') AS idle`;
-    assert.equal(await session.query(sql), [{ idle: '0' }]);
+    const values = Object.keys(OWN).map(name => `current_setting('${name}') AS ${name}`);
+    assert.equal(await session.query(`SELECT ${values.join(', ')}`), [OWN]);
   } finally {
     await session.close();
   }
@@ -141,8 +159,7 @@ export async function underHostileSettings(
       `CREATE ROLE operator SUPERUSER LOGIN PASSWORD 'operator'`,
       'CREATE ROLE limited',
       ...settingsOf('ROLE operator'),
-      'ALTER ROLE operator SET role = limited',
-      'ALTER ROLE operator SET statement_timeout = 1', // of the database, this test’s own pg_dump would mind it
+      ...Object.entries(OF_USER).map(([name, value]) => `ALTER ROLE operator SET ${name} = ${value}`),
       ...settingsOf('DATABASE app'),
     ].join(';'),
     'postgres',
