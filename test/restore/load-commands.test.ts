@@ -1,13 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  decompressTo,
-  lineInDump,
-  parallelRestore,
-  plainCollect,
-  plainRestore,
-  streamRestore,
-} from '../../scripts/lib/restore/load-commands.ts';
+import { decompressTo, parallelRestore, streamRestore } from '../../scripts/lib/restore/load-commands.ts';
+import { lineInDump, plainCollect, plainRestore } from '../../scripts/lib/restore/plain-commands.ts';
 
 const FRAME = { databases: false, restrict: null, trailerBytes: 0 };
 
@@ -55,7 +49,7 @@ test('a load leaves out what it is told to', () => {
   assert.equal(options(), []);
   assert.equal(options({ owners: true }), ['--no-owner', '--no-acl']);
   assert.equal(options({ tablespaces: true }), ['--no-tablespaces']);
-  assert.match(streamRestore('app', 'stop', { owners: true }).join(' '), /--no-owner --no-acl/);
+  assert.match(streamRestore('app', 'stop', { without: { owners: true } }).join(' '), /--no-owner --no-acl/);
 });
 
 test.run();

@@ -4,14 +4,24 @@ import type { Postgres } from '../config/config.ts';
 import { OperationalError, verificationError } from '../core/errors.ts';
 import { CommandError } from '../core/shell.ts';
 import { runFromFile, startFromFile } from '../postgres/redirect.ts';
-import { findRows, lineInDump, MARKS, plainCollect, plainRestore, type RowsRange } from './load-commands.ts';
 import { canBeAccepted, isUnknownSetting, type LoadError, psqlErrors } from './load-errors.ts';
+import {
+  type Cut,
+  findRows,
+  lineInDump,
+  MARKS,
+  plainCollect,
+  plainRestore,
+  type RowsRange,
+} from './plain-commands.ts';
 
 interface LoadOptions {
   purpose: string;
   state?: string;
   settings: string;
   until?: AbortSignal;
+  /** What is not loaded. */
+  cuts?: Cut[];
 }
 
 /** What psql says of a command of its own in a dump, and with another key than ours. */
@@ -28,10 +38,10 @@ export async function loadPlain(
   path: string,
   frame: DumpFrame,
   name: string,
-  options: LoadOptions,
+  { cuts, ...options }: LoadOptions,
 ): Promise<void> {
   try {
-    await runFromFile(postgres, plainRestore(name, frame, newKey()), path, options);
+    await runFromFile(postgres, plainRestore(name, frame, newKey(), cuts), path, options);
   } catch (error) {
     if (error instanceof CommandError) refuseCommands(path, error.stderr);
     throw error;
@@ -50,12 +60,12 @@ export async function collectPlain(
   path: string,
   frame: DumpFrame,
   name: string,
-  options: LoadOptions,
+  { cuts, ...options }: LoadOptions,
 ): Promise<LoadError[]> {
   const rows = await rowsOf(postgres, path);
   let output: { stdout: string; stderr: string };
   try {
-    output = await startFromFile(postgres, plainCollect(name, frame, newKey(), rows), path, options);
+    output = await startFromFile(postgres, plainCollect(name, frame, newKey(), rows, cuts), path, options);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     refuseCommands(path, error.stderr, rows);

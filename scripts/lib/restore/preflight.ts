@@ -11,9 +11,9 @@ import { refuseShortage } from '../postgres/disk-space.ts';
 import { type SpaceFacts, usesOfLoad } from '../postgres/load-space.ts';
 import { programVersion, type ServerFacts } from '../postgres/server.ts';
 import { refusePreparedTransactions } from '../postgres/swap.ts';
+import { requirementsOf, type Scan } from './dump-scan.ts';
 import { sizeOf } from './load-size.ts';
 import { compareRoles, type Roles, refuseRoles } from './missing-roles.ts';
-import { requirementsOf } from './plain-dump.ts';
 import { neededRoles, requirementChecks } from './requirements.ts';
 
 /*
@@ -32,6 +32,8 @@ interface Options {
   replace?: boolean;
   without?: Without;
   isDrill?: boolean;
+  /** Of the source, if there is one. */
+  scan?: Scan | undefined;
 }
 
 /**
@@ -54,7 +56,7 @@ export async function refuseImpossible(
   const { postgres } = config;
   const databaseMissing = (await oidOf(postgres, target)) === undefined;
   const isBare = (await oidOf(postgres, postgres.database)) === undefined;
-  const needs = await requirementsOf(postgres, source);
+  const needs = await requirementsOf(postgres, source, options.scan);
   const compare = (without: Without) =>
     compareRoles(postgres, server, source, neededRoles(needs, source, isBare, without), isDrill);
   let without = options.without ?? {};

@@ -9,8 +9,8 @@ import { identifier, query } from '../postgres/client.ts';
 import { maintenanceOf } from '../postgres/databases.ts';
 import type { Needs } from '../postgres/needs.ts';
 import type { ServerFacts } from '../postgres/server.ts';
+import type { Requirements } from './dump-needs.ts';
 import type { Globals } from './globals.ts';
-import type { Requirements } from './plain-dump.ts';
 
 interface Facts {
   /** `onlySuperuser`: neither trusted nor for everyone. */

@@ -30,6 +30,7 @@ import { refuseImpossible, refuseLaterBackup } from './preflight.ts';
 import { replaceLive } from './replication.ts';
 import { confirmSmall } from './small-result.ts';
 import { copyProperties, dropOrWarn, swapIn } from './swap.ts';
+import { type Rights, scanMeanwhile, scannedAgain, whoLoads } from './who-loads.ts';
 
 /**
  * Finds, fetches and checks a backup, asks for confirmation, loads it into a new database, and swaps that in. The caller
@@ -55,11 +56,14 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     const space = await readSpaceFacts(postgres, server);
     const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
-    const source = await checkSource(postgres, fetched);
+    const [source, scan] = await scanMeanwhile(postgres, fetched, server, () =>
+      checkSource(postgres, fetched),
+    );
     clock.lap('check');
     const replace = request.target === undefined;
-    const options = { replace, without };
+    const options = { replace, without, scan };
     const { databaseMissing, roles } = await refuseImpossible(config, source, server, space, target, options);
+    const rights = whoLoads(postgres, server, source, scan, { asSuperuser: request.asSuperuser ?? false });
     sayWhatIsLeftOut(source, without);
     const replaced = replace && !databaseMissing ? postgres.database : undefined;
     if (replaced && source.manifest) await confirmSmall(postgres, source, replaced, request);
@@ -74,7 +78,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     return await confirmed(plan, request, async () => {
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
-      const swapped = await loadAndSwap(config, source, request, replaced, { roles, space, clock });
+      const swapped = await loadAndSwap(config, source, request, replaced, { roles, rights, space, clock });
       if (swapped.errors.length === 0) recordPassed(config, source, 'loaded');
       return report(source, { target, safety, clock, ...swapped });
     });
@@ -101,19 +105,23 @@ async function loadAndSwap(
   source: CheckedSource,
   request: RestoreRequest,
   replaced: string | undefined,
-  { roles, space, clock }: { roles: Roles; space: SpaceFacts; clock: Stopwatch },
+  { roles, rights, space, clock }: { roles: Roles; rights: Rights; space: SpaceFacts; clock: Stopwatch },
 ): Promise<{ kept?: string; errors: LoadError[]; replication: string[] }> {
   const { postgres } = config;
   const { target, migrate, acceptErrors, without = {} } = request;
   const live = postgres.database;
   const loaded = await leaveOut(source, without);
+  const how: Rights = {
+    ...(await scannedAgain(postgres, source, loaded, rights)),
+    accept: acceptErrors ? 'all' : 'none',
+  };
   await createMissingRoles(postgres, roles);
   const next = siblingName(live, 'new', await siblingDatabases(postgres, live, 'new'));
   const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, live, 'before'));
   try {
-    const errors = await loadInto(config, loaded, next, live, space, acceptErrors);
+    const { errors, rows } = await loadInto(config, loaded, next, live, space, how);
     clock.lap('load and compare');
-    if (replaced && !source.manifest) await confirmSmall(postgres, source, replaced, request, next);
+    if (replaced && !source.manifest) await confirmSmall(postgres, source, replaced, request, rows);
     const replication: string[] = [];
     if (target === undefined) {
       await copyProperties(postgres, loaded, replaced, next);

@@ -18,6 +18,7 @@ import { loadInto } from './load-dump.ts';
 import { leaveOut } from './plain-dump.ts';
 import { refuseImpossible, refuseLaterBackup } from './preflight.ts';
 import { dropOrWarn } from './swap.ts';
+import { scanMeanwhile, scannedAgain, whoLoads } from './who-loads.ts';
 
 /**
  * Restores a backup into a scratch database, compares it, records that, and drops the database at the end. Owners and
@@ -51,11 +52,17 @@ export async function loadScratch(
     await refuseLaterBackup(postgres, server, found);
     const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
-    const source = await checkSource(postgres, fetched);
+    const [source, scan] = await scanMeanwhile(postgres, fetched, server, () =>
+      checkSource(postgres, fetched),
+    );
     clock.lap('verify');
-    const { without } = await refuseImpossible(config, source, server, space, scratch, { isDrill: true });
+    const options = { isDrill: true, scan };
+    const { without } = await refuseImpossible(config, source, server, space, scratch, options);
+    const rights = whoLoads(postgres, server, source, scan, options);
     log.changesBegin();
-    await loadInto(config, await leaveOut(source, without), scratch, postgres.database, space);
+    const loaded = await leaveOut(source, without);
+    const how = await scannedAgain(postgres, source, loaded, rights);
+    await loadInto(config, loaded, scratch, postgres.database, space, how);
     await detachSubscriptions(postgres, scratch);
     clock.lap('restore and compare');
     recordPassed(config, source, 'loaded');

@@ -16,7 +16,7 @@ const SMALL = 0.1;
  * dump is complete, too.
  *
  * @param live the database that is replaced
- * @param loaded the new database, for a source without a manifest
+ * @param loaded how many rows the new database has, for a source without a manifest
  * @throws exit code 2 where it is not confirmed
  */
 export async function confirmSmall(
@@ -24,15 +24,13 @@ export async function confirmSmall(
   source: Source,
   live: string,
   { yes, dryRun, allowSmall }: Confirmation & { allowSmall?: boolean },
-  loaded?: string,
+  loaded?: number,
 ): Promise<void> {
-  const rowsOf = (exact: boolean) =>
-    source.manifest ? totalRows(source.manifest.tables) : rowsIn(postgres, loaded!, exact);
-  const isSmall = async (exact: boolean) =>
-    (await rowsOf(exact)) < SMALL * (await rowsIn(postgres, live, exact));
+  const next = source.manifest ? totalRows(source.manifest.tables) : loaded!;
+  const isSmall = async (exact: boolean) => next < SMALL * (await rowsIn(postgres, live, exact));
   // Counting takes minutes on a large database: it is only done where the estimates differ that much.
   if (!(await isSmall(false)) || !(await isSmall(true))) return;
-  const [next, now] = [await rowsOf(true), await rowsIn(postgres, live, true)];
+  const now = await rowsIn(postgres, live, true);
   const what = `${source.name} has ${count(next)} rows, and database ${live}, which it replaces, has ${count(now)}`;
   if (allowSmall || dryRun) {
     log.warn(what);

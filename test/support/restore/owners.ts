@@ -7,7 +7,7 @@ import { fetchSource, restoreDirectory } from '../../../scripts/lib/backup/fetch
 import { findSource } from '../../../scripts/lib/backup/find.ts';
 import { artifactName, type Format, manifestName, serialize } from '../../../scripts/lib/backup/manifest.ts';
 import { identifier, literal } from '../../../scripts/lib/postgres/client.ts';
-import { requirementsOf } from '../../../scripts/lib/restore/plain-dump.ts';
+import { requirementsOf } from '../../../scripts/lib/restore/dump-scan.ts';
 import { configOf, manifestOf } from '../backup/old-backups.ts';
 import { captured } from '../core/here.ts';
 import { makeBackup, refused, restoreHere } from '../core/in-process.ts';
