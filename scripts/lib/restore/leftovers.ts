@@ -1,6 +1,6 @@
 /**
- * What killed runs leave: working directories in BACKUP_DIR, databases that were being loaded, a decompressed dump in the
- * container. Each belongs to a lock: only who holds it may remove them, because the run is over then.
+ * What killed runs leave: working directories in BACKUP_DIR, databases that were being loaded, the roles that loaded them, a
+ * decompressed dump in the container. Each belongs to a lock: only who holds it may remove them, because the run is over then.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,15 +13,17 @@ import { withLock } from '../core/lock.ts';
 import { log } from '../core/log.ts';
 import { run } from '../core/shell.ts';
 import { asJson, client, runSql } from '../postgres/client.ts';
-import { maintenanceOf, siblingDatabases, siblingsSql } from '../postgres/databases.ts';
+import { maintenanceOf, siblingsSql } from '../postgres/databases.ts';
+import { dropLoaders } from '../postgres/drop.ts';
+import { loaderPrefix, loadersSql } from '../postgres/loader.ts';
 import { dropLeftovers } from './swap.ts';
 
 /** `environment`: backups, restores; `drill`: drills, load checks; `none`: runs that only look hold no lock. */
 export type Owner = 'environment' | 'drill' | 'none';
 
 export interface Leftover {
-  kind: 'directory' | 'database';
-  /** A path, or the database's name. */
+  kind: 'directory' | 'database' | 'role';
+  /** A path, or the name of the database or role. */
   name: string;
   owner: Owner;
   since: Date;
@@ -63,25 +65,24 @@ export async function leftDirectories(config: Config): Promise<Leftover[]> {
 
 /**
  * @param seconds that the server has to answer
- * @returns the databases that are loaded or were, those of running runs included
+ * @returns the databases that are loaded or were, and the roles that load them, those of running runs included
  * @throws OperationalError
  */
 export async function leftDatabases({ postgres }: Config, seconds: number): Promise<Leftover[]> {
-  const sql = (['environment', 'drill'] as const)
-    .map(
-      owner =>
-        `SELECT name, '${owner}' AS owner FROM (${siblingsSql(postgres.database, DATABASES[owner])}) AS d`,
-    )
-    .join(' UNION ALL ');
-  const text = await runSql(postgres, maintenanceOf(postgres), asJson(sql), {
+  const sql = (['environment', 'drill'] as const).map(owner => {
+    const { database } = postgres;
+    const kind = DATABASES[owner];
+    return `SELECT 'database' AS kind, name, '${owner}' AS owner FROM (${siblingsSql(database, kind)}) AS d
+      UNION ALL SELECT 'role', rolname, '${owner}' FROM (${loadersSql(`${database}_${kind}`)}) AS r`;
+  });
+  const text = await runSql(postgres, maintenanceOf(postgres), asJson(sql.join(' UNION ALL ')), {
     purpose: 'list the databases of runs',
     timeout: seconds,
     onlyReads: true,
   });
-  return (JSON.parse(text) as Pick<Leftover, 'name' | 'owner'>[]).map(each => ({
+  return (JSON.parse(text) as Omit<Leftover, 'since'>[]).map(each => ({
     ...each,
-    kind: 'database',
-    since: parseStamp(each.name.slice(-15)),
+    since: parseStamp(/_(\d{8}_\d{6})(?:_[0-9a-f]{8})?$/.exec(each.name)![1]!),
   }));
 }
 
@@ -96,12 +97,19 @@ export async function sweep(config: Config, owner: 'environment' | 'drill'): Pro
     log.warn(`removing ${each.name}, left by a run that did not finish`);
     await removeWork(each.name);
   }
-  const list = () => siblingDatabases(postgres, postgres.database, DATABASES[owner]);
-  const found = await attempt(list, undefined); // a server that does not answer fails the run in a moment
-  if (!found?.length) return [];
+  const found = await attempt(() => leftDatabases(config, 60), undefined); // a server that does not answer fails the run in a moment
+  const namesOf = (kind: Leftover['kind']) =>
+    (found ?? []).filter(each => each.owner === owner && each.kind === kind).map(({ name }) => name);
+  const databases = namesOf('database');
+  const alone = namesOf('role').filter(role => !databases.some(name => role.startsWith(loaderPrefix(name))));
+  if (alone.length > 0) {
+    log.warn(`dropping role ${alone.join(', ')}, left by a run that did not finish`);
+    await attempt(() => dropLoaders(postgres, alone), 'a role is left over; the next run tries to drop it');
+  }
+  if (databases.length === 0) return [];
   const left = await attempt(() => dropLeftovers(postgres, postgres.database, DATABASES[owner]), undefined);
   await attempt(() => removeFromContainer(postgres, owner, config), 'a leftover in the container stays');
-  return left ?? found;
+  return left ?? databases;
 }
 
 /**
