@@ -51,7 +51,8 @@ export const backup = command({
       await ping(config, 'start');
       try {
         await sweepAll(config);
-        const result = await backUp(config, { format, label: options.label, upload: !options['no-upload'] });
+        const upload = !options['no-upload'];
+        const result = await backUp(config, { format, label: options.label, upload, sendMissing: true });
         await announce(config, result.exitCode ?? Exit.done, result.text);
         return result;
       } catch (error) {

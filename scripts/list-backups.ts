@@ -1,11 +1,14 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
+import { existsSync } from 'node:fs';
 import { localBackups, storedBackups } from './lib/backup/catalog.ts';
 import { readChecks, recordCheck } from './lib/backup/check-log.ts';
 import { foreignDumps } from './lib/backup/directory.ts';
 import { type ListedBackup, listBackups } from './lib/backup/list.ts';
+import { copiesOf, missingCopies } from './lib/backup/missing-copies.ts';
+import { missCopy } from './lib/backup/send-missing.ts';
 import { verifyLocal } from './lib/backup/verify.ts';
 import { command, execute } from './lib/cli/command.ts';
-import { type Config, hasEnvFile } from './lib/config/config.ts';
+import type { Config } from './lib/config/config.ts';
 import { Exit } from './lib/core/errors.ts';
 import { bytes, count, duration, plural, table, utc } from './lib/core/format.ts';
 import { log } from './lib/core/log.ts';
@@ -43,7 +46,10 @@ export const list = command({
     }
     const stored = config.s3 ? await storedBackups(config, await openStore(config.s3), now) : [];
     if (!config.s3) log.info('S3: not configured (S3_BUCKET is empty)');
-    const backups = listBackups([...local, ...stored], readChecks(config));
+    const missing = config.s3
+      ? missingCopies(config, config.s3.retentionDays, local, copiesOf(stored)).map(({ id }) => id)
+      : [];
+    const backups = listBackups([...local, ...stored], readChecks(config), missing);
     const dumps = await foreignDumps(config);
     const parts = [backups.length > 0 ? toTable(backups, now) : nothing(config)];
     if (dumps.length > 0) parts.push(describeForeign(config, dumps));
@@ -73,26 +79,17 @@ function toTable(backups: ListedBackup[], now: number): string {
     age(backup.loadedAt),
     backup.label ?? '',
   ]);
-  const header = [
-    'id',
-    'data of',
-    '>age',
-    '>size',
-    '>rows',
-    'format',
-    'local',
-    'S3',
-    '>read',
-    '>loaded',
-    'label',
-  ];
-  return `${table(header, rows)}\n${plural(backups.length, 'backup')}`;
+  const header = 'id,data of,>age,>size,>rows,format,local,S3,>read,>loaded,label'.split(',');
+  const missing = backups.filter(({ missesCopy }) => missesCopy).length;
+  const which = missing > 0 ? `; ${missCopy(missing)}, which backup.ts sends` : '';
+  return `${table(header, rows)}
+${plural(backups.length, 'backup')}${which}`;
 }
 
 /** Where it has looked: the usual reason for an empty list is another directory than the one that is meant. */
-function nothing({ environment, postgres, backupDir, s3 }: Config): string {
+function nothing({ environment, envFile, postgres, backupDir, s3 }: Config): string {
   const places = [backupDir, ...(s3 ? [`s3://${s3.bucket}/${s3.prefix}`] : [])].join(' and in ');
-  const file = hasEnvFile(environment) ? '' : `; there is no .env.${environment} here, so defaults are used`;
+  const file = existsSync(envFile) ? '' : `; there is no .env.${environment} here, so defaults are used`;
   return `no backups of ${postgres.database} (${environment}) in ${places}${file}`;
 }
 

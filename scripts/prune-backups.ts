@@ -39,21 +39,22 @@ export const prune = command({
     const store = config.s3 && (await openStore(config.s3));
     if (!store) log.info('S3: not configured (S3_BUCKET is empty)');
     return withLockUnless(looking, config.stateDir, config.environment, 'prune-backups.ts', async () => {
-      const plans = await planRetention(config, store);
+      const plans = await planRetention(config, store, !looking);
       const expired = plans.flatMap(({ decisions }) => decisions.filter(({ keep }) => !keep));
       const summary = `${toTable(plans)}\n${plural(expired.length, 'backup')} to delete`;
       const unreadable = plans.flatMap(({ problem }) => problem ?? []);
       if (expired.length === 0 || options['dry-run'])
-        return { text: summary, json: toRows(plans, []), exitCode: report(unreadable) };
+        return { text: summary, json: toRows(plans), exitCode: report(unreadable) };
       process.stderr.write(`${summary}\n`);
       await confirm('The deletion can’t be undone.', config.environment, options.yes);
       log.changesBegin();
       const applied: Awaited<ReturnType<typeof applyRetention>>[] = [];
       for (const plan of plans) applied.push(await applyRetention(config, plan));
       const deleted = applied.flatMap(each => each.deleted);
+      const hidden = applied.flatMap(each => each.hidden);
       return {
-        text: `deleted ${plural(deleted.length, 'backup')}`,
-        json: toRows(plans, deleted),
+        text: summarize(deleted.length - hidden.length, hidden.length),
+        json: toRows(plans, deleted, hidden),
         exitCode: report(applied.flatMap(({ problem }) => problem ?? [])),
       };
     });
@@ -64,6 +65,12 @@ export const prune = command({
 function report(problems: OperationalError[]): ExitCode {
   for (const problem of problems) log.error(textOf(problem));
   return problems[0]?.exitCode ?? Exit.done;
+}
+
+function summarize(deleted: number, hidden: number): string {
+  const done = deleted > 0 || hidden === 0 ? [`deleted ${plural(deleted, 'backup')}`] : [];
+  if (hidden > 0) done.push(`hid ${plural(hidden, 'backup')} by a delete marker`);
+  return done.join(', ');
 }
 
 function toTable(plans: PlacePlan[]): string {
@@ -78,14 +85,15 @@ function toTable(plans: PlacePlan[]): string {
   return table(['', 'place', 'id', 'reason'], rows);
 }
 
-function toRows(plans: PlacePlan[], gone: Backup[]) {
+function toRows(plans: PlacePlan[], gone: Backup[] = [], hidden: Backup[] = []) {
   return plans.flatMap(({ place, decisions }) =>
     decisions.map(({ backup, keep, reason }) => ({
       id: backup.id,
       place,
       keep,
       reason,
-      deleted: gone.includes(backup),
+      deleted: gone.includes(backup) && !hidden.includes(backup),
+      hidden: hidden.includes(backup),
     })),
   );
 }

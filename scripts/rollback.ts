@@ -1,7 +1,7 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { command, execute } from './lib/cli/command.ts';
 import { confirm, requireTerminal } from './lib/cli/confirm.ts';
-import type { Config } from './lib/config/config.ts';
+import { refuseUnwritable } from './lib/config/env-file.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
 import { table } from './lib/core/format.ts';
 import { withLock } from './lib/core/lock.ts';
@@ -11,13 +11,13 @@ import { newJournal, refuseUnfinished } from './lib/deploy/journal.ts';
 import { runningImages } from './lib/deploy/plan.ts';
 import { chooseRelease, reachable, readReleases, type Target } from './lib/deploy/releases.ts';
 import { reportDeploy } from './lib/deploy/report.ts';
+import { planRestore } from './lib/deploy/rollback-database.ts';
 import { runDeploy } from './lib/deploy/run-deploy.ts';
 import { shortName } from './lib/docker/images.ts';
 import { criticalChecks } from './lib/health/all-checks.ts';
 import { withMaintenance } from './lib/nginx/maintenance.ts';
 import { nginxTimes, testNginx } from './lib/nginx/reload.ts';
 import { wantedBackends } from './lib/nginx/upstreams.ts';
-import { runRestore } from './lib/restore/run-restore.ts';
 
 export const rollback = command({
   summary: 'Go back to an earlier release, without losing a request.',
@@ -33,6 +33,14 @@ export const rollback = command({
       value: 'BACKUP',
       help: 'also restore this backup: its id, or latest',
     },
+    'allow-foreign': {
+      type: 'boolean',
+      help: 'with --yes: also a backup of another app, environment or database, or without this server’s signature',
+    },
+    'allow-small': {
+      type: 'boolean',
+      help: 'also a backup that has less than a tenth of the live database’s rows',
+    },
     yes: { type: 'boolean', help: 'skip the confirmation' },
   },
   examples: [
@@ -47,6 +55,7 @@ export const rollback = command({
     [Exit.done, 'the older release serves'],
     [Exit.failed, 'failed; the report says what serves now'],
     [Exit.usage, 'no such release, a contracting migration since, or not confirmed'],
+    [Exit.verification, 'the backup is missing or damaged, or differs after loading'],
     [Exit.locked, 'another run holds the lock'],
   ],
   positionals: 1,
@@ -68,12 +77,15 @@ export const rollback = command({
         () => criticalChecks(config),
         () => testNginx(config),
         async () => nginxTimes(),
+        () => refuseUnwritable(config.envFile), // the images are written at the end
       );
+      const { yes, 'allow-foreign': allowForeign, 'allow-small': allowSmall } = options;
+      const data = backup ? await planRestore(config, backup, { yes, allowForeign, allowSmall }) : undefined;
       const also = backup ? `, and the database to ${backup}` : '';
       await confirm(
-        `This takes ${config.environment} back to ${target.release}${also}.`,
+        `${data?.warning ?? ''}This takes ${config.environment} back to ${target.release}${also}.`,
         config.environment,
-        options.yes,
+        yes,
       );
       log.changesBegin();
       const { release, images } = target;
@@ -91,11 +103,12 @@ export const rollback = command({
         { servers, criticalBefore, surge: null },
       );
       const roll = () => runDeploy(config, journal);
-      const both = async () => {
-        await restore(config, backup!);
-        return roll();
-      };
-      return reportDeploy(config, await (backup ? withMaintenance(both) : roll()));
+      const withData = (restore: () => Promise<void>) =>
+        withMaintenance(async () => {
+          await restore();
+          return roll();
+        });
+      return reportDeploy(config, await (data ? withData(data.restore) : roll()));
     });
   },
 });
@@ -106,12 +119,6 @@ function refuseContracted({ release, since }: Target, backup: string | undefined
     `${release} may fail after ${since.join(', ')}, which changed the schema`,
     'deploy a corrected version, or add --with-database BACKUP: list-backups.ts shows the backup made before each release.',
   );
-}
-
-/** Without migrations: the backup is from the time of the release. */
-async function restore(config: Config, backup: string): Promise<void> {
-  const { text } = await runRestore(config, { wanted: backup, migrate: false, yes: true });
-  log.info(text!);
 }
 
 function listReleases(targets: Target[]): string {

@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -8,30 +7,11 @@ import { type Invocation, parseArguments } from '../../scripts/lib/cli/command.t
 import { help } from '../../scripts/lib/cli/help.ts';
 import { environmentOf, loadConfig, ROOT } from '../../scripts/lib/config/config.ts';
 import { OperationalError } from '../../scripts/lib/core/errors.ts';
+import { ARGUMENTS, asCron, assertReportsBad, BAD, usageOf } from '../support/cli/as-cron.ts';
 import { commandOf as importCommand } from '../support/cli/commands.ts';
 
 const scripts = globSync('scripts/*.ts', { cwd: ROOT }).map(path => join(ROOT, path));
 assert.ok(scripts.length >= 12, 'the scripts are found');
-
-/** What a script can't do without. */
-const ARGUMENTS: Record<string, string[]> = {
-  'restore.ts': ['latest'],
-  'scale.ts': ['3'],
-  'schedule.ts': ['next'],
-  'ssh-command.ts': ['--env', 'production'],
-  'verify-backup.ts': ['latest'],
-};
-
-/** Runs a program as cron does: from /, with next to nothing in its environment. */
-function asCron(program: string, args: string[], env: Record<string, string> = {}) {
-  const options = { cwd: '/', env: { PATH: '/usr/bin:/bin', ...env } };
-  return new Promise<{ status: number | string | undefined; stdout: string; stderr: string }>(resolve => {
-    const child = execFile(program, args, options, (error, stdout, stderr) =>
-      resolve({ status: error ? (error.code ?? error.signal ?? -1) : 0, stdout, stderr }),
-    );
-    child.stdin!.end();
-  });
-}
 
 /** Whether it is known that importing a script does nothing. A test process must not become a backup. */
 let inert = false;
@@ -65,7 +45,7 @@ test('no script does anything when it is imported', async () => {
 
 for (const script of scripts) {
   const name = basename(script);
-  const usage = name === 'health-check.ts' ? 3 : 2; // unknown, as Nagios has it
+  const usage = usageOf(name);
   const arguments_ = ARGUMENTS[name] ?? [];
 
   test(`${name} --help: what, usage, options, examples, exit codes`, async () => {
@@ -115,21 +95,21 @@ for (const script of scripts) {
     assert.is(exitCode, 2);
   });
 
-  test(`${name}: a bad configuration is reported completely, without a value, and with --json as JSON too`, async () => {
-    const bad = { POSTGRES_PASSWORD: 'pass-secret', PGPORT: 'port-secret', SLACK_WEBHOOK_URL: 'hook-secret' };
-    const { status, stdout, stderr } = await asCron(script, [...arguments_, '--json'], bad);
-    assert.is(status, usage, stderr);
-    assert.match(
-      stderr,
-      /^error: .+\n.*PGPORT: a port number\n.*SLACK_WEBHOOK_URL: an http\(s\) URL\n {2}→ .+\n$/,
-    );
-    const { error } = JSON.parse(stdout);
-    assert.is(error.exitCode, usage);
-    assert.match(error.message, /PGPORT: a port number\n.*SLACK_WEBHOOK_URL: an http\(s\) URL$/);
-    assert.ok(error.hint.length > 5);
-    assert.not.match(stdout + stderr, /secret/);
+  test(`${name}: a bad configuration is refused before anything else`, async () => {
+    const command = await commandOf(script);
+    const given = parseArguments(command, arguments_);
+    const config = () => loadConfig('production', BAD);
+    const { message, exitCode } = await refusal(() => command.run({ ...given, config } as never));
+    assert.match(message, /PGPORT: a port number\n.*SLACK_WEBHOOK_URL: an http\(s\) URL$/);
+    assert.is(exitCode, 2);
+    assert.not.match(message, /secret/);
   });
 }
+
+/** Of every script: test/long/cli/command.test.ts. */
+for (const name of ['backup.ts', 'health-check.ts'])
+  test(`${name}: a bad configuration is reported completely, without a value, and with --json as JSON too`, () =>
+    assertReportsBad(name));
 
 test('--help is shown on stdout, also by a script that is called through a link', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'link to '));

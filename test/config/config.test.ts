@@ -4,6 +4,7 @@ import { environmentOf, loadConfig, ROOT } from '../../scripts/lib/config/config
 import { VARIABLES } from '../../scripts/lib/config/variables.ts';
 import { OperationalError } from '../../scripts/lib/core/errors.ts';
 import { redact } from '../../scripts/lib/core/log.ts';
+import { BAD, FREE } from '../support/config/bad-values.ts';
 
 const SIGNING_KEY = 'k'.repeat(32);
 const KEYS = {
@@ -66,68 +67,6 @@ test('S3: defaults, and what its endpoint implies', () => {
     .s3!;
   assert.is(other.pathStyle, true);
 });
-
-const DAYS = 'whole days, at least 1';
-const URL_ = 'an http(s) URL';
-const SPAN = 'a number above 0 and s, m, h or d, such as 4h';
-const CRON = 'five fields of cron (UTC), such as 0 2 * * *, or off; here ';
-const LETTERS = 'letters, digits and -';
-const IMAGE = 'an image’s name, with a tag or digest';
-
-/** What each variable must be, in the words that an operator reads, and values that it must not have. */
-const LONG = 'at least 32 characters, without blanks';
-
-const BAD: Record<string, [says: string, ...values: string[]]> = {
-  APP_NAME: ['lower-case letters, digits, - and _', 'Bad Name!', '-app', 'x'.repeat(32)],
-  POSTGRES_DB: ['at most 40 bytes, without line breaks', 'x'.repeat(41)],
-  POSTGRES_MAINTENANCE_DB: ['at most 63 bytes, without line breaks', 'x'.repeat(64), 'a\nb'],
-  POSTGRES_CONTAINER: ['a container name, or empty for the client programs of this host', '-rm', 'a b'],
-  PGPORT: ['a port number', '65536', '0', '5432x', '1e3', '-1'],
-  BACKUP_FORMAT: ['plain or custom', 'tar', 'Plain'],
-  BACKUP_LOCK_WAIT: [SPAN, '60', '0s'],
-  LOAD_CHECK: ['auto or nightly or weekly or off', 'daily', 'true'],
-  BACKUP_RETENTION_DAYS: [DAYS, '36501', '0', '1.5'],
-  BACKUP_MIN_KEEP: ['a whole number, at least 1', '-1', '0', '10001'],
-  S3_BUCKET: ['a bucket name', 'Bucket_X', 'ab', '.bucket'],
-  S3_PREFIX: ['letters, digits, - _ . and /, not at an end', '/slashed/', 'a//b'],
-  S3_ENDPOINT: [URL_, 'ftp://store.example', 'https:store.example', 'https://', 'store.example'],
-  S3_FORCE_PATH_STYLE: ['true or false', 'yes', 'TRUE'],
-  S3_CHECKSUMS: ['supported or required', 'always'],
-  S3_STORAGE_CLASS: ['a storage class, such as STANDARD_IA', 'cold storage', 'standard'],
-  S3_SSE: ['AES256 or aws:kms', 'rot13'],
-  S3_TIMEOUT: [SPAN, '0s', '60', '1.5h', '1000000s'],
-  S3_RETRY_TIME: [SPAN, '0s', '60'],
-  S3_RETENTION_DAYS: [DAYS, '90 days'],
-  AWS_REGION: ['a region, such as eu-west-3', 'eu west'],
-  HTTPS_PORT: ['a port number', 'https'],
-  SCHEDULE_BACKUP: [`${CRON}unsupported syntax`, '@daily', '0 2 * *', 'OFF'],
-  SCHEDULE_HEALTH_CHECK: [`${CRON}Constraint error, got value 99 expected range 0-59`, '99 * * * *'],
-  SCHEDULE_DRILL: [`${CRON}unsupported syntax`, '0 4 1 1,4,7,10 * *'],
-  SCHEDULE_LOAD_CHECK: [`${CRON}unsupported syntax`, 'nightly'],
-  SCHEDULE_MAILTO: ['an address or user name', 'two words'],
-  SLACK_WEBHOOK_URL: [URL_, 'hooks.example/secret'],
-  WEBHOOK_URL: [URL_, 'https://exa mple/secret'],
-  BACKUP_PING_URL: [URL_, 'javascript:secret'],
-  BACKEND_IMAGE: [IMAGE, 'Owner/backend', 'owner/backend@sha256:123'],
-  FRONTEND_IMAGE: [IMAGE, 'owner/front end'],
-  DEPLOY_READY_TIMEOUT: [SPAN, 'two minutes'],
-  DEPLOY_BAKE_SECONDS: ['whole seconds, at most 3600', '3601', '1m'],
-  CANARY_REQUESTS: ['paths that are safe to GET, separated by commas', 'health', '/a, /b'],
-  SENTRY_URL: [URL_, 'sentry.io/secret'],
-  SENTRY_ORG: [LETTERS, 'my org'],
-  SENTRY_PROJECT: [LETTERS, 'a/b'],
-  BACKUP_SIGNING_KEY: [LONG, 'k'.repeat(31), `${'k'.repeat(32)} `],
-  BACKUP_SIGNING_KEY_PREVIOUS: [LONG, 'secret'],
-  RTO_OBJECTIVE: [SPAN, 'four hours'],
-  RPO_OBJECTIVE: [SPAN, '24'],
-};
-
-/** Those that may be anything. */
-const FREE = [
-  ...['POSTGRES_USER', 'POSTGRES_PASSWORD', 'PGHOST', 'BACKUP_DIR', 'S3_SSE_KMS_KEY_ID', 'AWS_ACCESS_KEY_ID'],
-  ...['AWS_SECRET_ACCESS_KEY', 'LOG_DIR', 'STATE_DIR', 'REDIS_PASSWORD', 'MIGRATE_COMMAND', 'MIGRATIONS_DIR'],
-  ...['SENTRY_AUTH_TOKEN', 'AWS_SESSION_TOKEN'],
-];
 
 test('every variable either has a rule that is tested here, or takes any text', () => {
   assert.equal([...Object.keys(BAD), ...FREE].sort(), [...VARIABLES].sort());

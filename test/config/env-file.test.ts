@@ -14,7 +14,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readEnvFile, setVariable, writeVariable } from '../../scripts/lib/config/env-file.ts';
+import {
+  readEnvFile,
+  refuseUnwritable,
+  setVariable,
+  writeVariables,
+} from '../../scripts/lib/config/env-file.ts';
 
 test('an env file is read as Compose reads it, quotes in quotes included', () => {
   const directory = mkdtempSync(join(tmpdir(), 'env-'));
@@ -45,7 +50,7 @@ async function written(bytes: string, prepare: (path: string) => unknown = () =>
     writeFileSync(path, Buffer.from(bytes, 'latin1'));
     const prepared = prepare(path);
     const named = typeof prepared === 'string' ? prepared : path;
-    const error = await writeVariable(named, 'KEY', 'value').catch(thrown => thrown);
+    const error = await writeVariables(named, { KEY: 'value' }).catch(thrown => thrown);
     const { mode, uid } = statSync(path);
     const isLink = lstatSync(named, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
     return {
@@ -77,6 +82,26 @@ test('a variable is written, and all other bytes, the mode, the owner and a link
   assert.equal([linked.text, linked.isLink, linked.names], ['A=1\nKEY=value\n', true, ['env', 'env.link']]);
   if (process.getuid!() === 0)
     assert.is((await written('A=1\n', path => chownSync(path, 12_345, 0))).uid, 12_345);
+});
+
+test('several variables are written at once; the same values again write nothing', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'env-'));
+  try {
+    const path = join(directory, 'env');
+    writeFileSync(path, 'B=1\n');
+    const values = { A: 'x:1', B: 'y@2' };
+    await writeVariables(path, values);
+    assert.is(readFileSync(path, 'utf8'), 'B=y@2\nA=x:1\n');
+    const { ino } = statSync(path);
+    await writeVariables(path, values);
+    assert.is(statSync(path).ino, ino);
+    await refuseUnwritable(path);
+    chmodSync(path, 0o400);
+    const error = await refuseUnwritable(path).catch(thrown => thrown);
+    assert.match(error?.message, /can't write .*env: it is read-only/);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test('a file that can’t take it stays as it is', async () => {

@@ -1,10 +1,11 @@
 /* The pure functions of the health check. test/integration and test/stack break what it checks. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { wrap } from '../../scripts/lib/core/format.ts';
 import { type CheckResult, grade, type Status, summarize } from '../../scripts/lib/health/check.ts';
 import { limits } from '../../scripts/lib/health/checks/backup.ts';
 import { assessRedis, parseInfo } from '../../scripts/lib/health/checks/redis.ts';
-import { formatNagios, formatTable, overallOf, wrap } from '../../scripts/lib/health/report.ts';
+import { formatNagios, formatTable, overallOf } from '../../scripts/lib/health/report.ts';
 
 const line = (name: string, status: Status, more: Partial<CheckResult> = {}): CheckResult => ({
   name,

@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { serverPrograms } from '../../scripts/lib/drill/postgres-process.ts';
 import { appliedMigrations } from '../../scripts/lib/migrations/pending.ts';
+import { queryOf } from '../../scripts/lib/postgres/client.ts';
 import { type Database, migrate, startDatabase, startMigration } from '../support/app/app.ts';
 import type { Child } from '../support/core/child.ts';
 import { until } from '../support/core/world.ts';
@@ -21,7 +22,7 @@ const codeOf = async (child: Child): Promise<number | null> => (await child.exit
 test('migrates once, from version 1 to 2, and an older version finds nothing to do', () =>
   withDatabase(async ({ postgres, url, sql }) => {
     process.env.PATH = `${serverPrograms()}:${process.env.PATH}`;
-    const seen = async () => [...(await appliedMigrations({ postgres }))];
+    const seen = () => appliedMigrations(queryOf(postgres, postgres.database));
     assert.equal(await seen(), []);
     const head = () =>
       sql(

@@ -3,8 +3,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { packDefinitions } from '../../scripts/lib/backup/packed-definitions.ts';
 import { compareDefinitions } from '../../scripts/lib/postgres/compare-definitions.ts';
+import { createLike } from '../../scripts/lib/postgres/databases.ts';
 import { readDefinitions } from '../../scripts/lib/postgres/definitions.ts';
 import { openSession } from '../../scripts/lib/postgres/session.ts';
+import { compareWithManifest } from '../../scripts/lib/restore/compare.ts';
 import { plant } from '../support/backup/old-backups.ts';
 import { captured } from '../support/core/here.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
@@ -68,72 +70,9 @@ test('a changed object of each kind is found and named, and nothing else', () =>
   }));
 
 /** A comparison that is too strict would refuse good backups: their expressions have been loaded from a print. */
-test('what is dumped and loaded is the same, in whatever way expressions are printed then', () =>
+test('what is dumped and loaded is the same, in whatever way expressions are printed then, and a sequence behind its column is said both times', () =>
   inTurn(async world => {
     await program(world, 'psql', '-qX', '-vON_ERROR_STOP=1', '-o/dev/null', '-dapp', `-f${EXPRESSIONS}`);
-    const check = `SELECT pg_get_constraintdef(oid) AS printed FROM pg_constraint WHERE conname = 'a_status_check'`;
-    const first = await world.rows(check);
-    const { id } = await makeBackup(world, { upload: false });
-    const { stderr } = await captured(() => restoreHere(world, id, { database: 'again' }));
-    assert.match(stderr, /compared with the backup: .*, all definitions/);
-    assert.not.match(stderr, /not all is as in the backup/);
-    assert.not.equal(await world.rows(check, 'again'), first, 'it is printed in another way');
-  }));
-
-test('a restore that lacks something is refused and says what', () =>
-  inTurn(async world => {
-    await world.sql(`CREATE ROLE app_user; CREATE TABLE users (id int PRIMARY KEY, name text);
-      CREATE FUNCTION read_secrets() RETURNS text SECURITY DEFINER LANGUAGE sql AS $$ SELECT 'secret' $$`);
-    const made = await makeBackup(world, { upload: false });
-    const without = await definitionsOf(world);
-    await world.sql(`REVOKE EXECUTE ON FUNCTION read_secrets() FROM PUBLIC;
-      GRANT EXECUTE ON FUNCTION read_secrets() TO app_user`);
-    const revoked = await definitionsOf(world);
-    await world.sql('ALTER TABLE users ADD born date; CREATE INDEX users_name ON users (name)');
-    const grown = await definitionsOf(world);
-    let days = 0;
-    /** A restore of that backup as if its manifest were another. */
-    const restore = async (definitions: typeof grown | null, ownership: boolean) => {
-      const manifest = {
-        needs: ownership ? made.needs : undefined,
-        definitions: definitions && packDefinitions(definitions),
-      };
-      const { id } = await plant(world.env.BACKUP_DIR!, made.id, { days: ++days, manifest });
-      return () => restoreHere(world, id, { database: `restored_${days}` });
-    };
-    const privileges = /privileges of function public\.read_secrets\(\) are not those of the backup/;
-    const message = await refused(
-      await restore({ ...grown, 'value of': {} }, true),
-      3,
-      /\(3 differences\)/,
-      /column public\.users\.born is missing\n/,
-      /index public\.users_name is missing\n/,
-      privileges,
-    );
-    assert.match(message, /the live database is unchanged/);
-    await refused(await restore(revoked, true), 3, /\(1 difference\)/, privileges);
-    assert.equal(await databases(world), ['app']);
-
-    const kept = await captured(await restore(revoked, false));
-    assert.is(kept.code, 0, kept.stderr);
-    assert.match(kept.stderr, /owners and privileges are not compared/);
-    const old = await captured(await restore(null, false));
-    assert.is(old.code, 0, old.stderr);
-    assert.match(
-      old.stderr,
-      /definitions are not compared: an older version of these scripts made the backup/,
-    );
-    const version = { ...without, 'version of': { 'extension absent': '1.0' }, subscription: { feed: '0' } };
-    const warned = await captured(await restore(version, false));
-    assert.is(warned.code, 0, warned.stderr);
-    assert.match(
-      warned.stderr,
-      /warning: .*\(2 differences\):\n {2}subscription feed is missing\n {2}version of/,
-    );
-  }));
-
-test('a sequence behind its column is said when it is backed up and when it is restored', () =>
-  inTurn(async world => {
     await world.sql(`
       CREATE TABLE fine (id serial PRIMARY KEY); INSERT INTO fine SELECT FROM generate_series(1, 3);
       CREATE TABLE unused (id serial PRIMARY KEY);
@@ -150,19 +89,77 @@ test('a sequence behind its column is said when it is backed up and when it is r
       'sequence public.identity_id_seq is at 0, but column public.identity.id at 9007199254740995',
       'sequence public.shared is at 10, but column public.two.id at 11',
     ];
+    const check = `SELECT pg_get_constraintdef(oid) AS printed FROM pg_constraint WHERE conname = 'a_status_check'`;
+    const first = await world.rows(check);
     const { value: backup, stderr } = await captured(() => makeBackup(world, { upload: false }));
     assert.equal(
       backup!.warnings.map(warning => warning.split(':')[0]),
       sentences,
     );
     assert.match(backup!.warnings[0]!, /Run: SELECT setval\('public\."Imported_Id_seq"', 100\)$/);
-    const restored = await captured(() => restoreHere(world, backup!.id));
+    const restored = await captured(() => restoreHere(world, backup!.id, { database: 'again' }));
+    assert.is(restored.code, 0, restored.error);
     for (const sentence of sentences)
       for (const text of [stderr, restored.stderr]) assert.ok(text.includes(`warning: ${sentence}`), text);
-    assert.is(restored.code, 0);
+    assert.match(restored.stderr, /compared with the backup: .*, all definitions/);
+    assert.not.match(restored.stderr, /not all is as in the backup/);
+    assert.not.equal(await world.rows(check, 'again'), first, 'it is printed in another way');
   }));
 
-/** As in a cluster of initdb --locale-provider=icu. */
+/** Each as a restore: test/long/integration/definitions.test.ts. */
+test('a restore that lacks something is refused and says what', () =>
+  inTurn(async world => {
+    await world.sql(`CREATE ROLE app_user; CREATE TABLE users (id int PRIMARY KEY, name text);
+      CREATE FUNCTION read_secrets() RETURNS text SECURITY DEFINER LANGUAGE sql AS $$ SELECT 'secret' $$`);
+    const made = await makeBackup(world, { upload: false });
+    const without = await definitionsOf(world);
+    await world.sql('CREATE DATABASE loaded TEMPLATE app', 'postgres'); // as the backup is loaded
+    await world.sql(`REVOKE EXECUTE ON FUNCTION read_secrets() FROM PUBLIC;
+      GRANT EXECUTE ON FUNCTION read_secrets() TO app_user`);
+    const revoked = await definitionsOf(world);
+    await world.sql('ALTER TABLE users ADD born date; CREATE INDEX users_name ON users (name)');
+    const grown = await definitionsOf(world);
+    const manifestOf = (definitions: typeof grown | null, ownership: boolean) => ({
+      needs: ownership ? made.needs : undefined,
+      definitions: definitions && packDefinitions(definitions),
+    });
+    /** The comparison, as if the backup's manifest were another. */
+    const compare = (...wanted: Parameters<typeof manifestOf>) =>
+      compareWithManifest(world.pg.postgres, { ...made, ...manifestOf(...wanted) }, 'loaded');
+    const privileges = /privileges of function public\.read_secrets\(\) are not those of the backup/;
+    const manifest = manifestOf({ ...grown, 'value of': {} }, true);
+    const { id } = await plant(world.env.BACKUP_DIR!, made.id, { days: 1, manifest });
+    const message = await refused(
+      () => restoreHere(world, id, { database: 'restored' }),
+      3,
+      /\(3 differences\)/,
+      /column public\.users\.born is missing\n/,
+      /index public\.users_name is missing\n/,
+      privileges,
+    );
+    assert.match(message, /the live database is unchanged/);
+    assert.equal(await databases(world), ['app', 'loaded']);
+    await refused(() => compare(revoked, true), 3, /\(1 difference\)/, privileges);
+
+    const kept = await captured(() => compare(revoked, false));
+    assert.is(kept.code, 0, kept.error);
+    assert.match(kept.stderr, /owners and privileges are not compared/);
+    const old = await captured(() => compare(null, false));
+    assert.is(old.code, 0, old.error);
+    assert.match(
+      old.stderr,
+      /definitions are not compared: an older version of these scripts made the backup/,
+    );
+    const version = { ...without, 'version of': { 'extension absent': '1.0' }, subscription: { feed: '0' } };
+    const warned = await captured(() => compare(version, false));
+    assert.is(warned.code, 0, warned.error);
+    assert.match(
+      warned.stderr,
+      /warning: .*\(2 differences\):\n {2}subscription feed is missing\n {2}version of/,
+    );
+  }));
+
+/** As in a cluster of initdb --locale-provider=icu. Each as a restore: test/long/integration/definitions.test.ts. */
 test('a database of libc in a cluster of ICU comes back as one of libc', () =>
   inTurn(async world => {
     const template = (provider: string, locale: string, version: string) =>
@@ -185,21 +182,31 @@ test('a database of libc in a cluster of ICU comes back as one of libc', () =>
       assert.equal(before[1], ['A', 'B', 'a', 'b']);
       const backup = await makeBackup(world, { upload: false });
       assert.is(backup.server.provider, 'libc');
-      await restoreHere(world, backup.id);
-      assert.equal([await propertiesOf(world), await sorted()], before, 'beside the live one');
-      await restoreHere(world, undefined, { finish: true });
+      const like = async (name: string) => {
+        const postgres = { ...world.pg.postgres, database: 'app' };
+        await createLike(postgres, name, { ...backup.server, owner: undefined });
+        const provider = `SELECT datlocprovider AS p, datcollate AS c FROM pg_database WHERE datname = '${name}'`;
+        const rows = await world.rows<{ p: string; c: string }>(provider, 'postgres');
+        const said = await captured(() =>
+          compareWithManifest(postgres, { ...backup, definitions: null, tables: [] }, name),
+        );
+        assert.is(said.code, 0, said.error);
+        return { ...rows[0]!, said: said.stderr };
+      };
+      const beside = await like('beside');
+      assert.equal([beside.p, beside.c], ['c', 'C'], 'beside the live one');
+      assert.not.match(beside.said, /provider/);
       await world.sql('DROP DATABASE app', 'postgres');
       const { stderr } = await captured(() => restoreHere(world, backup.id));
       assert.equal([await propertiesOf(world), await sorted()], before, 'without a live one');
       assert.not.match(stderr, /provider/);
 
       // A live database that an operator has made otherwise counts, and that is said.
-      await restoreHere(world, undefined, { finish: true }).catch(() => {});
       await world.sql('DROP DATABASE app', 'postgres');
       await world.sql('CREATE DATABASE app TEMPLATE template0', 'postgres');
-      const other = await captured(() => restoreHere(world, backup.id));
-      assert.is(other.code, 0, other.stderr);
-      assert.match(other.stderr, /the locale provider of the database is icu, not libc/);
+      const other = await like('other');
+      assert.is(other.p, 'i');
+      assert.match(other.said, /the locale provider of the database is icu, not libc/);
     } finally {
       await template('c', 'NULL', 'NULL');
     }

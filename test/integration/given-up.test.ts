@@ -10,6 +10,7 @@ import { kill, until, type World } from '../support/core/world.ts';
 import { throughDocker } from '../support/docker/exec-stub.ts';
 import { databases } from '../support/postgres/compare.ts';
 import { holdLock, statementsOfScripts, untilItWaits } from '../support/postgres/held-lock.ts';
+import { NOT_SLOW, SLOW, SLOW_LOAD } from '../support/postgres/slow-load.ts';
 
 const { inTurn, stop } = await createTurns();
 
@@ -126,6 +127,26 @@ for (const [where, variables, signals] of [
       }
     }));
 }
+
+test('SIGKILL while a restore loads through docker exec: nothing goes on, and the next run succeeds', () =>
+  inTurn(async world => {
+    const env = throughDocker(world);
+    await world.sql(`CREATE TABLE item AS SELECT 1 AS i; ${SLOW_LOAD}`);
+    for (const format of ['plain', 'custom'] as const) {
+      await makeBackup(world, { format, upload: false });
+      await world.sql(SLOW, 'postgres');
+      const restore = world.start('restore', ['latest', '--database', format, '--yes'], env);
+      const loads = async () =>
+        (await statementsOfScripts(world)).some(query => query.startsWith('CREATE INDEX'));
+      await until('it loads', loads);
+      await kill(restore);
+      await untilNothingRuns(world);
+      await world.sql(NOT_SLOW, 'postgres');
+      const next = await world.run('restore', ['latest', '--database', format, '--yes'], env);
+      assert.is(next.code, 0, next.stderr);
+      assert.match(next.stderr, /dropping database app_new_/);
+    }
+  }));
 
 test('no answer in time: the session is gone before the error, on this host and through docker exec', () =>
   inTurn(async world => {

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { betweenUploads, MOMENTS, unfinishedInStore } from '../support/backup/backup-faults.ts';
-import { assertInterrupted, assertKilledAndRemoved, PLAIN } from '../support/backup/ended-backup.ts';
+import { assertKilledAndRemoved, PLAIN } from '../support/backup/ended-backup.ts';
 import { createFaultedWorld, manifests, startAgain } from '../support/backup/faulted.ts';
 import { killProgram } from '../support/backup/faults.ts';
 
@@ -12,13 +12,6 @@ await world.backUp('plain');
 /** For what is over before the upload. */
 const HERE: [string, string[]] = ['backup', ['--format', 'plain', '--no-upload']];
 const { dump, verification } = MOMENTS as { [moment in 'dump' | 'verification']: (typeof MOMENTS)[string] };
-
-test('kill -9 of pg_dump in the middle of the dump', async () => {
-  const ended = await faultAt(dump(world), HERE, () => killProgram(world, 'pg_dump'));
-  assert.is(ended.code, 1, ended.stderr);
-  assert.match(ended.stderr, 'could not dump app: pg_dump was ended by signal 9');
-  await assertClean();
-});
 
 test('kill -9 of the program that decodes', async () => {
   const before = manifests(world);
@@ -35,28 +28,11 @@ test('kill -9 of PostgreSQL in the middle of the dump', async () => {
   assert.is(ended.code, 1, ended.stderr);
   assert.match(ended.stderr, /error: could not (dump|keep a session)/);
   await assertClean();
-  await assertNextBackupWorks();
 });
 
-/** At every step: test/long/integration/kill-backup.test.ts. */
+/** At every step, and by SIGTERM and SIGINT: test/long/integration/kill-backup.test.ts. */
 test('kill -9 of the script during the dump: no process outlives it, and the next run removes its files', () =>
   assertKilledAndRemoved(world, dump));
-
-test('SIGTERM during the dump', () => assertInterrupted(world, dump, 'SIGTERM', 143));
-
-test('SIGTERM during the upload: the backup here stays, nothing half is in the store', async () => {
-  const gate = await betweenUploads(world);
-  try {
-    const before = manifests(world);
-    const ended = await faultAt(gate, PLAIN, ({ child }) => child.kill('SIGTERM'));
-    assert.is(ended.code, 143, ended.stderr);
-    assert.is(manifests(world), before + 1);
-    await assertClean();
-  } finally {
-    gate.close();
-  }
-  assert.equal(await unfinishedInStore(world), []);
-});
 
 test('kill -9 of the script during the upload: the next run removes what is half in the store', async () => {
   const gate = await betweenUploads(world);

@@ -54,7 +54,7 @@ async function loadAll(world: World, path: string) {
   const source = await checkSource(config.postgres, fetchedDump(world, path));
   const space = await readSpaceFacts(config.postgres, await serverFacts(config.postgres));
   const scan = await scanDump(config.postgres, source);
-  return loadInto(config, source, 'app_new_20260101_000000', 'app', space, { scan, accept: 'all' });
+  return loadInto(config, source, 'app_new_20260101_000000', space, { scan, accept: 'all' });
 }
 
 test('a plain dump by hand: each statement that takes a superuser fails', () =>

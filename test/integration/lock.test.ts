@@ -2,70 +2,29 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { gateAt, lockIsFree, strayFiles, untilNoProcess } from '../support/backup/faults.ts';
-import { finishHere, makeBackup } from '../support/core/in-process.ts';
-import { createWorld, type Started } from '../support/core/world.ts';
+import { lockIsFree, strayFiles, untilNoProcess } from '../support/backup/faults.ts';
+import { makeBackup } from '../support/core/in-process.ts';
+import { assertLockedOut, during, duringDump, duringLoad } from '../support/core/locked.ts';
+import { createWorld } from '../support/core/world.ts';
 
 const world = await createWorld();
 await world.sql(`CREATE TABLE t AS SELECT i, md5(i::text) AS text FROM generate_series(1, 1000) AS i`);
 world.env.S3_BUCKET = ''; // what is off-site is no part of this
 await makeBackup(world);
 
-const duringDump = () => gateAt(world, { program: 'gzip', args: '^-5' });
-const duringLoad = () => gateAt(world, { program: 'psql', args: '--output=/dev/null' });
-
-/** Starts a script that stands still in the middle, runs `meanwhile`, and lets it go on to its end. */
-async function during(
-  gate: ReturnType<typeof gateAt>,
-  [name, args]: [string, string[]],
-  meanwhile: (holder: Started) => Promise<void>,
-): Promise<void> {
-  const holder = world.start(name, args, gate.env);
-  try {
-    await gate.reached();
-    await meanwhile(holder);
-    gate.open();
-    const { code, stderr } = await holder.ended;
-    assert.is(code, 0, stderr);
-  } finally {
-    gate.open();
-    holder.child.kill('SIGKILL');
-  }
-}
-
-/** The second of two runs: 75, who holds the lock since when and for what, and nothing done. */
-async function assertLockedOut(script: string, args: string[], holder: string, pid: number): Promise<void> {
-  const { code, stderr, stdout } = await world.run(script, [...args, '--json']);
-  assert.is(code, 75, stderr);
-  const message = new RegExp(
-    `another run holds .*/production\\.lock: ${holder}, by \\S+ on \\S+, process ${pid}, since \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d UTC \\(.+\\)`,
-  );
-  assert.match(stderr, message);
-  assert.match(stderr, /→ wait until it is over/);
-  const { error } = JSON.parse(stdout);
-  assert.is(error.exitCode, 75);
-  assert.match(error.message, message);
-  assert.not.match(stderr, /things change|did not finish/);
-}
-
+/** All scripts that change, and all that read: test/long/integration/lock.test.ts. */
 test('during a backup: nothing else that changes this environment, all that only reads, and staging', () =>
-  during(duringDump(), ['backup', []], async ({ child }) => {
+  during(world, duringDump(world), ['backup', []], async ({ child }) => {
     const before = strayFiles(world);
     for (const [script, args] of [
       ['backup', []],
       ['restore', ['latest', '--yes']],
-      ['restore', ['--undo', '--yes']],
-      ['prune-backups', ['--yes']],
     ] as const) {
-      await assertLockedOut(script, [...args], 'backup\\.ts', child.pid!);
+      await assertLockedOut(world, script, [...args], 'backup\\.ts', child.pid!);
     }
     assert.equal(strayFiles(world), before, 'the files of the run under way are left alone');
 
-    for (const [script, args] of [
-      ['backup', ['--dry-run']],
-      ['list-backups', []],
-      ['verify-backup', ['latest']],
-    ] as const) {
+    for (const [script, args] of [['backup', ['--dry-run']]] as const) {
       const { code, stderr } = await world.run(script, [...args]);
       assert.is(code, 0, stderr);
     }
@@ -76,7 +35,7 @@ test('during a backup: nothing else that changes this environment, all that only
 
     child.kill('SIGSTOP'); // a run that is stopped keeps its lock
     try {
-      await assertLockedOut('backup', [], 'backup\\.ts', child.pid!);
+      await assertLockedOut(world, 'backup', [], 'backup\\.ts', child.pid!);
     } finally {
       child.kill('SIGCONT');
     }
@@ -88,14 +47,18 @@ test('a run that has ended leaves the lock free, without its holder', () => {
 });
 
 test('during a restore: a backup is locked out', async () => {
-  await during(duringLoad(), ['restore', ['latest', '--yes']], async ({ child }) => {
-    await assertLockedOut('backup', [], 'restore\\.ts', child.pid!);
-  });
-  await finishHere(world);
+  await during(
+    world,
+    duringLoad(world),
+    ['restore', ['latest', '--database', 'beside', '--yes']],
+    async ({ child }) => {
+      await assertLockedOut(world, 'backup', [], 'restore\\.ts', child.pid!);
+    },
+  );
 });
 
 test('the lock of a killed run is free at once; of two runs at the same moment one is locked out', async () => {
-  const gate = duringDump();
+  const gate = duringDump(world);
   const holder = world.start('backup', [], gate.env);
   await gate.reached();
   assert.not.ok(lockIsFree(world));

@@ -65,6 +65,24 @@ const bodies = ({ received }: Receiver) => received.map(({ body }) => JSON.parse
 const texts = (receiver: Receiver): string[] => bodies(receiver).map(({ text }) => text);
 const LATE = String.raw`\(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, sent late\) `;
 
+/** Goes on while the others do: until its time is over, ten seconds pass. */
+const silent = setting(async ({ slack, webhook, start, kept }) => {
+  slack.answer = 'never';
+  const { code, stderr } = await start('the first').ended;
+  assert.is(code, 0, stderr);
+  assert.match(stderr, /^warning: could not notify Slack: .*; queued, and sent with the next message$/m);
+  assert.equal(texts(webhook), ['the first'], 'the other channel works meanwhile');
+  assert.is(kept('slack').length, 1);
+  slack.answer = 200;
+  slack.received.length = 0;
+  assert.match((await start('the second').ended).stderr, /sent 1 queued message to Slack/);
+  const [first, second, ...rest] = texts(slack);
+  assert.match(first!, new RegExp(`^\\[neurmatic production\\] ${LATE}the first$`));
+  assert.is(second, '[neurmatic production] the second');
+  assert.equal([...rest, ...kept('slack')], []);
+});
+silent.catch(() => {}); // its test hears of it
+
 test('all is well: Slack gets a line, the webhook the facts, and the queue is empty', () =>
   setting(async ({ slack, webhook, start, kept }) => {
     const { code, stderr } = await start('one').ended;
@@ -82,7 +100,7 @@ test('all is well: Slack gets a line, the webhook the facts, and the queue is em
     assert.equal([...kept('slack'), ...kept('webhook')], []);
   }));
 
-for (const answer of [500, 404, 'hangs up', 'never'] as const) {
+for (const answer of [500, 404, 'hangs up'] as const) {
   test(`a receiver that answers ${answer}: queued, and sent before the next, in order, once`, () =>
     setting(async ({ slack, webhook, state, tell, kept }) => {
       slack.answer = answer;
@@ -120,6 +138,8 @@ for (const answer of [500, 404, 'hangs up', 'never'] as const) {
       assert.is(webhook.received.length, 3);
     }));
 }
+
+test('a receiver that never answers: queued, and sent before the next', () => silent);
 
 test('killed while the receiver does not answer: the next run sends it', () =>
   setting(async ({ slack, webhook, start, tell, kept }) => {

@@ -1,79 +1,40 @@
 /** A dump is data: psql takes none of its own commands from it, wherever it comes from and whatever it says. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { checkSource } from '../../scripts/lib/backup/verify.ts';
 import { runDrill } from '../../scripts/lib/drill/run-drill.ts';
-import { loadPlain } from '../../scripts/lib/restore/load-plain.ts';
 import { configOf, store } from '../support/backup/old-backups.ts';
-import { begin, stateOf } from '../support/core/expect.ts';
+import { begin } from '../support/core/expect.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
-import type { World } from '../support/core/world.ts';
 import { contentOf, databases, program } from '../support/postgres/compare.ts';
-import { fetchedDump, forge, LOOKALIKES, writeDump } from '../support/restore/plain-dumps.ts';
+import { forge, LOOKALIKES, writeDump } from '../support/restore/plain-dumps.ts';
+import { assertNoCommands, CONNECT, load } from '../support/restore/psql-commands.ts';
 
 const { inTurn, stop } = await createTurns();
 
-const CONNECT = '\\c app\nDROP TABLE state;';
+/** One of each kind. */
+const WAYS = [
+  'a leading blank',
+  'within a statement',
+  'behind a value',
+  'behind rows',
+  'a program',
+  'another file',
+  'output into a file',
+  'rows from a program',
+  'a result as statements',
+  'a variable from a program',
+  'the end of the restriction, with another key',
+  'the end of the restriction, with the key from a program',
+  'a restriction of its own',
+  'an end',
+];
 
-/** Loads a plain dump into database `scratch`, as a restore does after its check. */
-async function load(world: World, path: string): Promise<void> {
-  const { postgres } = configOf(world, {});
-  const { frame } = await checkSource(postgres, fetchedDump(world, path));
-  await loadPlain(postgres, path, frame!, 'scratch', { purpose: 'load', settings: '' });
-}
-
+/** All: test/long/integration/psql-commands.test.ts. */
 test('each way to give psql a command is refused, and none has an effect', () =>
-  inTurn(async world => {
-    await begin(world);
-    await world.sql('CREATE DATABASE scratch', 'postgres');
-    const trace = join(world.directory, 'trace');
-    const script = join(world.directory, 'script.sql');
-    writeFileSync(script, 'CREATE TABLE included ();\n');
-    for (const [what, statements, line] of [
-      ['a connection', CONNECT],
-      ['a leading blank', ` ${CONNECT}`],
-      ['a leading tab', `\t${CONNECT}`],
-      ['behind a statement', `SELECT 1; ${CONNECT}`],
-      ['within a statement', `SELECT 1 ${CONNECT}`],
-      ['behind a comment', `/* one */ ${CONNECT}`],
-      ['behind a value', `SELECT 'a''b'; ${CONNECT}`],
-      ['behind rows', `CREATE TABLE rows (i int);\nCOPY rows FROM stdin;\n1\n\\.\n${CONNECT}`, 5],
-      ['a program', `\\! touch ${trace}`],
-      ['another file', `\\i ${script}`],
-      ['another file, beside this one', '\\ir script.sql'],
-      ['output into a file', `\\o ${trace}\nSELECT 1;`],
-      ['output into a program', `\\o |touch ${trace}\nSELECT 1;`],
-      ['rows from a program', `CREATE TABLE t (i int);\n\\copy t from program 'touch ${trace}'`, 2],
-      ['rows into a file', `\\copy (SELECT 1) to '${trace}'`],
-      ['a result as variables', 'SELECT 1 AS i \\gset'],
-      ['a result as statements', "SELECT 'CREATE TABLE made ()' \\gexec"],
-      ['a result into a program', `SELECT 1 \\g |touch ${trace}`],
-      ['a variable from a program', `\\set x \`touch ${trace}\``],
-      ['the end of the restriction, with another key', `\\unrestrict Other\n\\! touch ${trace}`],
-      [
-        'the end of the restriction, with the key from a program',
-        `\\unrestrict \`touch ${trace}; echo Other\``,
-      ],
-      ['the end of the restriction, with no key', `\\unrestrict\n\\! touch ${trace}`],
-      ['a restriction of its own', '\\restrict Other'],
-      ['a pair of its own', `\\restrict Other\n\\unrestrict Other\n\\! touch ${trace}`],
-      ['an end', '\\q'],
-    ] as [string, string, number?][]) {
-      const path = writeDump(world, 'short.sql.gz', `SELECT 0;\n${statements}`);
-      const why = new RegExp(`short.sql.gz has a command of psql in line ${(line ?? 1) + 1}, `);
-      await refused(() => load(world, path), 3, why, /live database is unchanged/).catch(error => {
-        error.message = `${what}: ${error.message}`;
-        throw error;
-      });
-      assert.is(await stateOf(world), 'backed up', what);
-      assert.not.ok(existsSync(trace), what);
-      await world.sql('DROP TABLE IF EXISTS t, rows', 'scratch');
-    }
-    assert.equal(await world.rows("SELECT FROM pg_tables WHERE schemaname = 'public'", 'scratch'), []);
-  }));
+  inTurn(world => assertNoCommands(world, what => WAYS.includes(what))));
 
 for (const [form, ...options] of [['rows as COPY'], ['rows as INSERT', '--inserts']] as const) {
   test(`values that look like commands of psql load unharmed: ${form}`, () =>
@@ -96,7 +57,8 @@ for (const [form, ...options] of [['rows as COPY'], ['rows as INSERT', '--insert
     }));
 }
 
-test('restores of a file, of a backup with a manifest, from here and from S3, and a drill refuse them', () =>
+/** In each way to restore: test/long/integration/psql-commands.test.ts. */
+test('a restore of a file and a drill of a backup with a manifest refuse them', () =>
   inTurn(async world => {
     await begin(world);
     const trace = join(world.directory, 'trace');
@@ -107,9 +69,6 @@ test('restores of a file, of a backup with a manifest, from here and from S3, an
     const before = await contentOf(world);
     const why = /has a command of psql in line 1, /;
     await refused(() => restoreHere(world, file), 3, why);
-    await refused(() => restoreHere(world, file, { database: 'other' }), 3, why);
-    await refused(() => restoreHere(world, backup.id, { database: 'other' }), 3, why);
-    await refused(() => restoreHere(world, backup.id, { database: 'other', from: 's3' }), 3, why);
     await refused(() => runDrill(configOf(world, {})), 3, why);
     assert.equal(await contentOf(world), before);
     assert.equal(await databases(world), ['app']);

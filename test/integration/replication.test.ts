@@ -138,7 +138,7 @@ test('a leftover that can’t be dropped is named with its reason and the comman
       await world.sql(`ROLLBACK PREPARED 'pending'`, other);
     }
     for (const kind of ['new', 'drill'] as const)
-      assert.equal(await dropLeftovers(world.pg.postgres, 'app', kind), []);
+      assert.equal(await dropLeftovers(configOf(world, {}).postgres, kind), []);
     await finishHere(world);
     assert.equal([await databases(world), await slots(world)], [['app'], []]);
   }));

@@ -45,6 +45,7 @@ test('a wrong region is told apart, and the right one is named', async () => {
   ]);
   await says(() => answers(301, 'PermanentRedirect'), /→ the bucket is not in AWS_REGION=us-east-1/, [
     'list',
+    'look at',
   ]);
 });
 

@@ -2,7 +2,8 @@ import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { plant, store } from '../support/backup/old-backups.ts';
-import { checkHere, finishHere, makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
+import { captured } from '../support/core/here.ts';
+import { checkHere, makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { assertNoSecrets, liveState } from '../support/postgres/live.ts';
 import {
   answers,
@@ -97,8 +98,8 @@ const TROUBLES: Record<string, Trouble> = {
   },
 };
 
-/** Those of which a process shows what the others are only asked for in this one. */
-const AS_PROCESS = ['connections refused', 'HTTP 403 for the manifest'];
+/** That of which a process shows what the others are only asked for in this one. */
+const AS_PROCESS = ['HTTP 403 for the manifest'];
 
 /** One case, with a way to the store of its own, so that all cases can go on at once. */
 async function restoreInTrouble(what: string, { fault, env: extra, says }: Trouble) {
@@ -164,17 +165,16 @@ for (const [what, { says }] of Object.entries(TROUBLES)) {
   });
 }
 
-test('trouble that passes while fetching: restored', async () => {
+/** By restore.ts as a process: test/long/integration/s3-restore.test.ts. */
+test('trouble that passes while fetching: the whole backup is there', async () => {
   const env = elsewhere();
   const cut = { manifest: 2, artifact: 2 };
   proxy.fault = seen => {
     if (isManifest(seen) && cut.manifest-- > 0) return cutsAnswer(100);
     return isArtifact(seen) && cut.artifact-- > 0 ? answers(503, 'SlowDown') : undefined;
   };
-  const done = await restore(env, 'latest', '--from', 's3', '--json');
-  assert.is(done.code, 0, done.stderr);
-  assert.is(JSON.parse(done.stdout).restored, common.id);
-  await finishHere(world, env);
+  assert.is(await checkHere(world, 'latest', env, 's3'), common.id);
+  assert.ok(cut.manifest < 0 && cut.artifact < 0, 'it is tried again');
 });
 
 const DAMAGE: Record<string, (path: string) => void> = {
@@ -226,9 +226,8 @@ test('a damaged newest backup is said when an older one is taken for it', async 
   const old = await plant(common.env.BACKUP_DIR!, common.id, { days: 2 });
   await store(world, common.env, old);
   truncateSync(fileOf(world, `${common.env.S3_PREFIX}/${common.id}.json`), 100);
-  const done = await world.run('verify-backup', ['latest', '--json'], elsewhere());
-  assert.is(done.code, 0, done.stderr);
-  assert.is(JSON.parse(done.stdout).verified, old.id);
+  const done = await captured(() => checkHere(world, 'latest', elsewhere()));
+  assert.is(done.value, old.id, done.error);
   assert.match(done.stderr, new RegExp(`warning: ${common.id} is newer, but is ignored \\(s3\\): .*damaged`));
 });
 

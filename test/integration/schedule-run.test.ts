@@ -1,70 +1,16 @@
 /* `schedule.ts run` as a process, with real backups, around the moments at which things go wrong. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readState } from '../../scripts/lib/schedule/state.ts';
 import { statusOf } from '../../scripts/lib/schedule/status.ts';
-import { gateAt, lockIsFree, processesOf, strayFiles, untilNoProcess } from '../support/backup/faults.ts';
+import { lockIsFree, processesOf, strayFiles } from '../support/backup/faults.ts';
 import { configOf } from '../support/backup/old-backups.ts';
-import { createClock, type Turn } from '../support/core/clock.ts';
-import { fill, withDisk } from '../support/core/disk.ts';
-import { createWorld, history, type Started, until } from '../support/core/world.ts';
-import { startReceiver } from '../support/notify/receiver.ts';
+import { history, until } from '../support/core/world.ts';
+import { createScheduleWorld, RUNS } from '../support/schedule/schedule-world.ts';
 
-const world = await createWorld();
-await world.sql('CREATE TABLE t AS SELECT generate_series(1, 1000) AS i');
-const webhook = await startReceiver();
-
-let tests = 0;
-
-const RUNS = 'the schedule of production runs';
-
-/** One test's directories and clock, which stands still until the scheduler shows what turns it. */
-function fresh(at: string, ...turns: Turn[]) {
-  const own = join(world.directory, `test-${++tests}`);
-  const clock = createClock(join(world.directory, `clock-${tests}`), at, turns);
-  Object.assign(world.env, {
-    BACKUP_DIR: join(own, 'backups'),
-    LOG_DIR: join(own, 'logs'),
-    STATE_DIR: join(own, 'state'),
-    S3_BUCKET: '',
-    SCHEDULE_BACKUP: '0 2 * * *',
-    SCHEDULE_HEALTH_CHECK: 'off',
-    SCHEDULE_DRILL: 'off',
-    SCHEDULE_LOAD_CHECK: 'off',
-    WEBHOOK_URL: webhook.url,
-    ...clock.env,
-  });
-  webhook.received.length = 0;
-  return {
-    ...clock,
-    state: () => JSON.parse(readFileSync(join(own, 'state/production.schedule.json'), 'utf8')),
-    backups: () => readdirSync(join(own, 'backups')).filter(name => name.endsWith('.json')).length,
-  };
-}
-
-const told = () => webhook.received.map(({ body }) => JSON.parse(body));
-
-/** Runs the scheduler during `body`. @returns how it ended */
-async function running(
-  env: Record<string, string>,
-  body: (scheduler: Started) => Promise<void>,
-  signal: NodeJS.Signals = 'SIGTERM',
-) {
-  const scheduler = world.start('schedule', ['run'], env);
-  try {
-    await scheduler.shows(new RegExp(RUNS));
-    await body(scheduler);
-    scheduler.child.kill(signal);
-    return await scheduler.ended;
-  } finally {
-    scheduler.child.kill('SIGKILL');
-    await untilNoProcess(world);
-  }
-}
-
-const duringDump = () => gateAt(world, { program: 'gzip', args: '^-5' });
+const { world, fresh, told, running, duringDump, stop } = await createScheduleWorld();
 
 /** What `schedule.ts status` would say at that time. */
 const statusAt = (env: Record<string, string>, time: string) => {
@@ -119,7 +65,8 @@ test('started just before two o’clock, with the clock past it at the first loo
   );
 });
 
-test('SIGTERM during a backup: it cleans up, does not count as failed, and is repeated at the next start', async () => {
+/** And that it does: test/long/integration/schedule-run.test.ts. */
+test('SIGTERM during a backup: it cleans up, does not count as failed, and the next start repeats it', async () => {
   const { backups } = fresh('2027-03-01T01:59:59.900Z', { shows: RUNS, goes: true });
   const gate = duringDump();
   const first = await running(gate.env, () => gate.reached());
@@ -132,8 +79,7 @@ test('SIGTERM during a backup: it cleans up, does not count as failed, and is re
     told().map(({ script }) => script),
     ['backup.ts'],
   );
-  await running({}, scheduler => scheduler.shows(/backup: ended with 0/));
-  assert.is(backups(), 1);
+  assert.is(backups(), 0);
 });
 
 test('kill -9 during a backup: its programs end, and the next start repeats it, once', async () => {
@@ -221,27 +167,6 @@ test('a backup that is still running when it is due again is notified, also when
   assert.is(backups(), 1);
 });
 
-test('a full disk below its state is a warning, and the backup is made', async () => {
-  const { backups } = fresh('2027-03-01T01:59:59.900Z', { shows: RUNS, goes: true });
-  const disk = join(world.directory, 'disk');
-  await withDisk(disk, 256 * 1024, async () => {
-    fill(disk);
-    const { code, stderr } = await running({ STATE_DIR: disk }, scheduler =>
-      scheduler.shows(/backup: ended with 0/),
-    );
-    assert.is(code, 143, stderr);
-    assert.match(stderr, /warning: can't write the state of the schedule: .*ENOSPC/);
-  });
-  assert.is(backups(), 1);
-  assert.match(
-    told()[0]!.text,
-    /^backup neurmatic_production_/,
-    'it is notified, though no state can be written',
-  );
-});
-
-test('the servers stop', async () => {
-  await Promise.all([webhook.stop(), world.stop()]);
-});
+test('the servers stop', stop);
 
 test.run();

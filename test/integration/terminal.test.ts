@@ -1,26 +1,17 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { gateAt, lockIsFree, otherDatabases, strayFiles, untilNoProcess } from '../support/backup/faults.ts';
+import { gateAt } from '../support/backup/faults.ts';
 import { backUpHere } from '../support/core/here.ts';
 import { startOnTerminal } from '../support/core/terminal.ts';
 import { createWorld } from '../support/core/world.ts';
 import { writeDump } from '../support/restore/plain-dumps.ts';
+import { assertAnswer, assertUntouched, CTRL_C, ENTER, ESCAPE, PROMPT } from '../support/restore/prompts.ts';
 
 const world = await createWorld();
 await world.sql('CREATE TABLE t AS SELECT i, md5(i::text) AS text FROM generate_series(1, 20000) AS i');
 world.env.S3_BUCKET = ''; // what is off-site is no part of this
 const first = await backUpHere(world);
 assert.is(first.code, 0, first.stderr);
-
-const [ENTER, CTRL_C, CTRL_D, ESCAPE] = ['\r', '\u0003', '\u0004', '\u001b'];
-const PROMPT = /→ database app of production[\s\S]*Type .*app.* to go on: /;
-
-async function assertUntouched(): Promise<void> {
-  await untilNoProcess(world);
-  assert.ok(lockIsFree(world));
-  assert.equal(strayFiles(world), []);
-  assert.equal(await otherDatabases(world), []);
-}
 
 test('a live line with an estimate, in colour', async () => {
   const gate = gateAt(world, { program: 'gzip', args: '^-5', input: 500_000 });
@@ -31,38 +22,18 @@ test('a live line with an estimate, in colour', async () => {
   assert.ok(terminal.shown().includes(`${ESCAPE}[32m✓`));
 });
 
-for (const [what, keys, code, message, env] of [
-  ['another name, without colour', `ap${ENTER}`, 2, /not confirmed; nothing was changed/, { NO_COLOR: '1' }],
-  ['Ctrl+D', CTRL_D, 2, /not confirmed; nothing was changed/, {}],
-  ['Ctrl+C', CTRL_C, 130, /interrupted by SIGINT/, {}],
-] as const) {
-  test(`the restore's question, answered with ${what}: exit ${code}`, async () => {
-    const terminal = startOnTerminal(world, 'restore', ['latest'], env);
-    await terminal.shows(PROMPT);
-    terminal.type(keys);
-    assert.is(await terminal.ended, code, terminal.shown());
-    assert.match(terminal.shown(), message);
-    assert.not.match(terminal.shown(), /things change/);
-    assert.is(/\[\d+m/.test(terminal.shown()), !('NO_COLOR' in env), 'colours, unless they are not wanted');
-    await assertUntouched();
-  });
-}
+test("the restore's question, answered with another name, without colour: exit 2", () =>
+  assertAnswer(world, `ap${ENTER}`, { code: 2, says: /not confirmed; nothing was changed/, colours: false }));
 
+/** After a restore, with its undo: test/long/integration/terminal.test.ts. */
 test('the database’s name, typed, confirms', async () => {
-  const terminal = startOnTerminal(world, 'restore', ['latest']);
-  await terminal.shows(PROMPT);
-  terminal.type(`app${ENTER}`);
-  assert.is(await terminal.ended, 0, terminal.shown());
-  assert.match(terminal.shown(), /restored neurmatic_production_/);
-  const undo = startOnTerminal(world, 'restore', ['--undo']);
-  await undo.shows(/Type .*app.* to go on: /);
-  undo.type(`app${ENTER}`);
-  assert.is(await undo.ended, 0, undo.shown());
+  const kept = 'app_before_20260102_030405';
+  await world.sql(`CREATE DATABASE ${kept} STRATEGY FILE_COPY`, 'postgres');
   const finish = startOnTerminal(world, 'restore', ['--finish']);
   await finish.shows(/This permanently drops app_before_.*\.[\s\S]*Type .*app.* to go on: /);
   finish.type(`app${ENTER}`);
   assert.is(await finish.ended, 0, finish.shown());
-  await assertUntouched();
+  await assertUntouched(world);
 });
 
 test('an empty dump has a question of its own, before the swap', async () => {
@@ -76,7 +47,7 @@ test('an empty dump has a question of its own, before the swap', async () => {
   terminal.type(`no${ENTER}`);
   assert.is(await terminal.ended, 2, terminal.shown());
   assert.match(terminal.shown(), /not confirmed/);
-  await assertUntouched();
+  await assertUntouched(world);
 });
 
 test('Ctrl+C in the middle of a dump', async () => {
@@ -85,7 +56,7 @@ test('Ctrl+C in the middle of a dump', async () => {
   await gate.reached();
   terminal.type(CTRL_C);
   assert.is(await terminal.ended, 130, terminal.shown());
-  await assertUntouched();
+  await assertUntouched(world);
 });
 
 test('a terminal that is lost in the middle of a dump ends it as SIGTERM does', async () => {
@@ -93,7 +64,7 @@ test('a terminal that is lost in the middle of a dump ends it as SIGTERM does', 
   const terminal = startOnTerminal(world, 'backup', [], gate.env);
   await gate.reached();
   process.kill(terminal.pid, 'SIGKILL');
-  await assertUntouched();
+  await assertUntouched(world);
 });
 
 test('the servers stop', world.stop);

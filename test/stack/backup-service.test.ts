@@ -50,6 +50,22 @@ test('one backup lies in backups/ of the server, verified, and in the object sto
   assert.equal([id, local, stored, others], [backup.id, 'verified', 'verified', []], list);
 });
 
+test('it sees how much space PostgreSQL’s disk has left, and nothing else of its data', async () => {
+  const directory = '/var/lib/postgresql/data';
+  const look = `stat -f -c '%b %S' ${directory}; stat -c %d ${directory}; ls ${directory} 2>&1; touch ${directory}/x 2>&1`;
+  const restore = './scripts/restore.ts latest --database copy --dry-run 2>&1';
+  const [seen, said] = (await service.once('bash', '-c', `{ ${look}; } || true; echo ---; ${restore}`)).split(
+    '---',
+  );
+  const [blocks, device, ...refusals] = seen!.trim().split('\n');
+  const inside = await stack.exec('postgres', 'bash', '-c', look.split(' ls ')[0]!);
+  assert.equal(`${blocks}\n${device}`, inside.stdout.trim());
+  assert.match(refusals[0]!, /cannot open directory .*: Permission denied/);
+  assert.match(refusals[1]!, /cannot touch .*: (Read-only file system|Permission denied)/);
+  assert.match(said!, /dry run, nothing was changed/);
+  assert.not.match(said!, /disk space is not checked/);
+});
+
 test('the service backs up what is due, is healthy, and has half of its memory left', async () => {
   service.setState(neverBackedUp);
   await stack.compose('up', '--detach', '--wait', '--wait-timeout', '180', 'backup');

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { PASSWORD, RULES } from './lib/compose-rules.ts';
-import { type Resolved, resolved } from './lib/resolved.ts';
+import { type Mount, type Resolved, resolved } from './lib/resolved.ts';
 import { ROOT } from './lib/stack.ts';
 
 const secrets = {
@@ -42,7 +42,11 @@ for (const [environment, file] of Object.entries(FILES)) {
 
   test(`${environment}: the backup service has the directories of the scripts on the server, wherever they are`, async () => {
     const sources = ({ services }: Resolved) =>
-      Object.fromEntries(services.backup!.volumes!.map(({ source, target }) => [target, source]));
+      Object.fromEntries(
+        services
+          .backup!.volumes!.filter(({ type }) => type === 'bind')
+          .map(({ source, target }) => [target, source]),
+      );
     const other = await resolved(environment as 'production', {
       ...secrets,
       BACKUP_DIR: '/srv/backups',
@@ -54,6 +58,18 @@ for (const [environment, file] of Object.entries(FILES)) {
     const usual = ['backups', 'logs', 'state'].map(name => [`/app/${name}`, `/opt/app/${name}`]);
     assert.equal(sources(file), Object.fromEntries(usual));
     assert.is(other.services.backup!.environment!.BACKUP_DIR, '/app/backups');
+  });
+
+  test(`${environment}: no service but PostgreSQL has its data, and the backup service only looks at their disk`, () => {
+    const users = Object.entries(file.services).flatMap(([name, { volumes = [] }]) =>
+      volumes.filter(({ source }) => source === 'postgres_data').map(mount => [name, mount]),
+    );
+    const { backup, postgres, ...others } = Object.fromEntries(users);
+    assert.equal(others, {});
+    const { target } = postgres as Mount;
+    const volume = { nocopy: true };
+    assert.equal(backup, { type: 'volume', source: 'postgres_data', target, read_only: true, volume });
+    assert.is.not(file.services.backup!.user, file.services.postgres!.user, 'only its owner may enter it');
   });
 
   test(`${environment}: the eight backends are one definition`, () => {

@@ -6,8 +6,11 @@
 import { readdir } from 'node:fs/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Postgres } from '../../scripts/lib/config/config.ts';
+import { disksOf } from '../../scripts/lib/postgres/disk-space.ts';
 import { until } from '../support/core/world.ts';
-import { startServer, wholeCycle } from './lib/container-server.ts';
+import { NOT_SLOW, SLOW, SLOW_LOAD } from '../support/postgres/slow-load.ts';
+import { DATA, DATA_BYTES, isLoading, killedLoad, startServer, wholeCycle } from './lib/container-server.ts';
 
 const server = await startServer();
 
@@ -37,7 +40,7 @@ for (const [signal, code] of [
   ['SIGTERM', 143],
 ] as const) {
   test(`${signal} during the dump ends pg_dump in the container too, and the next run succeeds`, async () => {
-    const { start, run, sql, begin, processes, backups } = await server.newShop();
+    const { start, run, sql, begin, processes, statements, backups } = await server.newShop();
     await sql("SELECT lo_from_bytea(0, 'a large object')");
     await begin('BEGIN; LOCK TABLE pg_largeobject; SELECT pg_sleep(600)'); // pg_dump waits for it, and nothing else
     await until(
@@ -52,6 +55,7 @@ for (const [signal, code] of [
     backup.child.kill(signal);
     assert.is((await backup.ended).code, code);
     await until('the end of pg_dump', async () => !/pg_dump|gzip/.test(await processes()));
+    await until('the end of its sessions', async () => (await statements()) === 0, 10);
     await sql(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%' AND pid <> pg_backend_pid()",
     );
@@ -62,6 +66,38 @@ for (const [signal, code] of [
     assert.is(files.filter(name => name.includes('partial')).length, 0, files.join());
   });
 }
+
+// The plain format in test/long/stack/container-mode.test.ts.
+test('SIGKILL while a custom dump loads ends it in the container too, and the next run succeeds', () =>
+  killedLoad(server, 'custom'));
+
+test('a load is ended before the disk of the container’s data directory is full', async () => {
+  const { start, run, sql } = await server.newShop();
+  const inside = (...command: string[]) => server.box.docker('exec', server.container, ...command);
+  Object.assign(process.env, server.box.engine.env);
+  const postgres = { container: server.container, user: 'postgres', database: 'shop' };
+  const [disk] = await disksOf(postgres as Postgres, [DATA]);
+  assert.is(disk!.size, DATA_BYTES);
+  assert.is(disk!.device, Number(await inside('stat', '-c', '%d', DATA)));
+
+  await sql(SLOW_LOAD);
+  assert.is((await run('backup')).code, 0);
+  await sql(SLOW);
+  const restore = start('restore', ['latest', '--database', 'copy', '--yes']);
+  await until('it loads', () => isLoading(sql), 60);
+  const [{ free } = { free: 0 }] = await disksOf(postgres as Postgres, [DATA]);
+  const left = 50 * 2 ** 20;
+  await inside('fallocate', '-l', `${free - left}`, `${DATA}/filler`);
+  const { code, stderr } = await restore.ended;
+  await inside('rm', `${DATA}/filler`);
+  await sql(NOT_SLOW);
+  assert.is(code, 1, stderr);
+  assert.match(
+    stderr,
+    /loading shop_new_\S+ was ended: the disk of \S+ has \d[^ ]* MiB free, and 10\d MiB stay free/,
+  );
+  assert.is(await sql("SELECT count(*) FROM pg_database WHERE datname ~ '_new_|copy'"), '0');
+});
 
 test('the server never crashed; a container that is not there or does not run is said so', async () => {
   const { run } = await server.newShop();

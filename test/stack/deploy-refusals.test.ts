@@ -3,7 +3,7 @@
  * before an instance is replaced: the previous release keeps serving. What needs no stack to be refused is
  * in test/integration/deploy-usage.test.ts.
  */
-import { appendFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -74,6 +74,9 @@ test('all problems are listed at once', async () => {
   const open = ['run', '--detach', '--name', stray, '--label', label, '--publish', '0.0.0.0::9'];
   await stack.docker(...open, image, 'sleep', '600');
   appendFileSync(nginxFile, 'no_such_directive on;\n');
+  const envFile = join(stack.directory, '.env.production');
+  const { mode } = statSync(envFile);
+  chmodSync(envFile, 0o400);
   await stack.docker('stop', stack.container('postgres'));
   const before = await everything(stack);
   try {
@@ -88,6 +91,7 @@ test('all problems are listed at once', async () => {
         /the registry has no such image/,
         /no backend is ready now/,
         /Nginx refuses its configuration: unknown directive "no_such_directive"/,
+        /can't write \S+\/\.env\.production: it is read-only/,
         new RegExp(`ports open to every network: ${stray} .*0\\.0\\.0\\.0:\\d+->9/tcp`),
         new RegExp(`${stack.container('postgres')}\\) .*is not running`),
       ])
@@ -99,6 +103,7 @@ test('all problems are listed at once', async () => {
     assert.equal(await everything(stack), before);
   } finally {
     writeFileSync(nginxFile, text);
+    chmodSync(envFile, mode);
     await stack.docker('rm', '--force', stray);
     await stack.docker('start', stack.container('postgres'));
   }

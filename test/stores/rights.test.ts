@@ -156,6 +156,8 @@ test('a bucket that keeps versions: retention says that it only hides', async ()
   assert.match(done.stderr, /hid neurmatic_production_\S+ \(s3\)/);
   assert.match(done.stderr, /keeps versions: 1 backup hidden by a delete marker/);
   assert.match(done.stderr, /deleted neurmatic_production_\S+ \(local\)/);
+  assert.match(done.stderr, /retention \(local\): 2 backups kept, 1 deleted\n/);
+  assert.match(done.stderr, /retention \(s3\): 2 backups kept, 1 hidden\n/);
 });
 
 test('the servers stop', async () => {

@@ -1,18 +1,12 @@
-import { readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { Exit, messageOf, OperationalError } from '../core/errors.ts';
 import { utc } from '../core/format.ts';
 import type { Store } from '../s3/open-store.ts';
-import { deleteObject, listObjects, readText } from '../s3/store.ts';
-import {
-  globalsName,
-  isOurs,
-  type Manifest,
-  manifestName,
-  parseArtifactName,
-  parseManifest,
-} from './manifest.ts';
+import { listObjects, readText, type StoredObject } from '../s3/store.ts';
+import { isOurs, type Manifest, manifestName, parseArtifactName, parseManifest } from './manifest.ts';
+import { readManifests } from './manifest-cache.ts';
 import { type SignatureProblem, signatureProblem } from './signature.ts';
 
 const DAY = 86_400_000;
@@ -29,6 +23,8 @@ export interface Found {
   problem?: string | undefined;
   /** Set for a backup that is whole, and ignored only because it does not have this server's signature. */
   foreign?: SignatureProblem | undefined;
+  /** Set where the manifest and the sizes of its files agree, whoever made them. */
+  isWhole?: boolean;
   /** The artifact's size; 0 if there is none. */
   bytes: number;
   /** When the artifact's file was last written, in ms since 1970; undefined in the store, which has whole objects only. */
@@ -38,7 +34,7 @@ export interface Found {
 /** A verified backup: its manifest is valid, and its files have the right size. */
 export type Backup = Found & { manifest: Manifest; problem: undefined };
 
-const isVerified = (found: Found): found is Backup =>
+export const isVerified = (found: Found): found is Backup =>
   found.manifest !== undefined && found.problem === undefined;
 
 /** @returns the verified backups, newest data first; those of the same time keep their order */
@@ -63,12 +59,31 @@ export function localBackups(config: Config, now = Date.now()): Promise<Found[]>
 }
 
 /**
+ * Reads the manifests side by side, and only those that are not kept from an earlier run.
+ *
+ * @param remember keeps what was read: only under the lock, as looking writes nothing
  * @returns the same for the store
  * @throws exit code 4 when it can't be read
  */
-export function storedBackups(config: Config, store: Store, now = Date.now()): Promise<Found[]> {
-  return Array.fromAsync(walkStored(config, store, now));
+export async function storedBackups(
+  config: Config,
+  store: Store,
+  now = Date.now(),
+  remember = false,
+): Promise<Found[]> {
+  const objects = await listStored(config, store);
+  const isManifest = ({ name }: StoredObject) => name.endsWith('.json') && isOurs(name.slice(0, -5), config);
+  const texts = await readManifests(config, store, objects.filter(isManifest), remember);
+  const read = async (name: string) => texts.get(name);
+  return Array.fromAsync(inspect(config, now, { place: 's3', sizes: sizesOf(objects), read }));
 }
+
+/** @returns the objects in the store that may be of this app and environment. @throws exit code 4 */
+export function listStored({ app, environment }: Config, store: Store): Promise<StoredObject[]> {
+  return listObjects(store, `${app}_${environment}_`);
+}
+
+export const sizesOf = (objects: StoredObject[]) => new Map(objects.map(({ name, bytes }) => [name, bytes]));
 
 /** @returns the first verified backup that no restore made; what comes after it is not read */
 export async function newestOf(walk: AsyncIterable<Found>): Promise<Backup | undefined> {
@@ -94,20 +109,30 @@ export async function* walkLocal(config: Config, now = Date.now()): AsyncGenerat
   });
 }
 
-/** Like {@link storedBackups}, one at a time. */
-export async function* walkStored(config: Config, store: Store, now = Date.now()): AsyncGenerator<Found> {
-  const objects = await listObjects(store, `${config.app}_${config.environment}_`);
-  const sizes = new Map(objects.map(({ name, bytes }) => [name, bytes]));
-  yield* inspect(config, now, { place: 's3', sizes, read: name => readText(store, name) });
+/**
+ * Like {@link storedBackups}, one at a time.
+ * @param objects default: as {@link listStored} returns them
+ */
+export async function* walkStored(
+  config: Config,
+  store: Store,
+  objects?: StoredObject[],
+): AsyncGenerator<Found> {
+  const sizes = sizesOf(objects ?? (await listStored(config, store)));
+  const read = (name: string) => readText(store, name);
+  yield* inspect(config, Date.now(), { place: 's3', sizes, read });
 }
 
 async function* inspect(config: Config, now: number, directory: Directory): AsyncGenerator<Found> {
-  const ids = new Set<string>();
+  const artifacts = new Map<string, string | undefined>();
   for (const name of directory.sizes.keys()) {
-    const id = name.endsWith('.json') ? name.slice(0, -'.json'.length) : parseArtifactName(name)?.id;
-    if (id !== undefined && isOurs(id, config)) ids.add(id);
+    const isManifest = name.endsWith('.json');
+    const id = isManifest ? name.slice(0, -'.json'.length) : parseArtifactName(name)?.id;
+    if (id !== undefined && isOurs(id, config))
+      artifacts.set(id, artifacts.get(id) ?? (isManifest ? undefined : name));
   }
-  for (const id of [...ids].sort().reverse()) yield await inspectOne(config, now, directory, id);
+  for (const id of [...artifacts.keys()].sort().reverse())
+    yield await inspectOne(config, now, directory, id, artifacts.get(id));
 }
 
 async function inspectOne(
@@ -115,9 +140,9 @@ async function inspectOne(
   now: number,
   { place, sizes, changed, read }: Directory,
   id: string,
+  artifact = '',
 ): Promise<Found> {
-  const artifact = [...sizes].find(([name]) => parseArtifactName(name)?.id === id);
-  const base: Found = { id, place, bytes: artifact?.[1] ?? 0, changedAt: changed?.get(artifact?.[0] ?? '') };
+  const base: Found = { id, place, bytes: sizes.get(artifact) ?? 0, changedAt: changed?.get(artifact) };
   let manifest: Manifest;
   let text: string | undefined;
   try {
@@ -131,7 +156,8 @@ async function inspectOne(
   }
   const problem = problemOf(config, now, sizes, manifest);
   const foreign = problem ? undefined : signatureProblem(text, config.signingKeys);
-  return { ...base, manifest, problem: foreign ? `foreign: ${foreign}` : problem, foreign };
+  const isWhole = sizeProblem(sizes, manifest) === undefined;
+  return { ...base, manifest, isWhole, problem: foreign ? `foreign: ${foreign}` : problem, foreign };
 }
 
 function problemOf(
@@ -140,32 +166,20 @@ function problemOf(
   sizes: Map<string, number>,
   manifest: Manifest,
 ): string | undefined {
-  for (const { name, bytes } of [manifest.artifact, manifest.globals]) {
-    const size = sizes.get(name);
-    if (size === undefined) return `${name} is missing`;
-    if (size !== bytes) return `${name} is truncated: ${size} of ${bytes} bytes`;
-  }
+  const incomplete = sizeProblem(sizes, manifest);
+  if (incomplete) return incomplete;
   if (Date.parse(manifest.snapshotAt) > now + DAY)
     return `dated in the future, ${utc(manifest.snapshotAt)}: the clock was wrong`;
   if (manifest.database !== config.postgres.database) return `of another database, ${manifest.database}`;
   return undefined;
 }
 
-/**
- * Deletes one backup from one place. The manifest goes first: without it the backup does not exist.
- *
- * @returns whether it is only hidden, in a bucket that keeps versions
- * @throws exit code 4 when the store refuses
- */
-export async function removeBackup(
-  config: Config,
-  { id, place, manifest }: Backup,
-  store?: Store,
-): Promise<boolean> {
-  let isHidden = false;
-  for (const name of [manifestName(id), globalsName(id), manifest.artifact.name]) {
-    if (place === 's3') isHidden = (await deleteObject(store!, name)) || isHidden;
-    else await rm(join(config.backupDir, name), { force: true });
+/** @returns what is wrong with the files of a backup in a place, by their sizes */
+export function sizeProblem(sizes: Map<string, number>, { artifact, globals }: Manifest): string | undefined {
+  for (const { name, bytes } of [artifact, globals]) {
+    const size = sizes.get(name);
+    if (size === undefined) return `${name} is missing`;
+    if (size !== bytes) return `${name} is truncated: ${size} of ${bytes} bytes`;
   }
-  return isHidden;
+  return undefined;
 }

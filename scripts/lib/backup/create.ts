@@ -25,6 +25,8 @@ interface Wanted {
   format: Format;
   label?: string;
   safety?: boolean;
+  /** Whether it is to have a copy in S3; default: no. */
+  offsite?: boolean;
 }
 
 /**
@@ -36,7 +38,7 @@ interface Wanted {
 export async function createBackup(
   config: Config,
   plan: BackupPlan,
-  { format, label, safety = false }: Wanted,
+  { format, label, safety = false, offsite = false }: Wanted,
 ): Promise<Manifest> {
   await makeBackupDirectory(config);
   await removeUnfinished(config);
@@ -59,6 +61,7 @@ export async function createBackup(
       database: config.postgres.database,
       label: label === undefined ? null : redact(label),
       safety,
+      offsite,
       startedAt: startedAt.toISOString(),
       finishedAt: new Date().toISOString(),
       format,

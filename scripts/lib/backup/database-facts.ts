@@ -1,6 +1,7 @@
+import { appliedMigrations } from '../migrations/pending.ts';
 import { ANY_VALUE } from '../postgres/compare-definitions.ts';
 import { readProperties } from '../postgres/database-properties.ts';
-import { type DatabaseRow, readDatabaseRow } from '../postgres/database-row.ts';
+import { readDatabaseRow } from '../postgres/database-row.ts';
 import { type Definitions, readDefinitions } from '../postgres/definitions.ts';
 import { readNeeds } from '../postgres/needs.ts';
 import { lastValues, listSequences, type Sequence, sequencesBehind } from '../postgres/sequences.ts';
@@ -26,29 +27,21 @@ export async function readFacts(session: Statements, name: string) {
     databaseBytes: number;
     largestIndexBytes: number;
     largeObjects: number;
-    migrations: boolean;
   }>(`SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "snapshotAt",
       pg_database_size(d.oid) AS "databaseBytes",
       (SELECT coalesce(max(relpages), 0)::int8 * current_setting('block_size')::int
         FROM pg_class WHERE relkind = 'i') AS "largestIndexBytes",
-      (SELECT count(*) FROM pg_largeobject_metadata) AS "largeObjects",
-      to_regclass('public._prisma_migrations') IS NOT NULL AS migrations
+      (SELECT count(*) FROM pg_largeobject_metadata) AS "largeObjects"
     FROM pg_database d WHERE datname = current_database()`);
-  const { migrations, ...rest } = database!;
   const extensions = await query<{ name: string; version: string }>(
     'SELECT extname AS name, extversion AS version FROM pg_extension ORDER BY extname',
   );
-  const [head] = migrations
-    ? await query<{ name: string }>(`SELECT migration_name AS name FROM public._prisma_migrations
-        WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY finished_at DESC, migration_name DESC LIMIT 1`)
-    : [];
-  const server: DatabaseRow = await readDatabaseRow(query);
   const facts = {
-    ...rest,
-    server,
+    ...database!,
+    server: await readDatabaseRow(query),
     properties: await readProperties(query, name),
     extensions,
-    migrationHead: head?.name ?? null,
+    migrationHead: (await appliedMigrations(query)).at(-1) ?? null,
     needs: await readNeeds(query),
   };
   const definitions = await readDefinitions(session);

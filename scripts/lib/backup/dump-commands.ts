@@ -1,5 +1,5 @@
 /** The commands of dumps, as argument arrays. */
-import { pipeline } from '../core/pipeline.ts';
+import { pipeline, scriptStage } from '../core/pipeline.ts';
 import { toDatabase } from '../postgres/client.ts';
 import { FRAME_BYTES } from './dump-frame.ts';
 import type { Format } from './manifest.ts';
@@ -52,10 +52,10 @@ export function globalsPipeline(maintenance: string): string[] {
   return pipeline(pgDumpall, COMPRESS.plain);
 }
 
-/** Decodes a whole artifact as a restore does, and discards it, but for both ends of a plain dump. */
+/** Decodes a whole artifact as a restore does, and discards it, except both ends of a plain dump. */
 export function decodePipeline(format: Format): string[] {
   const ends = `head -c ${FRAME_BYTES}; tail -c ${FRAME_BYTES}`;
   return format === 'plain'
-    ? pipeline(DECOMPRESS.plain, ['bash', '-c', ends])
+    ? pipeline(DECOMPRESS.plain, scriptStage(ends))
     : pipeline(DECOMPRESS.custom, ['pg_restore', '--file=/dev/null']);
 }

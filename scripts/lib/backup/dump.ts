@@ -29,7 +29,7 @@ import {
 import type { Format } from './manifest.ts';
 
 /** What is dumped, and into which files. */
-export interface Wanted {
+interface Wanted {
   format: Format;
   artifact: string;
   globals: string;
@@ -127,7 +127,7 @@ async function runDumps(
   { snapshot, who, lockWait }: { snapshot: string; who: Waiters; lockWait: number },
 ): Promise<string[]> {
   const { database } = postgres;
-  // pg_dump prints no codes: its errors are told apart by their English text.
+  // pg_dump prints no codes: its errors are recognised by their English text.
   const english = superuser ? '-c lc_messages=C' : '';
   const named = (argv: string[]) => {
     const command = producer(postgres, argv, english);

@@ -4,8 +4,9 @@ import { dirname, join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { messageOf } from '../core/errors.ts';
 import { log } from '../core/log.ts';
-import { enoughSpace, freeSpace } from '../core/machine.ts';
+import { diskOf } from '../core/machine.ts';
 import { withProgress } from '../core/progress.ts';
+import { refuseShortage } from '../postgres/disk-space.ts';
 import { download } from '../s3/download.ts';
 import type { Without } from './dump-commands.ts';
 import { globalsName } from './manifest.ts';
@@ -36,11 +37,11 @@ export async function removeWork(directory: string): Promise<void> {
 
 /**
  * Downloads a source from the store, if it is there.
- * @param reserve bytes that stay free on the disk of `directory`
+ * @param reserve bytes that stay free on the disk of `directory`; undefined: nothing else writes there
  * @param directory temporary, removed by the caller; files of a killed run are removed first
  * @throws exit code 1 for too little disk space, 3 for a missing object, 4 for a store that can't be read
  */
-export async function fetchSource(source: Source, directory: string, reserve = 0): Promise<LocalSource> {
+export async function fetchSource(source: Source, directory: string, reserve?: number): Promise<LocalSource> {
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
   if (typeof source.directory === 'string') {
@@ -48,13 +49,12 @@ export async function fetchSource(source: Source, directory: string, reserve = 0
   }
   const store = source.directory;
   const total = source.manifest?.artifact.bytes;
-  enoughSpace(
-    `the disk of ${dirname(directory)}`,
-    await freeSpace(dirname(directory)),
-    (total ?? 0) + reserve,
-  );
+  const where = `the disk of ${dirname(directory)}`;
+  refuseShortage([
+    { what: 'the backup', where, disk: await diskOf(dirname(directory)), bytes: total ?? 0, reserve },
+  ]);
   let received = 0;
-  await withProgress({ label: 'Fetching', measure: () => received, ...(total ? { total } : {}) }, () =>
+  await withProgress({ label: 'Fetching', measure: () => received, total }, () =>
     download(store, source.artifact, join(directory, source.artifact), now => {
       received = now;
     }),

@@ -31,9 +31,10 @@ export async function foreignDump(postgres: Postgres, path: string): Promise<Ope
     return isDump ? conversion(path, 'a dump in directory format', fromDirectory(postgres, path)) : undefined;
   }
   if (!stats?.isFile()) return undefined;
-  const compressor = await compressorOf(path);
+  const start = await startOf(path);
+  const compressor = COMPRESSORS.find(([magic]) => start.toString('hex').startsWith(magic))?.[1];
   const reader = compressor && `${compressor} -dc`;
-  const content = compressor ? await decompressedStart(path, compressor) : await startOf(path);
+  const content = compressor ? await decompressedStart(path, compressor) : start;
   const form = formOf(content);
   if (form === undefined) return undefined;
   const what = `${form} ${compressor ? `compressed with ${compressor}` : 'without compression'}`;
@@ -73,18 +74,9 @@ function fromDirectory({ container }: Postgres, path: string): string {
 }
 
 async function startOf(path: string): Promise<Buffer> {
-  const file = await open(path, 'r');
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(PEEK_BYTES), 0, PEEK_BYTES, 0);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await file.close();
-  }
-}
-
-async function compressorOf(path: string): Promise<string | undefined> {
-  const start = (await startOf(path)).toString('hex');
-  return COMPRESSORS.find(([magic]) => start.startsWith(magic))?.[1];
+  await using file = await open(path, 'r');
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(PEEK_BYTES), 0, PEEK_BYTES, 0);
+  return buffer.subarray(0, bytesRead);
 }
 
 /** @returns nothing where the program is not here or the file is damaged */

@@ -15,14 +15,19 @@ export interface ListedBackup {
   /** `verified`, `-` if there is no copy, `foreign: …` without this server's signature, or what is wrong with it. */
   local: string;
   s3: string;
+  /** Whether backup.ts will copy it to S3 later. */
+  missesCopy: boolean;
   /** When a copy was last read and compared with its checksums. */
   readAt: string | null;
   /** When a copy was last loaded into a database and compared; null: never. */
   loadedAt: string | null;
 }
 
-/** @returns one entry for each backup, newest data first */
-export function listBackups(found: Found[], checks: BackupCheck[]): ListedBackup[] {
+/**
+ * @param missing the ids of those that miss their copy in S3
+ * @returns one entry for each backup, newest data first
+ */
+export function listBackups(found: Found[], checks: BackupCheck[], missing: string[] = []): ListedBackup[] {
   const byId = Map.groupBy(found, ({ id }) => id);
   return [...byId]
     .map(([id, copies]) => {
@@ -40,6 +45,7 @@ export function listBackups(found: Found[], checks: BackupCheck[]): ListedBackup
         label: manifest?.label ?? null,
         local: localStatus(local, lastCheck(checks, id, 'read', 'local') ?? madeAt),
         s3: s3 ? (s3.problem ?? 'verified') : '-',
+        missesCopy: missing.includes(id),
         readAt: lastCheck(checks, id, 'read') ?? madeAt ?? null,
         loadedAt: lastCheck(checks, id, 'loaded') ?? null,
       };

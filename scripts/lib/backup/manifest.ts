@@ -32,6 +32,8 @@ const schema = v.object({
   label: v.nullable(v.string()),
   /** Made by a restore, of the database that it replaces. `latest` never means one. */
   safety: v.boolean(),
+  /** Whether it is to have a copy in S3. Missing: not known. */
+  offsite: v.optional(v.boolean()),
   startedAt: time,
   snapshotAt: time,
   finishedAt: time,

@@ -84,6 +84,7 @@ export async function tryStore(store: Store): Promise<OperationalError | undefin
     const facts = await lookAtStore(brief);
     store.checksum = brief.checksum;
     const rights = await probeStore(brief);
+    store.checksum = brief.checksum;
     for (const line of lacking({ rights: { ...facts.rights, ...rights } })) log.info(line);
     return undefined;
   } catch (error) {

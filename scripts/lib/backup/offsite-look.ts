@@ -5,7 +5,7 @@ import { LOOK_RETRY_SECONDS, lacking, lookAtStore, mayWrite, type StoreFacts } f
 import { openStore } from '../s3/open-store.ts';
 
 /** Of a backup that would be copied there. */
-export interface OffsiteLook {
+interface OffsiteLook {
   lines: string[];
   facts?: StoreFacts;
   exitCode: ExitCode;

@@ -1,19 +1,15 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { OperationalError, operational } from '../core/errors.ts';
+import type { OperationalError } from '../core/errors.ts';
 import { plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
-import { interrupt } from '../core/signals.ts';
+import { attempt } from '../core/signals.ts';
 import type { Store } from '../s3/open-store.ts';
 import { isDenied } from '../s3/requests.ts';
-import {
-  type Backup,
-  localBackups,
-  newestFirst,
-  type Place,
-  removeBackup,
-  storedBackups,
-} from './catalog.ts';
-import type { Manifest } from './manifest.ts';
+import { deleteObject } from '../s3/store.ts';
+import { type Backup, localBackups, newestFirst, type Place, storedBackups } from './catalog.ts';
+import { globalsName, type Manifest, manifestName } from './manifest.ts';
 import { collapse, type Decision, decide, deletesMost } from './retention.ts';
 import { removeUnfinishedCopies } from './unfinished-copies.ts';
 
@@ -25,51 +21,76 @@ export interface PlacePlan {
   problem?: OperationalError | undefined;
 }
 
-/** @returns what retention would do in each place */
-export async function planRetention(config: Config, store: Store | undefined): Promise<PlacePlan[]> {
+/**
+ * @param remember keeps what is read in the store, as {@link storedBackups}
+ * @returns what retention would do in each place
+ */
+export async function planRetention(
+  config: Config,
+  store: Store | undefined,
+  remember = false,
+): Promise<PlacePlan[]> {
   const now = Date.now();
   const local = newestFirst(await localBackups(config, now));
   const plans: PlacePlan[] = [
     { place: 'local', decisions: decide(local, config.retentionDays, config.minKeep) },
   ];
-  if (config.s3 && store) plans.push(await planStored(config, config.s3.retentionDays, store, now));
+  if (store) {
+    const { value, problem } = await attempt(() => storedBackups(config, store, now, remember));
+    const decisions = decide(newestFirst(value ?? []), store.settings.retentionDays, config.minKeep);
+    plans.push({ place: 's3', decisions, store, problem });
+  }
   return plans;
-}
-
-async function planStored(config: Config, days: number, store: Store, now: number): Promise<PlacePlan> {
-  const { value, problem } = await attempt(() => storedBackups(config, store, now));
-  return { place: 's3', decisions: decide(newestFirst(value ?? []), days, config.minKeep), store, problem };
 }
 
 /**
  * Deletes the backups of one place whose decision is to delete them, up to the first that can't be deleted.
  *
- * @returns the deleted backups, and why the others of the place are left
+ * @returns the deleted backups, those of them that are only hidden, and why the others of the place are left
  */
 export async function applyRetention(
   config: Config,
   { place, decisions, store, problem }: PlacePlan,
-): Promise<{ deleted: Backup[]; problem?: OperationalError | undefined }> {
+): Promise<{ deleted: Backup[]; hidden: Backup[]; problem?: OperationalError | undefined }> {
   const deleted: Backup[] = [];
-  let hidden = 0;
+  const hidden: Backup[] = [];
   const done = await attempt(async () => {
     for (const { backup, reason } of decisions.filter(({ keep }) => !keep)) {
       const isHidden = await removeBackup(config, backup, store);
       deleted.push(backup);
-      if (isHidden) hidden++;
+      if (isHidden) hidden.push(backup);
       log.info(`${isHidden ? 'hid' : 'deleted'} ${backup.id} (${place}): ${reason}`);
     }
   });
-  if (hidden > 0)
+  if (hidden.length > 0)
     log.warn(
-      `the bucket keeps versions: ${plural(hidden, 'backup')} hidden by a delete marker, and stored until a lifecycle rule ` +
-        'of the bucket deletes old versions',
+      `the bucket keeps versions: ${plural(hidden.length, 'backup')} hidden by a delete marker, and stored until a lifecycle rule ` +
+        'of the bucket deletes old versions; unhide-backup.ts lists them',
     );
-  return { deleted, problem: problem ?? done.problem };
+  return { deleted, hidden, problem: problem ?? done.problem };
+}
+
+/**
+ * Deletes one backup from one place. The manifest goes first: without it the backup does not exist.
+ *
+ * @returns whether it is only hidden, in a bucket that keeps versions
+ * @throws exit code 4 when the store refuses
+ */
+async function removeBackup(
+  config: Config,
+  { id, place, manifest }: Backup,
+  store?: Store,
+): Promise<boolean> {
+  let isHidden = false;
+  for (const name of [manifestName(id), globalsName(id), manifest.artifact.name]) {
+    if (place === 's3') isHidden = (await deleteObject(store!, name)) || isHidden;
+    else await rm(join(config.backupDir, name), { force: true });
+  }
+  return isHidden;
 }
 
 /** What retention did after a backup. */
-export interface Retained {
+interface Retained {
   /** For the operator. */
   warnings: string[];
   /** Whether the store failed. A key that may not list or delete is no failure: the bucket's rules can delete. */
@@ -105,7 +126,7 @@ export async function retain(
     warnings.push(warning);
     if (place === 's3' && !isDenied(problem)) offsiteFailed = true;
   };
-  for (const plan of await planRetention(config, store)) {
+  for (const plan of await planRetention(config, store, true)) {
     if (plan.store && !plan.problem) {
       const unfinished = await attempt(() => removeUnfinishedCopies(config, plan.store!));
       report(plan.place, unfinished.problem);
@@ -117,24 +138,23 @@ export async function retain(
       );
       continue;
     }
-    const { deleted, problem } = await applyRetention(config, plan);
+    const { deleted, hidden, problem } = await applyRetention(config, plan);
     report(plan.place, problem);
     const kept = plan.decisions.length - deleted.length;
     if (!problem)
-      log.done(`retention (${plan.place}): ${plural(kept, 'backup')} kept, ${deleted.length} deleted`);
+      log.done(`retention (${plan.place}): ${plural(kept, 'backup')} kept, ${describeGone(deleted, hidden)}`);
   }
   return { warnings, offsiteFailed };
 }
 
-/** @returns the result, or the failure that an operator can act on; a signal and a bug are thrown */
-async function attempt<T>(work: () => Promise<T>): Promise<{ value?: T; problem?: OperationalError }> {
-  try {
-    return { value: await work() };
-  } catch (error) {
-    const problem = operational(error);
-    if (!(problem instanceof OperationalError) || interrupt.aborted) throw error;
-    return { problem };
-  }
+/** @returns `3 deleted`, `3 hidden` or both, of which the hidden are in the deleted */
+function describeGone(deleted: Backup[], hidden: Backup[]): string {
+  const gone = deleted.length - hidden.length;
+  const parts = [
+    gone > 0 || hidden.length === 0 ? `${gone} deleted` : '',
+    hidden.length > 0 ? `${hidden.length} hidden` : '',
+  ];
+  return parts.filter(Boolean).join(', ');
 }
 
 function held(why: string): string[] {

@@ -5,8 +5,13 @@ import type { Manifest } from './manifest.ts';
 
 const DAY = 86_400_000;
 
-export interface Decision {
-  backup: Backup;
+/** What retention has to know of a backup. */
+export interface Dated {
+  manifest: Pick<Manifest, 'snapshotAt'>;
+}
+
+export interface Decision<T extends Dated = Backup> {
+  backup: T;
   keep: boolean;
   /** The reason, for the operator. */
   reason: string;
@@ -18,7 +23,7 @@ export interface Decision {
  *
  * @param newestFirst the verified backups of one app, environment and database in one place
  */
-export function decide(newestFirst: Backup[], days: number, minKeep: number): Decision[] {
+export function decide<T extends Dated>(newestFirst: T[], days: number, minKeep: number): Decision<T>[] {
   const newest = newestFirst[0];
   return newestFirst.map((backup, index) => {
     const age = (Date.parse(newest!.manifest.snapshotAt) - Date.parse(backup.manifest.snapshotAt)) / DAY;

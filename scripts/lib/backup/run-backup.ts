@@ -1,12 +1,14 @@
 /** A whole backup: dump, verify, copy off-site, delete expired backups. */
-import type { Config } from '../config/config.ts';
+import type { Config, S3Settings } from '../config/config.ts';
 import { Exit } from '../core/errors.ts';
 import { bytes, count, duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
+import { attempt } from '../core/signals.ts';
 import { logMissingChannels } from '../notify/notify.ts';
 import { producer } from '../postgres/client.ts';
 import { maintenanceOf } from '../postgres/databases.ts';
 import { totalRows } from '../postgres/row-counts.ts';
+import { LOOK_RETRY_SECONDS } from '../s3/look.ts';
 import { openStore } from '../s3/open-store.ts';
 import { localBackups, newestFirst } from './catalog.ts';
 import { createBackup } from './create.ts';
@@ -16,16 +18,21 @@ import { copyOffsite, tryStore } from './offsite-copy.ts';
 import { lookOffsite } from './offsite-look.ts';
 import { planBackup } from './plan.ts';
 import { retain } from './prune.ts';
+import { describeSent, findMissing, missCopy, sendMissing } from './send-missing.ts';
 import { signLocal, signStored, withSigningKey } from './signing-key.ts';
 import { abortUnfinishedUploads } from './unfinished-copies.ts';
 
 /**
  * Makes a backup. The caller holds the environment's lock.
  *
+ * @param wanted `sendMissing`: once its copy is in the store, those that earlier backups miss are sent
  * @returns the result; exit code 4 when only the off-site copy failed
  * @throws when there is no new backup; exit code 3 when the dump can't be read back
  */
-export async function backUp(given: Config, wanted: { format: Format; label?: string; upload: boolean }) {
+export async function backUp(
+  given: Config,
+  wanted: { format: Format; label?: string; upload: boolean; sendMissing?: boolean },
+) {
   const started = performance.now();
   let config = given;
   const store = config.s3 && wanted.upload ? await openStore(config.s3) : undefined;
@@ -36,12 +43,13 @@ export async function backUp(given: Config, wanted: { format: Format; label?: st
   config = keyed.config;
   const localSigned = await signLocal(config);
   const [previous] = newestFirst(await localBackups(config));
-  const manifest = await createBackup(config, plan, wanted);
+  const manifest = await createBackup(config, plan, { ...wanted, offsite: wanted.upload });
   const failure = store && (await copyOffsite(config, store, manifest, refusal));
   if (!failure && localSigned) await signStored(config, store);
   if (store && !failure) await abortUnfinishedUploads(config, store);
+  const missing = store && !failure && wanted.sendMissing ? await sendMissing(config, store) : undefined;
   const retention = await retain(config, store, manifest, previous?.manifest, failure);
-  const warnings = [...notes, ...manifest.warnings, ...retention.warnings];
+  const warnings = [...notes, ...manifest.warnings, ...(missing?.warnings ?? []), ...retention.warnings];
   const seconds = (performance.now() - started) / 1000;
   const offsite = failure
     ? 'FAILED'
@@ -52,12 +60,20 @@ export async function backUp(given: Config, wanted: { format: Format; label?: st
         : 'skipped (--no-upload)';
   const rows = `${count(totalRows(manifest.tables))} rows`;
   return {
-    exitCode: failure || retention.offsiteFailed ? Exit.offsite : Exit.done,
+    exitCode: failure || missing?.offsiteFailed || retention.offsiteFailed ? Exit.offsite : Exit.done,
     text: [
       `backup ${manifest.id}: ${bytes(manifest.artifact.bytes)}, ${rows}, in ${duration(seconds)}; off-site copy: ${offsite}`,
+      ...(missing ? describeSent(missing) : []),
       ...warnings,
     ].join('\n'),
-    json: { backup: manifest, offsite, warnings, seconds },
+    json: {
+      backup: manifest,
+      offsite,
+      sent: missing?.sent ?? [],
+      left: missing?.left ?? null,
+      warnings,
+      seconds,
+    },
   };
 }
 
@@ -71,6 +87,7 @@ export async function dryRun(config: Config, format: Format) {
   ].map(argv => producer(postgres, argv).argv);
   const offsite = config.s3 ? `s3://${config.s3.bucket}/${config.s3.prefix}/` : 'not configured';
   const look = config.s3 && (await lookOffsite(config.s3));
+  const missing = config.s3 && look?.facts ? await lookForMissing(config, config.s3) : [];
   return {
     exitCode: look?.exitCode ?? Exit.done,
     text: [
@@ -78,7 +95,16 @@ export async function dryRun(config: Config, format: Format) {
       ...commands.map(argv => `  ${argv.join(' ')}`),
       `off-site copy: ${offsite}`,
       ...(look?.lines ?? []).map(line => `  ${line}`),
+      ...(missing.length > 0 ? [`  ${missCopy(missing.length)}: ${missing.join(', ')}`] : []),
     ].join('\n'),
-    json: { dryRun: true, estimate: plan.estimate, commands, offsite, store: look ?? null },
+    json: { dryRun: true, estimate: plan.estimate, commands, offsite, store: look ?? null, missing },
   };
+}
+
+/** @returns the ids of the backups that miss their copy; none if the store does not say */
+async function lookForMissing(config: Config, settings: S3Settings): Promise<string[]> {
+  const { value = [] } = await attempt(async () =>
+    findMissing(config, await openStore(settings, LOOK_RETRY_SECONDS)),
+  );
+  return value.map(({ id }) => id);
 }

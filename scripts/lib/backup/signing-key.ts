@@ -5,7 +5,7 @@ import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Config } from '../config/config.ts';
-import { readEnvFile, writeVariable } from '../config/env-file.ts';
+import { readEnvFile, writeVariables } from '../config/env-file.ts';
 import { messageOf, OperationalError } from '../core/errors.ts';
 import { writeWhole } from '../core/files.ts';
 import { plural } from '../core/format.ts';
@@ -46,7 +46,7 @@ export async function withSigningKey(config: Config): Promise<{ config: Config; 
   if (made) return { config: keyed, notes: [] };
   try {
     await noteUnsigned(config);
-    await writeVariable(envFile, NAME, key);
+    await writeVariables(envFile, { [NAME]: key });
   } catch (error) {
     await rm(unsignedFile(config), { force: true });
     return unsigned(messageOf(error));

@@ -18,7 +18,7 @@ const isHere = ({ backupDir }: Config, id: string) => existsSync(join(backupDir,
 
 /**
  * Aborts the multipart uploads that killed runs of this app and environment left. A store without a list of them, or
- * without the right to it, is no failure; it is said.
+ * without the right to it, is no failure, but is logged.
  */
 export async function abortUnfinishedUploads(config: Config, store: Store): Promise<void> {
   const isLeft = ({ name, begunAt }: UnfinishedUpload) =>

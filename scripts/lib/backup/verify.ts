@@ -66,6 +66,14 @@ async function checkFile(path: string, expected: Manifest['artifact']): Promise<
 }
 
 /**
+ * Checks the files of a backup against its manifest, without decoding them.
+ * @throws exit code 3
+ */
+export async function checkFiles(directory: string, { artifact, globals }: Manifest): Promise<void> {
+  for (const file of [artifact, globals]) await checkFile(join(directory, file.name), file);
+}
+
+/**
  * Reads a whole source and compares it with its manifest: sizes, checksums, every block.
  * @returns the source, which can be loaded now
  * @throws exit code 2 for a dump of several databases, 3 for damage, 1 when a program is missing
@@ -74,10 +82,8 @@ export async function checkSource(postgres: Postgres, source: LocalSource): Prom
   const { directory, artifact, format, manifest } = source;
   const path = join(directory, artifact);
   log.status(`Checking ${path}`);
-  if (manifest) {
-    await checkFile(path, manifest.artifact);
-    await checkFile(join(directory, manifest.globals.name), manifest.globals);
-  }
+  if (manifest)
+    await checkFiles(directory, { ...manifest, artifact: { ...manifest.artifact, name: artifact } });
   const foreign = manifest ? undefined : await foreignDump(postgres, path);
   if (foreign) throw foreign;
   const frame = await decode(postgres, path, format);

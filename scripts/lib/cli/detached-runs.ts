@@ -22,7 +22,7 @@ import { sleep } from '../core/signals.ts';
  * kernel frees when the run ends, even if it is killed: process ids, which are reused, play no part.
  */
 
-export interface Run {
+interface Run {
   verb: string;
   /** Its name, given by the caller. */
   id: string;

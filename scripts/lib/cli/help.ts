@@ -1,6 +1,6 @@
 import { styled } from '../core/format.ts';
 
-export interface Option {
+interface Option {
   type: 'boolean' | 'string';
   /** The placeholder of the value in the help: `NAME`. */
   value?: string;

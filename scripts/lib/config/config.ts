@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { usageError } from '../core/errors.ts';
 import { hideSecrets } from '../core/log.ts';
@@ -49,13 +48,6 @@ export function environmentOf(option: string | undefined): Environment {
   return found;
 }
 
-const envFileOf = (environment: Environment) => join(ROOT, `.env.${environment}`);
-
-/** @returns whether this environment has an env file; without one, only the process environment and defaults count */
-export function hasEnvFile(environment: Environment): boolean {
-  return existsSync(envFileOf(environment));
-}
-
 /**
  * Reads and validates the configuration of one environment: the process environment over
  * `.env.<environment>` over defaults. An empty value counts as not set, except for `POSTGRES_CONTAINER`.
@@ -63,7 +55,7 @@ export function hasEnvFile(environment: Environment): boolean {
  * @throws a usage error that lists every bad variable at once, without its value
  */
 export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessEnv = process.env): Config {
-  const path = envFileOf(environment);
+  const path = join(ROOT, `.env.${environment}`);
   const file = readEnvFile(path);
   const given = { ...file, ...processEnv };
   hideSecrets(
@@ -91,10 +83,10 @@ export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessE
       `correct them in ${path} or in the environment; .env.example explains each.`,
     );
   }
-  return build(environment, values);
+  return build(environment, path, values);
 }
 
-function build(environment: Environment, v: Variables) {
+function build(environment: Environment, envFile: string, v: Variables) {
   const container = v.POSTGRES_CONTAINER ?? `${v.APP_NAME}-postgres-${environment}`;
   const migrateCommand = v.MIGRATE_COMMAND ?? (v.BACKEND_IMAGE ? 'npx prisma migrate deploy' : undefined);
   const postgres: Postgres = {
@@ -109,7 +101,7 @@ function build(environment: Environment, v: Variables) {
   return {
     environment,
     /** The path of `.env.<environment>`, which may be missing. */
-    envFile: envFileOf(environment),
+    envFile,
     app: v.APP_NAME,
     postgres,
     backupDir: resolve(ROOT, v.BACKUP_DIR),

@@ -1,4 +1,5 @@
 /** Writes .env.example: node scripts/lib/config/env-example.ts > .env.example */
+import { wrap } from '../core/format.ts';
 import { directory, type Group, type Variable } from './types.ts';
 import { GROUPS, SECRET } from './variables.ts';
 
@@ -11,15 +12,10 @@ const HEAD =
   'Put values with $, # or quotes between single quotes: in others Compose replaces $NAME. ' +
   'This file is generated: node scripts/lib/config/env-example.ts > .env.example';
 
-/** @returns the text as comment lines */
-function comment(text: string): string {
-  const lines = ['#'];
-  for (const word of text.split(' ')) {
-    if (`${lines.at(-1)} ${word}`.length > WIDTH) lines.push('#');
-    lines.push(`${lines.pop()} ${word}`);
-  }
-  return lines.join('\n');
-}
+const comment = (text: string) =>
+  wrap(text, WIDTH - 2)
+    .map(line => `# ${line}`)
+    .join('\n');
 
 function entry([name, variable]: [string, Variable]): string {
   const { meaning, readBy, default: standard, type, emptyCounts } = variable;

@@ -32,27 +32,44 @@ export function setVariable(text: string, name: string, value: string): string {
 }
 
 /**
- * Sets a variable in an env file, which appears whole or not at all and keeps its mode, its owner and each other byte.
+ * Sets variables in an env file, which appears whole or not at all and keeps its mode, its owner and each other byte. Where
+ * they have these values already, nothing is written.
  *
- * @throws OperationalError where the file is missing, is read-only, belongs to another user, or can't take the value
+ * @throws OperationalError where the file is missing, is read-only, belongs to another user, or can't take a value
  */
-export async function writeVariable(path: string, name: string, value: string): Promise<void> {
-  const refuse = (why: string) =>
-    new OperationalError(
-      `can't set ${name} in ${path}: ${why}`,
+export async function writeVariables(path: string, values: Record<string, string>): Promise<void> {
+  const names = Object.keys(values);
+  try {
+    const { file, mode } = await writableFile(path);
+    const before = await readFile(file, 'latin1'); // each byte a character: the text may be of any encoding
+    const text = names.reduce((all, name) => setVariable(all, name, values[name]!), before);
+    const read = parse(text);
+    if (names.some(name => read[name] !== values[name]))
+      throw new Error('a value of several lines has such a line');
+    if (text !== before) await writeWhole(file, Buffer.from(text, 'latin1'), mode & 0o7777);
+  } catch (error) {
+    throw new OperationalError(
+      `can't set ${names.join(' and ')} in ${path}: ${messageOf(error)}`,
       `set it there by hand, as the file's owner.`,
     );
-  try {
-    const file = await realpath(path); // replaced is the file, not a link to it
-    const { mode, uid } = await stat(file);
-    const user = process.geteuid?.();
-    if (!(mode & 0o200)) throw new Error('it is read-only');
-    if (user !== 0 && user !== uid) throw new Error('it belongs to another user');
-    const before = await readFile(file, 'latin1'); // each byte a character: the text may be of any encoding
-    const text = setVariable(before, name, value);
-    if (parse(text)[name] !== value) throw new Error('a value of several lines has such a line');
-    await writeWhole(file, Buffer.from(text, 'latin1'), mode & 0o7777);
-  } catch (error) {
-    throw refuse(messageOf(error));
   }
+}
+
+/** @throws OperationalError where {@link writeVariables} would refuse the file */
+export async function refuseUnwritable(path: string): Promise<void> {
+  await writableFile(path).catch(error => {
+    throw new OperationalError(
+      `can't write ${path}: ${messageOf(error)}`,
+      `run as the file's owner, or correct its owner and mode.`,
+    );
+  });
+}
+
+async function writableFile(path: string): Promise<{ file: string; mode: number }> {
+  const file = await realpath(path); // replaced is the file, not a link to it
+  const { mode, uid } = await stat(file);
+  const user = process.geteuid?.();
+  if (!(mode & 0o200)) throw new Error('it is read-only');
+  if (user !== 0 && user !== uid) throw new Error('it belongs to another user');
+  return { file, mode };
 }

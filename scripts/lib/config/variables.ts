@@ -1,5 +1,7 @@
 import * as v from 'valibot';
-import * as operation from './operation-variables.ts';
+import { backup, objectives } from './backup-variables.ts';
+import { directories, notifications, schedule } from './operation-variables.ts';
+import { offsite } from './s3-variables.ts';
 import * as stack from './stack-variables.ts';
 import { cron, type Variable } from './types.ts';
 
@@ -8,13 +10,13 @@ export const GROUPS = {
   'The product': stack.product,
   PostgreSQL: stack.postgres,
   'The stack': stack.stack,
-  'Backups on this server': operation.backup,
-  'Backups off-site, in S3': operation.offsite,
-  'Recovery objectives': operation.objectives,
+  'Backups on this server': backup,
+  'Backups off-site, in S3': offsite,
+  'Recovery objectives': objectives,
   Deployment: stack.deployment,
-  Notifications: operation.notifications,
-  Schedule: operation.schedule,
-  'Directories that scripts write to': operation.directories,
+  Notifications: notifications,
+  Schedule: schedule,
+  'Directories that scripts write to': directories,
 };
 
 type Union = (typeof GROUPS)[keyof typeof GROUPS];

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { constants, createReadStream, type Stats } from 'node:fs';
-import { access, chmod, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { access, chmod, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf, OperationalError } from './errors.ts';
 
@@ -11,12 +11,8 @@ const STICKY = 0o1000;
 
 /** Flushes a file's content, or a directory's entries, to disk, so that they survive a power loss. */
 export async function sync(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  await using handle = await open(path, 'r');
+  await handle.sync();
 }
 
 /** Flushes the content of `<path>.partial`, renames it to `path`, and flushes the directory. */
@@ -66,18 +62,16 @@ export async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
+/** Whether a file or directory of this name belongs to these scripts. */
+type IsOurs = (entry: string) => boolean;
+
 /**
  * Creates a directory that only its owner can enter. An existing one that others can enter gets this mode only if all
  * that is in it belongs to these scripts: the mode of `/tmp` or `/var/backups` is not theirs to change.
  *
- * @param isOurs whether a file or directory of this name belongs to these scripts
  * @throws OperationalError when it is not writable, or holds what belongs to others
  */
-export async function privateDirectory(
-  path: string,
-  name: string,
-  isOurs: (entry: string) => boolean = () => true,
-): Promise<void> {
+export async function privateDirectory(path: string, name: string, isOurs: IsOurs): Promise<void> {
   await checkDirectory(path, name, isOurs);
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
@@ -85,8 +79,7 @@ export async function privateDirectory(
     if (mode & 0o077) await chmod(path, 0o700);
     const probe = `${path}/.probe${PARTIAL}`; // one name for all runs: each deletes what a killed one left
     await rm(probe, { force: true });
-    const handle = await open(probe, 'w', 0o600);
-    await handle.close();
+    await writeFile(probe, '', { mode: 0o600 });
     await rm(probe, { force: true });
   } catch (error) {
     throw unwritable(path, name, error);
@@ -97,11 +90,7 @@ export async function privateDirectory(
  * Checks what {@link privateDirectory} checks, and changes nothing.
  * @throws OperationalError as {@link privateDirectory}
  */
-export async function checkDirectory(
-  path: string,
-  name: string,
-  isOurs: (entry: string) => boolean = () => true,
-): Promise<void> {
+export async function checkDirectory(path: string, name: string, isOurs: IsOurs): Promise<void> {
   let found: Stats | undefined;
   try {
     found = await stat(path).catch(ignoreMissing);

@@ -60,6 +60,18 @@ export function parseStamp(text: string): Date {
   return new Date(text.replace(/^(....)(..)(..)_(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'));
 }
 
+/** @returns lines of at most `width` characters, 20 at least; a longer word stays whole */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(/\s+/)) {
+    const line = lines.at(-1);
+    if (line !== undefined && line.length + 1 + word.length <= Math.max(width, 20))
+      lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
+
 /** @returns rows under a header in aligned columns; a column whose header starts with `>` is right-aligned */
 export function table(header: string[], rows: string[][]): string {
   const titles = header.map(title => title.replace(/^>/, ''));

@@ -1,7 +1,5 @@
 import { readFile, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { DISK_FULL_HINT, OperationalError } from './errors.ts';
-import { bytes } from './format.ts';
 
 /** @returns this machine's memory in bytes: its size, and the kernel's estimate of what programs can get without swapping (`man proc_meminfo`) */
 export async function readMemory(): Promise<{ available: number; total: number }> {
@@ -32,18 +30,4 @@ export async function diskOf(path: string): Promise<Disk> {
     if (!['ENOENT', 'EACCES'].includes(code) || path === dirname(path)) throw error;
     return diskOf(dirname(path));
   }
-}
-
-/** @returns the bytes that this process can still write below `path`, or below the nearest directory that exists */
-export async function freeSpace(path: string): Promise<number> {
-  return (await diskOf(path)).free;
-}
-
-/** @throws OperationalError when `free` bytes are fewer than `needed` */
-export function enoughSpace(where: string, free: number, needed: number): void {
-  if (free >= needed) return;
-  throw new OperationalError(
-    `${where} has ${bytes(free)} free, and about ${bytes(needed)} are needed`,
-    DISK_FULL_HINT,
-  );
 }

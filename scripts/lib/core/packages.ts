@@ -25,7 +25,11 @@ export function canInstall(): boolean {
  */
 export async function installPackages(names: string[]): Promise<void> {
   if ((await missing(names)).length === 0) return;
-  await oneAtATime(async () => {
+  const waiting = {
+    purpose: 'wait for another installation of packages',
+    hint: `another process has held ${LOCK} for ${WAIT_SECONDS / 60} minutes.`,
+  };
+  await withFileLock(LOCK, WAIT_SECONDS, waiting, async () => {
     const wanted = await missing(names);
     if (wanted.length === 0) return;
     log.info(`installing with apt-get: ${wanted.join(' ')}`);
@@ -41,14 +45,6 @@ async function missing(names: string[]): Promise<string[]> {
   const lines = await query`dpkg-query --show --showformat ${`${format}\n`} ${names} 2>/dev/null || true`;
   const installed = new Set([...lines.matchAll(/^(\S+) ii/gm)].map(([, name]) => name));
   return names.filter(name => !installed.has(name));
-}
-
-function oneAtATime(work: () => Promise<void>): Promise<void> {
-  const options = {
-    purpose: 'wait for another installation of packages',
-    hint: `another process has held ${LOCK} for ${WAIT_SECONDS / 60} minutes.`,
-  };
-  return withFileLock(LOCK, WAIT_SECONDS, options, work);
 }
 
 /** Retries while a lock is held: apt's `DPkg::Lock::Timeout` does not cover the locks of the lists and archives. */

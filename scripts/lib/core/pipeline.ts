@@ -22,16 +22,29 @@ export function bashOf(argv: string[]): string[] {
   return ['bash', '-c', argv.map(quoteWord).join(' ')];
 }
 
+/** A stage of a pipe that is a script of bash. It outlives the programs that it started: see {@link withLifelineOnStdin}. */
+export function scriptStage(script: string, ...words: string[]): string[] {
+  return ['bash', '-c', `trap "exit 143" TERM; ${script}`, ...words];
+}
+
+/** What a command reads: so many bytes, or the statements of a dialogue to their end. */
+export type Input = number | 'dialogue';
+
 /**
  * A script of bash, ended as a group when its standard input ends: for a container, where killing `docker exec` ends
- * nothing. Bash outlives the programs that it started, and reaps them: a process that loses its parent in a container
+ * nothing. The script reads `input` of it; the end of a dialogue gives it a second to end by itself.
+ *
+ * Bash outlives the programs that it started, and reaps them: a process that loses its parent in a container
  * is adopted by process 1, and PostgreSQL as process 1 treats a killed child as a crash of its own and restarts.
  */
-export function withLifelineOnStdin([, , script]: string[]): string[] {
-  const watch =
-    'exec 3<&0 </dev/null; trap : TERM; { read -r _ <&3; kill -TERM 0; } & watcher=$!; exec 3<&-; ';
-  const unwatch = 'trap "kill $watcher; wait $watcher 2>/dev/null" EXIT; ';
-  return ['bash', '-c', watch + unwatch + script];
+export function withLifelineOnStdin([, , script, ...words]: string[], input: Input): string[] {
+  const pass = input === 'dialogue' ? 'cat <&3; ' : input > 0 ? `head -c ${input} <&3; ` : '';
+  const end = input === 'dialogue' ? 'read -rt 1 _ <> <(:)' : 'read -r _ <&3';
+  const watcher = `trap exit TERM; ${pass}exec >&-; ${end}; kill -TERM 0`;
+  const watch = `exec 3<&0; trap : TERM; exec < <(${watcher}); watcher=$!; exec 3<&-; `;
+  // Closed first, so that the watcher does not wait until its data is read.
+  const unwatch = 'trap "exec <&-; { kill $watcher; wait $watcher; } 2>/dev/null" EXIT; ';
+  return ['bash', '-c', watch + unwatch + script, ...words];
 }
 
 /** zx's quote makes $'…' strings, which bash reads and sh does not: only bash runs these scripts. */

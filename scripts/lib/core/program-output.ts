@@ -64,7 +64,7 @@ function shorten(lines: string[]): string[] {
   return shown.length > MESSAGE_LINES ? [...shown.slice(0, MESSAGE_LINES - 1), '…'] : shown;
 }
 
-export interface Failure {
+interface Failure {
   /** One line; undefined: the program wrote nothing. */
   summary?: string;
   /** The lines after it, such as DETAIL, HINT and CONTEXT, shortened. */

@@ -1,7 +1,7 @@
 import { bytes, duration } from './format.ts';
 import { log } from './log.ts';
 
-export interface Progress {
+interface Progress {
   /** The work, as a participle: `Dumping`. */
   label: string;
   /** Bytes done so far; called a few times a second on a terminal. */

@@ -19,7 +19,6 @@ interface HistoryEntry {
   arguments: string[];
   environment: string;
   exitCode: number;
-  /** The error's message, if there was one. */
   error?: string;
   seconds: number;
 }

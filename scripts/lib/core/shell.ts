@@ -4,15 +4,17 @@ import { log, logFile } from './log.ts';
 import { failedStage } from './pipeline.ts';
 import { failureIn, warningsIn, withoutStatuses } from './program-output.ts';
 import { interrupt } from './signals.ts';
-import { spawnGroup, type Template, templateOf, zx } from './spawn.ts';
+import { type Stream, spawnGroup, type Template, templateOf, zx } from './spawn.ts';
 
 export interface RunOptions {
   /** What the command is for, as the end of "could not …". */
   purpose: string;
   /** Added to this process's environment. Secrets go here, never into arguments. */
   env?: Record<string, string | undefined>;
-  /** A file descriptor; 'lifeline': an empty input that ends when this process dies. Default: /dev/null. */
-  stdin?: number | 'lifeline';
+  /** A file descriptor. Default: /dev/null. */
+  stdin?: number | undefined;
+  /** Its input does not end after `stdin`, but when this process dies. */
+  lifeline?: boolean;
   /** A file descriptor for bulk output. Default: returned as text. */
   stdout?: number;
   /** Show stderr as it comes, for scripts that report to people. Default: kept, for the error's message. */
@@ -107,27 +109,14 @@ async function runTemplate(
   template: Template,
   options: RunOptions,
 ): Promise<{ stdout: string; stderr: string }> {
-  const {
-    purpose,
-    env,
-    stdin = 'ignore',
-    stdout = 'pipe',
-    stderr = 'pipe',
-    cwd,
-    timeout = 60,
-    hint,
-    state,
-    until,
-    evenInterrupted,
-  } = options;
+  const { stdin, lifeline = false, stdout = 'pipe', stderr = 'pipe', timeout = 60 } = options;
+  const { purpose, env, cwd, hint, state, until, evenInterrupted } = options;
   const program = programOf(template);
   if (!evenInterrupted && interrupt.aborted) throw interrupt.reason;
   until?.throwIfAborted();
-  const { ended, signal } = spawnGroup(template, {
-    env,
-    stdio: [stdin === 'lifeline' ? 'pipe' : stdin, stdout, stderr],
-    cwd,
-  });
+  const stdio: Stream[] = [stdin ?? (lifeline ? 'pipe' : 'ignore'), stdout, stderr];
+  const isLasting = lifeline && stdin !== undefined;
+  const { ended, signal } = spawnGroup(template, { env, stdio, cwd, isLasting });
   let timedOut = false;
   const end = () => {
     signal('SIGTERM');

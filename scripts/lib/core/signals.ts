@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Interrupted, OperationalError } from './errors.ts';
+import { Interrupted, OperationalError, operational } from './errors.ts';
 
 /*
  * One AbortSignal for the whole process. SIGINT and SIGTERM abort it; everything that waits (commands, requests, locks)
@@ -76,5 +76,19 @@ export async function withTimeout<T>(seconds: number, work: () => Promise<T>, pu
     return await Promise.race([work(), timeout()]);
   } finally {
     over.abort();
+  }
+}
+
+/**
+ * @returns the result, or the failure that an operator can act on
+ * @throws a signal and a bug
+ */
+export async function attempt<T>(work: () => Promise<T>): Promise<{ value?: T; problem?: OperationalError }> {
+  try {
+    return { value: await work() };
+  } catch (error) {
+    const problem = operational(error);
+    if (!(problem instanceof OperationalError) || interrupt.aborted) throw error;
+    return { problem };
   }
 }

@@ -10,14 +10,16 @@ export const zx = (): typeof import('zx/core') => createRequire(import.meta.url)
  * even if it is killed, the pipe ends and the watcher below ends the command's whole process group: no dump continues
  * to write to a file that the next run has already removed.
  */
-const LIFELINE = '(exec >&- 2>&-; read -r _ <&3 || kill -TERM 0) & exec 3<&-; ';
+const LIFELINE = '(exec >&- 2>&-; read -r _ <&3 || kill -TERM 0) & ';
+
+/** Standard input stays open behind the end of its file until this process ends: see `withLifelineOnStdin`. */
+const FILE_AND_LIFELINE = 'exec < <(cat; read -r _ <&3); ';
 
 /*
  * Every option is set, because ZX_* environment variables change zx's defaults, pipefail included.
  * stdin is /dev/null: with a socket there, bash under cron assumes that rshd started it and reads ~/.bashrc.
  */
 const SETTINGS: Partial<Options> = {
-  prefix: 'set -euo pipefail; ' + LIFELINE,
   stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   detached: true, // in a process group of its own
   nothrow: true,
@@ -45,14 +47,20 @@ export type Template = [pieces: TemplateStringsArray, ...values: unknown[]];
 /** @returns the template `${argv}` */
 export const templateOf = (argv: string[]): Template => [Object.assign(['', ''], { raw: ['', ''] }), argv];
 
-type Stream = number | 'pipe' | 'ignore' | 'inherit';
+export type Stream = number | 'pipe' | 'ignore' | 'inherit';
+
+interface SpawnOptions {
+  env?: Record<string, string | undefined>;
+  stdio: Stream[];
+  cwd?: string;
+  /** Whether its standard input is a file and stays open behind its end. */
+  isLasting?: boolean;
+}
 
 /** Starts a command in a process group of its own, which ends when this process ends, even if it is killed. */
-export function spawnGroup(
-  template: Template,
-  { env, stdio, cwd }: { env?: Record<string, string | undefined>; stdio: Stream[]; cwd?: string },
-) {
+export function spawnGroup(template: Template, { env, stdio, cwd, isLasting }: SpawnOptions) {
   const ended = $({
+    prefix: `set -euo pipefail; ${LIFELINE}${isLasting ? FILE_AND_LIFELINE : ''}exec 3<&-; `,
     env: { ...process.env, ...env },
     stdio: [...stdio, 'pipe'],
     ...(cwd ? { cwd } : {}),

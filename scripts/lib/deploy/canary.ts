@@ -12,7 +12,7 @@ export interface CanaryCount {
   slowest: number;
   /** The last ten failures, each with its time. */
   failures: string[];
-  /** How often the WebSocket was opened again: an instance closes its WebSockets when it is stopped. */
+  /** How often the WebSocket was reopened: an instance closes its WebSockets when it is stopped. */
   reopened: number;
 }
 

@@ -2,12 +2,13 @@
 import type { Config } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { bytes } from '../core/format.ts';
-import { enoughSpace, freeSpace, readMemory } from '../core/machine.ts';
+import { diskOf, readMemory } from '../core/machine.ts';
 import { sh } from '../core/shell.ts';
 import { inspect } from '../docker/containers.ts';
 import { imageId } from '../docker/images.ts';
 import type { Remote } from '../docker/registry.ts';
 import { serviceOf, servingLine, upstreamOf } from '../nginx/upstreams.ts';
+import { refuseShortage } from '../postgres/disk-space.ts';
 
 /** @returns the first `count` of backend-1 … 8 that are not used. @throws OperationalError when fewer are free */
 export function nextBackends(used: string[], count: number): string[] {
@@ -44,5 +45,6 @@ export async function roomForImages(remotes: Remote[]): Promise<void> {
   let needed = 0;
   for (const { pinned, bytes } of remotes) if (!(await imageId(pinned))) needed += bytes * UNPACKED;
   const root = await sh('find Docker’s disk')`docker info --format ${'{{.DockerRootDir}}'}`;
-  enoughSpace(`Docker’s disk (${root})`, await freeSpace(root), needed);
+  const where = `Docker’s disk (${root})`;
+  refuseShortage([{ what: 'the images', where, disk: await diskOf(root), bytes: needed }]);
 }

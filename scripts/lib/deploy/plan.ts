@@ -1,5 +1,6 @@
 import { planBackup } from '../backup/plan.ts';
 import type { Config, Images } from '../config/config.ts';
+import { refuseUnwritable } from '../config/env-file.ts';
 import { OperationalError } from '../core/errors.ts';
 import { preflight } from '../core/preflight.ts';
 import { sh } from '../core/shell.ts';
@@ -49,6 +50,7 @@ export async function planDeployment(
     () => changedSinceLoad(config),
     () => testNginx(config),
     async () => nginxTimes(),
+    () => refuseUnwritable(config.envFile), // the images are written at the end
     () => refuseOpenPorts(config),
     async () => void (options.backup && (await planBackup(config, config.format))),
   );

@@ -14,7 +14,6 @@ import { rollAll } from './roll-out.ts';
 import { removeTemporaryFrontend } from './rolling-update.ts';
 import { baseline, refuseNewlyCritical, watch } from './watch.ts';
 
-/** What the steps share. */
 interface Deployment {
   config: Config;
   journal: Journal;

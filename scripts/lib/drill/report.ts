@@ -32,18 +32,13 @@ export interface DrillReport {
 
 /** @returns the report of a drill, from the backup's manifest and what was measured */
 export function drillReport(
-  {
-    environment,
-    rto: rtoObjective,
-    rpo: rpoObjective,
-  }: { environment: string } & Pick<Config, 'rto' | 'rpo'>,
+  config: { environment: string } & Pick<Config, 'rto' | 'rpo'>,
   { id, format, artifact, databaseBytes, tables }: Manifest,
-  measured: Pick<DrillReport, 'seconds' | 'rto' | 'rpo'> & { started: Date },
+  { started, seconds, rto, rpo }: Pick<DrillReport, 'seconds' | 'rto' | 'rpo'> & { started: Date },
 ): DrillReport {
-  const { started, seconds, rto, rpo } = measured;
   return {
     time: started.toISOString(),
-    environment,
+    environment: config.environment,
     backup: id,
     format,
     artifactBytes: artifact.bytes,
@@ -52,9 +47,9 @@ export function drillReport(
     rows: totalRows(tables),
     seconds,
     rto,
-    rtoObjective,
+    rtoObjective: config.rto,
     rpo,
-    rpoObjective,
+    rpoObjective: config.rpo,
   };
 }
 

@@ -1,4 +1,4 @@
-import { duration, plural, styled } from '../core/format.ts';
+import { duration, plural, styled, wrap } from '../core/format.ts';
 import { type CheckResult, type Status, worst } from './check.ts';
 
 /** The overall status: exit code and word of Nagios, and word of the JSON. */
@@ -80,18 +80,6 @@ function measurement({ value, unit, thresholds, ms }: CheckResult): string {
     ? `, warning at ${amount(thresholds.warning)}, critical at ${amount(thresholds.critical)}`
     : '';
   return `${value === undefined ? '' : `${amount(value)}${limits}; `}took ${ms} ms`;
-}
-
-/** @returns lines of at most `width` characters, 20 at least; a longer word stays whole */
-export function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(/\s+/)) {
-    const line = lines.at(-1);
-    if (line !== undefined && line.length + 1 + word.length <= Math.max(width, 20))
-      lines[lines.length - 1] = `${line} ${word}`;
-    else lines.push(word);
-  }
-  return lines;
 }
 
 /**

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { CommandError, sh } from '../core/shell.ts';
-import { query } from '../postgres/client.ts';
+import { type Query, queryOf } from '../postgres/client.ts';
 import { type Finding, lintMigration } from './lint.ts';
 
 /** A migration of the new image that is not applied to the database yet. */
@@ -29,8 +29,9 @@ export function contracting(migrations: Pending[]): string[] {
 export async function pendingMigrations(config: Config, image: string): Promise<Pending[] | undefined> {
   const files = await migrationsOf(config, image);
   if (files === undefined) return undefined;
-  const applied = await appliedMigrations(config);
-  const pending = [...files].filter(([name]) => !applied.has(name));
+  const { postgres } = config;
+  const applied = await appliedMigrations(queryOf(postgres, postgres.database));
+  const pending = [...files].filter(([name]) => !applied.includes(name));
   return Promise.all(pending.map(async ([name, sql]) => ({ name, findings: await lintMigration(sql) })));
 }
 
@@ -57,19 +58,15 @@ async function migrationsOf(config: Config, image: string): Promise<Map<string, 
   }
 }
 
-/** @returns the names in Prisma's table, which a database without migrations does not have @throws CommandError */
-export async function appliedMigrations({ postgres }: Pick<Config, 'postgres'>): Promise<Set<string>> {
-  const [{ known }] = (await query<{ known: boolean }>(
-    postgres,
-    postgres.database,
-    `SELECT to_regclass('public._prisma_migrations') IS NOT NULL AS known`,
-  )) as [{ known: boolean }];
-  if (!known) return new Set();
-  const rows = await query<{ name: string }>(
-    postgres,
-    postgres.database,
-    `SELECT migration_name AS name FROM public._prisma_migrations
-     WHERE rolled_back_at IS NULL AND finished_at IS NOT NULL`,
+/** @returns the names in Prisma's table of migrations, the last applied one last; none without that table @throws CommandError */
+export async function appliedMigrations(query: Query): Promise<string[]> {
+  const [row] = await query<{ isThere: boolean }>(
+    `SELECT to_regclass('public._prisma_migrations') IS NOT NULL AS "isThere"`,
   );
-  return new Set(rows.map(({ name }) => name));
+  if (!row!.isThere) return [];
+  const rows = await query<{ name: string }>(
+    `SELECT migration_name AS name FROM public._prisma_migrations
+     WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY finished_at, migration_name`,
+  );
+  return rows.map(({ name }) => name);
 }

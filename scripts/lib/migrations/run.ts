@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempDisposableSync, openSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
@@ -87,12 +87,8 @@ async function inContainer(
 
 /** @returns a descriptor to read `text` from; its file is already deleted */
 function secretInput(text: string): number {
-  const directory = mkdtempSync(join(tmpdir(), 'input-'));
-  try {
-    const descriptor = openSync(join(directory, 'input'), 'wx+', 0o600);
-    writeSync(descriptor, text, 0); // at a position: the file offset stays at 0, where the reader starts
-    return descriptor;
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
+  using directory = mkdtempDisposableSync(join(tmpdir(), 'input-'));
+  const descriptor = openSync(join(directory.path, 'input'), 'wx+', 0o600);
+  writeSync(descriptor, text, 0); // at a position: the file offset stays at 0, where the reader starts
+  return descriptor;
 }

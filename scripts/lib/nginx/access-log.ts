@@ -1,5 +1,4 @@
-import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { mkdtempDisposable, open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
@@ -54,17 +53,12 @@ function parseLine(line: string): Line {
 
 /** Through a file, since the log of some minutes may be larger than memory allows. */
 async function* logLines(config: Config, since: Date): AsyncGenerator<string> {
-  const directory = mkdtempSync(join(tmpdir(), 'access-log-'));
-  const path = join(directory, 'log');
-  const descriptor = openSync(path, 'wx', 0o600);
-  try {
-    const read = sh('read Nginx’s log', { stdout: descriptor });
-    await read`docker logs --since ${since.toISOString()} ${containerOf(config, 'nginx')}`;
-    yield* (await open(path)).readLines();
-  } finally {
-    closeSync(descriptor);
-    rmSync(directory, { recursive: true });
-  }
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'access-log-'));
+  const path = join(directory.path, 'log');
+  await using file = await open(path, 'wx', 0o600);
+  const read = sh('read Nginx’s log', { stdout: file.fd });
+  await read`docker logs --since ${since.toISOString()} ${containerOf(config, 'nginx')}`;
+  yield* (await open(path)).readLines();
 }
 
 /**

@@ -17,7 +17,6 @@ interface Condition {
   exitCode: number;
 }
 
-/** The condition of the last notification. */
 interface Notified extends Omit<Condition, 'exitCode'> {
   /** When it stopped being healthy, or became healthy again. */
   since: string;

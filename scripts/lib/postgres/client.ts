@@ -1,11 +1,11 @@
 import type { Postgres } from '../config/config.ts';
-import { bashOf, withLifelineOnStdin } from '../core/pipeline.ts';
+import { bashOf, type Input, withLifelineOnStdin } from '../core/pipeline.ts';
 import { type RunOptions, run } from '../core/shell.ts';
 import { APPLICATION, endAbandoned, isAnswered, sessionName } from './abandoned.ts';
 import { NOT_INHERITED, OWN_NAMES, serverLimits, sessionOptions, TEXT } from './settings.ts';
 
 /** An argument array and the environment that it needs. Secrets are in the environment only. */
-export interface ClientCommand {
+interface ClientCommand {
   argv: string[];
   env: Record<string, string | undefined>;
 }
@@ -66,19 +66,34 @@ export function client(
   };
 }
 
+/** A command whose standard input must not end before it does. */
+export interface LastingCommand extends ClientCommand {
+  lifeline: boolean;
+}
+
 /**
- * Like {@link client}, for a command without input: inside a container it ends when this process dies. Killing
+ * Like {@link client}, for a command that reads `input`: inside a container it ends when this process dies. Killing
  * `docker exec` does not end what it started.
- * @param argv a pipe of bash, or one program
+ * @param argv a script of bash, which ends with its last program, or one program
  */
+export function consumer(
+  postgres: Postgres,
+  argv: string[],
+  input: Input,
+  ...rest: [settings?: string, inherit?: string[]]
+): LastingCommand {
+  if (!postgres.container) return { ...client(postgres, argv, ...rest), lifeline: false };
+  const script = argv[0] === 'bash' ? argv : bashOf(argv);
+  return { ...client(postgres, withLifelineOnStdin(script, input), ...rest), lifeline: true };
+}
+
+/** Like {@link consumer}, for a command without input. */
 export function producer(
   postgres: Postgres,
   argv: string[],
   ...rest: [settings?: string, inherit?: string[]]
-): ClientCommand & { stdin?: 'lifeline' } {
-  if (!postgres.container) return client(postgres, argv, ...rest);
-  const script = argv[0] === 'bash' ? argv : bashOf(argv);
-  return { ...client(postgres, withLifelineOnStdin(script), ...rest), stdin: 'lifeline' };
+): LastingCommand {
+  return consumer(postgres, argv, 0, ...rest);
 }
 
 /** Prints each error with its SQLSTATE. */
@@ -110,10 +125,10 @@ export async function query<Row>(
   postgres: Postgres,
   database: string,
   sql: string,
-  { timeout = 60, evenInterrupted }: QueryOptions = {},
+  options: QueryOptions = {},
 ): Promise<Row[]> {
-  const options = { purpose: `query ${database}`, timeout, evenInterrupted, onlyReads: true };
-  return JSON.parse(await runSql(postgres, database, asJson(sql), options)) as Row[];
+  const all = { purpose: `query ${database}`, timeout: 60, ...options, onlyReads: true };
+  return JSON.parse(await runSql(postgres, database, asJson(sql), all)) as Row[];
 }
 
 export type Query = <Row>(sql: string) => Promise<Row[]>;
@@ -124,7 +139,7 @@ export function queryOf(postgres: Postgres, database: string, options?: QueryOpt
 }
 
 /** `timeout` in seconds; default: 60. */
-type QueryOptions = Pick<SqlOptions, 'timeout' | 'evenInterrupted'>;
+type QueryOptions = Partial<Pick<SqlOptions, 'purpose' | 'timeout' | 'evenInterrupted' | 'inherit'>>;
 
 /** Of `timeout`, the server ends a statement a little earlier; default: none. */
 interface SqlOptions
@@ -182,8 +197,8 @@ function psql(
   const commands = [sql].flat().map(each => `--command=${each}`);
   const words = [...PSQL, `--dbname=${toDatabase(database)}`, ...commands];
   const settings = `${TEXT} -c ${OWN_NAMES} ${limits}`;
-  const { argv, env, stdin } = producer(postgres, words, settings, inherit);
-  return run(argv, { ...options, env: { ...env, PGAPPNAME: name }, stdin });
+  const { argv, env, lifeline } = producer(postgres, words, settings, inherit);
+  return run(argv, { ...options, env: { ...env, PGAPPNAME: name }, lifeline });
 }
 
 /** Ends the session that was given up with this name. @see endAbandoned @throws OutcomeUnknown */

@@ -21,7 +21,7 @@ export const OWNERSHIP = [
 
 /**
  * Kinds whose printed form depends on the version of PostgreSQL, or whose privileges and properties a version adds.
- * Between two major versions their definitions can't be told apart by hashes; that an object is missing, can.
+ * Between two major versions their hashes can't be compared; that an object is missing can still be seen.
  */
 const VERSION_DEPENDENT = new Set([
   'query of',

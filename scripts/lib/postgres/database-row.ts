@@ -1,7 +1,7 @@
 import type { Query } from './client.ts';
 import { ENCODING, type Encoding } from './databases.ts';
 
-/** What pg_database has about a database, but for what is in `Properties`. */
+/** What pg_database has about a database, except what is in `Properties`. */
 export interface DatabaseRow extends Encoding {
   /** Of the operating system or ICU; null where the provider has none. */
   collationVersion: string | null;

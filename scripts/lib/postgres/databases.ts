@@ -51,13 +51,10 @@ export function siblingName(database: string, kind: SiblingKind, taken: string[]
   }
 }
 
-/** @returns the siblings of that kind, newest first */
-export async function siblingDatabases(
-  postgres: Postgres,
-  database: string,
-  kind: SiblingKind,
-): Promise<string[]> {
-  const rows = await query<{ name: string }>(postgres, maintenanceOf(postgres), siblingsSql(database, kind));
+/** @returns the siblings of that kind of the live database, newest first */
+export async function siblingDatabases(postgres: Postgres, kind: SiblingKind): Promise<string[]> {
+  const sql = siblingsSql(postgres.database, kind);
+  const rows = await query<{ name: string }>(postgres, maintenanceOf(postgres), sql);
   return rows.map(({ name }) => name);
 }
 
@@ -93,9 +90,8 @@ export async function sizeOfDatabase(postgres: Postgres, database: string): Prom
 }
 
 /**
- * Creates an empty database.
- * @param like the database whose owner, encoding, locale and tablespace it gets
- * @param otherwise its encoding, locale and owner if `like` does not exist
+ * Creates an empty database with owner, encoding, locale and tablespace of the live one.
+ * @param otherwise its encoding, locale and owner if there is no live one
  * @param loader a role that is created with it, and owns it until the load is over
  * @returns its owner, or who is to become it
  * @throws CommandError
@@ -103,11 +99,10 @@ export async function sizeOfDatabase(postgres: Postgres, database: string): Prom
 export async function createLike(
   postgres: Postgres,
   name: string,
-  like: string,
   otherwise?: Encoding & { owner?: string },
   loader?: Loader,
 ): Promise<string> {
-  const model = await definitionOf(postgres, like);
+  const model = await definitionOf(postgres, postgres.database);
   const encoding = model ?? otherwise;
   const words = [`CREATE DATABASE ${identifier(name)} TEMPLATE template0`];
   if (encoding) words.push(...encodingOptions(encoding));

@@ -5,8 +5,8 @@ import { literal } from './client.ts';
 export interface Waiters {
   /** The server's process of the session that holds locks for the work. */
   pid: number;
-  /** `application_name` of the programs that work beside it. */
-  application: string;
+  /** `application_name` of the programs that work beside it, if there are any. */
+  application?: string;
 }
 
 interface Holder {
@@ -44,7 +44,7 @@ export const waitsSql = ({ pid, application }: Waiters) => `
       WHERE h.relation = l.relation AND h.pid IS NULL AND t.pid IS NULL) AS prepared
   FROM pg_stat_activity AS w JOIN pg_locks l ON l.pid = w.pid AND NOT l.granted
   WHERE w.datname = current_database() AND w.wait_event_type = 'Lock'
-    AND (w.pid = ${pid} OR w.application_name = ${literal(application)})`;
+    AND (w.pid = ${pid}${application ? ` OR w.application_name = ${literal(application)}` : ''})`;
 
 /** @returns the lock and who has it: `a lock on public.orders, held by process 4711 (…)` */
 export function describeWait({ target, holders, prepared }: Wait): string {

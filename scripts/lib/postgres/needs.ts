@@ -62,7 +62,7 @@ const objects = OWNED.map(
   FROM ${catalog}`,
 );
 
-/* Without what belongs to an extension, whose owner a dump does not name: but for privileges that were changed. */
+/* Without what belongs to an extension, whose owner a dump does not name; only its changed privileges count. */
 const COMMON = `
   object AS (${objects.join(' UNION ALL ')} UNION ALL
     SELECT 'pg_class'::regclass, c.oid, attnum, relowner, relnamespace, attacl

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import type { Postgres } from '../config/config.ts';
 import { warningsIn } from '../core/program-output.ts';
 import { type RunOptions, start } from '../core/shell.ts';
-import { client, type producer } from './client.ts';
+import { consumer, type LastingCommand } from './client.ts';
 
 /** Runs a client command with a file as its stdin. @returns its stdout */
 export async function runFromFile(...args: Parameters<typeof startFromFile>): Promise<string> {
@@ -17,13 +17,11 @@ export async function startFromFile(
   path: string,
   options: RunOptions & { settings?: string },
 ): Promise<{ stdout: string; stderr: string }> {
-  const handle = await open(path, 'r');
-  try {
-    const { argv: whole, env } = client(postgres, argv, options.settings);
-    return await start(whole, { timeout: Number.POSITIVE_INFINITY, ...options, env, stdin: handle.fd });
-  } finally {
-    await handle.close();
-  }
+  await using handle = await open(path, 'r');
+  const { size } = await handle.stat();
+  const { argv: whole, ...command } = consumer(postgres, argv, size, options.settings);
+  const streams = { ...command, stdin: handle.fd };
+  return await start(whole, { timeout: Number.POSITIVE_INFINITY, ...options, ...streams });
 }
 
 /**
@@ -31,21 +29,12 @@ export async function startFromFile(
  * @returns what the programs warned of; it is shown and in the log already
  */
 export async function runIntoFile(
-  { argv, env, stdin }: ReturnType<typeof producer>,
+  { argv, ...command }: LastingCommand,
   path: string,
-  options: Omit<RunOptions, 'env' | 'stdin' | 'stdout'>,
+  options: Omit<RunOptions, 'env' | 'lifeline' | 'stdin' | 'stdout'>,
 ): Promise<{ warnings: string[] }> {
-  const handle = await open(path, 'w', 0o600);
-  try {
-    const { stderr } = await start(argv, {
-      timeout: Number.POSITIVE_INFINITY,
-      ...options,
-      env,
-      stdin,
-      stdout: handle.fd,
-    });
-    return { warnings: warningsIn(stderr) };
-  } finally {
-    await handle.close();
-  }
+  await using handle = await open(path, 'w', 0o600);
+  const streams = { ...command, stdout: handle.fd };
+  const { stderr } = await start(argv, { timeout: Number.POSITIVE_INFINITY, ...options, ...streams });
+  return { warnings: warningsIn(stderr) };
 }

@@ -3,7 +3,7 @@ import { identifier, literal, type Query } from './client.ts';
 import type { Statements } from './session.ts';
 import { OWN_NAMES } from './settings.ts';
 
-export interface TableCount {
+interface TableCount {
   schema: string;
   name: string;
   rows: number;

@@ -32,25 +32,15 @@ export async function serverFacts(postgres: Postgres): Promise<ServerFacts> {
   }
   const maintenance = maintenanceOf(postgres);
   try {
-    const [row] = await query<{
-      version: string;
-      number: number;
-      directory: string | null;
-      superuser: boolean;
-    }>(
+    const [facts] = await query<ServerFacts>(
       postgres,
       maintenance,
-      `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number,
-       (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS directory,
+      `SELECT split_part(current_setting('server_version'), ' ', 1) AS version,
+       current_setting('server_version_num')::int / 10000 AS major,
+       (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS "dataDirectory",
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser`,
     );
-    const { version, number, directory, superuser } = row!;
-    return {
-      version: version.split(' ')[0]!,
-      major: Math.floor(number / 10_000),
-      dataDirectory: directory,
-      superuser,
-    };
+    return facts!;
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     throw new OperationalError(

@@ -4,7 +4,7 @@ import { log } from '../core/log.ts';
 import { CommandError, startDialogue } from '../core/shell.ts';
 import { interrupt } from '../core/signals.ts';
 import { sessionName } from './abandoned.ts';
-import { asJson, client, endSession, PSQL, type Query, toDatabase } from './client.ts';
+import { asJson, consumer, endSession, PSQL, type Query, toDatabase } from './client.ts';
 import { LATER_LIMITS, OWN_NAMES, TEXT } from './settings.ts';
 
 /** What runs statements of one session. */
@@ -15,7 +15,7 @@ export interface Statements {
 }
 
 /** A session that stays open, for several queries of one snapshot. */
-export interface Session extends Statements {
+export interface Session extends Statements, AsyncDisposable {
   close: () => Promise<void>;
 }
 
@@ -28,14 +28,14 @@ export interface Session extends Statements {
 export function openSession(postgres: Postgres, database: string): Session {
   const name = sessionName();
   const psqlArgv = [...PSQL, `--dbname=${toDatabase(database)}`];
-  const { argv, env: common } = client(postgres, psqlArgv, TEXT, ['search_path']);
+  const { argv, env: common } = consumer(postgres, psqlArgv, 'dialogue', TEXT, ['search_path']);
   const env = { ...common, PGAPPNAME: name };
   const purpose = `keep a session with ${database}`;
   const { child, ended: psql, signal } = startDialogue(argv, { env, purpose });
   const input = child.stdin!;
   input.on('error', () => {}); // psql has ended: `ended` has the reason
   const end = () => {
-    input.destroy(); // ends psql in a container, when it has no statement
+    input.destroy(); // ends psql in a container
     signal('SIGTERM'); // psql reads its input again only when the statement is done
   };
   interrupt.addEventListener('abort', end, { once: true });
@@ -71,15 +71,17 @@ export function openSession(postgres: Postgres, database: string): Session {
     return Promise.race([complete, ended]);
   }
 
+  const close = async () => {
+    interrupt.removeEventListener('abort', end);
+    input.end();
+    await ended.catch(() => {});
+  };
   return {
     query: async <Row>(sql: string) => JSON.parse(await send(asJson(sql))) as Row[],
     execute: async sql => {
       await send(sql);
     },
-    close: async () => {
-      interrupt.removeEventListener('abort', end);
-      input.end();
-      await ended.catch(() => {});
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }

@@ -3,7 +3,7 @@ import type { Postgres } from '../config/config.ts';
 import { identifier, literal, query, runSql } from './client.ts';
 import { maintenanceOf } from './databases.ts';
 
-export interface Subscription {
+interface Subscription {
   name: string;
   enabled: boolean;
   /** The replication slot at the publisher; null: none. */

@@ -41,30 +41,22 @@ async function rowsOf(session: Session) {
 
 /** Reads them as a user whose rights the functions of a dump may have: the planner runs those of indexes. */
 export async function readRows(postgres: Postgres, name: string): Promise<Rows> {
-  const session = openSession(postgres, name);
-  try {
-    return await rowsOf(session);
-  } finally {
-    await session.close();
-  }
+  await using session = openSession(postgres, name);
+  return await rowsOf(session);
 }
 
 /** Reads in one session, which is closed before the database is renamed. */
 async function readContent(postgres: Postgres, name: string, known?: Rows) {
-  const session = openSession(postgres, name);
-  try {
-    const { query } = session;
-    const { tables, lastValue, behind } = known ?? (await rowsOf(session));
-    const [row] = await query<{ count: number; major: number }>(
-      `SELECT count(*), current_setting('server_version_num')::int / 10000 AS major FROM pg_largeobject_metadata`,
-    );
-    const database = await readDatabaseRow(query);
-    const definitions = await readDefinitions(session);
-    definitions['value of'] = lastValue;
-    return { tables, objects: row!.count, major: row!.major, database, definitions, behind };
-  } finally {
-    await session.close();
-  }
+  await using session = openSession(postgres, name);
+  const { query } = session;
+  const { tables, lastValue, behind } = known ?? (await rowsOf(session));
+  const [row] = await query<{ count: number; major: number }>(
+    `SELECT count(*), current_setting('server_version_num')::int / 10000 AS major FROM pg_largeobject_metadata`,
+  );
+  const database = await readDatabaseRow(query);
+  const definitions = await readDefinitions(session);
+  definitions['value of'] = lastValue;
+  return { tables, objects: row!.count, major: row!.major, database, definitions, behind };
 }
 
 type Content = Awaited<ReturnType<typeof readContent>>;

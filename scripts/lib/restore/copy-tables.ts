@@ -8,6 +8,7 @@ import { run } from '../core/shell.ts';
 import { identifier, literal, PSQL, producer, queryOf, runSql, toDatabase } from '../postgres/client.ts';
 import { fingerprintOf } from '../postgres/row-counts.ts';
 import { quoted, type TableName } from './choose-tables.ts';
+import { createUnfinished, dropUnfinished, finishSchema } from './unfinished-schema.ts';
 
 /** A table as it is in the scratch database. */
 interface Shape extends TableName {
@@ -39,20 +40,17 @@ export async function copyTables(
   tables: TableName[],
   schema: string,
 ): Promise<Copied[]> {
-  const live = postgres.database;
   const shapes: Shape[] = [];
   for (const table of tables) shapes.push(await shapeOf(postgres, scratch, table));
   await refuseMissingTypes(postgres, shapes);
-  await runSql(postgres, live, `CREATE SCHEMA ${identifier(schema)}`, { purpose: `create schema ${schema}` });
+  await createUnfinished(postgres, schema);
   try {
     const copied: Copied[] = [];
     for (const shape of shapes) copied.push(await copyTable(postgres, scratch, shape, schema));
+    await finishSchema(postgres, schema);
     return copied;
   } catch (error) {
-    await runSql(postgres, live, `DROP SCHEMA ${identifier(schema)} CASCADE`, {
-      purpose: `drop schema ${schema}`,
-      evenInterrupted: true,
-    });
+    await dropUnfinished(postgres, schema);
     throw error;
   }
 }
@@ -88,7 +86,7 @@ async function refuseMissingTypes(postgres: Postgres, shapes: Shape[]): Promise<
   if (missing.length === 0) return;
   throw new OperationalError(
     `${postgres.database} lacks types of these tables: ${missing.map(({ type }) => type).join(', ')}`,
-    'the live database is unchanged. Create the types first, or restore all of it beside: restore.ts … --database NAME.',
+    'the live database is unchanged. Create the types first, or restore the whole backup into another database: restore.ts … --database NAME.',
   );
 }
 
@@ -130,7 +128,7 @@ async function copyTable(postgres: Postgres, scratch: string, shape: Shape, sche
   if (before.rows !== after.rows || before.hash !== after.hash)
     throw verificationError(
       `table ${quoted(shape)} has other rows after the copy: ${count(after.rows)}, not ${count(before.rows)}, or other values`,
-      'the live database is unchanged. Restore all of it beside: restore.ts … --database NAME.',
+      'the live database is unchanged. Restore the whole backup into another database: restore.ts … --database NAME.',
     );
   log.done(`copied ${quoted(shape)}: ${count(after.rows)} rows, compared`);
   return { schema: shape.schema, name: shape.name, rows: after.rows, insert: insertOf(shape, target) };

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { DECOMPRESS } from '../backup/dump-commands.ts';
 import type { LocalSource } from '../backup/fetch.ts';
 import type { Postgres } from '../config/config.ts';
-import { pipeline } from '../core/pipeline.ts';
+import { pipeline, scriptStage } from '../core/pipeline.ts';
 import { runFromFile } from '../postgres/redirect.ts';
 import { partsOf } from '../postgres/sql-parts.ts';
 import { collectNeeds, type Requirements } from './dump-needs.ts';
@@ -55,7 +55,7 @@ export async function requirementsOf(
 }
 
 /** pg_restore ends when it has read what it needs, and zstd with it. */
-const READ = ['bash', '-c', '"$@" || [ $? = 141 ]', 'read', ...DECOMPRESS.custom];
+const READ = scriptStage('"$@" || [ $? = 141 ]', 'zstd', ...DECOMPRESS.custom);
 
 /** All but rows. `--schema-only` would leave out large objects, which have owners and privileges. */
 const listStatements = () =>

@@ -7,21 +7,18 @@ import { nameOf, startsWith, type Word, wordsOf } from '../postgres/sql-words.ts
 const CONCERNED =
   /^(?:ALTER|GRANT|REVOKE|SET|RESET|CREATE (?:POLICY|USER MAPPING|EXTENSION|EVENT TRIGGER|PUBLICATION|SUBSCRIPTION|FOREIGN DATA WRAPPER|TABLE|INDEX|UNIQUE INDEX|DOMAIN|TYPE))\s/i;
 
+const OF_OWNERS =
+  'GRANT, REVOKE, ALTER DEFAULT PRIVILEGES, SET SESSION AUTHORIZATION, RESET SESSION AUTHORIZATION'.split(
+    ', ',
+  );
+
 /** @returns whether a restore that leaves this out skips the statement */
 export function isLeftOut(statement: string, without: Without): boolean {
   if (!CONCERNED.test(statement)) return false;
   const words = wordsOf(statement);
   if (without.tablespaces && startsWith(words, 'SET DEFAULT_TABLESPACE')) return true;
   if (!without.owners) return false;
-  return (
-    [
-      'GRANT',
-      'REVOKE',
-      'ALTER DEFAULT PRIVILEGES',
-      'SET SESSION AUTHORIZATION',
-      'RESET SESSION AUTHORIZATION',
-    ].some(start => startsWith(words, start)) || ownerIn(words) !== undefined
-  );
+  return OF_OWNERS.some(start => startsWith(words, start)) || ownerIn(words) !== undefined;
 }
 
 /** @returns the new owner that `ALTER … OWNER TO` names */

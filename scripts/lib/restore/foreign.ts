@@ -11,14 +11,14 @@ import type { RestoreRequest } from './options.ts';
  */
 export function foreignness(config: Config, source: Source, request: RestoreRequest): string {
   const { target, yes, dryRun, allowForeign } = request;
-  // What is loaded beside the live database harms it as well: its statements run with the same rights.
+  // A backup that is loaded into another database can do harm, too: its statements run with the same rights.
   const sentences = [source.foreign, target === undefined ? otherOrigin(config, source) : undefined]
     .filter(sentence => sentence !== undefined)
     .map(sentence => `${sentence}. `);
   if (sentences.length > 0 && yes && !dryRun && !allowForeign)
     throw usageError(
       sentences.join('').replace(/\. $/, ''),
-      'to restore it without a question, give restore.ts the flag --allow-foreign.',
+      'nothing was changed. To restore it without a question, add --allow-foreign.',
     );
   return sentences.join('');
 }

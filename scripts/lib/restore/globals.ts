@@ -27,7 +27,7 @@ export interface GlobalRole {
 }
 
 /** A membership of a role. */
-export interface Membership {
+interface Membership {
   role: string;
   member: string;
   /** `GRANT … TO …`, without who granted it: that role may not exist here. */

@@ -1,4 +1,4 @@
-/** What the errors of a load mean: nothing, objects that lack, or lost data. */
+/** What the errors of a load mean: nothing, missing objects, or lost data. */
 import type { CheckedSource } from '../backup/verify.ts';
 import { OperationalError } from '../core/errors.ts';
 import { plural } from '../core/format.ts';
@@ -33,7 +33,7 @@ function isTolerable({ frame, manifest }: CheckedSource, error: LoadError): bool
 
 /**
  * Refuses errors that rows depend on. Call it before rows are compared.
- * @returns the other errors, but for settings that this server does not know
+ * @returns the other errors, except settings that this server does not know
  * @throws exit code 1
  */
 export function refuseLost(source: CheckedSource, all: LoadError[]): LoadError[] {

@@ -1,29 +1,32 @@
 /**
- * What killed runs leave: working directories in BACKUP_DIR, databases that were being loaded, the roles that loaded them, a
- * decompressed dump in the container. Each belongs to a lock: only who holds it may remove them, because the run is over then.
+ * What killed runs leave: working directories in BACKUP_DIR, databases that were being loaded, the roles that loaded them, schemas
+ * that were being copied, a decompressed dump in the container. Each belongs to a lock: only who holds it may remove them, because
+ * the run is over then.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LOOK } from '../backup/directory.ts';
 import { removeWork, restoreDirectory } from '../backup/fetch.ts';
-import type { Config, Postgres } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { Exit, exitCodeOf, Interrupted, messageOf, OperationalError } from '../core/errors.ts';
 import { parseStamp } from '../core/format.ts';
 import { withLock } from '../core/lock.ts';
 import { log } from '../core/log.ts';
-import { run } from '../core/shell.ts';
-import { asJson, client, runSql } from '../postgres/client.ts';
+import { CommandError } from '../core/shell.ts';
+import { query } from '../postgres/client.ts';
 import { maintenanceOf, siblingsSql } from '../postgres/databases.ts';
 import { dropLoaders } from '../postgres/drop.ts';
 import { loaderPrefix, loadersSql } from '../postgres/loader.ts';
+import { removeScratch } from './load-custom.ts';
 import { dropLeftovers } from './swap.ts';
+import { dropUnfinished, UNFINISHED_SCHEMAS } from './unfinished-schema.ts';
 
 /** `environment`: backups, restores; `drill`: drills, load checks; `none`: runs that only look hold no lock. */
-export type Owner = 'environment' | 'drill' | 'none';
+type Owner = 'environment' | 'drill' | 'none';
 
 export interface Leftover {
-  kind: 'directory' | 'database' | 'role';
-  /** A path, or the name of the database or role. */
+  kind: 'directory' | 'database' | 'schema' | 'role';
+  /** A path, or the name in the server. */
   name: string;
   owner: Owner;
   since: Date;
@@ -63,27 +66,37 @@ export async function leftDirectories(config: Config): Promise<Leftover[]> {
   return found;
 }
 
+/** The time in the name of a database, a schema or a role. */
+const TIME = /_(\d{8}_\d{6})(?:_[0-9a-f]{8})?$/;
+
 /**
  * @param seconds that the server has to answer
- * @returns the databases that are loaded or were, and the roles that load them, those of running runs included
+ * @returns the databases that are loaded or were, the roles that load them, and the schemas of the live one, those of running
+ *   runs included
  * @throws OperationalError
  */
-export async function leftDatabases({ postgres }: Config, seconds: number): Promise<Leftover[]> {
-  const sql = (['environment', 'drill'] as const).map(owner => {
-    const { database } = postgres;
+export async function leftInServer({ postgres }: Config, seconds: number): Promise<Leftover[]> {
+  const select = (kind: Leftover['kind'], owner: Owner, names: string) =>
+    `SELECT name, '${kind}' AS kind, '${owner}' AS owner FROM (${names}) AS n`;
+  const databases = (['environment', 'drill'] as const).flatMap(owner => {
     const kind = DATABASES[owner];
-    return `SELECT 'database' AS kind, name, '${owner}' AS owner FROM (${siblingsSql(database, kind)}) AS d
-      UNION ALL SELECT 'role', rolname, '${owner}' FROM (${loadersSql(`${database}_${kind}`)}) AS r`;
+    const roles = loadersSql(`${postgres.database}_${kind}`);
+    return [
+      select('database', owner, siblingsSql(postgres.database, kind)),
+      select('role', owner, `SELECT rolname AS name FROM (${roles}) AS r`),
+    ];
   });
-  const text = await runSql(postgres, maintenanceOf(postgres), asJson(sql.join(' UNION ALL ')), {
-    purpose: 'list the databases of runs',
-    timeout: seconds,
-    onlyReads: true,
+  const ask = (database: string, selects: string[]) =>
+    query<Omit<Leftover, 'since'>>(postgres, database, selects.join(' UNION ALL '), {
+      purpose: 'list what runs left',
+      timeout: seconds,
+    });
+  const schemas = select('schema', 'environment', UNFINISHED_SCHEMAS);
+  const found = await ask(postgres.database, [...databases, schemas]).catch(error => {
+    if (!(error instanceof CommandError) || error.reason !== '3D000') throw error;
+    return ask(maintenanceOf(postgres), databases); // there is no live database
   });
-  return (JSON.parse(text) as Omit<Leftover, 'since'>[]).map(each => ({
-    ...each,
-    since: parseStamp(/_(\d{8}_\d{6})(?:_[0-9a-f]{8})?$/.exec(each.name)![1]!),
-  }));
+  return found.map(each => ({ ...each, since: parseStamp(TIME.exec(each.name)![1]!) }));
 }
 
 /**
@@ -97,18 +110,29 @@ export async function sweep(config: Config, owner: 'environment' | 'drill'): Pro
     log.warn(`removing ${each.name}, left by a run that did not finish`);
     await removeWork(each.name);
   }
-  const found = await attempt(() => leftDatabases(config, 60), undefined); // a server that does not answer fails the run in a moment
-  const namesOf = (kind: Leftover['kind']) =>
-    (found ?? []).filter(each => each.owner === owner && each.kind === kind).map(({ name }) => name);
-  const databases = namesOf('database');
-  const alone = namesOf('role').filter(role => !databases.some(name => role.startsWith(loaderPrefix(name))));
+  // A server that does not answer fails the run in a moment.
+  const found = (await attempt(() => leftInServer(config, 60), undefined)) ?? [];
+  const mine = found.filter(each => each.owner === owner);
+  for (const { kind, name } of mine) {
+    if (kind !== 'schema') continue;
+    log.warn(`dropping schema ${name} of ${postgres.database}, left by a run that did not finish`);
+    await attempt(() => dropUnfinished(postgres, name), `schema ${name} stays`);
+  }
+  const databases = mine.filter(({ kind }) => kind === 'database').map(({ name }) => name);
+  const alone = mine.filter(
+    ({ kind, name }) => kind === 'role' && !databases.some(each => name.startsWith(loaderPrefix(each))),
+  );
   if (alone.length > 0) {
-    log.warn(`dropping role ${alone.join(', ')}, left by a run that did not finish`);
-    await attempt(() => dropLoaders(postgres, alone), 'a role is left over; the next run tries to drop it');
+    const names = alone.map(({ name }) => name);
+    log.warn(`dropping role ${names.join(', ')}, left by a run that did not finish`);
+    await attempt(() => dropLoaders(postgres, names), 'a role stays');
   }
   if (databases.length === 0) return [];
-  const left = await attempt(() => dropLeftovers(postgres, postgres.database, DATABASES[owner]), undefined);
-  await attempt(() => removeFromContainer(postgres, owner, config), 'a leftover in the container stays');
+  const left = await attempt(() => dropLeftovers(postgres, DATABASES[owner]), undefined);
+  if (postgres.container) {
+    const work = DIRECTORIES[owner](config);
+    await attempt(() => removeScratch(postgres, work), 'a leftover in the container stays');
+  }
   return left ?? databases;
 }
 
@@ -119,8 +143,8 @@ export async function sweepAll(config: Config): Promise<void> {
   await sweep(config, 'environment');
   const isDrills = ({ owner }: Leftover) => owner === 'drill';
   const directories = await leftDirectories(config);
-  const databases = await attempt(() => leftDatabases(config, 60), undefined);
-  if (![...directories, ...(databases ?? [])].some(isDrills)) return; // a drill that starts now finds its lock free
+  const inServer = await attempt(() => leftInServer(config, 60), undefined);
+  if (![...directories, ...(inServer ?? [])].some(isDrills)) return; // a drill that starts now finds its lock free
   try {
     await withLock(config.stateDir, drillLock(config), 'backup.ts, which removes leftovers', () =>
       sweep(config, 'drill'),
@@ -130,21 +154,7 @@ export async function sweepAll(config: Config): Promise<void> {
   }
 }
 
-/** A decompressed dump, of a load with several connections. */
-async function removeFromContainer(
-  postgres: Postgres,
-  owner: 'environment' | 'drill',
-  config: Config,
-): Promise<void> {
-  if (!postgres.container) return;
-  const path = containerScratch(DIRECTORIES[owner](config));
-  const { argv, env } = client(postgres, ['rm', '-f', path]);
-  await run(argv, { env, purpose: `remove ${path}` });
-}
-
-const containerScratch = (work: string) => `/tmp/${work.split('/').at(-1)}.dump`;
-
-/** @param warning what a failure means; undefined: nothing is said */
+/** @param warning what a failure means; undefined: it is not logged */
 async function attempt<T>(work: () => Promise<T>, warning: string | undefined): Promise<T | undefined> {
   try {
     return await work();

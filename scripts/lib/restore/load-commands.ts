@@ -1,6 +1,6 @@
 /** The commands that load custom dumps, as argument arrays. */
 import { DECOMPRESS, type Without } from '../backup/dump-commands.ts';
-import { pipeline } from '../core/pipeline.ts';
+import { pipeline, scriptStage } from '../core/pipeline.ts';
 import { toDatabase } from '../postgres/client.ts';
 
 /** What a load does after an error: `collect` goes on, and says all of them. */
@@ -11,7 +11,7 @@ export type OnError = 'stop' | 'collect';
  * than `limit` bytes: no manifest has that size.
  */
 export function decompressTo(path: string, limit: number): string[] {
-  const script = 'umask 077; ulimit -f "$1"; shift; exec "$@" > "$0"';
+  const script = 'umask 077; ulimit -f "$1"; shift; "$@" > "$0"';
   return ['bash', '-c', script, path, String(Math.floor(limit / 1024)), ...DECOMPRESS.custom];
 }
 
@@ -48,8 +48,8 @@ function withList(argv: string[], entries: string[] | undefined): string[] {
       .join(''),
   );
   const [first, all] = ['$' + '{@:1:n}', '$' + '{list[@]}'];
-  const script = `n=$1; shift; list=("${first}"); shift "$n"; exec "$@" --use-list=<(printf %s "${all}")`;
-  return ['bash', '-c', script, argv[0]!, String(chunks.length), ...chunks, ...argv];
+  const script = `n=$1; shift; list=("${first}"); shift "$n"; "$@" --use-list=<(printf %s "${all}")`;
+  return scriptStage(script, argv[0]!, String(chunks.length), ...chunks, ...argv);
 }
 
 function pgRestore(database: string, onError: OnError, { owners, tablespaces }: Without = {}): string[] {

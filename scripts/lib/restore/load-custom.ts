@@ -5,7 +5,7 @@ import type { Postgres } from '../config/config.ts';
 import { bytes } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { CommandError, run } from '../core/shell.ts';
-import { client } from '../postgres/client.ts';
+import { client, producer } from '../postgres/client.ts';
 import { disksOf, leftAfter } from '../postgres/disk-space.ts';
 import { type SpaceFacts, usesOfLoad } from '../postgres/load-space.ts';
 import { runFromFile } from '../postgres/redirect.ts';
@@ -40,7 +40,7 @@ export async function loadCustom(
 ): Promise<LoadError[]> {
   const { connections: jobs } = sizeOf(postgres, source);
   const path = join(source.directory, source.artifact);
-  const scratch = scratchOf(postgres, source);
+  const scratch = scratchOf(postgres, source.work);
   const what = {
     without: leftOut ? { ...source.without, owners: true } : source.without,
     entries: leftOut?.length ? await entriesWithout(postgres, path, leftOut) : undefined,
@@ -48,8 +48,8 @@ export async function loadCustom(
   try {
     if (jobs > 1 && (await decompress(postgres, source, scratch, space, options.until))) {
       const argv = parallelRestore(name, onError, scratch, { jobs, ...what });
-      const command = client(postgres, argv, settings(jobs));
-      await run(command.argv, { env: command.env, ...options, timeout: Number.POSITIVE_INFINITY });
+      const { argv: whole, ...command } = producer(postgres, argv, settings(jobs));
+      await run(whole, { ...command, ...options, timeout: Number.POSITIVE_INFINITY });
     } else {
       const argv = streamRestore(name, onError, what);
       await runFromFile(postgres, argv, path, { ...options, settings: settings(1) });
@@ -61,7 +61,7 @@ export async function loadCustom(
     if (errors.length === 0 || !wentOn(error.stderr)) throw error;
     return errors;
   } finally {
-    await remove(postgres, scratch);
+    await removeScratch(postgres, source.work);
   }
 }
 
@@ -75,7 +75,7 @@ async function entriesWithout(postgres: Postgres, path: string, leftOut: string[
 }
 
 /** Where pg_restore finds the decompressed dump: in the container, if PostgreSQL's programs run there. */
-function scratchOf(postgres: Postgres, { work }: CheckedSource): string {
+function scratchOf(postgres: Postgres, work: string): string {
   return join(postgres.container ? '/tmp' : work, `${basename(work)}.dump`);
 }
 
@@ -107,7 +107,7 @@ async function decompress(
   } catch (error) {
     until.throwIfAborted();
     if (!(error instanceof CommandError)) throw error;
-    await remove(postgres, scratch);
+    await removeScratch(postgres, source.work);
   }
   log.warn(
     `${where} has ${bytes(free)} free, too little to decompress ${source.artifact}: loading with one connection`,
@@ -115,7 +115,9 @@ async function decompress(
   return false;
 }
 
-async function remove(postgres: Postgres, path: string): Promise<void> {
+/** Removes the decompressed dump of the run that has this temporary directory, if there is one. @throws CommandError */
+export async function removeScratch(postgres: Postgres, work: string): Promise<void> {
+  const path = scratchOf(postgres, work);
   const { argv, env } = client(postgres, ['rm', '-f', path]);
   await run(argv, { env, purpose: `remove ${path}`, evenInterrupted: true });
 }

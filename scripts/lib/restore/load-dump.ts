@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts';
 import { log } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
 import { CommandError, run } from '../core/shell.ts';
-import { client, toDatabase } from '../postgres/client.ts';
+import { producer, toDatabase } from '../postgres/client.ts';
 import { OWNERSHIP } from '../postgres/compare-definitions.ts';
 import { sizeOfDatabase } from '../postgres/databases.ts';
 import { drop } from '../postgres/drop.ts';
@@ -15,17 +15,16 @@ import { compareWithManifest, readRows } from './compare.ts';
 import { type Accept, AS_SUPERUSER, mayGoOn, refuseLost, refuseUnaccepted } from './judge-errors.ts';
 import { loadCustom } from './load-custom.ts';
 import type { LoadError } from './load-errors.ts';
-import { collectPlain, loadPlain } from './load-plain.ts';
+import { loadPlain } from './load-plain.ts';
 import { connectionsOf, memoryOf } from './load-size.ts';
 import { createTarget, runAfter, runBefore, type Target } from './load-target.ts';
 import { entriesLeftOut } from './sort-statements.ts';
 import type { Rights } from './who-loads.ts';
 
 /**
- * Loads a checked source into a new database and compares it with its manifest. The caller drops the new database after
- * a failure.
+ * Loads a checked source into a new database, with encoding, locale and owner of the live one if that exists, and compares
+ * it with its manifest. The caller drops the new database after a failure.
  *
- * @param like the database whose encoding, locale and owner the new one gets, if it exists
  * @param space what the server does with its disks: the load is ended before their reserve is used up
  * @returns the errors that were accepted, and how many rows there are
  * @throws exit code 1 where loading fails or a disk gets full; 3 where the rows are not those of the manifest, or a plain dump has a command
@@ -35,7 +34,6 @@ export async function loadInto(
   config: Config,
   source: CheckedSource,
   name: string,
-  like: string,
   space: SpaceFacts,
   { scan, mayFallBack = false, accept = 'none' }: Rights = {},
 ): Promise<{ errors: LoadError[]; rows: number }> {
@@ -43,7 +41,7 @@ export async function loadInto(
   const { manifest, without } = source;
   const owner = without?.owners ? undefined : manifest?.properties.owner;
   const otherwise = manifest ? { ...manifest.server, owner } : undefined;
-  const create = () => createTarget(postgres, name, { like, otherwise }, { scan, mayFallBack });
+  const create = () => createTarget(postgres, name, otherwise, { scan, mayFallBack });
   return watchLoad(postgres, space, name, async until => {
     const { target, errors: all } = await loadAll(config, source, { accept, space, until }, create);
     const loaded = refuseLost(source, all);
@@ -71,7 +69,7 @@ interface How {
 /** What the manifest holds and rows depend on: a restore without it is refused whatever has failed. */
 const STRUCTURE = ['schema', 'table', 'column', 'sequence', 'value of'];
 
-/** @returns whether objects of this kind may lack, because they were left out or their statements have failed */
+/** @returns whether objects of this kind may be missing, because they were left out or their statements have failed */
 function mayDiffer(kind: string, without: Without = {}, errors: LoadError[]): boolean {
   if (without.owners && OWNERSHIP.includes(kind)) return true;
   if (without.tablespaces && kind === 'tablespace of') return true;
@@ -132,9 +130,7 @@ async function load(
         leftOut: scan && entriesLeftOut(scan),
       });
     const options = { ...common, settings: settings(1), cuts: scan?.cuts };
-    if (onError === 'collect') return collectPlain(postgres, path, source.frame, name, options);
-    await loadPlain(postgres, path, source.frame, name, options);
-    return [];
+    return loadPlain(postgres, path, source.frame, name, onError, options);
   });
 }
 
@@ -149,10 +145,11 @@ async function gatherStatistics({ postgres, name, limits, loader }: Target): Pro
     `--dbname=${toDatabase(name)}`,
   ];
   // It warns of each table of the server that the role that loads may not analyze.
-  const analyze = client(postgres, vacuumdb, `${limits}${loader ? ' -c client_min_messages=error' : ''}`);
+  const settings = `${limits}${loader ? ' -c client_min_messages=error' : ''}`;
+  const { argv, ...analyze } = producer(postgres, vacuumdb, settings);
   const purpose = `gather all statistics of ${name}`;
   try {
-    await run(analyze.argv, { env: analyze.env, purpose, timeout: Number.POSITIVE_INFINITY });
+    await run(argv, { ...analyze, purpose, timeout: Number.POSITIVE_INFINITY });
   } catch (error) {
     // Statistics of an expression run functions, which can fail. No data is lost, and autovacuum tries again.
     if (!(error instanceof CommandError)) throw error;

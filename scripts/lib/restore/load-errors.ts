@@ -1,5 +1,6 @@
 /** What psql and pg_restore say about statements that fail. */
 import { count } from '../core/format.ts';
+import { withoutStatuses } from '../core/program-output.ts';
 
 /** A statement of a dump that failed. */
 export interface LoadError {
@@ -40,11 +41,6 @@ export function pgRestoreErrors(stderr: string): LoadError[] {
 /** @returns whether pg_restore came to its end after errors. Its number of them is wrong with several connections. */
 export function wentOn(stderr: string): boolean {
   return /^pg_restore: warning: errors ignored on restore: \d+$/m.test(stderr);
-}
-
-/** Without what a pipe adds. */
-function withoutStatuses(stderr: string): string {
-  return stderr.replaceAll(/^exit statuses of .*\n?/gm, '');
 }
 
 function withoutComments(statement: string): string {

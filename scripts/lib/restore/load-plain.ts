@@ -4,16 +4,9 @@ import type { Postgres } from '../config/config.ts';
 import { OperationalError, verificationError } from '../core/errors.ts';
 import { CommandError } from '../core/shell.ts';
 import { runFromFile, startFromFile } from '../postgres/redirect.ts';
+import type { OnError } from './load-commands.ts';
 import { canBeAccepted, isUnknownSetting, type LoadError, psqlErrors } from './load-errors.ts';
-import {
-  type Cut,
-  findRows,
-  lineInDump,
-  MARKS,
-  plainCollect,
-  plainRestore,
-  type RowsRange,
-} from './plain-commands.ts';
+import { type Cut, findRows, lineInDump, MARKS, plainRestore, type RowsRange } from './plain-commands.ts';
 
 interface LoadOptions {
   purpose: string;
@@ -31,55 +24,41 @@ const REFUSED_COMMAND = /^psql:<stdin>:(\d+): error: (?:backslash commands are r
  * Loads a plain dump with psql's `\restrict`: a dump of one database has no commands of psql, and a forged one could
  * run programs or connect to the live database with them.
  *
- * @throws exit code 3 for a command of psql; CommandError at the first error
+ * @param onError `collect` goes on after errors, except in the rows of tables
+ * @returns with `collect`, all errors, to the first in rows
+ * @throws exit code 3 for a command of psql; CommandError at the first error with `stop`, and where psql ends otherwise with
+ *   `collect`; OperationalError where it is not clear which parts of the dump are rows
  */
 export async function loadPlain(
   postgres: Postgres,
   path: string,
   frame: DumpFrame,
   name: string,
-  { cuts, ...options }: LoadOptions,
-): Promise<void> {
-  try {
-    await runFromFile(postgres, plainRestore(name, frame, newKey(), cuts), path, options);
-  } catch (error) {
-    if (error instanceof CommandError) refuseCommands(path, error.stderr);
-    throw error;
-  }
-}
-
-/**
- * The same, but goes on after errors, except in the rows of tables.
- *
- * @returns all errors, to the first in rows
- * @throws exit code 3 for a command of psql; CommandError where psql ends otherwise; OperationalError where the parts of
- *   the dump can't be told apart
- */
-export async function collectPlain(
-  postgres: Postgres,
-  path: string,
-  frame: DumpFrame,
-  name: string,
+  onError: OnError,
   { cuts, ...options }: LoadOptions,
 ): Promise<LoadError[]> {
-  const rows = await rowsOf(postgres, path);
+  const collect = onError === 'collect' ? { rows: await rowsOf(postgres, path) } : undefined;
+  const rows = collect?.rows;
+  const key = randomBytes(16).toString('hex');
   let output: { stdout: string; stderr: string };
   try {
-    output = await startFromFile(postgres, plainCollect(name, frame, newKey(), rows, cuts), path, options);
+    const argv = plainRestore(name, frame, key, { collect, cuts });
+    output = await startFromFile(postgres, argv, path, options);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     refuseCommands(path, error.stderr, rows);
-    const errors = numbered(psqlErrors(error.stderr), rows);
+    const errors = collect ? numbered(psqlErrors(error.stderr), rows) : [];
     const last = errors.at(-1);
     if (!last || isUnknownSetting(last) || canBeAccepted(last)) throw error; // psql ended for another reason
     return errors;
   }
+  if (!collect) return [];
   refuseCommands(path, output.stderr, rows);
   const expected = rows ? [MARKS.rows, MARKS.behind, MARKS.end] : [MARKS.end];
   if (output.stdout.trim() !== expected.join('\n')) {
     throw new OperationalError(
       `${path} can't be loaded past its first error: some of its text looks like rows of a table`,
-      'the live database is unchanged. Load it with psql into another server, mend it, and dump the database there.',
+      'the live database is unchanged. Load it with psql into another server, correct it, and dump the database there.',
     );
   }
   return numbered(psqlErrors(output.stderr), rows);
@@ -89,8 +68,6 @@ export async function collectPlain(
 function numbered(errors: LoadError[], rows: RowsRange | undefined): LoadError[] {
   return errors.map(error => ({ ...error, line: lineInDump(error.line!, rows) }));
 }
-
-const newKey = () => randomBytes(16).toString('hex');
 
 function refuseCommands(path: string, stderr: string, rows?: RowsRange): void {
   const line = REFUSED_COMMAND.exec(stderr)?.[1];

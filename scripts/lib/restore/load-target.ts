@@ -40,12 +40,12 @@ export interface Target {
 export async function createTarget(
   postgres: Postgres,
   name: string,
-  { like, otherwise }: { like: string; otherwise: (Encoding & { owner?: string | undefined }) | undefined },
+  otherwise: (Encoding & { owner?: string | undefined }) | undefined,
   { scan, mayFallBack }: Rights,
 ): Promise<Target> {
   if (scan) {
     const loader = newLoader(postgres, name);
-    const owner = await createLike(postgres, name, like, otherwise, loader);
+    const owner = await createLike(postgres, name, otherwise, loader);
     try {
       const limits = await laterLimits(loader.postgres, name); // the first time that it logs in
       return { name, postgres: loader.postgres, limits, owner, loader, scan };
@@ -57,7 +57,7 @@ export async function createTarget(
       await drop(postgres, name);
     }
   }
-  const owner = await createLike(postgres, name, like, otherwise);
+  const owner = await createLike(postgres, name, otherwise);
   return { name, postgres, limits: await laterLimits(postgres, name), owner };
 }
 

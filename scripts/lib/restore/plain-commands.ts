@@ -1,7 +1,7 @@
 /** The commands that load plain dumps, as argument arrays. */
 import { DECOMPRESS } from '../backup/dump-commands.ts';
 import type { DumpFrame } from '../backup/dump-frame.ts';
-import { pipeline } from '../core/pipeline.ts';
+import { pipeline, scriptStage } from '../core/pipeline.ts';
 import { toDatabase, WITH_CODES } from '../postgres/client.ts';
 import type { OnError } from './load-commands.ts';
 
@@ -67,7 +67,7 @@ function feed(pieces: Piece[]): string[] {
     if ('pass' in piece && piece.without !== undefined) return `/${piece.pass}:${piece.without}`;
     return 'pass' in piece ? `+${piece.pass}` : `-${piece.skip}`;
   });
-  return ['bash', '-c', FEED, 'feed', ...words];
+  return scriptStage(FEED, 'feed', ...words);
 }
 
 /** Where the rows of a plain dump begin and end, in bytes, and the numbers of their first and last line. */
@@ -86,37 +86,26 @@ export const MARKS = { rows: 'rows', behind: 'behind-rows', end: 'end' };
  * from it.
  *
  * @param key letters and digits that whoever made the dump can't know
+ * @param collect only an error in the rows ends it: after one psql would take the rest of the rows for statements. It prints
+ *   the {@link MARKS} that it comes to
+ * @param cuts what is left out
  */
-export function plainRestore(database: string, frame: DumpFrame, key: string, cuts: Cut[] = []): string[] {
-  return [
-    'env',
-    'LC_ALL=C',
-    ...pipeline(DECOMPRESS.plain, feed(plainPieces(frame, key, cuts)), psql(database, 'stop')),
-  ];
+export function plainRestore(
+  database: string,
+  frame: DumpFrame,
+  key: string,
+  {
+    collect,
+    cuts = [],
+  }: { collect?: { rows: RowsRange | undefined } | undefined; cuts?: Cut[] | undefined } = {},
+): string[] {
+  const load = collect ? limited(psql(database, 'collect')) : psql(database, 'stop');
+  return pipeline(DECOMPRESS.plain, feed(plainPieces(frame, key, cuts, collect)), load);
 }
 
 /** Runs statements that come on stdin, and goes on after errors. No text outside of quotes may be a command of psql. */
 export function runStatements(database: string): string[] {
-  return ['env', 'LC_ALL=C', ...limited(psql(database, 'collect'))];
-}
-
-/**
- * Like {@link plainRestore}, but only an error in the rows ends it: after one psql would take the rest of the rows for
- * statements. It prints the {@link MARKS} that it comes to.
- */
-export function plainCollect(
-  database: string,
-  frame: DumpFrame,
-  key: string,
-  rows: RowsRange | undefined,
-  cuts: Cut[] = [],
-): string[] {
-  const stages = [
-    DECOMPRESS.plain,
-    feed(plainPieces(frame, key, cuts, { rows })),
-    limited(psql(database, 'collect')),
-  ];
-  return ['env', 'LC_ALL=C', ...pipeline(...stages)];
+  return limited(psql(database, 'collect'));
 }
 
 function plainPieces(
@@ -198,12 +187,12 @@ function psql(database: string, onError: OnError): string[] {
 function limited(argv: string[]): string[] {
   const status = '$' + '{PIPESTATUS[0]}';
   const script = `{ "$@" 2>&1 >&3 | head -c 1000000 >&2; exit "${status}"; } 3>&1`;
-  return ['bash', '-c', script, argv[0]!, ...argv];
+  return scriptStage(script, argv[0]!, ...argv);
 }
 
 /** Prints the first line that begins the rows of a table and the last that ends them: number, position in bytes, text. */
 export function findRows(): string[] {
   const rows = "grep -abnE '^(COPY .* FROM stdin;|\\\\\\.)\r?$' || [ $? = 1 ]";
   const ends = '/:COPY/ && !found { found = 1; print } /:\\\\/ { last = $0 } END { print last }';
-  return ['env', 'LC_ALL=C', ...pipeline(DECOMPRESS.plain, ['bash', '-c', rows], ['awk', ends])];
+  return pipeline(DECOMPRESS.plain, scriptStage(rows), ['awk', ends]);
 }

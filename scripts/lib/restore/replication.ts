@@ -12,15 +12,10 @@ import { swapIn } from './swap.ts';
  * @returns the lines of {@link settleReplication}
  * @throws like {@link swapIn}
  */
-export function replaceLive(
-  postgres: Postgres,
-  live: string,
-  next: string,
-  kept: string | undefined,
-): Promise<string[]> {
+export function replaceLive(postgres: Postgres, next: string, kept: string | undefined): Promise<string[]> {
   return deferSignals(async () => {
-    await swapIn(postgres, live, next, kept);
-    return settleReplication(postgres, live);
+    await swapIn(postgres, postgres.database, next, kept);
+    return settleReplication(postgres);
   });
 }
 
@@ -36,7 +31,8 @@ export async function logicalSlots(postgres: Postgres, database: string): Promis
  *
  * @returns a line for each thing that happened, or that the operator must do, with the statements
  */
-async function settleReplication(postgres: Postgres, live: string): Promise<string[]> {
+async function settleReplication(postgres: Postgres): Promise<string[]> {
+  const live = postgres.database;
   const lines: string[] = [];
   const attempt = async (work: () => Promise<string[]>, otherwise: string) => {
     try {
@@ -47,7 +43,7 @@ async function settleReplication(postgres: Postgres, live: string): Promise<stri
   };
   let kepts: string[] = [];
   await attempt(async () => {
-    kepts = await siblingDatabases(postgres, live, 'before');
+    kepts = await siblingDatabases(postgres, 'before');
     return [];
   }, `in each kept database of ${live}: ALTER SUBSCRIPTION … DISABLE`);
   for (const kept of kepts) {

@@ -109,7 +109,10 @@ export async function requirementChecks(
       if (forSuperusers.length === 0) return;
       const problem = `only a superuser may create: ${forSuperusers.join(', ')}`;
       if (facts.isManaged) return log.warn(`${problem}, unless the provider of this server allows it`);
-      throw new OperationalError(`${problem}; ${who} is none`, 'restore with a superuser as POSTGRES_USER.');
+      throw new OperationalError(
+        `${problem}; ${who} is not one`,
+        'restore with a superuser as POSTGRES_USER.',
+      );
     },
     async () => refuseTablespaces(withoutTablespaces ? [] : needs.tablespaces, facts, who, globals),
     async () => {

@@ -14,7 +14,7 @@ import { loadScratch } from './scratch.ts';
 
 /**
  * Brings single tables of a backup into a new schema of the live database, and touches nothing else there. The whole
- * backup is loaded into a scratch database first, which proves it and makes every form of dump alike. The caller holds the
+ * backup is loaded into a scratch database first, which proves it and works for every form of dump. The caller holds the
  * environment's lock.
  *
  * @throws exit code 2 for a table that is not in the backup, before anything is loaded; 3 for a missing or damaged backup
@@ -30,9 +30,9 @@ export async function restoreTables(
   if (!source.manifest)
     throw usageError(
       `${source.name} has no manifest, so its tables are not known`,
-      'restore all of it beside with --database NAME, and copy from there.',
+      'restore all of it into another database with --database NAME, and copy from there.',
     );
-  // Beside the live database, as with --database: of another app or environment it may be.
+  // As with --database, it may be a backup of another app or environment: it replaces nothing.
   const foreign = foreignness(config, source, { ...request, target: 'restored' });
   const tables = chooseTables(tablesOf(source.manifest), request.tables);
   const schema = `restored_${stamp(new Date())}`;

@@ -95,7 +95,7 @@ function mayCreate({ major, superuser, user, roles }: Server, { attributes }: Gl
   return restricted.every(each => !attributes.has(each) || (major >= 16 && mine.includes(each)));
 }
 
-/** @returns what roles that exist here lack of those in the backup, as statements; the restore changes none of them */
+/** @returns what roles that exist here lack compared with the backup, as statements; the restore changes none of them */
 export function roleDifferences(
   { roles, user }: Server,
   globals: Globals,

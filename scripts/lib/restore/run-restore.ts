@@ -66,7 +66,7 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     const rights = whoLoads(postgres, server, source, scan, { asSuperuser: request.asSuperuser ?? false });
     sayWhatIsLeftOut(source, without);
     const replaced = replace && !databaseMissing ? postgres.database : undefined;
-    if (replaced && source.manifest) await confirmSmall(postgres, source, replaced, request);
+    if (replaced && source.manifest) await confirmSmall(config, source, replaced, request);
     const effect = databaseMissing
       ? ', which does not exist yet.'
       : '. The current database is backed up and kept under another name.';
@@ -116,17 +116,17 @@ async function loadAndSwap(
     accept: acceptErrors ? 'all' : 'none',
   };
   await createMissingRoles(postgres, roles);
-  const next = siblingName(live, 'new', await siblingDatabases(postgres, live, 'new'));
-  const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, live, 'before'));
+  const next = siblingName(live, 'new', await siblingDatabases(postgres, 'new'));
+  const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, 'before'));
   try {
-    const { errors, rows } = await loadInto(config, loaded, next, live, space, how);
+    const { errors, rows } = await loadInto(config, loaded, next, space, how);
     clock.lap('load and compare');
-    if (replaced && !source.manifest) await confirmSmall(postgres, source, replaced, request, rows);
+    if (replaced && !source.manifest) await confirmSmall(config, source, replaced, request, rows);
     const replication: string[] = [];
     if (target === undefined) {
       await copyProperties(postgres, loaded, replaced, next);
       await watchLoad(postgres, space, next, () => runMigrations(config, next, migrate));
-      replication.push(...(await replaceLive(postgres, live, next, kept)));
+      replication.push(...(await replaceLive(postgres, next, kept)));
     } else {
       const names = (await detachSubscriptions(postgres, next)).join(', ');
       if (names) log.warn(`subscriptions of ${target} are disabled and have no slot: ${names}`);

@@ -62,7 +62,7 @@ export async function loadScratch(
     log.changesBegin();
     const loaded = await leaveOut(source, without);
     const how = await scannedAgain(postgres, source, loaded, rights);
-    await loadInto(config, loaded, scratch, postgres.database, space, how);
+    await loadInto(config, loaded, scratch, space, how);
     await detachSubscriptions(postgres, scratch);
     clock.lap('restore and compare');
     recordPassed(config, source, 'loaded');

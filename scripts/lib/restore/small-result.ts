@@ -1,9 +1,10 @@
 import type { Source } from '../backup/source.ts';
 import { confirm, hasTerminal } from '../cli/confirm.ts';
-import type { Postgres } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { usageError } from '../core/errors.ts';
 import { count } from '../core/format.ts';
 import { log } from '../core/log.ts';
+import { type Patience, underLockWatch } from '../postgres/lock-watch.ts';
 import { countRows, estimateRows, totalRows } from '../postgres/row-counts.ts';
 import { openSession } from '../postgres/session.ts';
 import type { Confirmation } from './options.ts';
@@ -17,20 +18,21 @@ const SMALL = 0.1;
  *
  * @param live the database that is replaced
  * @param loaded how many rows the new database has, for a source without a manifest
- * @throws exit code 2 where it is not confirmed
+ * @throws exit code 2 where it is not confirmed; 1 where a table stays locked for longer than BACKUP_LOCK_WAIT
  */
 export async function confirmSmall(
-  postgres: Postgres,
+  config: Config,
   source: Source,
   live: string,
   { yes, dryRun, allowSmall }: Confirmation & { allowSmall?: boolean },
   loaded?: number,
 ): Promise<void> {
+  const patience = { limit: config.lockWait, left: config.lockWait };
   const next = source.manifest ? totalRows(source.manifest.tables) : loaded!;
-  const isSmall = async (exact: boolean) => next < SMALL * (await rowsIn(postgres, live, exact));
+  const isSmall = async (exact: boolean) => next < SMALL * (await rowsIn(config, live, exact, patience));
   // Counting takes minutes on a large database: it is only done where the estimates differ that much.
   if (!(await isSmall(false)) || !(await isSmall(true))) return;
-  const now = await rowsIn(postgres, live, true);
+  const now = await rowsIn(config, live, true, patience);
   const what = `${source.name} has ${count(next)} rows, and database ${live}, which it replaces, has ${count(now)}`;
   if (allowSmall || dryRun) {
     log.warn(what);
@@ -39,17 +41,20 @@ export async function confirmSmall(
   if (yes || !hasTerminal()) {
     throw usageError(
       what,
-      'the live database is unchanged. restore.ts --allow-small replaces it all the same; --database restores beside it.',
+      'the live database is unchanged. Add --allow-small to replace it anyway; restore.ts --database restores into another database.',
     );
   }
   await confirm(`${what}.`, live, false);
 }
 
-async function rowsIn(postgres: Postgres, database: string, exact: boolean): Promise<number> {
-  const session = openSession(postgres, database);
-  try {
-    return exact ? totalRows(await countRows(session)) : await estimateRows(session.query);
-  } finally {
-    await session.close();
-  }
+async function rowsIn(
+  { postgres }: Config,
+  database: string,
+  exact: boolean,
+  patience: Patience,
+): Promise<number> {
+  await using session = openSession(postgres, database);
+  const read = async () => (exact ? totalRows(await countRows(session)) : await estimateRows(session.query));
+  const [backend] = await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  return await underLockWatch(postgres, database, backend!, patience, read);
 }

@@ -35,7 +35,7 @@ export async function copyProperties(
     await apply(source.manifest.properties, source.without?.owners);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    // A managed server may allow less than the old server did; the data is restored all the same.
+    // A managed server may allow less than the old server did; the data is restored anyway.
     log.warn(`the database has the server’s default owner, settings and privileges: ${error.message}`);
   }
 }
@@ -44,13 +44,9 @@ export async function copyProperties(
  * Drops the databases that killed restores or drills left; one that can't be dropped is named. Call it under the lock only.
  * @returns those that are still there
  */
-export async function dropLeftovers(
-  postgres: Postgres,
-  database: string,
-  kind: 'new' | 'drill',
-): Promise<string[]> {
+export async function dropLeftovers(postgres: Postgres, kind: 'new' | 'drill'): Promise<string[]> {
   const left: string[] = [];
-  for (const name of await siblingDatabases(postgres, database, kind)) {
+  for (const name of await siblingDatabases(postgres, kind)) {
     log.warn(`dropping database ${name}, left by a run that did not finish`);
     if (!(await dropOrWarn(postgres, name))) left.push(name);
   }

@@ -10,7 +10,7 @@ import { logicalSlots, replaceLive } from './replication.ts';
 
 /** @returns the databases that restores have replaced and kept, newest first; at least one */
 async function keptDatabases({ postgres }: Config): Promise<[string, ...string[]]> {
-  const [newest, ...others] = await siblingDatabases(postgres, postgres.database, 'before');
+  const [newest, ...others] = await siblingDatabases(postgres, 'before');
   if (newest !== undefined) return [newest, ...others];
   throw new OperationalError(
     `there is no kept database of ${postgres.database}`,
@@ -35,7 +35,7 @@ export async function undo(config: Config, confirmation: Confirmation): Promise<
   return confirmed(plan, confirmation, async () => {
     const databaseMissing = (await oidOf(postgres, live)) === undefined;
     const kept = databaseMissing ? undefined : siblingName(live, 'before', others);
-    const replication = await replaceLive(postgres, live, newest, kept);
+    const replication = await replaceLive(postgres, newest, kept);
     const replaced = kept ? `; the database that it replaced is ${kept}` : '';
     return {
       text: [`${newest} is ${live} again${replaced}`, ...replication].join('\n'),

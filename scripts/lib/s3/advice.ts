@@ -34,6 +34,8 @@ const RIGHTS: Record<string, string> = {
   delete: 's3:DeleteObject',
   'list unfinished uploads of': 's3:ListBucketMultipartUploads',
   'abort the upload of': 's3:AbortMultipartUpload',
+  'list versions of': 's3:ListBucketVersions',
+  'remove the delete marker of': 's3:DeleteObjectVersion',
 };
 
 const denied: Advice = ({ verb }) =>
@@ -45,7 +47,7 @@ const wrongRegion: Advice = ({ region, settings }) =>
     ? `set AWS_REGION=${region}: the bucket is there, not in ${settings.region}.`
     : `the bucket is not in AWS_REGION=${settings.region}${settings.endpoint ? ', or not at S3_ENDPOINT' : ''}: look up its region.`;
 
-/** For a request that the store does not take as it is made. */
+/** For a request with a property that the store refuses. */
 const asMade: Advice = ({ settings: { storageClass, region, checksums, sse } }) =>
   `the store refuses a property of the request. Set are S3_STORAGE_CLASS=${storageClass}, S3_CHECKSUMS=${checksums}, ` +
   `S3_SSE=${sse ?? ''}, AWS_REGION=${region}: many stores know only STANDARD, some need S3_CHECKSUMS=required, and a ` +
@@ -114,7 +116,7 @@ const BY_STATUS: Record<number, Advice> = {
 /**
  * @param error of the S3 client
  * @param verb what the request was for
- * @returns what to do; what is not known is said as such
+ * @returns what to do; for an unknown error, that no advice is known
  */
 export function adviceFor(error: unknown, verb: string, settings: S3Settings): string {
   const { name = '', $metadata, $response } = error as Partial<S3ServiceException>;

@@ -5,7 +5,7 @@ import { locate, openStore, type Store } from './open-store.ts';
 import { request } from './requests.ts';
 
 /** Rights that a run needs, by what each is for. */
-export type Right = 'list' | 'read' | 'write' | 'delete' | 'list uploads';
+type Right = 'list' | 'read' | 'write' | 'delete' | 'list uploads';
 
 /** Undefined: the store does not say. */
 export interface StoreFacts {

@@ -1,5 +1,5 @@
 /** One small object, written as a backup will be, and deleted: what the store refuses is known before the dump. */
-import type { PutObjectCommandInput } from '@aws-sdk/client-s3';
+import type { PutObjectCommandInput, S3ServiceException } from '@aws-sdk/client-s3';
 import { Exit, OperationalError } from '../core/errors.ts';
 import { duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
@@ -22,7 +22,8 @@ export class Unverifiable extends OperationalError {}
 
 /**
  * Writes one small object of a fixed name with the properties of a backup, looks at it, and deletes it; in a bucket with
- * versions, that version. Warns when this machine's clock is off.
+ * versions, that version. Warns when this machine's clock is off. A bucket that takes it only with a checksum, as one with
+ * Object Lock does, gets one with each object from now on.
  *
  * @returns which rights this shows
  * @throws exit code 4 when it can't be written; {@link Unverifiable}
@@ -33,6 +34,12 @@ export async function probeStore(store: Store): Promise<StoreFacts['rights']> {
   const put = (changes: Partial<PutObjectCommandInput> = {}) =>
     client.putObject({ ...object, ...propertiesOf(store), Body: BODY, ...changes }, briefly());
   const receipt = await request(store, 'write to', NAME, () => put()).catch(async error => {
+    if (!isRefusedAsMade(error)) throw error;
+    if (store.checksum === undefined) {
+      const taken = await put({ ChecksumAlgorithm: 'CRC32' }).catch(() => undefined);
+      if (taken) store.checksum = 'CRC32';
+      if (taken) return taken;
+    }
     throw (await culprit(store, put, error)) ?? error;
   });
   const seconds = client.config.systemClockOffset / 1000; // the client signs with the store's time
@@ -68,16 +75,19 @@ async function mayDo(action: () => Promise<unknown>): Promise<boolean | undefine
   }
 }
 
-/** @returns for an object that is refused as it is made: the variable without which it is taken */
+/** @returns whether the store understands the request, and does not take an object with these properties */
+function isRefusedAsMade({ cause }: OperationalError): boolean {
+  const status = (cause as Partial<S3ServiceException> | undefined)?.$metadata?.httpStatusCode;
+  return status === 400 || status === 501;
+}
+
+/** @returns for an object that is refused: the variable whose change makes the store accept it */
 async function culprit(
   store: Store,
   put: (changes: Partial<PutObjectCommandInput>) => Promise<{ VersionId?: string }>,
   error: OperationalError,
 ): Promise<OperationalError | undefined> {
   const { settings } = store;
-  const status = (error.cause as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata
-    ?.httpStatusCode;
-  if (status !== 400 && status !== 501) return undefined;
   const others: [is: string, set: string, differs: boolean, changes: Partial<PutObjectCommandInput>][] = [
     [
       `S3_STORAGE_CLASS=${settings.storageClass}`,
@@ -90,12 +100,6 @@ async function culprit(
       'S3_SSE= (empty): then the bucket’s own encryption is used',
       settings.sse !== undefined,
       { ServerSideEncryption: undefined, SSEKMSKeyId: undefined },
-    ],
-    [
-      'S3_CHECKSUMS=required',
-      'S3_CHECKSUMS=supported',
-      store.checksum === undefined,
-      { ChecksumAlgorithm: 'CRC32' },
     ],
   ];
   for (const [is, set, differs, changes] of others) {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 /** What a store answers to a PUT of bytes, of the checksums of what it has stored. */
-export interface Receipt {
+interface Receipt {
   ETag?: string | undefined;
   ChecksumCRC32?: string | undefined;
 }

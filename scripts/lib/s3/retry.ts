@@ -20,8 +20,7 @@ type Strategy = Extract<
   { acquireInitialRetryToken: (...scope: never[]) => unknown }
 >;
 
-/** The attempts of one request. */
-export interface Attempts {
+interface Attempts {
   /**
    * @param throttled whether the store limits requests
    * @returns seconds until the next attempt; undefined: give up

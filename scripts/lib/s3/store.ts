@@ -6,6 +6,8 @@ import { ABORTABLE, cleaningUp, request, requestBody } from './requests.ts';
 export interface StoredObject {
   name: string;
   bytes: number;
+  /** Another one for another content; undefined from a store that lists none. */
+  etag?: string | undefined;
 }
 
 /**
@@ -51,8 +53,8 @@ export async function listObjects(store: Store, start: string): Promise<StoredOb
     const page = await request(store, 'list', start, () =>
       store.client.listObjectsV2({ Bucket, Prefix, ContinuationToken }, ABORTABLE),
     );
-    for (const { Key, Size } of page.Contents ?? [])
-      found.push({ name: Key!.slice(Prefix.length - start.length), bytes: Size ?? 0 });
+    for (const { Key, Size, ETag } of page.Contents ?? [])
+      found.push({ name: Key!.slice(Prefix.length - start.length), bytes: Size ?? 0, etag: ETag });
     ContinuationToken = page.IsTruncated ? page.NextContinuationToken : undefined;
   } while (ContinuationToken);
   return found;

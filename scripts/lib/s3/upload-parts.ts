@@ -11,7 +11,7 @@ import { ABORTABLE, cleaningUp } from './requests.ts';
 const PARTS_AT_ONCE = 2;
 
 /** A file and the length of its parts, in bytes. */
-export interface PartedFile {
+interface PartedFile {
   path: string;
   size: number;
   length: number;
@@ -35,7 +35,7 @@ export async function uploadParts(
   const target = locate(store, name);
   const { ChecksumAlgorithm } = object;
   const { UploadId } = await client.createMultipartUpload(object, ABORTABLE);
-  const file = await open(path, 'r');
+  await using file = await open(path, 'r');
   const failure = new AbortController(); // one failed part ends all
   const abortSignal = AbortSignal.any([interrupt, failure.signal]);
   try {
@@ -73,7 +73,5 @@ export async function uploadParts(
       log.warn(`parts of ${urlOf(store, name)} may be left in the store: ${messageOf(left)}`);
     });
     throw error;
-  } finally {
-    await file.close();
   }
 }

@@ -94,13 +94,11 @@ async function change(config: Config, to: (others: string) => string): Promise<b
 
 /** Writes this user's crontab to a file. @returns its bytes as latin1; '' without a crontab */
 async function readInto(path: string): Promise<string> {
-  const file = await open(path, 'w', 0o600);
+  await using file = await open(path, 'w', 0o600);
   try {
     await sh('read the crontab', { stdout: file.fd, env: { LC_ALL: 'C' } })`crontab -l`;
   } catch (error) {
     if (!(error instanceof CommandError && /^no crontab for /m.test(error.stderr))) throw error;
-  } finally {
-    await file.close();
   }
   return (await readFile(path)).toString('latin1');
 }

@@ -87,7 +87,7 @@ export function crontabLine({ name, expression, argv, nagios }: Scheduled, log: 
 }
 
 /** The environment that owns a block of a crontab. */
-export interface Owner {
+interface Owner {
   app: string;
   environment: string;
 }

@@ -1,9 +1,21 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import {
+  assertRestores,
+  backUpWhile,
+  changeBeforeTheLocks,
+  fill,
+  giveWay,
+  refill,
+  rowsOf,
+  waiting,
+  withClient,
+  withEnv,
+} from '../../support/backup/changing-tables.ts';
 import { makeBackup, refused, restoreHere } from '../../support/core/in-process.ts';
 import { pauseProgram } from '../../support/core/pause.ts';
 import { createTurns } from '../../support/core/turns.ts';
-import type { World } from '../../support/core/world.ts';
+import { until, type World } from '../../support/core/world.ts';
 
 const { inTurn, stop } = await createTurns();
 
@@ -44,6 +56,47 @@ test('many tables on the settings that PostgreSQL comes with', () =>
       /no room for the locks of a dump of 14,000 tables/,
       /set max_locks_per_transaction to 280 or more, and restart PostgreSQL/,
     );
+  }));
+
+test('a change that comes before pg_dump has its locks: the backup gives way and takes a new snapshot', () =>
+  inTurn(world => giveWay(world, assertRestores)));
+
+test('tables that change while the backup waits for its locks', () =>
+  inTurn(world => changeBeforeTheLocks(world, assertRestores)));
+
+test('a table that is created while the backup waits for its locks', () =>
+  inTurn(async world => {
+    await world.sql(fill('a_table', 50));
+    await withClient(world, 'migration', async client => {
+      await client.execute('BEGIN; LOCK TABLE a_table');
+      const again = await backUpWhile(world, async () => {
+        await until('the backup waits', async () => (await waiting(world)) === 1);
+        await world.sql(fill('later', 90));
+        await client.execute('COMMIT');
+      });
+      assert.match(again.stderr, 'starting again');
+      assert.is(rowsOf(again.manifest).later, 90);
+      await assertRestores(world, again.manifest);
+    });
+  }));
+
+/** Changes settings of the server, so it comes last. */
+test('more tables than the server has locks for: what is dumped restores', () =>
+  inTurn(async world => {
+    for (const [name, value] of Object.entries({ max_locks_per_transaction: 10, max_connections: 20 }))
+      await world.sql(`ALTER SYSTEM SET ${name} = ${value}`, 'postgres');
+    await world.pg.halt();
+    await world.pg.resume();
+    await createTables(world, 0, 150);
+    const pause = pauseProgram(world, 'pg_dump', '--snapshot', 'after');
+    const { manifest, stderr } = await backUpWhile(withEnv(world, pause.env), async () => {
+      await pause.reached();
+      await world.sql(refill('t1', 5)); // nothing holds it up
+      pause.go();
+    });
+    assert.match(stderr, 'table public.t1 was truncated, rewritten or dropped during the dump');
+    assert.is(rowsOf(manifest).t1, 5);
+    await assertRestores(world, manifest);
   }));
 
 test('the servers stop', stop);

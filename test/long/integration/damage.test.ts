@@ -5,10 +5,12 @@ import * as assert from 'uvu/assert';
 import type { Format } from '../../../scripts/lib/backup/manifest.ts';
 import {
   assertRefused,
+  assertSaysTheSame,
   copyOf,
   cutAt,
   everyTenth,
   FORMATS,
+  only,
   TENTHS,
   world,
 } from '../../support/backup/damage.ts';
@@ -59,6 +61,24 @@ test(`restore.ts refuses more than 200 damaged backups and changes nothing (SEED
   }
   console.log(`${refusals} damaged backups were refused`);
   assert.ok(refusals >= 200, `${refusals}`);
+});
+
+for (const [format, way] of [
+  ['plain', 'path'],
+  ['custom', 'id'],
+] as const)
+  test(`${format}, by ${way}: restore.ts says what the check says, before anything is touched`, () =>
+    assertSaysTheSame(format, way));
+
+test('a copy that nobody spoilt brings all rows back into the live database', async () => {
+  const rows = () => world.rows('SELECT i, text FROM t ORDER BY i');
+  const before = await rows();
+  assert.is(before.length, 1000);
+  const copy = copyOf('plain');
+  await world.sql(`DELETE FROM t WHERE i > 10; UPDATE t SET text = 'lost'`);
+  const { restored } = await restoreHere(world, copy.id, {}, only(copy, 'id'));
+  assert.is(restored, copy.id);
+  assert.equal(await rows(), before);
 });
 
 test('the servers stop', world.stop);

@@ -1,6 +1,12 @@
 import { test } from 'uvu';
 import { createTurns } from '../../support/core/turns.ts';
-import { countsWhileWriting, hardSchema, latin1 } from '../../support/postgres/fidelity.ts';
+import {
+  countsWhileWriting,
+  hardSchema,
+  icuEverywhere,
+  latin1,
+  restoredSides,
+} from '../../support/postgres/fidelity.ts';
 
 const { inTurn, stop } = await createTurns();
 
@@ -11,7 +17,10 @@ test('a database of another encoding, with names that only it can spell, in both
   inTurn(world => latin1(world, ['plain', 'custom'])));
 
 test('the manifest counts exactly what was dumped while clients write, in both formats', () =>
-  inTurn(world => countsWhileWriting(world, ['plain', 'custom'])));
+  inTurn(world => countsWhileWriting(world, ['plain', 'custom'], restoredSides)));
+
+test('an ICU database keeps owner, locale, limit, settings, privileges and comment', () =>
+  inTurn(icuEverywhere));
 
 test('the servers stop', stop);
 

@@ -7,7 +7,7 @@ import {
   unfinishedInStore,
 } from '../../support/backup/backup-faults.ts';
 import { assertInterrupted, assertKilledAndRemoved, PLAIN } from '../../support/backup/ended-backup.ts';
-import { createFaultedWorld, manifests } from '../../support/backup/faulted.ts';
+import { createFaultedWorld, manifests, startAgain } from '../../support/backup/faulted.ts';
 import { gateAt, gateAtStore, killProgram, removeBackups, strayFiles } from '../../support/backup/faults.ts';
 import { KILLS, randomKills } from '../../support/backup/random-kills.ts';
 import { stateOf } from '../../support/core/expect.ts';
@@ -32,6 +32,13 @@ for (const format of ['plain', 'custom']) {
   });
 }
 
+test('kill -9 of pg_dump in the middle of the dump', async () => {
+  const ended = await faultAt(MOMENTS.dump!(world), PLAIN, () => killProgram(world, 'pg_dump'));
+  assert.is(ended.code, 1, ended.stderr);
+  assert.match(ended.stderr, 'could not dump app: pg_dump was ended by signal 9');
+  await assertClean();
+});
+
 test('kill -9 of gzip in the middle of the dump', async () => {
   const ended = await faultAt(MOMENTS.dump!(world), PLAIN, () => killProgram(world, 'gzip'));
   assert.is(ended.code, 1, ended.stderr);
@@ -45,6 +52,15 @@ test('kill -9 of zstd in the middle of a custom dump', async () => {
   assert.is(ended.code, 1, ended.stderr);
   assert.match(ended.stderr, 'could not dump app: zstd was ended by signal 9');
   await assertClean();
+});
+
+test('kill -9 of PostgreSQL in the middle of the dump', async () => {
+  const ended = await faultAt(MOMENTS.dump!(world), PLAIN, () => world.pg.halt('SIGKILL'));
+  await startAgain(world);
+  assert.is(ended.code, 1, ended.stderr);
+  assert.match(ended.stderr, /error: could not (dump|keep a session)/);
+  await assertClean();
+  await assertNextBackupWorks();
 });
 
 test('kill -9 while roles are dumped', async () => {
@@ -77,19 +93,23 @@ for (const [moment, gate] of Object.entries(MOMENTS)) {
   }
 }
 
-test('SIGINT during the upload: the backup here stays, nothing half is in the store', async () => {
-  const gate = await betweenUploads(world);
-  try {
-    const before = manifests(world);
-    const ended = await faultAt(gate, PLAIN, ({ child }) => child.kill('SIGINT'));
-    assert.is(ended.code, 130, ended.stderr);
-    assert.is(manifests(world), before + 1);
-    await assertClean();
-  } finally {
-    gate.close();
-  }
-  assert.equal(await unfinishedInStore(world), []);
-});
+for (const [signal, code] of [
+  ['SIGTERM', 143],
+  ['SIGINT', 130],
+] as const)
+  test(`${signal} during the upload: the backup here stays, nothing half is in the store`, async () => {
+    const gate = await betweenUploads(world);
+    try {
+      const before = manifests(world);
+      const ended = await faultAt(gate, PLAIN, ({ child }) => child.kill(signal));
+      assert.is(ended.code, code, ended.stderr);
+      assert.is(manifests(world), before + 1);
+      await assertClean();
+    } finally {
+      gate.close();
+    }
+    assert.equal(await unfinishedInStore(world), []);
+  });
 
 for (const [what, method, file, unfinished] of [
   ['artifact is sent', 'PUT', String.raw`\d\.sql\.gz`, 0],

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { oidOf } from '../../../scripts/lib/postgres/databases.ts';
-import { createFaultedWorld } from '../../support/backup/faulted.ts';
+import { createFaultedWorld, startAgain } from '../../support/backup/faulted.ts';
 import {
   killProgram,
   otherDatabases,
@@ -21,6 +21,7 @@ import { betweenTheRenames, midLoad } from '../../support/restore/restore-faults
 const world = await createFaultedWorld();
 const { assertClean, assertNextRestoreWorks, faultAt, oldOrNew } = world;
 const backups = { plain: await world.backUp('plain'), custom: await world.backUp('custom') };
+const WORK = '.fetched-production';
 const RESTORE: [string, string[]] = ['restore', [backups.plain, '--yes']];
 
 for (const [format, id] of Object.entries(backups)) {
@@ -41,6 +42,27 @@ for (const [format, id] of Object.entries(backups)) {
     await assertNextRestoreWorks(id);
   });
 }
+
+test('kill -9 of PostgreSQL while loading', async () => {
+  const ended = await faultAt(midLoad(world), RESTORE, () => world.pg.halt('SIGKILL'));
+  await startAgain(world);
+  assert.is(ended.code, 1, ended.stderr);
+  assert.match(ended.stderr, /could not load/);
+  assert.match(ended.stderr, /app_new_\d+_\d+ is left over; the next run tries to drop it/);
+  await assertClean({ databases: 1 });
+  assert.is(await oldOrNew(), 'old');
+  await assertNextRestoreWorks(backups.plain);
+});
+
+test('kill -9 of the script while loading: no process outlives it, and the next runs remove what it left', async () => {
+  const ended = await faultAt(midLoad(world), RESTORE, ({ child }) => child.kill('SIGKILL'));
+  assert.is(ended.signal, 'SIGKILL');
+  await assertClean({ files: [WORK], databases: 1 });
+  assert.is(await oldOrNew(), 'old');
+  const another = await world.backUp('plain');
+  assert.equal(strayFiles(world), [], 'a backup needs the space');
+  await assertNextRestoreWorks(another);
+});
 
 test('kill -9 of psql while loading', async () => {
   const ended = await faultAt(midLoad(world), RESTORE, () => killProgram(world, 'psql'));

@@ -1,6 +1,12 @@
 /** Each script that only looks, in each way: it changes nothing. */
 import { test } from 'uvu';
-import { assertCloseNone, assertMakeNone, type Look } from '../../support/backup/looks.ts';
+import {
+  assertCloseNone,
+  assertLeftAlone,
+  assertMakeNone,
+  type Look,
+  OF_OTHERS,
+} from '../../support/backup/looks.ts';
 import { createTurns } from '../../support/core/turns.ts';
 
 const { inTurn, stop } = await createTurns();
@@ -26,6 +32,10 @@ test('on a new server, with no directories at all: no look makes one, but for th
       LOOKS.filter(([script]) => script !== 'verify-backup'),
     ),
   ));
+
+for (const [what, make] of Object.entries(OF_OTHERS))
+  test(`a directory of others is refused and not changed: ${what}`, () =>
+    inTurn(world => assertLeftAlone(world, make)));
 
 test('the servers stop', stop);
 

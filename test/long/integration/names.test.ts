@@ -58,7 +58,7 @@ test('a database, a password and directories with every character that a shell m
 
 test('names that libpq would take for an option, an address or a connection string', () =>
   inTurn(async world => {
-    for (const database of ['-dash', 'host=example', 'postgresql://x/y', '%', '"']) {
+    for (const database of ['-dash', 'host=example', 'postgresql://x/y', '%', '"', '-h=example %"']) {
       await world.sql(`CREATE DATABASE ${identifier(database)}`, 'postgres');
       await world.sql('CREATE TABLE t AS SELECT 1 AS i', database);
       world.env.POSTGRES_DB = database;

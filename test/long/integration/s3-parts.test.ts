@@ -44,22 +44,23 @@ for (const [what, fault] of Object.entries(PARTS)) {
   });
 }
 
-test('SIGTERM when a big artifact is there and the manifest is not leaves nothing in the store', async () => {
-  const env = fresh({ POSTGRES_DB: 'big' });
-  const { promise, resolve } = Promise.withResolvers<void>();
-  proxy.fault = seen => {
-    if (!isData(seen) || !seen.key.endsWith('.json')) return undefined;
-    resolve();
-    return hangs();
-  };
-  const run = world.start('backup', ['--format', 'custom'], env);
-  await promise;
-  run.child.kill('SIGTERM');
-  const done = await run.ended;
-  assert.is(done.code, 143, done.stderr);
-  assert.equal(keysOf(world, env), []);
-  assert.is(unfinishedUploads(world), 0);
-});
+for (const database of ['app', 'big'])
+  test(`SIGTERM when the artifact of ${database} is there and the manifest is not leaves nothing in the store`, async () => {
+    const env = fresh({ POSTGRES_DB: database });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    proxy.fault = seen => {
+      if (!isData(seen) || !seen.key.endsWith('.json')) return undefined;
+      resolve();
+      return hangs();
+    };
+    const run = world.start('backup', ['--format', 'custom'], env);
+    await promise;
+    run.child.kill('SIGTERM');
+    const done = await run.ended;
+    assert.is(done.code, 143, done.stderr);
+    assert.equal(keysOf(world, env), []);
+    assert.is(unfinishedUploads(world), 0);
+  });
 
 test('the servers stop', stop);
 

@@ -12,8 +12,12 @@ import { ensureEngine } from '../../engine/engine.ts';
 import { ensureImages } from '../../images/images.ts';
 import { Sandbox } from '../../images/sandbox.ts';
 import { type Ended, type Started, startScript, until } from '../../support/core/world.ts';
+import { NOT_SLOW, SLOW, SLOW_LOAD } from '../../support/postgres/slow-load.ts';
 
 const IMAGE = 'postgres:15.20-bookworm';
+/** PostgreSQL's data directory, and the size of its disk. */
+export const DATA = '/var/lib/postgresql/data';
+export const DATA_BYTES = 2 ** 30;
 const SECRET = `it's a $ecret "here"`;
 const ROWS =
   "CREATE TABLE item AS SELECT i, md5(i::text) AS name, '{}'::jsonb AS data FROM generate_series(1, 20000) AS i";
@@ -34,6 +38,8 @@ export interface Shop {
   sql: (sql: string, database?: string) => Promise<string>;
   /** Starts a statement that runs in the background. */
   begin: (sql: string) => Promise<void>;
+  /** How many statements of the scripts the server executes. */
+  statements: () => Promise<number>;
   /** Command lines of the container's processes. */
   processes: () => Promise<string>;
 }
@@ -51,8 +57,10 @@ export async function startServer(): Promise<Server> {
   const password = join(directory, 'password');
   writeFileSync(password, SECRET, { mode: 0o400 });
   chmodSync(directory, 0o755);
+  // A disk of its own, which a test can fill.
   await box.start(
     'postgres-production',
+    ...['--tmpfs', `${DATA}:size=${DATA_BYTES},mode=0700`],
     ...['--volume', `${password}:/run/password:ro`, '--env', 'POSTGRES_PASSWORD_FILE=/run/password', IMAGE],
   );
   await until(
@@ -94,6 +102,12 @@ export async function startServer(): Promise<Server> {
         begin: async text => {
           await box.docker('exec', '--detach', container, ...psql(text, 'shop'));
         },
+        statements: async () =>
+          Number(
+            await sql(
+              "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'neurmatic-%' AND state = 'active'",
+            ),
+          ),
         processes: () => box.docker('top', container, '-eo', 'pid,args'),
       };
     },
@@ -135,4 +149,29 @@ export async function wholeCycle(server: Server, format: 'plain' | 'custom'): Pr
   const left = await processes();
   assert.match(left, /postgres: checkpointer/);
   assert.not.match(left, /pg_dump|zstd|gzip|psql/);
+}
+
+/** @returns whether a load hangs in the server: see `SLOW_LOAD` */
+export async function isLoading(sql: Shop['sql']): Promise<boolean> {
+  const sleeps = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname ~ '_new_'";
+  return (await sql(sleeps)) !== '0';
+}
+
+/** Kills a restore while it loads: nothing of it goes on in the container, and the next one succeeds. */
+export async function killedLoad(server: Server, format: 'plain' | 'custom'): Promise<void> {
+  const { start, run, sql, processes, statements } = await server.newShop();
+  await sql(SLOW_LOAD);
+  assert.is((await run('backup', ['--format', format])).code, 0);
+  await sql(SLOW);
+  const restore = start('restore', ['latest', '--yes']);
+  await until('it loads', () => isLoading(sql), 60);
+  restore.child.kill('SIGKILL');
+  await restore.ended;
+  await until('the end of its sessions', async () => (await statements()) === 0, 10);
+  await until('the end of its programs', async () => !/psql|pg_restore|gzip/.test(await processes()), 10);
+  await sql(NOT_SLOW);
+  const next = await run('restore', ['latest', '--yes']);
+  assert.is(next.code, 0, next.stderr);
+  assert.match(next.stderr, /dropping database shop_new_/);
+  assert.is((await run('restore', ['--finish', '--yes'])).code, 0);
 }

@@ -1,9 +1,11 @@
 /** Backups that are spoilt in ways, and the check that refuses them. A module of a server: for one file of tests at a time. */
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import * as assert from 'uvu/assert';
 import { type Format, type Manifest, manifestName } from '../../../scripts/lib/backup/manifest.ts';
 import { checkHere, makeBackup, refused } from '../core/in-process.ts';
 import { createWorld } from '../core/world.ts';
+import { liveState } from '../postgres/live.ts';
 import { fileOf } from '../s3/store.ts';
 
 export const world = await createWorld();
@@ -130,3 +132,18 @@ export const everyTenth = (
     { what: `cut at tenth ${tenth}`, spoil: copy => cutAt(copy[file], tenth), ways },
     { what: `bit flipped in tenth ${tenth}`, spoil: copy => flipIn(copy[file], tenth), ways },
   ]);
+
+/** restore.ts as a process says what the check says, before anything is touched. */
+export async function assertSaysTheSame(format: Format, way: Way): Promise<void> {
+  const copy = copyOf(format);
+  flipIn(copy.artifact, 5);
+  const env = only(copy, way);
+  const wanted = WAYS[way](copy);
+  const text = await refused(() => checkHere(world, wanted, env), 3, /has changed/);
+  const before = await liveState(world);
+  const done = await world.run('restore', [wanted, '--yes'], env);
+  assert.is(done.code, 3, done.stderr);
+  assert.ok(done.stderr.endsWith(`error: ${text}\n`), done.stderr);
+  assert.not.match(done.stderr, /from here on, things change/);
+  assert.is(await liveState(world), before);
+}

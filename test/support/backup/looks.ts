@@ -1,8 +1,8 @@
 /** Runs that only look, and what they must leave as it is. */
-import { chmodSync, existsSync, globSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, globSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { makeBackup } from '../core/in-process.ts';
+import { makeBackup, refused, restoreHere } from '../core/in-process.ts';
 import type { World } from '../core/world.ts';
 import { keys } from '../s3/store.ts';
 
@@ -52,4 +52,26 @@ export async function assertMakeNone(world: World, looks: Look[]): Promise<void>
   const { code, stderr } = await world.run('verify-backup', ['latest']);
   assert.is(code, 0, stderr);
   assert.not.ok(existsSync(world.env.BACKUP_DIR!));
+}
+
+/** Directories that are not these scripts' own. */
+export const OF_OTHERS = {
+  'like /tmp': (directory: string) => chmodSync(directory, 0o1777),
+  'like /var/backups': (directory: string) => writeFileSync(join(directory, 'dpkg.status.0'), ''),
+  'a home directory': (directory: string) => writeFileSync(join(directory, '.bashrc'), ''),
+};
+
+/** A directory of others is refused and not changed. */
+export async function assertLeftAlone(world: World, make: (directory: string) => void): Promise<void> {
+  const directory = join(world.directory, 'of-others');
+  mkdirSync(directory, { mode: 0o755 });
+  chmodSync(directory, 0o755);
+  make(directory);
+  const before = seen(world);
+  const env = { BACKUP_DIR: directory };
+  const says = /BACKUP_DIR \(.*of-others\) (is shared by all users|can be entered by other users)/;
+  await refused(() => makeBackup(world, {}, env), 1, says, /chmod 700/);
+  const flags = { from: 's3', 'dry-run': true };
+  await refused(() => restoreHere(world, 'latest', flags, env), 1, says);
+  assert.equal(seen(world), before);
 }

@@ -26,7 +26,7 @@ export interface Changes {
 }
 
 /** The configuration that scripts see in a test's environment. */
-export function configOf(world: World, env: Record<string, string>): Config {
+export function configOf(world: Pick<World, 'env'>, env: Record<string, string>): Config {
   return loadConfig(env.DEPLOY_ENV === 'staging' ? 'staging' : 'production', { ...world.env, ...env });
 }
 
@@ -84,7 +84,11 @@ export async function store(world: World, env: Record<string, string>, manifest:
 }
 
 /** The same without a request: puts the files where the store has its objects. */
-export async function lay(world: World, env: Record<string, string>, manifest: Manifest): Promise<void> {
+export async function lay(
+  world: Pick<World, 's3'>,
+  env: Record<string, string>,
+  manifest: Manifest,
+): Promise<void> {
   const { id, artifact, globals } = manifest;
   for (const name of [artifact.name, globals.name, manifestName(id)]) {
     const path = fileOf(world, `${env.S3_PREFIX}/${name}`);

@@ -12,7 +12,8 @@ import {
 import { applyRetention, planRetention, retain } from '../../../scripts/lib/backup/prune.ts';
 import { openStore } from '../../../scripts/lib/s3/open-store.ts';
 import { backUpHere, here } from '../core/here.ts';
-import { createS3World, keysOf } from '../s3/s3-world.ts';
+import type { World } from '../core/world.ts';
+import { createS3World, keysOf, type S3World } from '../s3/s3-world.ts';
 import { type Changes, configOf, lay, plant } from './old-backups.ts';
 
 export const ids = (manifests: Manifest[]) => manifests.map(({ id }) => id);
@@ -37,18 +38,11 @@ export function writeDumpProgram(directory: string, script: string): void {
   chmodSync(join(directory, 'pg_dump'), 0o755);
 }
 
-export async function createRetentionWorld() {
-  const s3World = await createS3World();
-  const { world, proxy, fresh } = s3World;
-
-  /** One real backup, of which all others are made. */
-  const seed = await (async () => {
-    const env = fresh();
-    const { manifest, stderr } = await backUpHere(world, env, { upload: false });
-    if (!manifest) throw new Error(stderr);
-    return { directory: env.BACKUP_DIR!, id: manifest.id };
-  })();
-
+/** Plants backups that are made of one. @param seed the one, and where its files are */
+export function plantingFrom(
+  { world, proxy }: Pick<S3World, 'proxy'> & { world: Pick<World, 's3'> },
+  seed: { directory: string; id: string },
+) {
   /** Puts backups of these ages into a test's directory and, unless told otherwise, into its store. */
   async function planted(
     env: Record<string, string>,
@@ -69,6 +63,23 @@ export async function createRetentionWorld() {
     filesOf(manifest).filter(name => existsSync(join(env.BACKUP_DIR!, name))).length;
   const isOffsite = (env: Record<string, string>, manifest: Manifest, keys = keysOf(world, env)) =>
     filesOf(manifest).filter(name => keys.includes(`${env.S3_PREFIX}/${name}`)).length;
+
+  return { planted, isHere, isOffsite };
+}
+
+export async function createRetentionWorld() {
+  const s3World = await createS3World();
+  const { world, fresh } = s3World;
+
+  /** One real backup, of which all others are made. */
+  const seed = await (async () => {
+    const env = fresh();
+    const { manifest, stderr } = await backUpHere(world, env, { upload: false });
+    if (!manifest) throw new Error(stderr);
+    return { directory: env.BACKUP_DIR!, id: manifest.id };
+  })();
+
+  const { planted, isHere, isOffsite } = plantingFrom(s3World, seed);
 
   /** What prune-backups.ts --yes does, in this process. */
   async function pruneHere(env: Record<string, string>): Promise<void> {

@@ -33,7 +33,7 @@ export async function captured<T>(work: () => Promise<T>): Promise<Done<T>> {
 
 /** The same with the programs on the PATH of `env`. */
 export async function here<T>(
-  world: World,
+  world: Pick<World, 'env'>,
   env: Record<string, string>,
   work: () => Promise<T>,
 ): Promise<Done<T>> {
@@ -52,13 +52,15 @@ export interface BackedUp {
   error: string;
   manifest: Manifest | undefined;
   warnings: string[];
+  /** What backup.ts prints. */
+  text: string;
 }
 
 /** A backup as backup.ts makes it, without a process, the lock and those who are told. */
 export async function backUpHere(
   world: World,
   env: Record<string, string> = {},
-  wanted: { label?: string; upload?: boolean } = {},
+  wanted: { label?: string; upload?: boolean; sendMissing?: boolean } = {},
 ): Promise<BackedUp> {
   const done = await here(world, env, () => {
     const config = configOf(world, env);
@@ -75,5 +77,6 @@ export async function backUpHere(
     error,
     manifest: value?.json.backup,
     warnings: value?.json.warnings ?? [],
+    text: value?.text ?? '',
   };
 }

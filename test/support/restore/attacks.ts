@@ -57,7 +57,10 @@ export async function untouched(world: World): Promise<() => Promise<void>> {
         WHERE member = r.oid) AS groups FROM pg_roles r WHERE rolname !~ '^pg_' ORDER BY rolname`,
       'postgres',
     ),
-    privileges: await world.rows(`SELECT coalesce(datacl, acldefault('d', datdba)) AS acl FROM pg_database WHERE datname = 'app'`, 'postgres'),
+    privileges: await world.rows(
+      `SELECT coalesce(datacl, acldefault('d', datdba)) AS acl FROM pg_database WHERE datname = 'app'`,
+      'postgres',
+    ),
     settings: await world.rows('SELECT setdatabase::int, setconfig FROM pg_db_role_setting', 'postgres'),
     auto: await world.rows(`SELECT name FROM pg_file_settings WHERE sourcefile ~ 'auto.conf$'`, 'postgres'),
   });

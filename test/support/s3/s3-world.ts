@@ -64,7 +64,7 @@ export async function createBigDatabase(world: World, rows = 1100): Promise<void
 export const idOf = (ended: Ended): string => JSON.parse(ended.stdout).backup.id;
 
 /** @returns the keys below a test's prefix */
-export function keysOf(world: World, env: Record<string, string>): string[] {
+export function keysOf(world: Pick<World, 's3'>, env: Record<string, string>): string[] {
   return keys(world).filter(key => key.startsWith(`${env.S3_PREFIX}/`));
 }
 

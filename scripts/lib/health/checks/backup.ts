@@ -1,9 +1,19 @@
-import { type Backup, newestOf, walkLocal, walkStored } from '../../backup/catalog.ts';
+import {
+  type Backup,
+  listStored,
+  localBackups,
+  newestFirst,
+  newestOf,
+  walkLocal,
+  walkStored,
+} from '../../backup/catalog.ts';
+import { listedCopies, missingCopies } from '../../backup/missing-copies.ts';
+import { missCopy } from '../../backup/send-missing.ts';
 import type { Config } from '../../config/config.ts';
 import { cronTimes } from '../../core/cron.ts';
 import { bytes, duration, utc } from '../../core/format.ts';
 import { openStore, urlOf } from '../../s3/open-store.ts';
-import { type Check, type Finding, grade, NotConfigured } from '../check.ts';
+import { type Check, type Finding, grade, NotConfigured, worst } from '../check.ts';
 
 /** Seconds after its scheduled time within which a backup must be there. */
 const GRACE = 3600;
@@ -23,7 +33,21 @@ export const backupInS3 = (config: Config): Check => ({
     const { s3 } = config;
     if (!s3) throw new NotConfigured('S3_BUCKET is empty: there is no off-site copy');
     const store = await openStore({ ...s3, timeout: Math.min(s3.timeout, REQUEST_SECONDS) }, 1);
-    return freshness(config, await newestOf(walkStored(config, store)), urlOf(store, ''));
+    const objects = await listStored(config, store);
+    const newest = await newestOf(walkStored(config, store, objects));
+    const finding = freshness(config, newest, urlOf(store, ''));
+    const local = await localBackups(config);
+    const missing = missingCopies(config, s3.retentionDays, local, listedCopies(config, objects, local));
+    // The newest may be on its way there; whether it comes in time is what the rest of this line says.
+    const [last] = newestFirst(local);
+    const earlier = missing.filter(({ id }) => id !== last?.id);
+    if (earlier.length === 0) return finding;
+    return {
+      ...finding,
+      status: worst([finding.status, 'warning']),
+      message: `${finding.message}; ${missCopy(earlier.length)}`,
+      hint: finding.hint ?? 'backup.ts sends some in each run: logs/backup.log says why one fails.',
+    };
   },
 });
 

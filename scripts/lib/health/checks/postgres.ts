@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts';
 import { duration, parseStamp } from '../../core/format.ts';
-import { asJson, runSql } from '../../postgres/client.ts';
+import { query } from '../../postgres/client.ts';
 import { siblingsSql } from '../../postgres/databases.ts';
 import { type Check, type Finding, grade, type Remark, summarize } from '../check.ts';
 import { COMMAND_SECONDS } from '../docker.ts';
@@ -35,13 +35,12 @@ const sqlFor = (database: string) => `SELECT pg_is_in_recovery() AS recovery,
 export const postgres = ({ postgres: server }: Config): Check => ({
   name: 'postgres',
   run: async () => {
-    const text = await runSql(server, server.database, asJson(sqlFor(server.database)), {
+    const [row] = await query<Row>(server, server.database, sqlFor(server.database), {
       purpose: `use ${server.database}`,
       timeout: COMMAND_SECONDS,
-      onlyReads: true,
       inherit: ['default_transaction_read_only'], // the application's writes fail where it is on
     });
-    return assess((JSON.parse(text) as [Row])[0]);
+    return assess(row!);
   },
 });
 

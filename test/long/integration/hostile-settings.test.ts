@@ -1,0 +1,45 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { runDrill } from '../../../scripts/lib/drill/run-drill.ts';
+import { configOf } from '../../support/backup/old-backups.ts';
+import { finishHere, makeBackup, restoreHere } from '../../support/core/in-process.ts';
+import { createTurns } from '../../support/core/turns.ts';
+import { databases } from '../../support/postgres/compare.ts';
+import { assertUnlimited, contentOf, underHostileSettings } from '../../support/postgres/hostile-settings.ts';
+
+const { inTurn, stop } = await createTurns();
+
+test('no variable, setting of the role or setting of the database changes what the scripts do', () =>
+  inTurn(plain =>
+    underHostileSettings(plain, async ({ world, original, hostile }) => {
+      await assertUnlimited(configOf(world, {}).postgres);
+      const backup = await makeBackup(world, { format: 'plain', upload: false });
+      assert.equal(
+        backup.tables.map(({ name, rows }) => [name, rows]),
+        [
+          ['café', 1],
+          ['hard', 1],
+        ],
+      );
+      assert.is(backup.properties.owner, 'postgres');
+      const custom = await makeBackup(world, { format: 'custom' });
+      const drilled = await runDrill(configOf(world, {}));
+      assert.is(drilled.backup, custom.id);
+
+      await plain.sql(`SET transaction_read_only = off; UPDATE public.hard SET note = 'harmed';
+      DROP VIEW public.seen`);
+      await restoreHere(world, backup.id);
+      assert.equal(await contentOf(plain), hostile, 'plain');
+      const undone = await restoreHere(world, undefined, { undo: true });
+      assert.equal(await plain.rows('SELECT note FROM public.hard'), [{ note: 'harmed' }]);
+      assert.equal(await contentOf(plain, undone.kept!), hostile, 'the restored one is kept');
+      await restoreHere(world, custom.id, { database: 'copy' });
+      assert.equal(await contentOf(plain, 'copy'), original, 'custom');
+      assert.equal((await finishHere(world)).dropped, [undone.kept]);
+      assert.equal(await databases(plain), ['app', 'copy']);
+    }),
+  ));
+
+test('the servers stop', stop);
+
+test.run();
