@@ -26,9 +26,10 @@ const FROM_TEMPLATE =
 const SHOWN = 20;
 
 /** What is read from the rows themselves. */
-export type Rows = Awaited<ReturnType<typeof rowsOf>>;
+type Rows = Awaited<ReturnType<typeof readRows>>;
 
-async function rowsOf(session: Session) {
+/** Reads them in a session whose rights the functions of a dump may have: the planner runs those of indexes. */
+export async function readRows(session: Session) {
   const tables = await countRows(session);
   const sequences = await listSequences(session.query);
   const values = await lastValues(session.query, sequences);
@@ -39,17 +40,11 @@ async function rowsOf(session: Session) {
   return { tables, lastValue, behind };
 }
 
-/** Reads them as a user whose rights the functions of a dump may have: the planner runs those of indexes. */
-export async function readRows(postgres: Postgres, name: string): Promise<Rows> {
-  await using session = openSession(postgres, name);
-  return await rowsOf(session);
-}
-
 /** Reads in one session, which is closed before the database is renamed. */
 async function readContent(postgres: Postgres, name: string, known?: Rows) {
   await using session = openSession(postgres, name);
   const { query } = session;
-  const { tables, lastValue, behind } = known ?? (await rowsOf(session));
+  const { tables, lastValue, behind } = known ?? (await readRows(session));
   const [row] = await query<{ count: number; major: number }>(
     `SELECT count(*), current_setting('server_version_num')::int / 10000 AS major FROM pg_largeobject_metadata`,
   );

@@ -41,12 +41,18 @@ export async function loadInto(
   const { manifest, without } = source;
   const owner = without?.owners ? undefined : manifest?.properties.owner;
   const otherwise = manifest ? { ...manifest.server, owner } : undefined;
-  const create = () => createTarget(postgres, name, otherwise, { scan, mayFallBack });
-  return watchLoad(postgres, space, name, async until => {
+  await using sessions = new AsyncDisposableStack();
+  const create = async () => {
+    const target = await createTarget(postgres, name, otherwise, { scan, mayFallBack });
+    if (target.session) sessions.use(target.session);
+    return target;
+  };
+  return await watchLoad(postgres, space, name, async until => {
     const { target, errors: all } = await loadAll(config, source, { accept, space, until }, create);
     const loaded = refuseLost(source, all);
     await gatherStatistics(target);
-    const rows = target.loader && (await readRows(target.postgres, name));
+    const rows = target.session && (await readRows(target.session));
+    await target.session?.close();
     const errors = [...loaded, ...refuseLost(source, await runAfter(postgres, source, target))];
     const count = await compareWithManifest(
       postgres,

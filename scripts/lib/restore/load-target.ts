@@ -11,6 +11,8 @@ import { drop } from '../postgres/drop.ts';
 import { type Loader, newLoader } from '../postgres/loader.ts';
 import { startFromFile } from '../postgres/redirect.ts';
 import { laterLimits } from '../postgres/server.ts';
+import { openSession, type Session } from '../postgres/session.ts';
+import { LATER_LIMITS } from '../postgres/settings.ts';
 import type { Scan } from './dump-scan.ts';
 import { AS_SUPERUSER } from './judge-errors.ts';
 import { type LoadError, psqlErrors } from './load-errors.ts';
@@ -28,11 +30,13 @@ export interface Target {
   owner: string;
   /** The role without rights; undefined: POSTGRES_USER loads it. */
   loader?: Loader;
+  /** Of the role: the first one, which shows that it can log in, and reads the rows afterwards. */
+  session?: Session;
   scan?: Scan;
 }
 
 /**
- * Creates an empty database, and with a scan a role that owns it until {@link runAfter}.
+ * Creates an empty database, and with a scan a role that owns it until {@link runAfter}. The caller closes its session.
  *
  * @throws CommandError where they can't be created; OperationalError where the role can't log in and POSTGRES_USER may not load
  *   the dump
@@ -46,10 +50,13 @@ export async function createTarget(
   if (scan) {
     const loader = newLoader(postgres, name);
     const owner = await createLike(postgres, name, otherwise, loader);
+    const session = openSession(loader.postgres, name);
     try {
-      const limits = await laterLimits(loader.postgres, name); // the first time that it logs in
-      return { name, postgres: loader.postgres, limits, owner, loader, scan };
+      const later = await session.query<{ name: string }>(LATER_LIMITS);
+      const limits = later.map(each => `-c ${each.name}=0`).join(' ');
+      return { name, postgres: loader.postgres, limits, owner, loader, session, scan };
     } catch (error) {
+      await session.close();
       if (!(error instanceof CommandError)) throw error;
       const problem = `the role that loads can't log in (${error.message})`;
       if (!mayFallBack) throw new OperationalError(problem, AS_SUPERUSER, undefined, { cause: error });

@@ -2,91 +2,54 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { checkSource } from '../../scripts/lib/backup/verify.ts';
-import { runDrill } from '../../scripts/lib/drill/run-drill.ts';
-import { drop } from '../../scripts/lib/postgres/drop.ts';
-import { readSpaceFacts } from '../../scripts/lib/postgres/load-space.ts';
-import { serverFacts } from '../../scripts/lib/postgres/server.ts';
-import { scanDump } from '../../scripts/lib/restore/dump-scan.ts';
-import { loadInto } from '../../scripts/lib/restore/load-dump.ts';
-import { configOf } from '../support/backup/old-backups.ts';
-import { captured } from '../support/core/here.ts';
-import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
-import { createTurns } from '../support/core/turns.ts';
-import type { World } from '../support/core/world.ts';
-import { throughDocker } from '../support/docker/exec-stub.ts';
-import { contentOf, databases, program } from '../support/postgres/compare.ts';
-import { forbidden, forgeCustom, hostileSchema, untouched } from '../support/restore/attacks.ts';
-import { fetchedDump, writeDump } from '../support/restore/plain-dumps.ts';
+import { runLoadCheck } from '../../../scripts/lib/drill/load-check.ts';
+import { runDrill } from '../../../scripts/lib/drill/run-drill.ts';
+import { configOf } from '../../support/backup/old-backups.ts';
+import { captured } from '../../support/core/here.ts';
+import { makeBackup, refused, restoreHere } from '../../support/core/in-process.ts';
+import { createTurns } from '../../support/core/turns.ts';
+import type { World } from '../../support/core/world.ts';
+import { throughDocker } from '../../support/docker/exec-stub.ts';
+import { contentOf, databases, program } from '../../support/postgres/compare.ts';
+import { forgeCustom, hostileSchema, untouched } from '../../support/restore/attacks.ts';
+import { writeDump } from '../../support/restore/plain-dumps.ts';
 
 const { inTurn, stop } = await createTurns();
 
 const loaders = (world: World) =>
   world.rows(`SELECT rolname FROM pg_roles WHERE starts_with(rolname, '_loader_')`, 'postgres');
 
-/** The other format, and other ways to restore: test/long/integration/loader.test.ts. */
-test('functions of rows, indexes and views can do nothing on the server, in a drill and in a restore', () =>
-  inTurn(async world => {
-    await world.sql(hostileSchema(world));
-    const check = await untouched(world);
-    const before = await contentOf(world);
-    const { id } = await makeBackup(world);
-    const drilled = await captured(() => runDrill(configOf(world, {})));
-    assert.ok(drilled.value, drilled.error);
-    await check();
-    await restoreHere(world, id);
-    await check();
-    assert.equal(await contentOf(world), before, 'and all is as it was, with its owners');
-    assert.equal(await loaders(world), []);
-    // The test sees what it looks for.
-    await restoreHere(world, id, { database: 'other', 'as-superuser': true });
-    assert.ok(
-      await check().then(
-        () => false,
-        () => true,
-      ),
-    );
-  }));
-
-/** Loads a plain dump by a role without rights, past all errors. */
-async function loadAll(world: World, path: string) {
-  const config = configOf(world, {});
-  const source = await checkSource(config.postgres, fetchedDump(world, path));
-  const space = await readSpaceFacts(config.postgres, await serverFacts(config.postgres));
-  const scan = await scanDump(config.postgres, source);
-  return loadInto(config, source, 'app_new_20260101_000000', space, { scan, accept: 'all' });
-}
-
-test('a plain dump by hand: each statement that takes a superuser fails', () =>
-  inTurn(async world => {
-    await world.sql('CREATE ROLE attacker; CREATE TABLE t AS SELECT 1 AS i');
-    const check = await untouched(world);
-    const statements = forbidden(world);
-    const path = writeDump(
-      world,
-      'forged.sql.gz',
-      `CREATE TABLE precious (i int);\n${statements.map(([statement]) => statement).join('\n')}`,
-    );
-    const text = await refused(() => loadAll(world, path), 1, /failed that rows depend on/, /--as-superuser/);
-    for (const [statement, says] of statements) if (says) assert.match(text, says, statement);
-    await drop(world.pg.postgres, 'app_new_20260101_000000');
-    assert.equal(await loaders(world), []);
-    await check();
-
-    // What can only be loaded with such rights is refused before anything changes.
-    const library = writeDump(
-      world,
-      'library.sql.gz',
-      `CREATE FUNCTION public.run(text) RETURNS int\n    LANGUAGE c STRICT\n    AS '/lib/x86_64-linux-gnu/libc.so.6', 'system';`,
-    );
-    await refused(
-      () => restoreHere(world, library),
-      1,
-      /only a superuser can load function public.run \(c\), and library.sql.gz was not made here/,
-      /restore.ts --as-superuser/,
-    );
-    await check();
-  }));
+for (const format of ['plain', 'custom'] as const)
+  test(`${format}: functions of rows, indexes and views can do nothing on the server in a drill, a load check and a restore`, () =>
+    inTurn(async world => {
+      await world.sql(hostileSchema(world));
+      const check = await untouched(world);
+      const before = await contentOf(world);
+      const { id } = await makeBackup(world, { format });
+      for (const load of [
+        () => runDrill(configOf(world, {})),
+        () => runLoadCheck(configOf(world, {}), 'latest', 'local'),
+      ]) {
+        const { value, error } = await captured<unknown>(load);
+        assert.ok(value, error);
+        await check();
+      }
+      await restoreHere(world, id, { database: 'other' });
+      await check();
+      await restoreHere(world, id);
+      await check();
+      assert.equal(await contentOf(world), before, 'and all is as it was, with its owners');
+      assert.equal(await loaders(world), []);
+      // The test sees what it looks for.
+      await program(world, 'psql', '-qXdpostgres', '-cDROP DATABASE other');
+      await restoreHere(world, id, { database: 'other', 'as-superuser': true });
+      assert.ok(
+        await check().then(
+          () => false,
+          () => true,
+        ),
+      );
+    }));
 
 test('a forged custom backup: its statements can do nothing on the server', () =>
   inTurn(async world => {
