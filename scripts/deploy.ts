@@ -29,7 +29,7 @@ export const deploy = command({
       help: 'check everything and show what would be done; pulls the backend’s image',
     },
     surge: { type: 'boolean', help: 'run one more instance during the deployment, to keep the capacity' },
-    yes: { type: 'boolean', help: 'skip the confirmation' },
+    yes: { type: 'boolean', help: 'do not ask for confirmation' },
     'skip-backup': { type: 'boolean', help: 'make no backup; needs --reason' },
     reason: { type: 'string', value: 'TEXT', help: 'why there is no backup; stored with the release' },
     resume: { type: 'boolean', help: 'finish a killed deployment' },

@@ -39,10 +39,7 @@ export const restore = command({
       help: 'only this table (repeatable), into schema restored_<time> of the live database',
     },
     'no-migrate': { type: 'boolean', help: 'skip the migrations' },
-    'no-owners': {
-      type: 'boolean',
-      help: 'leave out owners and privileges: POSTGRES_USER owns everything',
-    },
+    'no-owners': { type: 'boolean', help: 'leave out owners and privileges: POSTGRES_USER owns everything' },
     'no-tablespaces': { type: 'boolean', help: 'put everything into the default tablespace' },
     'accept-errors': {
       type: 'boolean',

@@ -28,11 +28,7 @@ export const rollback = command({
     'stays in the kept database.',
   options: {
     list: { type: 'boolean', help: 'list the releases to go back to' },
-    'with-database': {
-      type: 'string',
-      value: 'BACKUP',
-      help: 'also restore this backup: its id, or latest',
-    },
+    'with-database': { type: 'string', value: 'BACKUP', help: 'also restore this backup: its id, or latest' },
     'allow-foreign': {
       type: 'boolean',
       help: 'with --yes: also a backup of another app, environment or database, or without this server’s signature',
@@ -41,7 +37,7 @@ export const rollback = command({
       type: 'boolean',
       help: 'also a backup that has less than a tenth of the live database’s rows',
     },
-    yes: { type: 'boolean', help: 'skip the confirmation' },
+    yes: { type: 'boolean', help: 'do not ask for confirmation' },
   },
   examples: [
     ['rollback.ts --list', 'list the releases, the newest first'],

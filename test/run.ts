@@ -24,7 +24,7 @@ import { runAll } from './runner/lanes.ts';
 import { ended, longest } from './runner/report.ts';
 import { type Outcome, runFile, running } from './runner/run-file.ts';
 import { offerS3Servers } from './runner/s3-servers.ts';
-import { expected, readTimes, writeTimes } from './runner/times.ts';
+import { expected, mostlyWaits, readTimes, writeTimes } from './runner/times.ts';
 import { endShared } from './stack/lib/shared.ts';
 
 // The launcher set these for this process; what it starts must not fill this cache.
@@ -47,6 +47,7 @@ const limit = Number(values.seconds ?? (suite ? 3600 : 1500));
 
 const times = readTimes();
 const files = findTests(directory, { words, fast, suite }, file => expected(file, times));
+for (const file of files) file.waits = mostlyWaits(file, times);
 const outcomes: Outcome[] = [];
 const notRun: TestFile[] = [];
 let stopped = false;

@@ -16,15 +16,7 @@ const plain = await world.backUp('plain');
 const RESTORE: [string, string[]] = ['restore', [plain, '--yes']];
 const WORK = '.fetched-production';
 
-test('SIGTERM while loading', async () => {
-  const ended = await faultAt(midLoad(world), RESTORE, ({ child }) => child.kill('SIGTERM'));
-  assert.is(ended.code, 143, ended.stderr);
-  assert.match(ended.stderr, 'interrupted by SIGTERM');
-  await assertClean();
-  assert.is(await oldOrNew(), 'old');
-});
-
-/** At every other step, and with PostgreSQL itself killed: test/long/integration/kill-restore.test.ts. */
+/** At every other step, by SIGTERM, and with PostgreSQL itself killed: test/long/integration/kill-restore.test.ts. */
 test('kill -9 of the script while loading: no process outlives it, and the next runs remove what it left', async () => {
   const ended = await faultAt(midLoad(world), RESTORE, ({ child }) => child.kill('SIGKILL'));
   assert.is(ended.signal, 'SIGKILL');

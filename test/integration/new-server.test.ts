@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findSource } from '../../scripts/lib/backup/find.ts';
-import { configOf } from '../support/backup/old-backups.ts';
+import { configOf, plant } from '../support/backup/old-backups.ts';
 import { begin, change, stateOf } from '../support/core/expect.ts';
 import { captured } from '../support/core/here.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
@@ -59,8 +59,7 @@ test('latest is the newest of both places', () =>
   inTurn(async world => {
     await begin(world, 'one');
     const both = await makeBackup(world);
-    await change(world, 'two');
-    const local = await makeBackup(world, { upload: false });
+    const local = await plant(world.env.BACKUP_DIR!, both.id, { days: -0.01 });
     const latest = async (from?: 'local' | 's3', env = {}) =>
       (await findSource(configOf(world, env), 'latest', from)).name;
     assert.is(await latest(), local.id);

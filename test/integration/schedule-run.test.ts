@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readState } from '../../scripts/lib/schedule/state.ts';
 import { statusOf } from '../../scripts/lib/schedule/status.ts';
-import { lockIsFree, processesOf, strayFiles } from '../support/backup/faults.ts';
+import { processesOf } from '../support/backup/faults.ts';
 import { configOf } from '../support/backup/old-backups.ts';
 import { history, until } from '../support/core/world.ts';
 import { createScheduleWorld, RUNS } from '../support/schedule/schedule-world.ts';
@@ -65,23 +65,7 @@ test('started just before two o’clock, with the clock past it at the first loo
   );
 });
 
-/** And that it does: test/long/integration/schedule-run.test.ts. */
-test('SIGTERM during a backup: it cleans up, does not count as failed, and the next start repeats it', async () => {
-  const { backups } = fresh('2027-03-01T01:59:59.900Z', { shows: RUNS, goes: true });
-  const gate = duringDump();
-  const first = await running(gate.env, () => gate.reached());
-  assert.is(first.code, 143, first.stderr);
-  assert.match(first.stderr, /backup: is stopped; the next start repeats it/);
-  assert.match(first.stderr, /error: interrupted by SIGTERM/, 'the backup’s own last words');
-  assert.equal(strayFiles(world), []);
-  assert.ok(lockIsFree(world));
-  assert.equal(
-    told().map(({ script }) => script),
-    ['backup.ts'],
-  );
-  assert.is(backups(), 0);
-});
-
+/** By SIGTERM, and with a full disk: test/long/integration/schedule-run.test.ts. */
 test('kill -9 during a backup: its programs end, and the next start repeats it, once', async () => {
   const { backups, stand, state } = fresh('2027-03-01T01:59:59.900Z', { shows: RUNS, goes: true });
   const gate = duringDump();

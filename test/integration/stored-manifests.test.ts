@@ -29,7 +29,7 @@ function place(extra: Record<string, string> = {}) {
     ...s3.env,
     S3_ENDPOINT: proxy.endpoint,
     S3_PREFIX: `place-${++places}`,
-    S3_RETRY_TIME: '1s',
+    S3_RETRY_TIME: '3s',
     POSTGRES_DB: 'neurmatic_production',
     STATE_DIR: join(directory, String(places), 'state'),
     BACKUP_SIGNING_KEY: KEY,

@@ -10,6 +10,8 @@ export interface TestFile {
   needsEngine: boolean;
   /** Files of one group run one after the other. */
   group?: string;
+  /** It leaves the processors to others, and takes no lane from them. */
+  waits?: boolean;
 }
 
 export interface Selection {

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { until } from '../support/core/world.ts';
 import type { TestFile } from './files.ts';
 import { runAll } from './lanes.ts';
+import { mostlyWaits } from './times.ts';
 
 const file = (path: string, more: Partial<TestFile> = {}): TestFile => ({
   path,
@@ -49,6 +50,26 @@ function bench(
 }
 
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'];
+
+test('a file that mostly waits takes no lane from those that compute', async () => {
+  const waits = { waits: true };
+  const { all, ends, runs } = bench(
+    [file('a', waits), file('b'), file('c'), file('d', waits), file('e')],
+    () => 0,
+  );
+  await runs('a', 'b', 'c');
+  ends.get('b')!();
+  await runs('a', 'c', 'd', 'e');
+  for (const end of [...ends.values()]) end();
+  await all;
+});
+
+test('which files mostly wait is known from the last run, but for what containers do', () => {
+  const waits = (seconds: number, cpuSeconds: number, needsEngine = false) =>
+    mostlyWaits(file('a', { needsEngine }), { a: { seconds, cpuSeconds } });
+  assert.equal([waits(20, 2), waits(20, 6), waits(2, 0), waits(20, 2, true)], [true, false, false, false]);
+  assert.is(mostlyWaits(file('a'), {}), false);
+});
 
 test('a machine without idle processors runs the minimum of files, in order', async () => {
   const { all, ends, started, runs } = bench(

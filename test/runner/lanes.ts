@@ -1,6 +1,7 @@
 /**
  * How many files run at once. Some compute and some wait, most do both by turns, and how much a machine can take is
- * not known before: so `MIN` run in any case, and another starts when the processors have been idle for a moment.
+ * not known before: so `MIN` run in any case, and another starts when the processors have been idle for a moment. Those
+ * that mostly waited when they last ran do not count among the `MIN`.
  */
 import { availableParallelism, cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -49,7 +50,8 @@ export async function runAll(
   while (queue.length > 0 || running.size > 0) {
     const share = idle();
     let more = running.size < max && share > IDLE ? 1 : 0;
-    while (running.size < min || more-- > 0) {
+    const computing = () => [...running.keys()].filter(({ waits }) => !waits).length;
+    while (running.size < max && (computing() < min || more-- > 0)) {
       const file = next();
       if (!file) break;
       running.set(

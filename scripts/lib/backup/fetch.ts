@@ -1,7 +1,6 @@
 /** Brings the files of a backup to this host. */
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Config } from '../config/config.ts';
 import { messageOf } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { diskOf } from '../core/machine.ts';
@@ -19,11 +18,6 @@ export interface LocalSource extends Source {
   work: string;
   /** What a restore leaves out of it; default: nothing. */
   without?: Without;
-}
-
-/** A restore's temporary directory, which it removes at its end. Only under the lock. */
-export function restoreDirectory({ backupDir, environment }: Config): string {
-  return join(backupDir, `.fetched-${environment}`);
 }
 
 /** Removes a run's temporary directory. A failure is a warning: it must not hide the error of the run. */

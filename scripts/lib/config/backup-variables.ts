@@ -1,17 +1,12 @@
 /** Variables of backups on this server, and of the objectives that they serve. */
-import { choice, days, directory, type Group, span, text, whole } from './types.ts';
+import { choice, days, directory, type Group, readBy, span, text, whole } from './types.ts';
 
 export const BACKUP_SCRIPTS = 'all scripts that use backups';
 
 const signingKey = text('at least 32 characters, without blanks', /^[!-~]{32,}$/);
 
-export const backup = {
-  BACKUP_DIR: {
-    meaning: 'Directory of the backups, with mode 0700.',
-    type: directory,
-    default: 'backups',
-    readBy: BACKUP_SCRIPTS,
-  },
+export const backup = readBy(BACKUP_SCRIPTS, {
+  BACKUP_DIR: { meaning: 'Directory of the backups, with mode 0700.', type: directory, default: 'backups' },
   BACKUP_FORMAT: {
     meaning: 'plain (.sql.gz: gunzip and psql restore it) or custom (.dump.zst: faster both ways).',
     type: choice('plain', 'custom'),
@@ -50,15 +45,13 @@ export const backup = {
       'first backup writes a key here. Keep a copy of this file outside of the bucket: without the key, older backups ' +
       'are restored only by their id. A new key: openssl rand -hex 32.',
     type: signingKey,
-    readBy: BACKUP_SCRIPTS,
   },
   BACKUP_SIGNING_KEY_PREVIOUS: {
     meaning:
       'The key before: backups that are signed with it count as well. Remove it when they are expired.',
     type: signingKey,
-    readBy: BACKUP_SCRIPTS,
   },
-} satisfies Group;
+});
 
 export const objectives = {
   RTO_OBJECTIVE: {

@@ -1,26 +1,24 @@
 /** Variables of notifications, the schedule and the directories that scripts write to. */
-import { cron, directory, type Group, text, url } from './types.ts';
+import { cron, directory, type Group, readBy, text, url } from './types.ts';
 
-export const notifications = {
+export const notifications = readBy('all scripts that notify', {
   SLACK_WEBHOOK_URL: {
     meaning:
       'A Slack incoming webhook: gets the result of each backup, restore and drill, and other failures.',
     type: url,
-    readBy: 'all scripts that notify',
   },
   WEBHOOK_URL: {
     meaning:
       'Any program that takes JSON by POST: app, environment, time, script, exitCode (of the run that the message is ' +
       'about) and text.',
     type: url,
-    readBy: 'all scripts that notify',
   },
   BACKUP_PING_URL: {
     meaning: 'A dead man’s switch such as healthchecks.io: gets /start, then /<exit code>.',
     type: url,
     readBy: 'backup',
   },
-} satisfies Group;
+});
 
 export const schedule = {
   SCHEDULE_BACKUP: {
@@ -57,17 +55,11 @@ export const schedule = {
   },
 } satisfies Group;
 
-export const directories = {
-  LOG_DIR: {
-    meaning: 'Directory of the log files.',
-    type: directory,
-    default: 'logs',
-    readBy: 'all scripts',
-  },
+export const directories = readBy('all scripts', {
+  LOG_DIR: { meaning: 'Directory of the log files.', type: directory, default: 'logs' },
   STATE_DIR: {
     meaning: 'Directory of locks, the history of runs, the releases and unsent messages.',
     type: directory,
     default: 'state',
-    readBy: 'all scripts',
   },
-} satisfies Group;
+});

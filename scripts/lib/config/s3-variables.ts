@@ -1,36 +1,31 @@
 /** Variables of the off-site copies of backups, in S3. */
 import { BACKUP_SCRIPTS } from './backup-variables.ts';
-import { any, choice, days, flag, type Group, span, text, url } from './types.ts';
+import { any, choice, days, flag, readBy, span, text, url } from './types.ts';
 
-export const offsite = {
+export const offsite = readBy(BACKUP_SCRIPTS, {
   S3_BUCKET: {
     meaning: 'The bucket, which must exist. Empty: no off-site copy, and every backup says so.',
     type: text('a bucket name', /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/),
-    readBy: BACKUP_SCRIPTS,
   },
   S3_PREFIX: {
     meaning: 'Prefix of all keys, without a slash at its ends.',
     type: text('letters, digits, - _ . and /, not at an end', /^[\w.-]+(\/[\w.-]+)*$/),
     default: 'database',
-    readBy: BACKUP_SCRIPTS,
   },
   S3_ENDPOINT: {
     meaning:
       'For stores other than Amazon’s: https://s3.gra.io.cloud.ovh.net, https://<account>.r2.cloudflarestorage.com.',
     type: url,
-    readBy: BACKUP_SCRIPTS,
   },
   S3_FORCE_PATH_STYLE: {
     meaning:
       'true: https://endpoint/bucket, false: https://bucket.endpoint. Default: true with S3_ENDPOINT, else false.',
     type: flag,
-    readBy: BACKUP_SCRIPTS,
   },
   S3_CHECKSUMS: {
     meaning: 'required: send checksums only where S3 requires them, for stores that refuse them.',
     type: choice('supported', 'required'),
     default: 'supported',
-    readBy: BACKUP_SCRIPTS,
   },
   S3_STORAGE_CLASS: {
     meaning: 'R2 and others only know STANDARD.',
@@ -48,14 +43,12 @@ export const offsite = {
     meaning: 'Time without an answer after which a request has failed and is repeated.',
     type: span,
     default: '60s',
-    readBy: BACKUP_SCRIPTS,
   },
   S3_RETRY_TIME: {
     meaning:
       'Time after the first failure in which a request is repeated: connections refused or cut, no address, HTTP 429 and 5xx.',
     type: span,
     default: '60s',
-    readBy: BACKUP_SCRIPTS,
   },
   S3_RETENTION_DAYS: {
     meaning: 'Days that a backup stays in S3.',
@@ -67,21 +60,18 @@ export const offsite = {
     meaning: 'Region of the bucket.',
     type: text('a region, such as eu-west-3', /^[\w-]+$/),
     default: 'us-east-1',
-    readBy: BACKUP_SCRIPTS,
   },
   AWS_ACCESS_KEY_ID: {
     meaning:
       'Required with S3_BUCKET. The key must be able to list, read, write and delete below S3_PREFIX; without delete, ' +
       'expired backups are left to the bucket’s rules.',
     type: any,
-    readBy: BACKUP_SCRIPTS,
   },
-  AWS_SECRET_ACCESS_KEY: { meaning: 'Required with S3_BUCKET.', type: any, readBy: BACKUP_SCRIPTS },
+  AWS_SECRET_ACCESS_KEY: { meaning: 'Required with S3_BUCKET.', type: any },
   AWS_SESSION_TOKEN: {
     meaning:
       'Only for temporary keys, whose id begins with ASIA: they expire, so a schedule needs keys without it. It must stand ' +
       'where AWS_ACCESS_KEY_ID does: in this file, or in the environment.',
     type: any,
-    readBy: BACKUP_SCRIPTS,
   },
-} satisfies Group;
+});

@@ -7,6 +7,7 @@ import {
   type Group,
   image,
   port,
+  readBy,
   span,
   text,
   url,
@@ -26,7 +27,7 @@ export const product = {
   },
 } satisfies Group;
 
-export const postgres = {
+export const postgres = readBy(DATABASE_SCRIPTS, {
   POSTGRES_USER: {
     meaning: 'User to connect as. It must own the database and be allowed to create databases.',
     type: any,
@@ -51,7 +52,6 @@ export const postgres = {
       'beside POSTGRES_DB, and that the user may connect to.',
     type: existingDatabase,
     default: 'postgres',
-    readBy: DATABASE_SCRIPTS,
   },
   POSTGRES_CONTAINER: {
     meaning:
@@ -59,21 +59,15 @@ export const postgres = {
       'Set, but empty: the client programs of this host, with PGHOST and PGPORT, for a managed database.',
     type: text('a container name, or empty for the client programs of this host', /^([\w][\w.-]*)?$/),
     emptyCounts: true,
-    readBy: DATABASE_SCRIPTS,
   },
   PGHOST: {
     meaning: 'Only with an empty POSTGRES_CONTAINER: the server. Default: the local socket.',
     type: any,
-    readBy: DATABASE_SCRIPTS,
   },
-  PGPORT: {
-    meaning: 'Only with an empty POSTGRES_CONTAINER: the server’s port. Default: 5432.',
-    type: port,
-    readBy: DATABASE_SCRIPTS,
-  },
-} satisfies Group;
+  PGPORT: { meaning: 'Only with an empty POSTGRES_CONTAINER: the server’s port. Default: 5432.', type: port },
+});
 
-export const stack = {
+export const stack = readBy('docker compose', {
   BACKEND_IMAGE: {
     meaning:
       'Image of the API, with a tag or, better, a digest: OWNER/backend@sha256:…. Required by the stack. deploy and ' +
@@ -107,7 +101,6 @@ export const stack = {
     meaning:
       'Port of the server for HTTP, on all its IPv4 addresses. Change it for a second stack, or behind a proxy.',
     default: '80',
-    readBy: 'docker compose',
   },
   HTTPS_PORT: {
     meaning: 'The same for HTTPS.',
@@ -118,18 +111,16 @@ export const stack = {
   POSTGRES_CPUS: {
     meaning: 'Processors that PostgreSQL can use. Docker refuses more than the server has.',
     default: '2',
-    readBy: 'docker compose',
   },
   BACKUP_USER: {
     meaning:
       'User of the backup service, uid:gid: the owner of backups/, logs/ and state/, which must exist. Compose sets ' +
       'POSTGRES_CONTAINER, PGHOST and PGPORT of this service, whatever this file has.',
     default: '1000:1000',
-    readBy: 'docker compose',
   },
-} satisfies Group;
+});
 
-export const deployment = {
+export const deployment = readBy('deploy, rollback', {
   MIGRATE_COMMAND: {
     meaning:
       'Runs with DATABASE_URL set: to the restored database, or to the live one in a deployment. It runs in a ' +
@@ -163,23 +154,12 @@ export const deployment = {
       'Paths of the API that the canary requests in addition to readiness: safe to GET, separated by commas.',
     type: text('paths that are safe to GET, separated by commas', /^\/[^\s,]*(,\/[^\s,]*)*$/),
     default: '/api/v1/health',
-    readBy: 'deploy, rollback',
   },
   SENTRY_ORG: {
     meaning: 'Sentry gets each release when SENTRY_ORG, SENTRY_PROJECT and SENTRY_AUTH_TOKEN are all set.',
     type: SENTRY_SLUG,
-    readBy: 'deploy, rollback',
   },
-  SENTRY_PROJECT: { meaning: 'The project’s slug.', type: SENTRY_SLUG, readBy: 'deploy, rollback' },
-  SENTRY_AUTH_TOKEN: {
-    meaning: 'A token with the scope project:releases.',
-    type: any,
-    readBy: 'deploy, rollback',
-  },
-  SENTRY_URL: {
-    meaning: 'A Sentry server of your own.',
-    type: url,
-    default: 'https://sentry.io',
-    readBy: 'deploy, rollback',
-  },
-} satisfies Group;
+  SENTRY_PROJECT: { meaning: 'The project’s slug.', type: SENTRY_SLUG },
+  SENTRY_AUTH_TOKEN: { meaning: 'A token with the scope project:releases.', type: any },
+  SENTRY_URL: { meaning: 'A Sentry server of your own.', type: url, default: 'https://sentry.io' },
+});

@@ -17,6 +17,12 @@ export interface Variable {
 /** The variables of one subject, in the order of `.env.example`. */
 export type Group = Record<string, Variable>;
 
+/** @returns a group whose variables are read by these scripts, except those that name others */
+export const readBy = <const G extends Record<string, Omit<Variable, 'readBy'>>>(readers: string, group: G) =>
+  Object.fromEntries(
+    Object.entries(group).map(([name, variable]) => [name, { readBy: readers, ...variable }]),
+  ) as { [N in keyof G]: G[N] & Pick<Variable, 'readBy'> };
+
 /*
  * What a variable's value can be. Each check has its own message: valibot's messages may show the value, which can be a
  * secret.

@@ -61,58 +61,52 @@ const ADVICE: Record<string, string> = {
  * For messages without a code: those of a connection that fails, pg_dump's and pg_restore's, Docker's. With a state, also
  * for a closer cause than that code.
  */
-const SIGNS: { text: RegExp; cause: string; state?: string }[] = [
-  { text: /No space left on device/i, cause: '53100' },
-  { text: /permission denied to create database/, cause: 'no create', state: '42501' },
-  { text: /permission denied for database/, cause: 'no connect', state: '42501' },
-  { text: /password retrieved from file/, cause: 'password file' },
-  { text: /no password supplied/, cause: 'no password' },
-  { text: /password authentication failed/, cause: '28P01' },
-  {
-    text: /pg_hba\.conf|(Peer|Ident) authentication failed|FATAL: +role ".*" does not exist|not permitted to log in/,
-    cause: '28000',
-  },
-  { text: /FATAL: +database ".*" does not exist/, cause: '3D000' },
-  { text: /too many (clients|connections)|connection slots are reserved/, cause: '53300' },
-  {
-    text: /database system is (starting up|shutting down|in recovery mode|not (yet )?accepting)/,
-    cause: '57P03',
-  },
-  { text: /unsupported startup parameter/, cause: '08P01' },
-  { text: /could not translate host name/, cause: 'unknown host' },
-  { text: /connect(ion)? to server.*(Connection refused|No such file or directory)/, cause: 'refused' },
-  {
-    text: /connection to server .*(timeout expired|timed out|No route to host|unreachable)/,
-    cause: 'no answer',
-  },
-  { text: /SSL error|certificate verify failed|root certificate file|does not support SSL/, cause: 'tls' },
-  {
-    text: /server closed the connection|could not receive data from server|terminating connection due to (admin|unexp)/,
-    cause: '57P01',
-  },
-  { text: /server version mismatch/, cause: 'old program' },
-  { text: /ERROR: +out of shared memory/, cause: '53200' },
-  { text: /invalid page in block|could not read block/, cause: 'XX001' },
-  { text: /due to statement timeout|due to user request/, cause: '57014' },
-  { text: /due to lock timeout/, cause: '55P03' },
-  { text: /being accessed by other users/, cause: '55006' },
-  { text: /in a read-only transaction|during recovery/, cause: '25006' },
-  { text: /ERROR: +(permission denied|must be (owner|superuser|member))/, cause: '42501' },
-  { text: /ERROR: +role ".*" does not exist/, cause: '42704' },
-  { text: /no such container/i, cause: 'no container' },
-  { text: /container \S+ is (not running|paused|restarting)/i, cause: 'stopped' },
-  { text: /permission denied while trying to connect to the docker/i, cause: 'docker denied' },
-  { text: /(cannot|failed to) connect to the docker/i, cause: 'docker down' },
-  { text: /executable file not found|command not found/, cause: 'no program' },
-  { text: /unauthorized: |denied: requested access|no basic auth|manifest unknown/i, cause: 'registry' },
+const SIGNS: [text: RegExp, cause: string, state?: string][] = [
+  [/No space left on device/i, '53100'],
+  [/permission denied to create database/, 'no create', '42501'],
+  [/permission denied for database/, 'no connect', '42501'],
+  [/password retrieved from file/, 'password file'],
+  [/no password supplied/, 'no password'],
+  [/password authentication failed/, '28P01'],
+  [
+    /pg_hba\.conf|(Peer|Ident) authentication failed|FATAL: +role ".*" does not exist|not permitted to log in/,
+    '28000',
+  ],
+  [/FATAL: +database ".*" does not exist/, '3D000'],
+  [/too many (clients|connections)|connection slots are reserved/, '53300'],
+  [/database system is (starting up|shutting down|in recovery mode|not (yet )?accepting)/, '57P03'],
+  [/unsupported startup parameter/, '08P01'],
+  [/could not translate host name/, 'unknown host'],
+  [/connect(ion)? to server.*(Connection refused|No such file or directory)/, 'refused'],
+  [/connection to server .*(timeout expired|timed out|No route to host|unreachable)/, 'no answer'],
+  [/SSL error|certificate verify failed|root certificate file|does not support SSL/, 'tls'],
+  [
+    /server closed the connection|could not receive data from server|terminating connection due to (admin|unexp)/,
+    '57P01',
+  ],
+  [/server version mismatch/, 'old program'],
+  [/ERROR: +out of shared memory/, '53200'],
+  [/invalid page in block|could not read block/, 'XX001'],
+  [/due to statement timeout|due to user request/, '57014'],
+  [/due to lock timeout/, '55P03'],
+  [/being accessed by other users/, '55006'],
+  [/in a read-only transaction|during recovery/, '25006'],
+  [/ERROR: +(permission denied|must be (owner|superuser|member))/, '42501'],
+  [/ERROR: +role ".*" does not exist/, '42704'],
+  [/no such container/i, 'no container'],
+  [/container \S+ is (not running|paused|restarting)/i, 'stopped'],
+  [/permission denied while trying to connect to the docker/i, 'docker denied'],
+  [/(cannot|failed to) connect to the docker/i, 'docker down'],
+  [/executable file not found|command not found/, 'no program'],
+  [/unauthorized: |denied: requested access|no basic auth|manifest unknown/i, 'registry'],
 ];
 
 /** @returns the cause of a failure: an SQLSTATE, or a name; undefined: it is not known */
 export function causeOf(stderr: string, status?: number | null): string | undefined {
   const code = sqlStateIn(stderr);
   const evidence = evidenceIn(stderr);
-  const sign = SIGNS.find(({ text, state }) => (!code || state === code) && text.test(evidence));
-  if (code || sign) return sign?.cause ?? code;
+  const sign = SIGNS.find(([text, , state]) => (!code || state === code) && text.test(evidence));
+  if (code || sign) return sign?.[1] ?? code;
   return status === 137 ? 'killed' : undefined;
 }
 

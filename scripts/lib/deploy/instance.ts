@@ -4,7 +4,7 @@ import { messageOf, OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { CommandError, sh } from '../core/shell.ts';
 import { sleep, throwIfSignalled } from '../core/signals.ts';
-import { removeServices, startService } from '../docker/compose.ts';
+import { composeUp, removeServices } from '../docker/compose.ts';
 import { containerOf, inspect } from '../docker/containers.ts';
 import { imageId } from '../docker/images.ts';
 import { inNginx } from '../nginx/reload.ts';
@@ -99,7 +99,7 @@ export async function addInstance(config: Config, service: string, images?: Imag
   const wanted = images ?? config.images;
   if (wanted && (await inspect(config, service)) && !(await runs(config, service, wanted)))
     await removeServices(config, service); // of a run that was killed
-  await startService(config, service, images);
+  await composeUp(config, service, images);
   await untilReady(config, service);
   log.done(`${service} is ready`);
 }
@@ -107,5 +107,5 @@ export async function addInstance(config: Config, service: string, images?: Imag
 /** Stops an instance and starts it with other images. It may not be ready yet: see {@link untilReady}. */
 export async function replace(config: Config, service: string, images: Images): Promise<void> {
   await removeServices(config, service);
-  await startService(config, service, images);
+  await composeUp(config, service, images);
 }

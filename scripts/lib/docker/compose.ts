@@ -11,7 +11,7 @@ const TIMEOUT = 300;
  * @param images instead of those that .env.<environment> names
  * @throws CommandError when Compose refuses it
  */
-export async function startService({ environment }: Config, service: string, images?: Images): Promise<void> {
+export async function composeUp({ environment }: Config, service: string, images?: Images): Promise<void> {
   const env = images ? { BACKEND_IMAGE: images.backend, FRONTEND_IMAGE: images.frontend } : {};
   const purpose = `start ${service}`;
   await run(compose(environment, ...up(service)), { purpose, env, cwd: ROOT, timeout: TIMEOUT });

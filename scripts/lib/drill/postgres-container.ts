@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Postgres } from '../config/config.ts';
 import { log } from '../core/log.ts';
 import { sh } from '../core/shell.ts';
-import { untilReady } from './postgres-ready.ts';
+import { untilPostgresReady } from './postgres-ready.ts';
 
 const IMAGE = 'postgres:15-bookworm';
 
@@ -18,7 +18,7 @@ export async function startContainer(password: string) {
   try {
     const start = sh(`start ${IMAGE}`, { timeout: 300, env: { POSTGRES_PASSWORD: password } });
     await start`docker run --detach --name ${container} --env POSTGRES_PASSWORD ${IMAGE}`;
-    await untilReady(postgres);
+    await untilPostgresReady(postgres);
   } catch (error) {
     await stop().catch(() => {});
     throw error;

@@ -6,7 +6,7 @@ import type { Postgres } from '../config/config.ts';
 import { type Service, startService } from '../core/service.ts';
 import { run } from '../core/shell.ts';
 import { freePort } from './free-port.ts';
-import { untilReady } from './postgres-ready.ts';
+import { untilPostgresReady } from './postgres-ready.ts';
 
 const PACKAGED = '/usr/lib/postgresql';
 
@@ -38,7 +38,7 @@ export async function startProcess(programs: string, password: string, template?
   const resume = async () => {
     const program = [...asOwner, `${programs}/postgres`];
     service = startService([...program, ...serverArguments(directory, postgres.port!)], { log });
-    await untilReady(postgres, { service, data, logFile });
+    await untilPostgresReady(postgres, { service, data, logFile });
   };
   /** Another program can take the port before the server does. */
   const startOnFreePort = async (tries = 3): Promise<void> => {

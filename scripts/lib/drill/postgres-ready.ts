@@ -15,7 +15,7 @@ const READY_SECONDS = 60;
  * @param started the process, if it is one of this host, its data directory and the file of its log
  * @throws OperationalError with the first error of the log when the process has ended or the time is over
  */
-export async function untilReady(
+export async function untilPostgresReady(
   postgres: Postgres,
   started?: { service: Service; data: string; logFile: string },
 ): Promise<void> {

@@ -7,7 +7,7 @@ import { messageOf } from '../core/errors.ts';
  *
  * Which locks a statement takes: https://www.postgresql.org/docs/15/sql-altertable.html
  */
-export interface Finding {
+export interface Risk {
   kind: 'contracts' | 'blocks';
   /** In words: `drops a column`. */
   what: string;
@@ -23,7 +23,7 @@ type Node = any;
  *
  * @returns what is wrong, in the order of its statements; one finding for a file that the parser refuses
  */
-export async function lintMigration(sql: string): Promise<Finding[]> {
+export async function lintMigration(sql: string): Promise<Risk[]> {
   const { parse } = await import('libpg-query'); // a parser in WebAssembly, compiled as it is loaded
   let statements: Node[];
   try {
@@ -52,7 +52,7 @@ function oneLine(sql: string): string {
   return line.length > 100 ? `${line.slice(0, 99)}…` : line;
 }
 
-type Fault = Omit<Finding, 'sql'>;
+type Fault = Omit<Risk, 'sql'>;
 const contracts = (what: string): Fault => ({ kind: 'contracts', what });
 const blocks = (what: string): Fault => ({ kind: 'blocks', what });
 

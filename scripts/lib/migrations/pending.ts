@@ -4,12 +4,12 @@ import { join, posix } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { CommandError, sh } from '../core/shell.ts';
 import { type Query, queryOf } from '../postgres/client.ts';
-import { type Finding, lintMigration } from './lint.ts';
+import { lintMigration, type Risk } from './lint.ts';
 
 /** A migration of the new image that is not applied to the database yet. */
 export interface Pending {
   name: string;
-  findings: Finding[];
+  findings: Risk[];
 }
 
 /** @returns the names of the migrations after which the previous release may fail */

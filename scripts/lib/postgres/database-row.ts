@@ -2,7 +2,7 @@ import type { Query } from './client.ts';
 import { ENCODING, type Encoding } from './databases.ts';
 
 /** What pg_database has about a database, except what is in `Properties`. */
-export interface DatabaseRow extends Encoding {
+interface DatabaseRow extends Encoding {
   /** Of the operating system or ICU; null where the provider has none. */
   collationVersion: string | null;
   tablespace: string;

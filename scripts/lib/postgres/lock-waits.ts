@@ -48,13 +48,13 @@ export const waitsSql = ({ pid, application }: Waiters) => `
 
 /** @returns the lock and who has it: `a lock on public.orders, held by process 4711 (…)` */
 export function describeWait({ target, holders, prepared }: Wait): string {
-  const names = holders.filter(({ pid }) => pid > 0).map(nameOf);
+  const names = holders.filter(({ pid }) => pid > 0).map(describeHolder);
   if (prepared) names.push(`the prepared transaction ${prepared}`);
   return `a lock on ${target}, held by ${names.join(' and ') || 'nobody any more'}`;
 }
 
 /** @returns the process and what is known of it */
-export function nameOf({ pid, application, user, state, since, waitsFor }: Holder): string {
+export function describeHolder({ pid, application, user, state, since, waitsFor }: Holder): string {
   const facts = [
     application && `application ${application}`,
     user && `user ${user}`,

@@ -5,7 +5,7 @@ import { duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { interrupt, sleep } from '../core/signals.ts';
 import { runSql } from './client.ts';
-import { describeWait, nameOf, type Wait, type Waiters, waitsSql } from './lock-waits.ts';
+import { describeHolder, describeWait, type Wait, type Waiters, waitsSql } from './lock-waits.ts';
 import { openSession, type Session } from './session.ts';
 
 /** How long a piece of work may still wait for locks, over all its attempts. */
@@ -103,7 +103,7 @@ function reasonToEnd(wait: Wait, who: Waiters, patience: Patience): OperationalE
   const cycle = holders.find(({ waitsFor }) => waitsFor.includes(who.pid));
   if (cycle) {
     return new StartAgain(
-      `${nameOf(cycle)} waits for this backup to change ${target}, which the backup still needs`,
+      `${describeHolder(cycle)} waits for this backup to change ${target}, which the backup still needs`,
       'run it again when that session is done.',
     );
   }

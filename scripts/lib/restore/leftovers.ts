@@ -6,7 +6,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LOOK } from '../backup/directory.ts';
-import { removeWork, restoreDirectory } from '../backup/fetch.ts';
+import { removeWork } from '../backup/fetch.ts';
 import type { Config } from '../config/config.ts';
 import { Exit, exitCodeOf, Interrupted, messageOf, OperationalError } from '../core/errors.ts';
 import { parseStamp } from '../core/format.ts';
@@ -40,13 +40,11 @@ export const DATABASES = { environment: 'new', drill: 'drill' } as const;
 /** The lock of those who use scratch databases: another than that of changes, so that none prevents a backup. */
 export const drillLock = ({ environment }: Pick<Config, 'environment'>) => `${environment}.drill`;
 
-/** The temporary directory of drills and load checks. Only under their lock. */
-function drillDirectory({ backupDir, environment }: Config): string {
-  return join(backupDir, `.drill-${environment}`);
-}
-
-/** The working directory of each lock. */
-export const DIRECTORIES = { environment: restoreDirectory, drill: drillDirectory };
+/** The temporary directory of those who hold each lock. They remove it at their end. Only under that lock. */
+export const DIRECTORIES = {
+  environment: ({ backupDir, environment }: Config) => join(backupDir, `.fetched-${environment}`),
+  drill: ({ backupDir, environment }: Config) => join(backupDir, `.drill-${environment}`),
+};
 
 /** @returns the working directories in BACKUP_DIR, those of running runs included; of looks, those older than a day */
 export async function leftDirectories(config: Config): Promise<Leftover[]> {

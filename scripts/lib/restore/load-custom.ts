@@ -12,7 +12,7 @@ import { runFromFile } from '../postgres/redirect.ts';
 import { listEntries } from './dump-scan.ts';
 import { decompressTo, type OnError, parallelRestore, streamRestore } from './load-commands.ts';
 import { type LoadError, pgRestoreErrors, wentOn } from './load-errors.ts';
-import { sizeOf } from './load-size.ts';
+import { loadSizeOf } from './load-size.ts';
 
 interface Options {
   purpose: string;
@@ -26,7 +26,7 @@ interface Options {
 }
 
 /**
- * Loads a custom dump, with the connections of {@link sizeOf}.
+ * Loads a custom dump, with the connections of {@link loadSizeOf}.
  *
  * @returns with `collect`, all errors
  * @throws CommandError at the first error with `stop`; for an error that pg_restore does not go on after with `collect`
@@ -38,7 +38,7 @@ export async function loadCustom(
   onError: OnError,
   { settings, space, leftOut, ...options }: Options,
 ): Promise<LoadError[]> {
-  const { connections: jobs } = sizeOf(postgres, source);
+  const { connections: jobs } = loadSizeOf(postgres, source);
   const path = join(source.directory, source.artifact);
   const scratch = scratchOf(postgres, source.work);
   const what = {
@@ -95,7 +95,7 @@ async function decompress(
   const where = dirname(scratch);
   const path = join(source.directory, source.artifact);
   const [disk] = await disksOf(postgres, [where]);
-  const loading = await usesOfLoad(postgres, space, sizeOf(postgres, source));
+  const loading = await usesOfLoad(postgres, space, loadSizeOf(postgres, source));
   const all = leftAfter([...loading, { what: 'the decompressed dump', where, disk: disk!, bytes: 0 }]);
   const { free, needed } = all.get(disk!.device)!;
   try {

@@ -20,7 +20,7 @@ export function memoryOf({ gentle }: Postgres, connections: number): number {
 }
 
 /** @returns what a load of this source is, at most, with all connections that it may have */
-export function sizeOf(postgres: Postgres, { manifest, format }: Source): LoadSize {
+export function loadSizeOf(postgres: Postgres, { manifest, format }: Source): LoadSize {
   const connections = format === 'custom' ? connectionsOf(postgres) : 1;
   return {
     database: manifest?.databaseBytes ?? 0,

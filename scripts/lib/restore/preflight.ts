@@ -12,7 +12,7 @@ import { type SpaceFacts, usesOfLoad } from '../postgres/load-space.ts';
 import { programVersion, type ServerFacts } from '../postgres/server.ts';
 import { refusePreparedTransactions } from '../postgres/swap.ts';
 import { requirementsOf, type Scan } from './dump-scan.ts';
-import { sizeOf } from './load-size.ts';
+import { loadSizeOf } from './load-size.ts';
 import { compareRoles, type Roles, refuseRoles } from './missing-roles.ts';
 import { neededRoles, requirementChecks } from './requirements.ts';
 
@@ -86,7 +86,7 @@ export async function refuseImpossible(
       await refusePreparedTransactions(postgres, target);
     },
     async () => {
-      const uses = await usesOfLoad(postgres, space, sizeOf(postgres, source));
+      const uses = await usesOfLoad(postgres, space, loadSizeOf(postgres, source));
       if (uses.length === 0)
         log.info('disk space is not checked: the disk of PostgreSQL is not visible from here');
       const [data] = uses;

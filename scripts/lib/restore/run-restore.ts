@@ -1,7 +1,7 @@
 import { recordPassed } from '../backup/check-log.ts';
 import { createBackup } from '../backup/create.ts';
 import { checkBackupDirectory, makeBackupDirectory, makeLookingDirectory } from '../backup/directory.ts';
-import { fetchSource, removeWork, restoreDirectory } from '../backup/fetch.ts';
+import { fetchSource, removeWork } from '../backup/fetch.ts';
 import { findSource } from '../backup/find.ts';
 import { planBackup, reserveAt } from '../backup/plan.ts';
 import { describeSource, type Source } from '../backup/source.ts';
@@ -20,7 +20,7 @@ import { type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { watchLoad } from '../postgres/space-watch.ts';
 import { detachSubscriptions } from '../postgres/subscriptions.ts';
 import { foreignness } from './foreign.ts';
-import { sweep } from './leftovers.ts';
+import { DIRECTORIES, sweep } from './leftovers.ts';
 import { loadInto } from './load-dump.ts';
 import type { LoadError } from './load-errors.ts';
 import { createMissingRoles, type Roles } from './missing-roles.ts';
@@ -41,7 +41,7 @@ import { type Rights, scanMeanwhile, scannedAgain, whoLoads } from './who-loads.
 export async function runRestore(config: Config, request: RestoreRequest): Promise<Result> {
   const { postgres, environment } = config;
   const { wanted, from, target = postgres.database, without = {}, yes, dryRun } = request;
-  const work = dryRun ? await makeLookingDirectory(config) : restoreDirectory(config);
+  const work = dryRun ? await makeLookingDirectory(config) : DIRECTORIES.environment(config);
   const clock = stopwatch();
   try {
     const [server] = await preflight(

@@ -86,11 +86,8 @@ export function crontabLine({ name, expression, argv, nagios }: Scheduled, log: 
   return `${fields} ${command}`;
 }
 
-/** The environment that owns a block of a crontab. */
-interface Owner {
-  app: string;
-  environment: string;
-}
+/** Whose a block of a crontab is. */
+type Owner = { app: string; environment: string };
 
 const begin = ({ app, environment }: Owner) => `# BEGIN ${app} ${environment} (schedule.ts)`;
 const end = ({ app, environment }: Owner) => `# END ${app} ${environment} (schedule.ts)`;

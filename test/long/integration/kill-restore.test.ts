@@ -79,12 +79,17 @@ test('kill -9 of gzip while loading', async () => {
   await assertClean();
 });
 
-test('SIGINT while loading', async () => {
-  const ended = await faultAt(midLoad(world), RESTORE, ({ child }) => child.kill('SIGINT'));
-  assert.is(ended.code, 130, ended.stderr);
-  assert.match(ended.stderr, 'interrupted by SIGINT');
-  await assertClean();
-});
+for (const [signal, code] of [
+  ['SIGTERM', 143],
+  ['SIGINT', 130],
+] as const)
+  test(`${signal} while loading`, async () => {
+    const ended = await faultAt(midLoad(world), RESTORE, ({ child }) => child.kill(signal));
+    assert.is(ended.code, code, ended.stderr);
+    assert.match(ended.stderr, `interrupted by ${signal}`);
+    await assertClean();
+    assert.is(await oldOrNew(), 'old');
+  });
 
 test('kill -9 of the backend that loads', async () => {
   const ended = await faultAt(midLoad(world), RESTORE, () => world.killBackend(`query LIKE 'COPY%'`));

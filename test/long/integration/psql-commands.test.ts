@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { store } from '../../support/backup/old-backups.ts';
+import { runDrill } from '../../../scripts/lib/drill/run-drill.ts';
+import { configOf, store } from '../../support/backup/old-backups.ts';
 import { begin } from '../../support/core/expect.ts';
 import { makeBackup, refused, restoreHere } from '../../support/core/in-process.ts';
 import { createTurns } from '../../support/core/turns.ts';
@@ -15,8 +16,7 @@ const { inTurn, stop } = await createTurns();
 test('each way to give psql a command is refused, and none has an effect', () =>
   inTurn(world => assertNoCommands(world, () => true)));
 
-/** By a drill: test/integration/psql-commands.test.ts. */
-test('restores of a file, of a backup with a manifest, from here and from S3 refuse them', () =>
+test('restores of a file, of a backup with a manifest, from here and from S3, and a drill refuse them', () =>
   inTurn(async world => {
     await begin(world);
     const trace = join(world.directory, 'trace');
@@ -30,6 +30,7 @@ test('restores of a file, of a backup with a manifest, from here and from S3 ref
     await refused(() => restoreHere(world, file, { database: 'other' }), 3, why);
     await refused(() => restoreHere(world, backup.id, { database: 'other' }), 3, why);
     await refused(() => restoreHere(world, backup.id, { database: 'other', from: 's3' }), 3, why);
+    await refused(() => runDrill(configOf(world, {})), 3, why);
     assert.equal(await contentOf(world), before);
     assert.equal(await databases(world), ['app']);
     assert.not.ok(existsSync(trace));

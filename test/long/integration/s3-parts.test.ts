@@ -26,6 +26,20 @@ for (const mode of ['supported', 'required']) {
   });
 }
 
+test('checksums required: a bucket that refuses what has none gets one with each object', async () => {
+  const env = fresh({ S3_CHECKSUMS: 'required' });
+  proxy.fault = ({ query, method, headers }) => {
+    if (query.has('object-lock')) return answers(403, 'AccessDenied'); // the key may not ask
+    return method === 'PUT' && !headers['x-amz-checksum-crc32'] ? answers(400, 'InvalidRequest') : undefined;
+  };
+  await makeBackup(world, {}, env);
+  const puts = proxy.seen.filter(({ method }) => method === 'PUT');
+  const bare = puts.filter(({ headers }) => !headers['x-amz-checksum-crc32']);
+  assert.equal(bare, puts.slice(0, 1), 'no more than the probe that finds it out');
+  assert.is(puts.length, 5);
+  assert.is(keysOf(world, env).length, 3);
+});
+
 const PARTS: typeof PART_FAULTS = {
   'both are refused': seen => (seen.query.has('partNumber') ? answers(403, 'AccessDenied') : undefined),
   ...PART_FAULTS,

@@ -1,5 +1,7 @@
 /** Backups whose script is ended by a signal, and what they leave. */
 import * as assert from 'uvu/assert';
+import { captured } from '../core/here.ts';
+import { makeBackup } from '../core/in-process.ts';
 import { type FaultedWorld, manifests } from './faulted.ts';
 import { type Gate, strayFiles } from './faults.ts';
 
@@ -17,8 +19,8 @@ export async function assertKilledAndRemoved(world: FaultedWorld, gate: At): Pro
   assert.ok(left.length > 1, 'it was killed while it wrote');
   await world.assertClean({ files: left });
   assert.is(manifests(world), before);
-  const next = await world.run('backup', ['--no-upload']);
-  assert.is(next.code, 0, next.stderr);
+  const next = await captured(() => makeBackup(world, { upload: false }));
+  assert.is(next.code, 0, next.error);
   assert.match(next.stderr, /an earlier run did not finish neurmatic_production_\d+_\d+; removing its files/);
   await world.assertClean();
 }

@@ -4,13 +4,13 @@
  */
 import { rm } from 'node:fs/promises';
 import * as assert from 'uvu/assert';
-import { fetchSource, restoreDirectory } from '../../../scripts/lib/backup/fetch.ts';
+import { fetchSource } from '../../../scripts/lib/backup/fetch.ts';
 import { findSource } from '../../../scripts/lib/backup/find.ts';
 import type { Format, Manifest } from '../../../scripts/lib/backup/manifest.ts';
 import { backUp } from '../../../scripts/lib/backup/run-backup.ts';
 import { checkSource } from '../../../scripts/lib/backup/verify.ts';
 import { OperationalError } from '../../../scripts/lib/core/errors.ts';
-import { sweepAll } from '../../../scripts/lib/restore/leftovers.ts';
+import { DIRECTORIES, sweepAll } from '../../../scripts/lib/restore/leftovers.ts';
 import { parseAction } from '../../../scripts/lib/restore/options.ts';
 import { runRestore } from '../../../scripts/lib/restore/run-restore.ts';
 import { finish, undo } from '../../../scripts/lib/restore/undo.ts';
@@ -112,7 +112,7 @@ export async function checkHere(
   from?: 'local' | 's3',
 ): Promise<string> {
   const config = enter(world, env);
-  const work = restoreDirectory(config);
+  const work = DIRECTORIES.environment(config);
   try {
     const source = await fetchSource(await findSource(config, wanted, from), work);
     await checkSource(config.postgres, source);

@@ -2,7 +2,6 @@
 import { readdirSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import type { Format } from '../../../scripts/lib/backup/manifest.ts';
-import { queryOf } from '../../../scripts/lib/postgres/client.ts';
 import { fingerprint } from '../../../scripts/lib/postgres/row-counts.ts';
 import { leftInServer } from '../../../scripts/lib/restore/leftovers.ts';
 import { configOf } from '../backup/old-backups.ts';
@@ -34,7 +33,7 @@ export const TABLES = `
 
 const hashes = async (world: World, schema: string) =>
   Object.fromEntries(
-    (await fingerprint(queryOf(world.pg.postgres, 'app')))
+    (await fingerprint(sql => world.rows(sql)))
       .filter(table => table.schema === schema)
       .map(({ name, rows, hash }) => [name, `${rows} ${hash}`]),
   );

@@ -53,7 +53,7 @@ export async function createStoreWorld() {
       return {
         S3_ENDPOINT: proxy.endpoint,
         S3_PREFIX: `place-${places}`,
-        S3_RETRY_TIME: '1s',
+        S3_RETRY_TIME: '3s',
         BACKUP_DIR: join(own, 'backups'),
         STATE_DIR: join(own, 'state'),
         LOG_DIR: join(own, 'logs'),
