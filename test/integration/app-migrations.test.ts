@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { serverPrograms } from '../../scripts/lib/drill/postgres-process.ts';
 import { appliedMigrations } from '../../scripts/lib/migrations/pending.ts';
-import { queryOf } from '../../scripts/lib/postgres/client.ts';
+import { queryOf } from '../../scripts/lib/postgres/query.ts';
 import { type Database, migrate, startDatabase, startMigration } from '../support/app/app.ts';
 import type { Child } from '../support/core/child.ts';
 import { until } from '../support/core/world.ts';

@@ -7,6 +7,7 @@ import { configOf } from '../support/backup/old-backups.ts';
 import { begin, change, failed, stateOf } from '../support/core/expect.ts';
 import { captured } from '../support/core/here.ts';
 import { checkHere, finishHere, makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
+import { recordPrograms } from '../support/core/recorded-programs.ts';
 import { createTurns } from '../support/core/turns.ts';
 import { contentOf, databases, program, propertiesOf } from '../support/postgres/compare.ts';
 
@@ -48,11 +49,20 @@ test('--database, migrations, a plain dump as pg_dump | gzip makes it, --undo, u
     const dry = { 'dry-run': true };
     await unchanged(() => restoreHere(world, 'latest', { ...dry, from: 's3' }));
 
+    const { PATH = '' } = world.env;
+    const recorder = recordPrograms(world.directory, PATH);
+    world.env.PATH = recorder.path;
     const fished = await restoreHere(
       world,
       'latest',
       { database: 'fished' },
       { MIGRATE_COMMAND: 'psql "$DATABASE_URL" -qXc "CREATE TABLE migrated ()"' },
+    );
+    world.env.PATH = PATH;
+    const starts = recorder.starts().filter(([name]) => name === 'psql');
+    assert.ok(
+      starts.length > 0 && starts.length <= 14,
+      `each start takes longer than its answer:\n${starts.join('\n')}`,
     );
     assert.equal([fished.kept, fished.safetyBackup], [null, null]);
     assert.equal([await stateOf(world), await stateOf(world, 'fished')], ['two', 'one']);

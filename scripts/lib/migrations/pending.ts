@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { CommandError, sh } from '../core/shell.ts';
-import { type Query, queryOf } from '../postgres/client.ts';
+import { type Query, queryOf } from '../postgres/query.ts';
 import { lintMigration, type Risk } from './lint.ts';
 
 /** A migration of the new image that is not applied to the database yet. */

@@ -116,33 +116,8 @@ export function asJson(sql: string): string {
   return `SELECT coalesce(pg_catalog.json_agg(q), '[]') FROM (${sql}) AS q`;
 }
 
-/**
- * Runs one SELECT.
- * @returns its rows
- * @throws CommandError; OperationalError after `timeout` seconds
- */
-export async function query<Row>(
-  postgres: Postgres,
-  database: string,
-  sql: string,
-  options: QueryOptions = {},
-): Promise<Row[]> {
-  const all = { purpose: `query ${database}`, timeout: 60, ...options, onlyReads: true };
-  return JSON.parse(await runSql(postgres, database, asJson(sql), all)) as Row[];
-}
-
-export type Query = <Row>(sql: string) => Promise<Row[]>;
-
-/** @returns {@link query} bound to one database */
-export function queryOf(postgres: Postgres, database: string, options?: QueryOptions): Query {
-  return <Row>(sql: string) => query<Row>(postgres, database, sql, options);
-}
-
-/** `timeout` in seconds; default: 60. */
-type QueryOptions = Partial<Pick<SqlOptions, 'purpose' | 'timeout' | 'evenInterrupted' | 'inherit'>>;
-
 /** Of `timeout`, the server ends a statement a little earlier; default: none. */
-interface SqlOptions
+export interface SqlOptions
   extends Pick<RunOptions, 'purpose' | 'hint' | 'hints' | 'state' | 'timeout' | 'evenInterrupted'> {
   /** Longest wait for a lock, in seconds. Default: 60, or less if `timeout` is shorter. */
   lockTimeout?: number;

@@ -1,7 +1,8 @@
 import type { Postgres } from '../config/config.ts';
 import { stamp } from '../core/format.ts';
-import { identifier, literal, query, runSql } from './client.ts';
+import { identifier, literal, runSql } from './client.ts';
 import type { Loader } from './loader.ts';
+import { query } from './query.ts';
 
 /** @returns the database to connect to for statements about other databases and roles */
 export function maintenanceOf(postgres: Postgres): string {
@@ -38,7 +39,7 @@ export const ENCODING = `pg_encoding_to_char(d.encoding) AS encoding, datcollate
   to_jsonb(d) ->> 'daticurules' AS "icuRules"`;
 
 /** The purpose of a sibling of `<database>` that a restore or drill makes, as in its name. */
-type SiblingKind = 'new' | 'before' | 'drill';
+export type SiblingKind = 'new' | 'before' | 'drill';
 
 /**
  * @param taken the siblings of that kind, as {@link siblingDatabases} finds them

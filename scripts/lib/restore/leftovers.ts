@@ -13,10 +13,10 @@ import { parseStamp } from '../core/format.ts';
 import { withLock } from '../core/lock.ts';
 import { log } from '../core/log.ts';
 import { CommandError } from '../core/shell.ts';
-import { query } from '../postgres/client.ts';
 import { maintenanceOf, siblingsSql } from '../postgres/databases.ts';
 import { dropLoaders } from '../postgres/drop.ts';
 import { loaderPrefix, loadersSql } from '../postgres/loader.ts';
+import { query } from '../postgres/query.ts';
 import { removeScratch } from './load-custom.ts';
 import { dropLeftovers } from './swap.ts';
 import { dropUnfinished, UNFINISHED_SCHEMAS } from './unfinished-schema.ts';
@@ -97,20 +97,27 @@ export async function leftInServer({ postgres }: Config, seconds: number): Promi
   return found.map(each => ({ ...each, since: parseStamp(TIME.exec(each.name)![1]!) }));
 }
 
+/** The same; nothing of a server that does not answer, which fails the run in a moment. */
+const leftIfAnswered = async (config: Config) =>
+  (await attempt(() => leftInServer(config, 60), undefined)) ?? [];
+
 /**
  * Removes what killed runs left whose lock this process holds. What can't be removed is named and stops nothing.
+ * @param inServer as of {@link leftInServer}, read under that lock
  * @returns the databases that are still there
  */
-export async function sweep(config: Config, owner: 'environment' | 'drill'): Promise<string[]> {
+export async function sweep(
+  config: Config,
+  owner: 'environment' | 'drill',
+  inServer?: Leftover[],
+): Promise<string[]> {
   const { postgres } = config;
   for (const each of await leftDirectories(config)) {
     if (each.owner !== owner && each.owner !== 'none') continue;
     log.warn(`removing ${each.name}, left by a run that did not finish`);
     await removeWork(each.name);
   }
-  // A server that does not answer fails the run in a moment.
-  const found = (await attempt(() => leftInServer(config, 60), undefined)) ?? [];
-  const mine = found.filter(each => each.owner === owner);
+  const mine = (inServer ?? (await leftIfAnswered(config))).filter(each => each.owner === owner);
   for (const { kind, name } of mine) {
     if (kind !== 'schema') continue;
     log.warn(`dropping schema ${name} of ${postgres.database}, left by a run that did not finish`);
@@ -138,11 +145,11 @@ export async function sweep(config: Config, owner: 'environment' | 'drill'): Pro
  * The same for a backup, which holds the environment's lock: also what drills left, if none is running.
  */
 export async function sweepAll(config: Config): Promise<void> {
-  await sweep(config, 'environment');
+  const inServer = await leftIfAnswered(config);
+  await sweep(config, 'environment', inServer);
   const isDrills = ({ owner }: Leftover) => owner === 'drill';
   const directories = await leftDirectories(config);
-  const inServer = await attempt(() => leftInServer(config, 60), undefined);
-  if (![...directories, ...(inServer ?? [])].some(isDrills)) return; // a drill that starts now finds its lock free
+  if (![...directories, ...inServer].some(isDrills)) return; // a drill that starts now finds its lock free
   try {
     await withLock(config.stateDir, drillLock(config), 'backup.ts, which removes leftovers', () =>
       sweep(config, 'drill'),

@@ -12,7 +12,6 @@ import { type Loader, newLoader } from '../postgres/loader.ts';
 import { startFromFile } from '../postgres/redirect.ts';
 import { laterLimits } from '../postgres/server.ts';
 import { openSession, type Session } from '../postgres/session.ts';
-import { LATER_LIMITS } from '../postgres/settings.ts';
 import type { Scan } from './dump-scan.ts';
 import { AS_SUPERUSER } from './judge-errors.ts';
 import { type LoadError, psqlErrors } from './load-errors.ts';
@@ -49,11 +48,13 @@ export async function createTarget(
 ): Promise<Target> {
   if (scan) {
     const loader = newLoader(postgres, name);
-    const owner = await createLike(postgres, name, otherwise, loader);
+    const [limits, owner] = await Promise.all([
+      laterLimits(postgres),
+      createLike(postgres, name, otherwise, loader),
+    ]);
     const session = openSession(loader.postgres, name);
     try {
-      const later = await session.query<{ name: string }>(LATER_LIMITS);
-      const limits = later.map(each => `-c ${each.name}=0`).join(' ');
+      await session.query('SELECT');
       return { name, postgres: loader.postgres, limits, owner, loader, session, scan };
     } catch (error) {
       await session.close();
@@ -64,8 +65,8 @@ export async function createTarget(
       await drop(postgres, name);
     }
   }
-  const owner = await createLike(postgres, name, otherwise);
-  return { name, postgres, limits: await laterLimits(postgres, name), owner };
+  const [limits, owner] = await Promise.all([laterLimits(postgres), createLike(postgres, name, otherwise)]);
+  return { name, postgres, limits, owner };
 }
 
 /** Makes what has to be there before the load. @returns the errors */

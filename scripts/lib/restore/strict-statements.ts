@@ -12,7 +12,7 @@ import { wordsOf } from '../postgres/sql-words.ts';
  */
 export type Phase = 'before' | 'owner' | 'sequence' | 'privilege' | 'object' | 'trigger';
 
-const NAME = String.raw`(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)`;
+const NAME = `(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)`;
 const NAMES = `${NAME}(?:, ?${NAME})*`;
 const FULL_NAME = String.raw`${NAME}(?:\.${NAME})?`;
 /* Types and names of arguments: no default, no string. */
@@ -55,7 +55,7 @@ const GRANTED = [
 ].join('|');
 const GRANTEE = `(?:PUBLIC|${NAME})`;
 const GRANTS = `(?:GRANT|REVOKE)(?: GRANT OPTION FOR)? ${PRIVILEGES} ON`;
-const TO = String.raw`(?:TO|FROM) ${GRANTEE}(?:, ?${GRANTEE})*(?: WITH GRANT OPTION)?(?: CASCADE)?`;
+const TO = `(?:TO|FROM) ${GRANTEE}(?:, ?${GRANTEE})*(?: WITH GRANT OPTION)?(?: CASCADE)?`;
 
 /** Those of other databases and of the server are none of these, nor is the membership in a role. */
 const FORMS: [Phase, string][] = [

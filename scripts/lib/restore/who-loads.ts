@@ -17,6 +17,12 @@ export interface Rights {
   accept?: Accept;
 }
 
+interface Options {
+  isDrill?: boolean;
+  asSuperuser?: boolean;
+  acceptErrors?: boolean;
+}
+
 /**
  * Reads a source where its statements have to be known: for a load by a role without rights, or for what it needs.
  * @param work what goes on meanwhile; its error comes first
@@ -37,6 +43,7 @@ export async function scanMeanwhile<T>(
  * Decides with whose rights a dump is loaded: a superuser's only where the dump has to have them, and was made here.
  *
  * @param asSuperuser the operator wants POSTGRES_USER to load all of it
+ * @param acceptErrors whether statements may fail without which all rows are there
  * @throws OperationalError for a dump of another origin that only a superuser can load
  */
 export function whoLoads(
@@ -44,16 +51,17 @@ export function whoLoads(
   { superuser }: ServerFacts,
   source: CheckedSource,
   scan: Scan | undefined,
-  { isDrill = false, asSuperuser = false }: { isDrill?: boolean; asSuperuser?: boolean } = {},
+  { isDrill, asSuperuser, acceptErrors }: Options = {},
 ): Rights {
-  if (!superuser || !scan) return {};
+  const accept = acceptErrors ? 'all' : 'none';
+  if (!superuser || !scan) return { accept };
   if (asSuperuser) {
     log.warn(`loading with the rights of ${user}, a superuser, because of --as-superuser`);
-    return {};
+    return { accept };
   }
   const mayFallBack = source.manifest !== null && source.foreign === undefined;
   const objects = scan.onlySuperuser.join(', ');
-  if (objects === '') return { scan, mayFallBack, ...(isDrill ? { accept: 'of rights' } : {}) };
+  if (objects === '') return { scan, mayFallBack, accept: isDrill ? 'of rights' : accept };
   const problem = `only a superuser can load ${objects}`;
   if (isDrill) {
     log.warn(`not everything is proven: ${problem}, and this load has no such rights`);
@@ -61,7 +69,7 @@ export function whoLoads(
   }
   if (mayFallBack) {
     log.warn(`loading with the rights of ${user}, a superuser: ${problem}`);
-    return {};
+    return { accept };
   }
   throw new OperationalError(`${problem}, and ${source.name} was not made here`, AS_SUPERUSER);
 }
