@@ -100,13 +100,7 @@ async function safetyBackup(config: Config, restored: string, server: ServerFact
   return id;
 }
 
-interface Preparation {
-  roles: Roles;
-  rights: Rights;
-  space: SpaceFacts;
-  clock: Stopwatch;
-  left: string[];
-}
+type Preparation = { roles: Roles; rights: Rights; space: SpaceFacts; clock: Stopwatch; left: string[] };
 
 /** @returns the new name of the database that was replaced, if there was one, accepted errors, and what to do about replication */
 async function loadAndSwap(

@@ -27,7 +27,7 @@ import { scanMeanwhile, scannedAgain, whoLoads } from './who-loads.ts';
  * @param owner the lock that the caller holds
  * @param find is called when the preflight has passed
  * @param use what is done with the scratch database before it is dropped
- * @returns the backup, and the seconds of each step
+ * @returns the backup, the seconds of each step, and what was not proven, as a sentence
  * @throws exit code 3 where there is no backup, it is damaged or differs after loading; 4 where S3 can't be read
  */
 export async function loadScratch(
@@ -67,7 +67,7 @@ export async function loadScratch(
     clock.lap('restore and compare');
     recordPassed(config, source, 'loaded');
     await use?.(scratch);
-    return { source, seconds: clock.laps(), total: clock.total() };
+    return { source, seconds: clock.laps(), total: clock.total(), notProven: rights.notProven };
   } finally {
     await dropOrWarn(postgres, scratch);
     await removeWork(work);

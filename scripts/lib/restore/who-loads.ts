@@ -15,6 +15,8 @@ export interface Rights {
   mayFallBack?: boolean;
   /** Which statements may fail. */
   accept?: Accept;
+  /** What a drill can't prove, as a sentence. */
+  notProven?: string;
 }
 
 interface Options {
@@ -64,8 +66,9 @@ export function whoLoads(
   if (objects === '') return { scan, mayFallBack, accept: isDrill ? 'of rights' : accept };
   const problem = `only a superuser can load ${objects}`;
   if (isDrill) {
-    log.warn(`not everything is proven: ${problem}, and this load has no such rights`);
-    return { scan, mayFallBack, accept: 'all' };
+    const notProven = `not everything is proven: ${problem}, and this load has no such rights`;
+    log.warn(notProven);
+    return { scan, mayFallBack, accept: 'all', notProven };
   }
   if (mayFallBack) {
     log.warn(`loading with the rights of ${user}, a superuser: ${problem}`);

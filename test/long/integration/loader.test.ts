@@ -75,6 +75,37 @@ test('a forged custom backup: its statements can do nothing on the server', () =
     assert.equal(await loaders(world), []);
   }));
 
+/** As fast as with trusted languages only: what is not trusted is missing, and no row depends on it. */
+test('functions that only a superuser can load: a drill says what it does not prove; a signed restore loads them', () =>
+  inTurn(async world => {
+    await world.sql(`CREATE TABLE t AS SELECT 1 AS i; CREATE FUNCTION plain(int) RETURNS int LANGUAGE internal IMMUTABLE AS 'int4abs';
+      CREATE INDEX ON t (plain(i));
+      CREATE FUNCTION hidden(int) RETURNS bool LEAKPROOF LANGUAGE sql AS 'SELECT true'`);
+    const before = await contentOf(world);
+    const env = { BACKUP_SIGNING_KEY: 'a'.repeat(64) };
+    const { id } = await makeBackup(world, {}, env);
+    const drilled = await captured(() => runDrill(configOf(world, env)));
+    assert.ok(drilled.value, drilled.error);
+    const only =
+      'only a superuser can load function public.hidden (leakproof), function public.plain (internal)';
+    assert.ok(drilled.value.notProven!.includes(only), drilled.value.notProven!);
+    assert.match(drilled.stderr, /accepted that \d statements of \w+ failed/);
+    const { stderr, error, value } = await captured(() => restoreHere(world, id, { database: 'other' }, env));
+    assert.ok(value, error);
+    assert.ok(stderr.includes(`loading with the rights of postgres, a superuser: ${only}`), stderr);
+    assert.equal(await contentOf(world, 'other'), before);
+
+    // Signed by nobody that this server knows, it is refused before anything changes.
+    const text = await refused(
+      () => restoreHere(world, id, { 'allow-foreign': true }, { BACKUP_SIGNING_KEY: 'b'.repeat(64) }),
+      1,
+      /was not made here/,
+      /--as-superuser/,
+    );
+    assert.ok(text.includes(only));
+    assert.equal(await databases(world), ['app', 'other']);
+  }));
+
 test('what only a superuser may make is made with its owner, by forms that are known', () =>
   inTurn(async world => {
     await world.sql(`CREATE ROLE "Own er"; CREATE SCHEMA ext; CREATE EXTENSION hstore SCHEMA ext; CREATE EXTENSION postgres_fdw;
