@@ -135,7 +135,7 @@ async function refuseOpenPorts(config: Config): Promise<void> {
 /** @returns the plan as lines of text */
 export function describePlan({ images, previous, servers, surge, migrations, notes }: Plan): string[] {
   const findings = migrations.flatMap(({ name, findings: found }) => [
-    `migration ${name}:${found.length === 0 ? ' only adds' : ''}`,
+    `migration ${name}:${found.length === 0 ? ' harmless to the previous release' : ''}`,
     ...found.map(
       ({ kind, what, sql }) => `  ${kind === 'contracts' ? 'no rollback' : 'blocks'}: ${what}: ${sql}`,
     ),

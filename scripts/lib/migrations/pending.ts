@@ -4,7 +4,9 @@ import { join, posix } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { CommandError, sh } from '../core/shell.ts';
 import { type Query, queryOf } from '../postgres/client.ts';
-import { lintMigration, type Risk } from './lint.ts';
+import { lintMigrations } from './lint.ts';
+import { readNames } from './names.ts';
+import type { Risk } from './risk.ts';
 
 /** A migration of the new image that is not applied to the database yet. */
 export interface Pending {
@@ -30,9 +32,15 @@ export async function pendingMigrations(config: Config, image: string): Promise<
   const files = await migrationsOf(config, image);
   if (files === undefined) return undefined;
   const { postgres } = config;
-  const applied = await appliedMigrations(queryOf(postgres, postgres.database));
+  const query = queryOf(postgres, postgres.database);
+  const applied = await appliedMigrations(query);
   const pending = [...files].filter(([name]) => !applied.includes(name));
-  return Promise.all(pending.map(async ([name, sql]) => ({ name, findings: await lintMigration(sql) })));
+  if (pending.length === 0) return [];
+  const found = await lintMigrations(
+    pending.map(([, sql]) => sql),
+    await readNames(query),
+  );
+  return pending.map(([name], index) => ({ name, findings: found[index]! }));
 }
 
 async function migrationsOf(config: Config, image: string): Promise<Map<string, string> | undefined> {
