@@ -43,7 +43,7 @@ export async function lintMigrations(migrations: string[], existing: DatabaseNam
 function oneLine(sql: string): string {
   const line = sql
     .replace(/--[^\n]*/g, ' ')
-    .replace(/\s+/g, ' ')
+    .replace(/[\s\p{Cc}\p{Cf}]+/gu, ' ') // no code that a terminal obeys
     .trim();
   return line.length > 100 ? `${line.slice(0, 99)}…` : line;
 }

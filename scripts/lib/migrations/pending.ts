@@ -1,9 +1,6 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, posix } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { CommandError, sh } from '../core/shell.ts';
 import { type Query, queryOf } from '../postgres/client.ts';
+import { migrationFiles } from './image-files.ts';
 import { lintMigrations } from './lint.ts';
 import { readNames } from './names.ts';
 import type { Risk } from './risk.ts';
@@ -22,14 +19,13 @@ export function contracting(migrations: Pending[]): string[] {
 }
 
 /**
- * Compares the migrations in an image with those that are applied to the database. The image is not run: its files are
- * copied out of a container that is never started.
+ * Compares the migrations in an image with those that are applied to the database.
  *
  * @returns the pending ones in their order, or undefined if the image has no directory of migrations
- * @throws CommandError when Docker can't read the image; OperationalError when PostgreSQL can't be reached
+ * @throws like {@link migrationFiles}; OperationalError when PostgreSQL can't be reached
  */
 export async function pendingMigrations(config: Config, image: string): Promise<Pending[] | undefined> {
-  const files = await migrationsOf(config, image);
+  const files = await migrationFiles(config, image);
   if (files === undefined) return undefined;
   const { postgres } = config;
   const query = queryOf(postgres, postgres.database);
@@ -41,29 +37,6 @@ export async function pendingMigrations(config: Config, image: string): Promise<
     await readNames(query),
   );
   return pending.map(([name], index) => ({ name, findings: found[index]! }));
-}
-
-async function migrationsOf(config: Config, image: string): Promise<Map<string, string> | undefined> {
-  const inspect = sh(`inspect ${image}`);
-  const workdir = (await inspect`docker image inspect --format ${'{{.Config.WorkingDir}}'} ${image}`) || '/';
-  const directory = await mkdtemp(join(tmpdir(), 'migrations-'));
-  const purpose = `read the migrations of ${image}`;
-  const id = await sh(purpose)`docker create --network none ${image}`;
-  try {
-    const source = `${id}:${posix.resolve(workdir, config.deploy.migrationsDir)}/.`;
-    await sh(purpose)`docker cp --quiet ${source} ${directory}`;
-    const entries = await readdir(directory, { withFileTypes: true });
-    const names = entries.filter(entry => entry.isDirectory()).map(({ name }) => name);
-    const read = (name: string) => readFile(join(directory, name, 'migration.sql'), 'utf8');
-    return new Map(await Promise.all(names.sort().map(async name => [name, await read(name)] as const)));
-  } catch (error) {
-    if (error instanceof CommandError && /could not find the file|no such file/i.test(error.stderr))
-      return undefined;
-    throw error;
-  } finally {
-    await sh(purpose, { evenInterrupted: true })`docker rm --force ${id}`;
-    await rm(directory, { recursive: true, force: true });
-  }
 }
 
 /** @returns the names in Prisma's table of migrations, the last applied one last; none without that table @throws CommandError */
