@@ -41,13 +41,18 @@ export async function pendingMigrations(config: Config, image: string): Promise<
 
 /** @returns the names in Prisma's table of migrations, the last applied one last; none without that table @throws CommandError */
 export async function appliedMigrations(query: Query): Promise<string[]> {
-  const [row] = await query<{ isThere: boolean }>(
-    `SELECT to_regclass('public._prisma_migrations') IS NOT NULL AS "isThere"`,
-  );
-  if (!row!.isThere) return [];
+  if (!(await hasPrismaTable(query))) return [];
   const rows = await query<{ name: string }>(
     `SELECT migration_name AS name FROM public._prisma_migrations
      WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY finished_at, migration_name`,
   );
   return rows.map(({ name }) => name);
+}
+
+/** @returns whether Prisma has migrated the database @throws CommandError */
+export async function hasPrismaTable(query: Query): Promise<boolean> {
+  const [row] = await query<{ isThere: boolean }>(
+    `SELECT to_regclass('public._prisma_migrations') IS NOT NULL AS "isThere"`,
+  );
+  return row!.isThere;
 }
