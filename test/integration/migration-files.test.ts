@@ -1,5 +1,6 @@
 /** The migrations of an image, which may hold anything: read from the archive that Docker copies, never followed to this host. */
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -157,10 +158,14 @@ test('a damaged archive', () => {
   assert.throws(() => unpack(entryOf('x', 'x', '99 path=y\n')), /^its archive is damaged/);
 });
 
-test('an archive that never ends is not kept', async () => {
+test('a larger archive is not read to its end', async () => {
   const docker = readFileSync(join(home, 'docker'), 'utf8');
-  writeFileSync(join(home, 'docker'), docker.replace('exec cat', 'exec cat /dev/zero'));
+  writeFileSync(
+    join(home, 'docker'),
+    docker.replace('exec cat', `head -c ${1e8} /dev/zero && touch '${home}/whole' && exec cat`),
+  );
   await refuses(/its directory is larger than 64\.0 MiB/);
+  assert.not.ok(existsSync(join(home, 'whole')), 'Docker wrote no more');
 });
 
 test('the files are removed', () => rmSync(home, { recursive: true }));

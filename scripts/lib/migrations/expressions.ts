@@ -9,7 +9,7 @@ const setOf = (words: string): Set<string> => new Set(words.split(/\s+/));
 /** Parts of a query that only compute. Not INSERT, UPDATE, DELETE and MERGE inside of WITH, SELECT INTO, FOR UPDATE. */
 const COMPUTING = setOf(
   'A_ArrayExpr A_Const A_Expr A_Indices A_Indirection A_Star Alias BoolExpr Boolean BooleanTest CaseExpr CaseWhen ' +
-    'CoalesceExpr CollateClause ColumnRef CommonTableExpr Float FuncCall GroupingSet Integer JoinExpr List MinMaxExpr ' +
+    'CoalesceExpr CollateClause ColumnRef CommonTableExpr Float FuncCall GroupingSet IndexElem Integer JoinExpr List MinMaxExpr ' +
     'MultiAssignRef NullTest RangeFunction RangeSubselect RangeVar ResTarget RowExpr SelectStmt SetToDefault SortBy ' +
     'SQLValueFunction String SubLink TypeCast TypeName WindowDef',
 );

@@ -8,7 +8,7 @@ export interface DatabaseNames {
   /** Types that can refuse a value, NULL too. */
   domains: Set<string>;
   functions: Set<string>;
-  /** Functions of PostgreSQL: a function of the same name can fit a call better. */
+  /** Functions and types of PostgreSQL: a function of the same name can fit a call better. */
   builtIn: Set<string>;
   views: Set<string>;
   /** Tables with triggers, rules, or functions that take or return their rows, and their parents. */
@@ -27,7 +27,8 @@ const QUERIES: Record<Kind, string> = {
   domains: `SELECT t.typname AS name FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
     WHERE ${OWN} AND t.typtype = 'd'`,
   functions: `SELECT p.proname AS name FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE ${OWN}`,
-  builtIn: `SELECT proname AS name FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace`,
+  builtIn: `SELECT proname AS name FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
+    UNION SELECT typname FROM pg_type WHERE typnamespace = 'pg_catalog'::regnamespace`,
   watched: `WITH watched AS (
       SELECT tgrelid AS oid FROM pg_trigger WHERE NOT tgisinternal
       UNION SELECT ev_class FROM pg_rewrite JOIN pg_class c ON c.oid = ev_class WHERE c.relkind IN ('r', 'p')

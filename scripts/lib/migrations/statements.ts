@@ -141,8 +141,8 @@ const JUDGES: Record<string, Judge> = {
         ],
   CreateFunctionStmt: ({ funcname }, _, names) => {
     const name = namesIn(funcname).at(-1)!;
-    if (names.functions.has(name) || names.builtIn.has(name)) return [contracts(HIDES)];
-    return [];
+    const taken = [names.functions, names.builtIn, names.types].some(set => set.has(name));
+    return taken ? [contracts(HIDES)] : [];
   },
   CreateTrigStmt: ({ relation }, made) => {
     const table = made.tables.get(keyOf(relation));

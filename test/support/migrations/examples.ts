@@ -78,7 +78,7 @@ export const HARMLESS: (string | Example)[] = [
       CREATE TABLE steps (id int, plan_id int NOT NULL REFERENCES plans ON DELETE CASCADE ON UPDATE CASCADE)`,
     use: 'INSERT INTO plans VALUES (1, 1), (2, 2); INSERT INTO steps VALUES (1, 1), (2, 2)',
   },
-  `${NEW} INSERT INTO plans (id, name) SELECT id, upper(name) FROM users ON CONFLICT DO NOTHING;
+  `${NEW} INSERT INTO plans (id, name) SELECT id, upper(name) FROM users ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name;
    UPDATE plans SET name = 'x' WHERE id = 1; DELETE FROM plans; TRUNCATE plans`,
   `${NEW} WITH gone AS (SELECT 1 AS id) INSERT INTO plans (id) SELECT id FROM gone`,
   `${NEW} ALTER TABLE plans ADD COLUMN n int NOT NULL, ADD CONSTRAINT n CHECK (n > 0), ALTER name SET NOT NULL,
@@ -203,6 +203,8 @@ export const BREAKING: (string | Example)[] = [
   'SELECT * FROM forgetting',
   { sql: "SELECT setval('users_id_seq', 1)", alone: { undo: "SELECT setval('users_id_seq', 100)" } },
   'CREATE TABLE plans (id int DEFAULT 1); CREATE FUNCTION gone() RETURNS int LANGUAGE sql AS $$ DELETE FROM orders RETURNING 1 $$; CREATE TABLE p (id int DEFAULT gone()); INSERT INTO p DEFAULT VALUES',
+  `CREATE FUNCTION gone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM orders; RETURN NULL; END $$;
+   CREATE TABLE plans (id int); CREATE TRIGGER gone BEFORE UPDATE ON plans EXECUTE FUNCTION gone(); UPDATE plans SET id = 1`,
   'CREATE OR REPLACE FUNCTION label_of(team int) RETURNS text LANGUAGE sql AS $$ SELECT NULL::text $$',
   'CREATE FUNCTION label_of(team bigint, more text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$ SELECT more $$; DROP FUNCTION label_of(int)',
   'CREATE FUNCTION lower(x varchar) RETURNS text LANGUAGE sql AS $$ SELECT $x$x$x$ $$',
@@ -248,6 +250,8 @@ export const NOT_KNOWN: string[] = [
   'CREATE INDEX mood ON users (name)',
   'CREATE INDEX mood2 ON users (name); DROP TYPE mood2',
   'CREATE SCHEMA x CREATE TABLE users (id int)',
+  'CREATE FUNCTION mood(text) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$',
+  'CREATE FUNCTION uuid(text) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$',
   'CALL tidy()',
   'SET standard_conforming_strings = off',
   "SET LOCAL session_replication_role = 'replica'",

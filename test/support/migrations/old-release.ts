@@ -99,6 +99,7 @@ export const QUERIES: [sql: string, values?: string][] = [
   ['SELECT label_of(id) FROM teams ORDER BY id'],
   ['SELECT lower(code) FROM teams ORDER BY id'],
   ['SELECT label_of($1)', '1'],
+  ["SELECT mood('ok'), uuid('00000000-0000-0000-0000-000000000001')"],
   ["SELECT nextval('tickets') > 0 AS given"],
   ['SELECT id, amount FROM price($1)', '1'],
   ['SELECT amount FROM prices ORDER BY id'],
