@@ -4,7 +4,7 @@ import { deploy } from '../../scripts/deploy.ts';
 import { serverPrograms } from '../../scripts/lib/drill/postgres-process.ts';
 import { refuseFailed, resolveCommand } from '../../scripts/lib/migrations/failed.ts';
 import { appliedMigrations } from '../../scripts/lib/migrations/pending.ts';
-import { queryOf } from '../../scripts/lib/postgres/client.ts';
+import { queryOf } from '../../scripts/lib/postgres/query.ts';
 import { type Database, migrate, startDatabase, startMigration } from '../support/app/app.ts';
 import { runHere } from '../support/cli/commands.ts';
 import type { Child } from '../support/core/child.ts';

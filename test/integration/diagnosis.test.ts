@@ -9,6 +9,7 @@ import { logTo } from '../../scripts/lib/core/log.ts';
 import { CommandError } from '../../scripts/lib/core/shell.ts';
 import { runSql } from '../../scripts/lib/postgres/client.ts';
 import { createLike } from '../../scripts/lib/postgres/databases.ts';
+import { query } from '../../scripts/lib/postgres/query.ts';
 import { serverFacts } from '../../scripts/lib/postgres/server.ts';
 import { openSession } from '../../scripts/lib/postgres/session.ts';
 import { configOf } from '../support/backup/old-backups.ts';
@@ -210,6 +211,39 @@ test('warnings of programs that exit with 0 are shown once, kept in the log and 
     };
     const { stderr } = await captured(twice);
     assert.is(stderr, 'warning: mind this\n  HINT:  do so\n');
+  }));
+
+test('what is asked of a database at once is one session: each gets its own rows, or all the error; then it is asked again', () =>
+  inTurn(async world => {
+    const { postgres } = configOf(world, {});
+    const ask = (database: string, number: number | string, timeout?: number) =>
+      query<{ pid: number; number: number }>(
+        postgres,
+        database,
+        `SELECT pg_backend_pid() AS pid, ${number} AS number`,
+        timeout ? { timeout } : {},
+      );
+    const [[one], [two], [elsewhere], [otherwise]] = await Promise.all([
+      ask('app', 1),
+      ask('app', 2),
+      ask('postgres', 3),
+      ask('app', 4, 30),
+    ]);
+    const [later] = await ask('app', 5);
+    const all = [one!, two!, elsewhere!, otherwise!, later!];
+    assert.equal(
+      all.map(({ number }) => number),
+      [1, 2, 3, 4, 5],
+    );
+    assert.is(one!.pid, two!.pid);
+    assert.is(new Set(all.map(({ pid }) => pid)).size, 4);
+    const failed = await Promise.allSettled([ask('app', 1), ask('app', '1 / 0'), ask('postgres', 2)]);
+    assert.equal(
+      failed.map(({ status }) => status),
+      ['rejected', 'rejected', 'fulfilled'],
+    );
+    const { message } = (failed[0] as PromiseRejectedResult).reason;
+    assert.match(message, /^could not query app: .*division by zero/);
   }));
 
 test('the servers stop', stop);

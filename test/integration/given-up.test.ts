@@ -6,43 +6,14 @@ import { swapIn } from '../../scripts/lib/restore/swap.ts';
 import { begin, stateOf } from '../support/core/expect.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
-import { kill, until, type World } from '../support/core/world.ts';
+import { kill, until } from '../support/core/world.ts';
 import { throughDocker } from '../support/docker/exec-stub.ts';
 import { databases } from '../support/postgres/compare.ts';
-import { holdLock, statementsOfScripts, untilItWaits } from '../support/postgres/held-lock.ts';
+import { givenUp, restored, untilNothingRuns } from '../support/postgres/given-up.ts';
+import { statementsOfScripts, untilItWaits } from '../support/postgres/held-lock.ts';
 import { NOT_SLOW, SLOW, SLOW_LOAD } from '../support/postgres/slow-load.ts';
 
 const { inTurn, stop } = await createTurns();
-
-const untilNothingRuns = (world: World) =>
-  until('its session ends', async () => (await statementsOfScripts(world)).length === 0, 20);
-
-/** As after a restore: the live database is the restored one, and the one that it replaced is kept. */
-async function restored(world: World): Promise<string> {
-  const kept = 'app_before_20260101_000000';
-  await begin(world);
-  await world.sql(`CREATE DATABASE ${kept} STRATEGY FILE_COPY`, 'postgres');
-  await world.sql(`CREATE TABLE state AS SELECT 'live' AS name`, kept);
-  return kept;
-}
-
-/**
- * Gives something up while a database is locked: nothing of it goes on in the server then, and with the lock free each name
- * still means the same database.
- */
-async function givenUp(world: World, locked: string, attempt: (holder: number) => Promise<unknown>) {
-  const names = await databases(world);
-  const { pid, release } = await holdLock(world, locked);
-  try {
-    await attempt(pid);
-    assert.equal(await statementsOfScripts(world), []);
-    const holders = `SELECT FROM pg_stat_activity WHERE pid = ${pid}`;
-    assert.is((await world.rows(holders, 'postgres')).length, 1, 'no other session is ended');
-  } finally {
-    await release();
-  }
-  assert.equal(await databases(world), names);
-}
 
 test('an undo that gives up waiting for a lock names its holder, and is not done later', () =>
   inTurn(async world => {
@@ -82,70 +53,47 @@ test('a session that holds a lock in the live database is ended for the swap', (
     assert.is((await databases(world)).includes(kept), false);
   }));
 
-for (const [how, end] of [
-  ['kill -9', { signal: 'SIGKILL' }],
-  ['Ctrl-C', { signal: 'SIGINT', code: 130 }],
-] as const) {
-  test(`${how} while an undo waits for a lock: it is not done later`, () =>
-    inTurn(async world => {
-      const kept = await restored(world);
-      await givenUp(world, kept, async () => {
-        const undo = world.start('restore', ['--undo', '--yes']);
-        await untilItWaits(world, undo, 'BEGIN; ALTER DATABASE');
-        if ('code' in end) {
-          undo.child.kill(end.signal);
-          const { code, stderr } = await undo.ended;
-          assert.is(code, end.code, stderr);
-          assert.match(stderr, 'interrupted by SIGINT');
-        } else {
-          await kill(undo);
-          await untilNothingRuns(world);
-        }
-      });
-      assert.equal([await stateOf(world), await stateOf(world, kept)], ['backed up', 'live']);
-    }));
-}
-
-for (const [where, variables, signals] of [
-  ['', () => ({}), ['SIGKILL']],
-  [' through docker exec', throughDocker, ['SIGTERM', 'SIGKILL']],
-] as const) {
-  test(`${signals.join(' and ')} while a restore waits to create its database${where}: it does not appear later`, () =>
-    inTurn(async world => {
-      await begin(world);
-      await makeBackup(world, { upload: false });
-      const env = variables(world);
-      for (const signal of signals) {
-        await givenUp(world, 'template0', async () => {
-          const restore = world.start('restore', ['latest', '--database', 'copy', '--yes'], env);
-          await untilItWaits(world, restore, 'CREATE DATABASE');
-          restore.child.kill(signal);
-          const { code, stderr } = await restore.ended;
-          if (signal === 'SIGTERM') assert.is(code, 143, stderr);
-          else await untilNothingRuns(world);
-        });
-      }
-    }));
-}
-
-test('SIGKILL while a restore loads through docker exec: nothing goes on, and the next run succeeds', () =>
+/** With Ctrl-C: test/long/integration/given-up.test.ts. */
+test('kill -9 while an undo waits for a lock: it is not done later', () =>
   inTurn(async world => {
-    const env = throughDocker(world);
-    await world.sql(`CREATE TABLE item AS SELECT 1 AS i; ${SLOW_LOAD}`);
-    for (const format of ['plain', 'custom'] as const) {
-      await makeBackup(world, { format, upload: false });
-      await world.sql(SLOW, 'postgres');
-      const restore = world.start('restore', ['latest', '--database', format, '--yes'], env);
-      const loads = async () =>
-        (await statementsOfScripts(world)).some(query => query.startsWith('CREATE INDEX'));
-      await until('it loads', loads);
-      await kill(restore);
+    const kept = await restored(world);
+    await givenUp(world, kept, async () => {
+      const undo = world.start('restore', ['--undo', '--yes']);
+      await untilItWaits(world, undo, 'BEGIN; ALTER DATABASE');
+      await kill(undo);
       await untilNothingRuns(world);
-      await world.sql(NOT_SLOW, 'postgres');
-      const next = await world.run('restore', ['latest', '--database', format, '--yes'], env);
-      assert.is(next.code, 0, next.stderr);
-      assert.match(next.stderr, /dropping database app_new_/);
-    }
+    });
+    assert.equal([await stateOf(world), await stateOf(world, kept)], ['backed up', 'live']);
+  }));
+
+/** With SIGKILL, and on this host: test/long/integration/given-up.test.ts. */
+test('SIGTERM while a restore waits to create its database through docker exec: it does not appear later', () =>
+  inTurn(async world => {
+    await begin(world);
+    await makeBackup(world, { upload: false });
+    await givenUp(world, 'template0', async () => {
+      const args = ['latest', '--database', 'copy', '--yes'];
+      const restore = world.start('restore', args, throughDocker(world));
+      await untilItWaits(world, restore, 'CREATE DATABASE');
+      restore.child.kill('SIGTERM');
+      const { code, stderr } = await restore.ended;
+      assert.is(code, 143, stderr);
+    });
+  }));
+
+/** The other format, and the next run: test/long/integration/given-up.test.ts. */
+test('SIGKILL while a restore loads through docker exec: nothing goes on', () =>
+  inTurn(async world => {
+    await world.sql(`CREATE TABLE item AS SELECT 1 AS i; ${SLOW_LOAD}`);
+    await makeBackup(world, { upload: false });
+    await world.sql(SLOW, 'postgres');
+    const restore = world.start('restore', ['latest', '--database', 'copy', '--yes'], throughDocker(world));
+    const loads = async () =>
+      (await statementsOfScripts(world)).some(query => query.startsWith('CREATE INDEX'));
+    await until('it loads', loads);
+    await kill(restore);
+    await untilNothingRuns(world);
+    await world.sql(NOT_SLOW, 'postgres');
   }));
 
 test('no answer in time: the session is gone before the error, on this host and through docker exec', () =>

@@ -9,7 +9,7 @@ import * as assert from 'uvu/assert';
 import { serverPrograms } from '../../scripts/lib/drill/postgres-process.ts';
 import { lintMigrations } from '../../scripts/lib/migrations/lint.ts';
 import { readNames } from '../../scripts/lib/migrations/names.ts';
-import { queryOf } from '../../scripts/lib/postgres/client.ts';
+import { queryOf } from '../../scripts/lib/postgres/query.ts';
 import { startDatabase } from '../support/app/app.ts';
 import { BREAKING, type Example, HARMLESS, NOT_KNOWN } from '../support/migrations/examples.ts';
 import { QUERIES, SCHEMA, WITHOUT_COLUMNS } from '../support/migrations/old-release.ts';

@@ -4,11 +4,14 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { leftovers } from '../../scripts/lib/health/checks/leftovers.ts';
+import { newLoader } from '../../scripts/lib/postgres/loader.ts';
+import { sweep } from '../../scripts/lib/restore/leftovers.ts';
 import { gateAt, untilNoProcess } from '../support/backup/faults.ts';
 import { configOf } from '../support/backup/old-backups.ts';
+import { captured } from '../support/core/here.ts';
 import { makeBackup } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
-import type { World } from '../support/core/world.ts';
+import type { Started, World } from '../support/core/world.ts';
 import { databases } from '../support/postgres/compare.ts';
 
 const { inTurn, stop } = await createTurns();
@@ -34,57 +37,58 @@ function old(world: World, name: string, days: number): void {
   utimesSync(path, time, time);
 }
 
-async function kill(world: World, script: string, ...args: string[]): Promise<void> {
-  const gate = midLoad(world);
-  const running = world.start(script, args, gate.env);
-  await gate.reached();
-  running.child.kill('SIGKILL');
-  await running.ended;
+async function end(world: World, { child, ended }: Started): Promise<void> {
+  child.kill('SIGKILL');
+  await ended;
   await untilNoProcess(world);
 }
 
-test('kill -9 of a restore, a drill, a load check and a look: the next backup removes all of it', () =>
+/** Of a load check, too, and with runs to their end: test/long/integration/leftovers.test.ts. */
+test('a running drill is not touched by a backup or a restore; after kill -9 of a restore, a drill and a look, the next backup removes all of it', () =>
   inTurn(async world => {
     await backedUp(world);
-    await kill(world, 'restore', 'latest', '--yes');
-    await kill(world, 'drill');
+    const backUp = () => captured(() => makeBackup(world, { upload: false }));
+    const gate = midLoad(world);
+    const drill = world.start('drill', [], gate.env);
+    try {
+      await gate.reached();
+      const running = await databases(world);
+      assert.is(running.length, 2);
+      const beside = await backUp();
+      assert.is(beside.code, 0, beside.error);
+      await sweep(configOf(world, {}), 'environment'); // as a restore does
+      assert.equal(await databases(world), running);
+      assert.equal(hidden(world), ['.drill-production']);
+    } finally {
+      await end(world, drill); // whatever has failed: it stands at its gate
+    }
+
+    const second = midLoad(world);
+    const restore = world.start('restore', ['latest', '--database', 'copy', '--yes'], second.env);
+    await second.reached();
+    await end(world, restore);
     assert.equal(hidden(world), ['.drill-production', '.fetched-production']);
     assert.is((await databases(world)).length, 3);
+    const loaders = () => world.rows(`SELECT FROM pg_roles WHERE rolname ~ '^_loader_'`, 'postgres');
+    assert.is((await loaders()).length, 2);
+    // Killed before it had a database.
+    await world.sql(newLoader(world.pg.postgres, 'app_new_20260101_000000').create, 'postgres');
+    assert.match(
+      (await leftovers(configOf(world, {})).run()).message,
+      /role _loader_\w+_20260101_000000_\w+/,
+    );
     old(world, '.look-abcdef', 2);
     old(world, '.look-running', 0.5);
-    const { code, stderr } = await world.run('backup', ['--no-upload']);
-    assert.is(code, 0, stderr);
+    const { code, stderr, error } = await backUp();
+    assert.is(code, 0, error);
+    assert.match(stderr, /dropping role _loader_\w+, left by a run/);
+    assert.equal(await loaders(), []);
     for (const what of ['new', 'drill'])
       assert.match(stderr, new RegExp(`dropping database app_${what}_\\d+_\\d+, left by a run`));
     for (const what of ['drill-production', 'fetched-production', 'look-abcdef'])
       assert.match(stderr, new RegExp(`removing .*/\\.${what}, left by a run that did not finish`));
     assert.equal(hidden(world), ['.look-running']);
     assert.equal(await databases(world), ['app']);
-
-    await kill(world, 'verify-backup', 'latest', '--load');
-    assert.is((await databases(world)).length, 2);
-    const next = await world.run('verify-backup', ['latest', '--load']);
-    assert.is(next.code, 0, next.stderr);
-    assert.equal(await databases(world), ['app'], 'the next of its kind, too');
-  }));
-
-test('what a running drill or load check uses is not touched by a backup or a restore', () =>
-  inTurn(async world => {
-    await backedUp(world);
-    const gate = midLoad(world);
-    const running = world.start('verify-backup', ['latest', '--from', 's3', '--load'], gate.env);
-    await gate.reached();
-    const before = await databases(world);
-    const { code, stderr } = await world.run('backup', ['--no-upload']);
-    assert.is(code, 0, stderr);
-    const restored = await world.run('restore', ['latest', '--database', 'beside', '--yes']);
-    assert.is(restored.code, 0, restored.stderr);
-    assert.equal(await databases(world), [...before, 'beside'].sort());
-    assert.equal(hidden(world), ['.drill-production']);
-    gate.open();
-    const ended = await running.ended;
-    assert.is(ended.code, 0, ended.stderr);
-    assert.equal(await databases(world), ['app', 'beside']);
   }));
 
 test('what can’t be removed is named and stops nothing', () =>
@@ -94,11 +98,10 @@ test('what can’t be removed is named and stops nothing', () =>
     await world.pg.resume();
     const [stuck, other] = ['app_new_20260101_000000', 'app_drill_20260102_000000'];
     try {
-      await backedUp(world);
       for (const name of [stuck, other]) await world.sql(`CREATE DATABASE ${name}`, 'postgres');
       await world.sql(`BEGIN; CREATE TABLE p (); PREPARE TRANSACTION 'open'`, stuck);
-      const { code, stderr } = await world.run('backup', ['--no-upload']);
-      assert.is(code, 0, stderr);
+      const { code, stderr, error } = await captured(() => makeBackup(world, { upload: false }));
+      assert.is(code, 0, error);
       assert.match(stderr, new RegExp(`could not drop database ${stuck}: .*prepared`));
       assert.equal(await databases(world), ['app', stuck]);
       const { status, message } = await leftovers(configOf(world, {})).run();
@@ -112,7 +115,7 @@ test('what can’t be removed is named and stops nothing', () =>
 
 test('the line of the health check: what is older than a day, also while PostgreSQL does not answer', () =>
   inTurn(async world => {
-    await backedUp(world);
+    mkdirSync(world.env.BACKUP_DIR!, { mode: 0o700 });
     const look = (env = {}) => leftovers(configOf(world, env)).run();
     const stamp = new Date(Date.now() - 3_600_000)
       .toISOString()

@@ -1,11 +1,17 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { runDrill } from '../../scripts/lib/drill/run-drill.ts';
+import { fetchSource } from '../../scripts/lib/backup/fetch.ts';
+import { findSource } from '../../scripts/lib/backup/find.ts';
+import { readSpaceFacts } from '../../scripts/lib/postgres/load-space.ts';
+import { serverFacts } from '../../scripts/lib/postgres/server.ts';
+import { DIRECTORIES } from '../../scripts/lib/restore/leftovers.ts';
+import { refuseImpossible } from '../../scripts/lib/restore/preflight.ts';
 import { configOf, plant } from '../support/backup/old-backups.ts';
 import { captured } from '../support/core/here.ts';
-import { finishHere, makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
+import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
-import { contentOf, program, propertiesOf } from '../support/postgres/compare.ts';
+import { ask } from '../support/postgres/ask.ts';
+import { contentOf } from '../support/postgres/compare.ts';
 import { foreignDumps, manyRoles, olderBackups, ownerOf, unchanged } from '../support/restore/owners.ts';
 
 const { inTurn, stop } = await createTurns();
@@ -14,6 +20,7 @@ const { inTurn, stop } = await createTurns();
 test('a server without the roles: owners and privileges of roles with every kind of name', () =>
   inTurn(world => manyRoles(world, ['plain'])));
 
+/** On a bare server and as a drill, too: test/long/integration/owners.test.ts. */
 test('a POSTGRES_USER that is no superuser restores what it may, and says before any change what it may not', () =>
   inTurn(async world => {
     const password = 'managed';
@@ -32,16 +39,13 @@ test('a POSTGRES_USER that is no superuser restores what it may, and says before
        RESET ROLE; REVOKE CREATE ON SCHEMA public FROM "Writ er"; ALTER DATABASE app OWNER TO "Writ er"`,
     );
     Object.assign(world.env, { POSTGRES_USER: 'manager', POSTGRES_PASSWORD: password });
-    const before = [await contentOf(world), await propertiesOf(world)] as const;
+    const before = await contentOf(world);
     const { id } = await makeBackup(world, { format: 'custom', upload: false });
-    await restoreHere(world, id);
-    assert.equal([await contentOf(world), await propertiesOf(world)], before, 'as a member');
+    await restoreHere(world, id, { database: 'copy' });
+    assert.equal(await contentOf(world, 'copy'), before, 'as a member');
 
-    // Another server: the database is the user's own, and the role is there without the user as its member.
-    await finishHere(world);
-    await world.sql('DROP DATABASE app', 'postgres');
+    // Another server: the role is there without the user as its member.
     await world.sql('REVOKE "Writ er" FROM manager', 'postgres');
-    await world.sql('CREATE DATABASE app OWNER manager', 'postgres');
     const grant = 'GRANT "Writ er" TO "manager";';
     await unchanged(world, async () => {
       const text = await refused(
@@ -51,23 +55,8 @@ test('a POSTGRES_USER that is no superuser restores what it may, and says before
         /--no-owners/,
       );
       assert.ok(text.includes(`run as a superuser:\n      ${grant}\n`), text);
-      const dry = { 'dry-run': true };
-      await refused(() => restoreHere(world, id, dry), 1, /is not a member/);
     });
-    const flags = { 'no-owners': true, database: 'without' };
-    const { stderr } = await captured(() => restoreHere(world, id, flags));
-    assert.match(stderr, /owners and privileges are left out: .*REVOKE … FROM PUBLIC/);
-    assert.is(await ownerOf(world, 'written', 'without'), 'manager');
-    const { rights, ...content } = await contentOf(world, 'without');
-    assert.ok(rights.objects.every(({ owner, acl }) => acl === null || owner === 'pg_database_owner'));
-    assert.equal(content.dump, before[0].dump, 'all else is there');
-
-    // With the role missing, another user may create it, and becomes its member, which the backup does not say.
-    for (const statement of ['DROP DATABASE app', 'DROP DATABASE without', 'DROP ROLE "Writ er"'])
-      await world.sql(statement, 'postgres');
-    await world.sql(`CREATE ROLE second LOGIN CREATEDB CREATEROLE PASSWORD '${password}'`, 'postgres');
-    await restoreHere(world, id, {}, { POSTGRES_USER: 'second' });
-    assert.equal([await contentOf(world), await propertiesOf(world)], before, 'on a bare server');
+    await world.sql('GRANT "Writ er" TO manager', 'postgres');
 
     // What takes a superuser.
     await world.sql(
@@ -98,16 +87,12 @@ test('a POSTGRES_USER that is no superuser restores what it may, and says before
     });
   }));
 
-test('all that a server lacks is said at once, before anything changes', () =>
+test('all that a server lacks is said at once, before anything changes; a drill goes on without owners, and creates no role', () =>
   inTurn(async world => {
-    await world.sql(`SET allow_in_place_tablespaces = on`, 'postgres');
-    await program(
-      world,
-      'psql',
-      '-qXdpostgres',
-      '-cSET allow_in_place_tablespaces = on',
-      `-cCREATE TABLESPACE "fast disk" LOCATION ''`,
-    );
+    const set = 'SET allow_in_place_tablespaces = on';
+    const createTablespace = () =>
+      ask(world.pg.postgres, 'postgres', set, `CREATE TABLESPACE "fast disk" LOCATION ''`);
+    await createTablespace();
     try {
       await world.sql(`CREATE ROLE leaver; CREATE TABLE t (x text COLLATE "de-x-icu") TABLESPACE "fast disk";
         ALTER TABLE t OWNER TO leaver; INSERT INTO t VALUES ('x')`);
@@ -120,7 +105,7 @@ test('all that a server lacks is said at once, before anything changes', () =>
       const lacking = await plant(directory, id, {
         days: 1,
         manifest: {
-          extensions: [...extensions, { name: 'postgis', version: '3' }],
+          extensions: [...extensions, { name: 'no_such_extension', version: '3' }],
           needs: {
             ...needs!,
             collations: ['xx-x-icu'],
@@ -137,7 +122,7 @@ test('all that a server lacks is said at once, before anything changes', () =>
         for (const part of [
           'role "no one" is missing',
           'CREATE ROLE "no one";',
-          'extensions are not installed on this server: postgis',
+          'extensions are not installed on this server: no_such_extension',
           'tablespaces are missing on this server: fast disk',
           `CREATE TABLESPACE "fast disk" OWNER postgres LOCATION`,
           'collations are missing on this server: xx-x-icu',
@@ -146,28 +131,29 @@ test('all that a server lacks is said at once, before anything changes', () =>
         await refused(() => restoreHere(world, id), 1, /tablespaces are missing/, /--no-tablespaces/);
       });
 
-      // A drill creates no role.
-      const drilled = await captured(() => runDrill(configOf(world, {})));
-      assert.is(drilled.code, 1, drilled.stderr);
-      assert.match(drilled.error, /tablespaces are missing/);
-
       await restoreHere(world, id, { 'no-tablespaces': true, database: 'other' });
       assert.is(await ownerOf(world, 't', 'other'), 'leaver');
+
+      await world.sql('DROP DATABASE other', 'postgres');
+      await world.sql('DROP ROLE leaver', 'postgres');
+      await createTablespace();
+      const config = configOf(world, {});
+      const { stderr, value, error } = await captured(async () => {
+        const server = await serverFacts(config.postgres);
+        const source = await fetchSource(
+          await findSource(config, id, 'local'),
+          DIRECTORIES.environment(config),
+        );
+        const space = await readSpaceFacts(config.postgres, server);
+        return refuseImpossible(config, source, server, space, 'scratch', { isDrill: true });
+      });
+      assert.is(value?.without.owners, true, error);
+      assert.match(stderr, /the drill leaves out owners and privileges: role "leaver" is missing/);
+      assert.equal(value!.roles.plan.create, [], 'it creates no role');
     } finally {
       await world.sql('DROP TABLE IF EXISTS t');
       await world.sql('DROP TABLESPACE IF EXISTS "fast disk"', 'postgres');
     }
-  }));
-
-test('a drill with an owner that has left goes on without owners, and creates no role', () =>
-  inTurn(async world => {
-    await world.sql('CREATE ROLE leaver; CREATE TABLE t AS SELECT 1 AS i; ALTER TABLE t OWNER TO leaver');
-    await makeBackup(world);
-    await world.sql('DROP TABLE t; DROP ROLE leaver');
-    const { stderr, value, error } = await captured(() => runDrill(configOf(world, {})));
-    assert.ok(value, error);
-    assert.match(stderr, /the drill leaves out owners and privileges: role "leaver" is missing/);
-    assert.is((await world.rows(`SELECT FROM pg_roles WHERE rolname = 'leaver'`)).length, 0);
   }));
 
 /** Each in all forms: test/long/integration/owners.test.ts. */
@@ -175,7 +161,7 @@ test('a backup of before, without privileges and without a list of what it needs
   inTurn(world => olderBackups(world, ['custom'])));
 
 test('a dump of another origin, with owners that are missing here', () =>
-  inTurn(world => foreignDumps(world, [''])));
+  inTurn(world => foreignDumps(world, [''], false)));
 
 test('the servers stop', stop);
 

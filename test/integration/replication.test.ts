@@ -1,14 +1,15 @@
 /**
  * A copy beside the live database does not replicate, and can be dropped without a trace at the publisher. With slots of its
- * own: test/long/integration/replication.test.ts.
+ * own, and with more restores: test/long/integration/replication.test.ts.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runDrill } from '../../scripts/lib/drill/run-drill.ts';
+import { detachSubscriptions } from '../../scripts/lib/postgres/subscriptions.ts';
 import { dropLeftovers } from '../../scripts/lib/restore/swap.ts';
 import { configOf } from '../support/backup/old-backups.ts';
 import { captured } from '../support/core/here.ts';
-import { finishHere, makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
+import { finishHere, makeBackup, restoreHere } from '../support/core/in-process.ts';
 import { databases } from '../support/postgres/compare.ts';
 import {
   consume,
@@ -60,34 +61,34 @@ test('after a restore the kept database does not replicate; the lines say how th
         [1, 3, 4],
       ],
     );
-    const again = await restoreHere(world, undefined, { undo: true });
-    await replicates(world, 6);
-    assert.equal(
-      [await itemsOf(world), await itemsOf(world, again.kept!)],
-      [
-        [1, 3, 4, 6],
-        [1, 2, 5],
-      ],
-    );
 
     assert.equal((await finishHere(world)).replication, []);
     assert.equal(await databases(world), ['app', 'pub']);
     await replicates(world, 7);
   }));
 
-test('a drill, a failed restore, and a copy under another name leave the subscription and its slot alone', () =>
+test('a drill leaves the subscription and its slot alone, also beside copies that killed ones left, of which it names what can’t be dropped', () =>
   inTurn(async world => {
+    const { postgres } = configOf(world, {});
     await subscribe(world);
     await replicates(world, 1);
     await makeBackup(world);
     const live = { database: 'app', enabled: true, slot: SLOT };
-    await runDrill(configOf(world, {}));
-    await refused(() => restoreHere(world, 'latest', {}, { MIGRATE_COMMAND: 'exit 7' }), 1, /migrations/);
-    assert.equal([await databases(world), await subscriptions(world)], [['app', 'pub'], [live]]);
 
     // A copy that a killed drill left, in the worst state: it holds the name of the live slot, and refuses all.
-    const left = 'app_drill_20200101_000000';
-    await restoreHere(world, 'latest', { database: left });
+    const [left, other, read] = [
+      'app_drill_20200101_000000',
+      'app_drill_20200102_000000',
+      'app_new_20200101_000000',
+    ] as const;
+    for (const name of [left, other, read]) await world.sql(`CREATE DATABASE ${name}`, 'postgres');
+    const { host, port, user, password } = postgres;
+    await world.sql(
+      `CREATE SUBSCRIPTION s CONNECTION 'host=${host} port=${port} user=${user} password=${password} dbname=pub'
+        PUBLICATION p WITH (connect = false, slot_name = '${SLOT}')`,
+      left,
+    );
+    assert.equal(await detachSubscriptions(postgres, left), ['s']);
     assert.equal(await subscriptions(world), [live, { database: left, enabled: false, slot: null }]);
     await world.sql(
       `ALTER SUBSCRIPTION s SET (slot_name = ${SLOT});
@@ -98,49 +99,32 @@ test('a drill, a failed restore, and a copy under another name leave the subscri
     );
     const closed = `ALTER DATABASE ${left} ALLOW_CONNECTIONS false CONNECTION LIMIT 0 IS_TEMPLATE true`;
     await world.sql(closed, 'postgres');
-    const done = await captured(() => runDrill(configOf(world, {})));
-    assert.is(done.code, 0, done.error);
-    assert.match(done.stderr, `dropping database ${left}`);
-    assert.equal([await databases(world), await subscriptions(world)], [['app', 'pub'], [live]]);
-    await replicates(world, 2);
-  }));
-
-test('a leftover that can’t be dropped is named with its reason and the command, and stops neither restore nor drill', () =>
-  inTurn(async world => {
-    await makeBackup(world);
-    const [left, other] = ['app_new_20200101_000000', 'app_drill_20200101_000000'];
-    for (const name of [left, other]) await world.sql(`CREATE DATABASE ${name}`, 'postgres');
-    const consumer = await consume(world, left, 'reader');
+    const consumer = await consume(world, read, 'reader');
     await world.sql(`BEGIN; CREATE TABLE t (i int); PREPARE TRANSACTION 'pending'`, other);
     try {
-      const restored = await captured(() => restoreHere(world, 'latest'));
-      assert.is(restored.code, 0, restored.error);
+      const done = await captured(() => runDrill(configOf(world, {})));
+      assert.is(done.code, 0, done.error);
+      assert.match(done.stderr, `dropping database ${left}`);
+      assert.match(done.stderr, `could not drop database ${other}: it has a prepared transaction (pending)`);
+      const restored = await captured(() => dropLeftovers(postgres, 'new'));
+      assert.equal(restored.value, [read]);
+      const reads = `could not drop database ${read}: process \\d+ \\(pg_recvlogical\\) reads its replication slot reader`;
+      assert.match(restored.stderr, new RegExp(reads));
       assert.match(
         restored.stderr,
-        new RegExp(
-          `could not drop database ${left}: process \\d+ \\(pg_recvlogical\\) reads its replication slot reader`,
-        ),
+        `→ stop that consumer, then: DROP DATABASE IF EXISTS "${read}" WITH (FORCE)`,
       );
-      assert.match(
-        restored.stderr,
-        `→ stop that consumer, then: DROP DATABASE IF EXISTS "${left}" WITH (FORCE)`,
+      assert.equal(
+        [await databases(world), await subscriptions(world)],
+        [['app', other, read, 'pub'], [live]],
       );
-      const drilled = await captured(() => runDrill(configOf(world, {})));
-      assert.is(drilled.code, 0, drilled.error);
-      assert.match(
-        drilled.stderr,
-        `could not drop database ${other}: it has a prepared transaction (pending)`,
-      );
-      const kept = restored.value!.kept!;
-      assert.equal(await databases(world), ['app', kept, other, left]);
     } finally {
       await consumer.stop();
       await world.sql(`ROLLBACK PREPARED 'pending'`, other);
     }
-    for (const kind of ['new', 'drill'] as const)
-      assert.equal(await dropLeftovers(configOf(world, {}).postgres, kind), []);
-    await finishHere(world);
-    assert.equal([await databases(world), await slots(world)], [['app'], []]);
+    for (const kind of ['new', 'drill'] as const) assert.equal(await dropLeftovers(postgres, kind), []);
+    assert.equal([await databases(world), await slots(world)], [['app', 'pub'], [SLOT]]);
+    await replicates(world, 2);
   }));
 
 test('the servers stop', stop);

@@ -2,6 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { leftovers } from '../../scripts/lib/health/checks/leftovers.ts';
+import { sweep } from '../../scripts/lib/restore/leftovers.ts';
 import { parseAction } from '../../scripts/lib/restore/options.ts';
 import { restoreTables } from '../../scripts/lib/restore/restore-tables.ts';
 import { gateAt, untilNoProcess } from '../support/backup/faults.ts';
@@ -75,7 +76,7 @@ test('a type that the live database lacks is named; a label that it lacks leaves
     assert.equal(await databases(world), ['app']);
   }));
 
-test('kill -9 while rows are copied: the next backup drops the schema, and no other', () =>
+test('kill -9 while rows are copied: the next run drops the schema, and no other', () =>
   inTurn(async world => {
     await world.sql(`CREATE TABLE item AS SELECT 1 AS i;
       CREATE SCHEMA restored_20260101_000000; COMMENT ON SCHEMA restored_20260101_000000 IS 'done';
@@ -88,31 +89,27 @@ test('kill -9 while rows are copied: the next backup drops the schema, and no ot
         )
       ).map(({ name }) => name);
     const gate = gateAt(world, { program: 'psql', args: 'FROM STDIN', input: 1 });
-    const killed = async () => {
-      const restore = world.start('restore', ['latest', '--table', 'public.item', '--yes'], gate.env);
-      await gate.reached();
-      restore.child.kill('SIGKILL');
-      await restore.ended;
-      await untilNoProcess(world);
-      const [, left] = await schemas();
-      return left!;
-    };
-    const first = await killed();
+    const restore = world.start('restore', ['latest', '--table', 'public.item', '--yes'], gate.env);
+    await gate.reached();
+    restore.child.kill('SIGKILL');
+    await restore.ended;
+    await untilNoProcess(world);
+    const [, left] = await schemas();
+    const config = configOf(world, {});
     const now = Date.now;
     Date.now = () => now() + 2 * 86_400_000;
     try {
-      const { message } = await leftovers(configOf(world, {})).run();
-      assert.match(message, new RegExp(`schema ${first} \\(2 d`));
+      const { message } = await leftovers(config).run();
+      assert.match(message, new RegExp(`schema ${left} \\(2 d`));
     } finally {
       Date.now = now;
     }
-    const used = `CREATE VIEW mine AS SELECT * FROM ${first}.item`;
-    await world.sql(used);
-    const { stderr } = await captured(() => makeBackup(world, { upload: false }));
-    assert.match(stderr, new RegExp(`schema ${first} stays: .*other objects depend on it`));
+    await world.sql(`CREATE VIEW mine AS SELECT * FROM ${left}.item`);
+    const { stderr } = await captured(() => sweep(config, 'environment'));
+    assert.match(stderr, new RegExp(`schema ${left} stays: .*other objects depend on it`));
     await world.sql('DROP VIEW mine');
-    const next = await captured(() => makeBackup(world, { upload: false }));
-    assert.match(next.stderr, new RegExp(`dropping schema ${first} of app, left by a run`));
+    const next = await captured(() => sweep(config, 'environment'));
+    assert.match(next.stderr, new RegExp(`dropping schema ${left} of app, left by a run`));
     assert.equal([await schemas(), await databases(world)], [['restored_20260101_000000'], ['app']]);
   }));
 

@@ -21,6 +21,8 @@ test('each place keeps its own days; nothing that is not a whole backup of ours 
   const recent = await planted(env, [1, 2, 3, 10, 20, 29]);
   const middle = await planted(env, [31, 40, 89]);
   const old = await planted(env, [91]);
+  const [half] = await planted(env, [12]); // of a copy that was killed
+  unlinkSync(fileOf(world, `${env.S3_PREFIX}/${manifestName(half!.id)}`));
   const others = await planted(env, [300], { database: 'else' });
   const foreign = ['README', 'neurmatic_20200101.sql.gz', 'neurmatic_production_20200101_000000.sql.gz'];
   foreign.push('neurmatic_production_20200101_000000_copy.sql.gz', 'other_production_20200101_000000.json');
@@ -41,6 +43,7 @@ test('each place keeps its own days; nothing that is not a whole backup of ours 
   const done = await backup(env, '--json');
   assert.is(done.code, 0, done.stderr);
   const made = await manifestOf(env.BACKUP_DIR!, idOf(done));
+  assert.equal(kept(env, [half!]), { here: ids([half!]), offsite: [] });
   assert.equal(kept(env, others), { here: ids(others), offsite: ids(others) });
   assert.equal(kept(env, [made, ...recent, ...middle, ...old]), {
     here: ids([made, ...recent]),
@@ -58,7 +61,7 @@ test('each place keeps its own days; nothing that is not a whole backup of ours 
     assert.ok(existsSync(join(env.BACKUP_DIR!, name)), name);
     assert.ok(keysOf(world, env).includes(`${env.S3_PREFIX}/${name}`), name);
   }
-  assert.match(done.stderr, /retention \(local\): 7 backups kept, 4 deleted/);
+  assert.match(done.stderr, /retention \(local\): 8 backups kept, 4 deleted/);
   assert.match(done.stderr, /retention \(s3\): 10 backups kept, 1 deleted/);
 });
 

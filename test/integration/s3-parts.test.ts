@@ -19,7 +19,8 @@ await createBigDatabase(world);
 
 /** Made once, and copied off-site in every way: it is the copy that can go wrong. */
 const big = fresh({ POSTGRES_DB: 'big' });
-const { id } = await makeBackup(world, { format: 'custom', upload: false }, big);
+const { id, offsite } = await makeBackup(world, { format: 'custom', upload: false }, big);
+assert.is(offsite, false, 'no later run sends what was not to be sent');
 
 /** The environment of one test, with that backup in it. */
 async function withBackup(extra: Record<string, string> = {}) {

@@ -2,12 +2,14 @@ import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { swapIn } from '../../scripts/lib/restore/swap.ts';
 import { begin, change, stateOf } from '../support/core/expect.ts';
 import { finishHere, makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { pauseProgram } from '../support/core/pause.ts';
 import { createTurns } from '../support/core/turns.ts';
 import { until, type World } from '../support/core/world.ts';
 import { databases } from '../support/postgres/compare.ts';
+import { restored } from '../support/postgres/given-up.ts';
 import { startWriters } from '../support/postgres/writers.ts';
 
 const SWAP = 'RENAME TO';
@@ -77,12 +79,23 @@ test('clients that keep writing and reconnecting lose nothing and are cut off fo
     }
   }));
 
-/** Killed meanwhile: test/long/integration/kill-restore.test.ts. */
+const [NEXT, KEPT] = ['app_new_20260101_000000', 'app_before_20260101_000000'] as const;
+
+/** Swaps in this process, with a psql that stands still at the swap. @param status as of {@link pauseProgram} */
+function paused(world: World, when: 'before' | 'after', swap: () => Promise<unknown>, status?: number) {
+  const { env, ...pause } = pauseProgram(world, 'psql', SWAP, when, status);
+  const { PATH } = process.env;
+  process.env.PATH = env.PATH;
+  const done = swap().finally(() => {
+    process.env.PATH = PATH;
+  });
+  return { ...pause, done };
+}
+
+/** Killed meanwhile: test/long/integration/kill-restore.test.ts. Of a whole restore: test/long/integration/swap.test.ts. */
 test('a session that can’t be ended holds up the swap, and SIGTERM does not take back the decision', () =>
   inTurn(async world => {
-    await begin(world);
-    await makeBackup(world, { format: 'custom', upload: false });
-    await change(world, 'live');
+    const replaced = await restored(world);
     const active = (where: string) =>
       world.rows<{ pid: number }>(
         `SELECT pid FROM pg_stat_activity WHERE state = 'active' AND ${where}`,
@@ -98,7 +111,7 @@ test('a session that can’t be ended holds up the swap, and SIGTERM does not ta
     const [{ pid }] = (await stuck()) as [{ pid: number }];
     const renames = async () => (await active(`query LIKE 'BEGIN; ALTER DATABASE%'`)).length;
     const pause = pauseProgram(world, 'psql', SWAP, 'before');
-    const restore = world.start('restore', ['latest', '--yes'], pause.env);
+    const restore = world.start('restore', ['--undo', '--yes'], pause.env);
     try {
       await pause.reached(restore);
       process.kill(pid, 'SIGSTOP'); // a backend that hangs in the kernel, as on a dead disk
@@ -115,11 +128,13 @@ test('a session that can’t be ended holds up the swap, and SIGTERM does not ta
     await until('the server is done with the swap, too', async () => (await renames()) === 0);
     const [live, kept, ...others] = await databases(world);
     assert.equal([live, others], ['app', []]);
-    assert.equal([await stateOf(world), await stateOf(world, kept)], ['backed up', 'live']);
+    assert.not.equal(kept, replaced);
+    assert.equal([await stateOf(world), await stateOf(world, kept)], ['live', 'backed up']);
     await finishHere(world);
     assert.equal(await databases(world), ['app']);
   }));
 
+/** Of a whole restore: test/long/integration/swap.test.ts. */
 test('a prepared transaction is named, before anything is done and at the swap', () =>
   inTurn(async world => {
     await world.sql('ALTER SYSTEM SET max_prepared_transactions = 3', 'postgres');
@@ -140,31 +155,34 @@ test('a prepared transaction is named, before anything is done and at the swap',
     assert.equal(readdirSync(world.env.BACKUP_DIR!), files);
     await world.sql(`COMMIT PREPARED 'it''s pending'`);
 
-    const pause = pauseProgram(world, 'psql', SWAP, 'before');
-    const swapping = refused(
-      () => restoreHere(withEnv(world, pause.env), 'latest'),
-      1,
-      /app has a prepared transaction \(it's pending\)/,
+    await world.sql(`CREATE DATABASE ${NEXT} STRATEGY FILE_COPY`, 'postgres');
+    const swapping = paused(world, 'before', () =>
+      refused(
+        () => swapIn(world.pg.postgres, 'app', NEXT, KEPT),
+        1,
+        /app has a prepared transaction \(it's pending\)/,
+      ),
     );
-    await pause.reached();
+    await swapping.reached();
     await world.sql(prepare);
-    pause.go();
-    await swapping;
-    assert.equal(await databases(world), ['app']);
+    swapping.go();
+    await swapping.done;
+    assert.equal(await databases(world), ['app', NEXT]);
     assert.is(await stateOf(world), 'live,prepared');
     await world.sql(`ROLLBACK PREPARED 'it''s pending'`); // else the database can't be dropped
   }));
 
 test('a connection lost at the commit: the server says what happened', () =>
   inTurn(async world => {
-    await begin(world);
-    await makeBackup(world, { upload: false });
-    await change(world, 'live');
-    const pause = pauseProgram(world, 'psql', SWAP, 'after', 2);
-    pause.go();
-    const { kept } = await restoreHere(withEnv(world, pause.env), 'latest');
-    assert.equal([await stateOf(world), await stateOf(world, kept!)], ['backed up', 'live']);
-    assert.equal(await databases(world), ['app', kept]);
+    await begin(world, 'live');
+    await world.sql(`CREATE DATABASE ${NEXT} STRATEGY FILE_COPY`, 'postgres');
+    await world.sql(`CREATE TABLE state AS SELECT 'restored' AS name`, NEXT);
+    const swapping = paused(world, 'after', () => swapIn(world.pg.postgres, 'app', NEXT, KEPT), 2);
+    swapping.go();
+    await swapping.done;
+    await swapping.reached();
+    assert.equal([await stateOf(world), await stateOf(world, KEPT)], ['restored', 'live']);
+    assert.equal(await databases(world), ['app', KEPT]);
   }));
 
 test('the servers stop', stop);

@@ -2,8 +2,9 @@
 import { OperationalError } from '../core/errors.ts';
 import { plural } from '../core/format.ts';
 import { CommandError } from '../core/shell.ts';
-import { identifier, type Query } from '../postgres/client.ts';
+import { identifier } from '../postgres/client.ts';
 import { StartAgain } from '../postgres/lock-watch.ts';
+import type { Query } from '../postgres/query.ts';
 import type { Session } from '../postgres/session.ts';
 
 interface Table {

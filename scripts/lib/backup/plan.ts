@@ -5,7 +5,7 @@ import { diskOf } from '../core/machine.ts';
 import { preflight } from '../core/preflight.ts';
 import { disksOf, refuseShortage, reserveOf, type Use } from '../postgres/disk-space.ts';
 import { pathsOf, readSpaceFacts, type SpaceFacts } from '../postgres/load-space.ts';
-import { programVersion, type ServerFacts, serverFacts } from '../postgres/server.ts';
+import { programVersions, type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { localBackups, newestFirst } from './catalog.ts';
 import { checkBackupDirectory } from './directory.ts';
 import { COMPRESS } from './dump-commands.ts';
@@ -31,15 +31,14 @@ export async function planBackup(config: Config, format: Format, known?: ServerF
   const [{ server, pgDump, compressor, space }] = await preflight(
     async () => {
       const server = known ?? (await serverFacts(postgres));
-      const pgDump = await programVersion(postgres, 'pg_dump');
+      const compressor = COMPRESS[format][0]!;
+      const [pgDump, version] = (await programVersions(postgres, 'pg_dump', compressor)) as [string, string];
       if (Number.parseInt(pgDump, 10) < server.major) {
         throw new OperationalError(
           `pg_dump ${pgDump} can't dump a server of version ${server.version}`,
           `install postgresql-client-${server.major}.`,
         );
       }
-      const compressor = COMPRESS[format][0]!;
-      const version = await programVersion(postgres, compressor);
       const space = await readSpaceFacts(postgres, server, postgres.database);
       return { server, pgDump, compressor: `${compressor} ${version}`, space };
     },

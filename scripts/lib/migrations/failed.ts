@@ -2,7 +2,7 @@
 import type { Config } from '../config/config.ts';
 import { OperationalError, usageError } from '../core/errors.ts';
 import { utc } from '../core/format.ts';
-import { queryOf } from '../postgres/client.ts';
+import { queryOf } from '../postgres/query.ts';
 import { hasPrismaTable } from './pending.ts';
 import { migrate } from './run.ts';
 

@@ -1,4 +1,4 @@
-import type { Query } from '../postgres/client.ts';
+import type { Query } from '../postgres/query.ts';
 
 /** Names that a database has in any of its schemas, but the catalog's: what a new object of the same name may hide. */
 export interface DatabaseNames {

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import { type Query, queryOf } from '../postgres/client.ts';
+import { type Query, queryOf } from '../postgres/query.ts';
 import { migrationFiles } from './image-files.ts';
 import { lintMigrations } from './lint.ts';
 import { readNames } from './names.ts';

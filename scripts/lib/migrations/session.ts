@@ -3,7 +3,8 @@ import type { Config } from '../config/config.ts';
 import { messageOf, OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { sleep } from '../core/signals.ts';
-import { literal, query, runSql } from '../postgres/client.ts';
+import { literal, runSql } from '../postgres/client.ts';
+import { query } from '../postgres/query.ts';
 import { databaseUrl } from '../postgres/url.ts';
 
 /** `application_name` in pg_stat_activity. */

@@ -116,33 +116,8 @@ export function asJson(sql: string): string {
   return `SELECT coalesce(pg_catalog.json_agg(q), '[]') FROM (${sql}) AS q`;
 }
 
-/**
- * Runs one SELECT.
- * @returns its rows
- * @throws CommandError; OperationalError after `timeout` seconds
- */
-export async function query<Row>(
-  postgres: Postgres,
-  database: string,
-  sql: string,
-  options: QueryOptions = {},
-): Promise<Row[]> {
-  const all = { purpose: `query ${database}`, timeout: 60, ...options, onlyReads: true };
-  return JSON.parse(await runSql(postgres, database, asJson(sql), all)) as Row[];
-}
-
-export type Query = <Row>(sql: string) => Promise<Row[]>;
-
-/** @returns {@link query} bound to one database */
-export function queryOf(postgres: Postgres, database: string, options?: QueryOptions): Query {
-  return <Row>(sql: string) => query<Row>(postgres, database, sql, options);
-}
-
-/** `timeout` in seconds; default: 60. */
-type QueryOptions = Partial<Pick<SqlOptions, 'purpose' | 'timeout' | 'evenInterrupted' | 'inherit'>>;
-
 /** Of `timeout`, the server ends a statement a little earlier; default: none. */
-interface SqlOptions
+export interface SqlOptions
   extends Pick<RunOptions, 'purpose' | 'hint' | 'hints' | 'state' | 'timeout' | 'evenInterrupted'> {
   /** Longest wait for a lock, in seconds. Default: 60, or less if `timeout` is shorter. */
   lockTimeout?: number;
@@ -157,7 +132,7 @@ interface SqlOptions
 }
 
 /**
- * Runs SQL statements, in one transaction unless they contain BEGIN. When it is given up (no answer in time, a signal, a
+ * Runs SQL statements, in one transaction unless they contain BEGIN; each of an array in its own. When it is given up (no answer in time, a signal, a
  * lost connection), its session is ended first: after an error nothing of it goes on in the server.
  *
  * @returns the output of psql
@@ -166,7 +141,7 @@ interface SqlOptions
 export async function runSql(
   postgres: Postgres,
   database: string,
-  sql: string,
+  sql: string | string[],
   {
     timeout = Number.POSITIVE_INFINITY,
     lockTimeout,
@@ -190,11 +165,12 @@ export async function runSql(
 function psql(
   postgres: Postgres,
   database: string,
-  sql: string,
+  sql: string | string[],
   name: string,
   { limits, inherit, ...options }: RunOptions & { limits: string; inherit?: string[] },
 ): Promise<string> {
-  const words = [...PSQL, `--dbname=${toDatabase(database)}`, `--command=${sql}`];
+  const commands = [sql].flat().map(each => `--command=${each}`);
+  const words = [...PSQL, `--dbname=${toDatabase(database)}`, ...commands];
   const settings = `${TEXT} -c ${OWN_NAMES} ${limits}`;
   const { argv, env, lifeline } = producer(postgres, words, settings, inherit);
   return run(argv, { ...options, env: { ...env, PGAPPNAME: name }, lifeline });

@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import type { Postgres } from '../config/config.ts';
-import { identifier, literal, type Query, runSql } from './client.ts';
+import { identifier, literal, runSql } from './client.ts';
 import { maintenanceOf } from './databases.ts';
+import type { Query } from './query.ts';
 
 /** Text that comes from a manifest and goes into a statement. */
 const text = v.pipe(v.string(), v.regex(/^[^\0]*$/));

@@ -1,5 +1,5 @@
-import type { Query } from './client.ts';
 import { ENCODING, type Encoding } from './databases.ts';
+import type { Query } from './query.ts';
 
 /** What pg_database has about a database, except what is in `Properties`. */
 interface DatabaseRow extends Encoding {

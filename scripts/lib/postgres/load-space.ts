@@ -1,8 +1,9 @@
 /** The space that loading a database takes: data, WAL, temporary files. */
 import type { Postgres } from '../config/config.ts';
-import { literal, query } from './client.ts';
+import { literal } from './client.ts';
 import { maintenanceOf, siblingsSql } from './databases.ts';
 import { disksOf, reserveOf, type Use, visiblePaths } from './disk-space.ts';
+import { query } from './query.ts';
 import type { ServerFacts } from './server.ts';
 
 const MIB = 1024 * 1024;

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import type { Query } from './client.ts';
+import type { Query } from './query.ts';
 
 const text = v.pipe(v.string(), v.regex(/^[^\0]*$/));
 

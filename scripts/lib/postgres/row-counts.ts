@@ -1,5 +1,6 @@
 import { count } from '../core/format.ts';
-import { identifier, literal, type Query } from './client.ts';
+import { identifier, literal } from './client.ts';
+import type { Query } from './query.ts';
 import type { Statements } from './session.ts';
 import { OWN_NAMES } from './settings.ts';
 

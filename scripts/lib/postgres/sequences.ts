@@ -1,4 +1,5 @@
-import { identifier, literal, type Query } from './client.ts';
+import { identifier, literal } from './client.ts';
+import type { Query } from './query.ts';
 
 /** A sequence, and the columns that take their values from it. */
 export interface Sequence {

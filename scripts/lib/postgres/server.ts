@@ -1,8 +1,9 @@
 import type { Postgres } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
-import { CommandError, hasProgram, run } from '../core/shell.ts';
-import { client, query } from './client.ts';
+import { CommandError, hasProgram, type RunOptions, run } from '../core/shell.ts';
+import { client } from './client.ts';
 import { maintenanceOf } from './databases.ts';
+import { query } from './query.ts';
 import { LATER_LIMITS } from './settings.ts';
 
 export interface ServerFacts {
@@ -57,18 +58,40 @@ export async function serverFacts(postgres: Postgres): Promise<ServerFacts> {
  * @throws CommandError when it is not installed
  */
 export async function programVersion(postgres: Postgres, program: string): Promise<string> {
-  const { argv, env } = client(postgres, [program, '--version']);
   const where = postgres.container ? `in container ${postgres.container}` : 'on this host';
-  const text = await run(argv, {
-    env,
-    purpose: `use ${program} ${where}`,
-    hints: { 'no program': `install ${program} ${where}.` },
-  });
-  return /\d+(\.\d+)+/.exec(text)?.[0] ?? text.trim();
+  return versionIn(
+    await runClient(postgres, [program, '--version'], {
+      purpose: `use ${program} ${where}`,
+      hints: { 'no program': `install ${program} ${where}.` },
+    }),
+  );
 }
 
+/** Prints what each says, as one line. */
+const VERSIONS = 'set -ef; for program; do text=$("$program" --version); echo $text; done';
+
+/** The same of several programs, with one start. @throws CommandError for the first that is not installed */
+export async function programVersions(postgres: Postgres, ...programs: string[]): Promise<string[]> {
+  const purpose = `use ${programs.join(', ')}`;
+  try {
+    const text = await runClient(postgres, ['bash', '-c', VERSIONS, 'versions', ...programs], { purpose });
+    return text.trim().split('\n').map(versionIn);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    for (const program of programs) await programVersion(postgres, program); // its message names the program
+    throw error;
+  }
+}
+
+function runClient(postgres: Postgres, command: string[], options: RunOptions): Promise<string> {
+  const { argv, env } = client(postgres, command);
+  return run(argv, { ...options, env });
+}
+
+const versionIn = (text: string) => /\d+(\.\d+)+/.exec(text)?.[0] ?? text.trim();
+
 /** @returns settings that take away limits which only some versions have, as `-c name=value` */
-export async function laterLimits(postgres: Postgres, database: string): Promise<string> {
-  const limits = await query<{ name: string }>(postgres, database, LATER_LIMITS);
+export async function laterLimits(postgres: Postgres): Promise<string> {
+  const limits = await query<{ name: string }>(postgres, maintenanceOf(postgres), LATER_LIMITS);
   return limits.map(({ name }) => `-c ${name}=0`).join(' ');
 }

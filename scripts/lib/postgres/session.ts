@@ -4,7 +4,8 @@ import { log } from '../core/log.ts';
 import { CommandError, startDialogue } from '../core/shell.ts';
 import { interrupt } from '../core/signals.ts';
 import { sessionName } from './abandoned.ts';
-import { asJson, consumer, endSession, PSQL, type Query, toDatabase } from './client.ts';
+import { asJson, consumer, endSession, PSQL, toDatabase } from './client.ts';
+import type { Query } from './query.ts';
 import { LATER_LIMITS, OWN_NAMES, TEXT } from './settings.ts';
 
 /** What runs statements of one session. */

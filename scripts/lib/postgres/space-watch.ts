@@ -5,10 +5,11 @@ import { DISK_FULL_HINT, messageOf, OperationalError } from '../core/errors.ts';
 import { bytes } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { type Disk, diskOf } from '../core/machine.ts';
-import { literal, query } from './client.ts';
+import { literal } from './client.ts';
 import { maintenanceOf } from './databases.ts';
 import { disksOf, reserveOf } from './disk-space.ts';
 import { pathsOf, type SpaceFacts } from './load-space.ts';
+import { query } from './query.ts';
 
 /** How long ended sessions may take to be gone, in seconds: the end of a transaction removes its files. */
 const GONE = 60;

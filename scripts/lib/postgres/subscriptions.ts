@@ -1,9 +1,10 @@
 /** Subscriptions of logical replication: https://www.postgresql.org/docs/current/logical-replication-subscription.html */
 import type { Postgres } from '../config/config.ts';
-import { identifier, literal, query, runSql } from './client.ts';
-import { maintenanceOf } from './databases.ts';
+import { identifier, literal, runSql } from './client.ts';
+import { maintenanceOf, type SiblingKind, siblingsSql } from './databases.ts';
+import { query } from './query.ts';
 
-interface Subscription {
+export interface Subscription {
   name: string;
   enabled: boolean;
   /** The replication slot at the publisher; null: none. */
@@ -13,11 +14,35 @@ interface Subscription {
 /** A setting of a database whose subscriptions are paused: a JSON array with the names of those that were enabled. */
 export const PAUSED_SETTING = 'restore.paused_subscriptions';
 
-/** @returns the subscriptions of a database, by name */
-export function subscriptionsOf(postgres: Postgres, database: string): Promise<Subscription[]> {
-  const sql = `SELECT subname AS name, subenabled AS enabled, subslotname AS slot
-    FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE datname = ${literal(database)} ORDER BY 1`;
-  return query(postgres, maintenanceOf(postgres), sql, { evenInterrupted: true });
+/** The logical replication from and into a database. */
+export interface Replication {
+  database: string;
+  subscriptions: Subscription[];
+  /** Of this server, by name. */
+  slots: string[];
+  /** The names of the subscriptions that {@link pauseSubscriptions} has disabled; null: it has not. */
+  paused: string[] | null;
+}
+
+/** @returns that of a database, if it exists, and of its siblings of a kind, newest first */
+export function replicationOf(
+  postgres: Postgres,
+  database: string,
+  kind?: SiblingKind,
+): Promise<Replication[]> {
+  const siblings = kind ? ` OR datname IN (SELECT name FROM (${siblingsSql(database, kind)}) AS s)` : '';
+  return query(
+    postgres,
+    maintenanceOf(postgres),
+    `SELECT datname AS database,
+       (SELECT coalesce(json_agg(json_build_object('name', subname, 'enabled', subenabled, 'slot', subslotname)
+          ORDER BY subname), '[]') FROM pg_subscription WHERE subdbid = d.oid) AS subscriptions,
+       ARRAY(SELECT slot_name FROM pg_replication_slots WHERE database = datname ORDER BY slot_name) AS slots,
+       (SELECT substr(setting, strpos(setting, '=') + 1)::json FROM pg_db_role_setting, unnest(setconfig) AS setting
+          WHERE setdatabase = d.oid AND setrole = 0 AND starts_with(setting, '${PAUSED_SETTING}=')) AS paused
+     FROM pg_database d WHERE datname = ${literal(database)}${siblings} ORDER BY datname DESC`,
+    { evenInterrupted: true },
+  );
 }
 
 /*
@@ -57,15 +82,23 @@ const detached = (name: string) => [
  * @throws CommandError
  */
 export async function detachSubscriptions(postgres: Postgres, database: string): Promise<string[]> {
-  const names = (await subscriptionsOf(postgres, database)).map(({ name }) => name);
+  const [replication] = await replicationOf(postgres, database);
+  const names = replication?.subscriptions.map(({ name }) => name) ?? [];
   if (names.length > 0)
     await change(postgres, database, `detach the subscriptions of ${database}`, names.flatMap(detached));
   return names;
 }
 
-/** Drops the subscriptions of a database, which PostgreSQL refuses to drop with them; never their slots. @throws CommandError */
-export async function dropSubscriptions(postgres: Postgres, database: string): Promise<void> {
-  const names = (await subscriptionsOf(postgres, database)).map(({ name }) => name);
+/**
+ * Drops the subscriptions of a database, which PostgreSQL refuses to drop with them; never their slots.
+ * @param names of all of them
+ * @throws CommandError
+ */
+export async function dropSubscriptions(
+  postgres: Postgres,
+  database: string,
+  names: string[],
+): Promise<void> {
   if (names.length === 0) return;
   const open = `ALTER DATABASE ${identifier(database)} ALLOW_CONNECTIONS true CONNECTION LIMIT -1`;
   const purpose = `drop the subscriptions of ${database}`;
@@ -76,28 +109,18 @@ export async function dropSubscriptions(postgres: Postgres, database: string): P
   ]);
 }
 
-/** @returns the names of the subscriptions that {@link pauseSubscriptions} has disabled; undefined: it has not */
-async function pausedIn(postgres: Postgres, database: string): Promise<string[] | undefined> {
-  const [row] = await query<{ names: string[] }>(
-    postgres,
-    maintenanceOf(postgres),
-    `SELECT substr(setting, strpos(setting, '=') + 1)::json AS names
-     FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase, unnest(setconfig) AS setting
-     WHERE datname = ${literal(database)} AND setrole = 0 AND starts_with(setting, '${PAUSED_SETTING}=')`,
-  );
-  return row?.names;
-}
-
 /**
  * Disables the enabled subscriptions of a database and notes their names in it.
  * @returns their names
  * @throws CommandError
  */
-export async function pauseSubscriptions(postgres: Postgres, database: string): Promise<string[]> {
-  const enabled = (await subscriptionsOf(postgres, database)).filter(each => each.enabled);
-  if (enabled.length === 0) return [];
-  const names = enabled.map(({ name }) => name);
-  const noted = [...new Set([...((await pausedIn(postgres, database)) ?? []), ...names])];
+export async function pauseSubscriptions(
+  postgres: Postgres,
+  { database, subscriptions, paused }: Replication,
+): Promise<string[]> {
+  const names = subscriptions.filter(({ enabled }) => enabled).map(({ name }) => name);
+  if (names.length === 0) return [];
+  const noted = [...new Set([...(paused ?? []), ...names])];
   await change(postgres, database, `disable the subscriptions of ${database}`, [
     `ALTER DATABASE ${identifier(database)} SET ${PAUSED_SETTING} TO ${literal(JSON.stringify(noted))}`,
     ...names.map(name => `ALTER SUBSCRIPTION ${identifier(name)} DISABLE`),
@@ -110,11 +133,12 @@ export async function pauseSubscriptions(postgres: Postgres, database: string): 
  * @returns their names
  * @throws CommandError
  */
-export async function resumeSubscriptions(postgres: Postgres, database: string): Promise<string[]> {
-  const paused = await pausedIn(postgres, database);
-  if (paused === undefined) return [];
-  const existing = await subscriptionsOf(postgres, database);
-  const names = paused.filter(name => existing.some(each => each.name === name));
+export async function resumeSubscriptions(
+  postgres: Postgres,
+  { database, subscriptions, paused }: Replication,
+): Promise<string[]> {
+  if (paused === null) return [];
+  const names = paused.filter(name => subscriptions.some(each => each.name === name));
   await change(postgres, database, `enable the subscriptions of ${database}`, [
     ...names.map(name => `ALTER SUBSCRIPTION ${identifier(name)} ENABLE`),
     `ALTER DATABASE ${identifier(database)} RESET ${PAUSED_SETTING}`,

@@ -3,8 +3,9 @@ import { OperationalError } from '../core/errors.ts';
 import { CommandError } from '../core/shell.ts';
 import { deferSignals, throwIfSignalled } from '../core/signals.ts';
 import { sessionName } from './abandoned.ts';
-import { identifier, literal, query, runSql } from './client.ts';
+import { identifier, literal, runSql } from './client.ts';
 import { maintenanceOf } from './databases.ts';
+import { query } from './query.ts';
 import { openSession } from './session.ts';
 
 /**
@@ -49,7 +50,7 @@ export async function swap(
         return;
       } catch (error) {
         if (!isBusy(error)) throw error;
-        await refusePreparedTransactions(postgres, live); // ending sessions does not end these
+        refusePrepared(live, await preparedTransactions(postgres, live)); // ending sessions does not end these
         throwIfSignalled();
         if (attempt >= attempts) throw blockers.length > 0 ? blockedBy(error, blockers) : error;
         await new Promise(resolve => setTimeout(resolve, pauseSeconds * 1000));
@@ -125,13 +126,17 @@ async function whileEndingSessions(
   }
 }
 
+/** @returns the prepared transactions of a database */
+export async function preparedTransactions(postgres: Postgres, database: string): Promise<string[]> {
+  const sql = `SELECT gid FROM pg_prepared_xacts WHERE database = ${literal(database)}`;
+  return (await query<{ gid: string }>(postgres, maintenanceOf(postgres), sql)).map(({ gid }) => gid);
+}
+
 /** @throws OperationalError when a prepared transaction prevents renaming `live` */
-export async function refusePreparedTransactions(postgres: Postgres, live: string): Promise<void> {
-  const sql = `SELECT gid FROM pg_prepared_xacts WHERE database = ${literal(live)}`;
-  const prepared = await query<{ gid: string }>(postgres, maintenanceOf(postgres), sql);
-  if (prepared.length === 0) return;
+export function refusePrepared(live: string, [gid]: string[]): void {
+  if (gid === undefined) return;
   throw new OperationalError(
-    `${live} has a prepared transaction (${prepared[0]!.gid}), so it can't be renamed`,
+    `${live} has a prepared transaction (${gid}), so it can't be renamed`,
     'COMMIT PREPARED or ROLLBACK PREPARED it first.',
   );
 }

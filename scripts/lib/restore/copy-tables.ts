@@ -5,7 +5,8 @@ import { count } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { pipeline } from '../core/pipeline.ts';
 import { run } from '../core/shell.ts';
-import { identifier, literal, PSQL, producer, queryOf, runSql, toDatabase } from '../postgres/client.ts';
+import { identifier, literal, PSQL, producer, runSql, toDatabase } from '../postgres/client.ts';
+import { queryOf } from '../postgres/query.ts';
 import { fingerprintOf } from '../postgres/row-counts.ts';
 import { quoted, type TableName } from './choose-tables.ts';
 import { createUnfinished, dropUnfinished, finishSchema } from './unfinished-schema.ts';
@@ -40,8 +41,7 @@ export async function copyTables(
   tables: TableName[],
   schema: string,
 ): Promise<Copied[]> {
-  const shapes: Shape[] = [];
-  for (const table of tables) shapes.push(await shapeOf(postgres, scratch, table));
+  const shapes = await Promise.all(tables.map(table => shapeOf(postgres, scratch, table)));
   await refuseMissingTypes(postgres, shapes);
   await createUnfinished(postgres, schema);
   try {

@@ -1,31 +1,32 @@
 import { join } from 'node:path';
 import type { Without } from '../backup/dump-commands.ts';
 import type { CheckedSource } from '../backup/verify.ts';
-import type { Config, Postgres } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { log } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
 import { CommandError, run } from '../core/shell.ts';
 import { producer, toDatabase } from '../postgres/client.ts';
 import { OWNERSHIP } from '../postgres/compare-definitions.ts';
-import { createLike, sizeOfDatabase } from '../postgres/databases.ts';
+import { sizeOfDatabase } from '../postgres/databases.ts';
 import { drop } from '../postgres/drop.ts';
 import type { SpaceFacts } from '../postgres/load-space.ts';
-import { laterLimits } from '../postgres/server.ts';
 import { watchLoad } from '../postgres/space-watch.ts';
-import { compareWithManifest } from './compare.ts';
-import { mayGoOn, refuseLost, refuseUnaccepted } from './judge-errors.ts';
+import { compareWithManifest, readRows } from './compare.ts';
+import { type Accept, AS_SUPERUSER, mayGoOn, refuseLost, refuseUnaccepted } from './judge-errors.ts';
 import { loadCustom } from './load-custom.ts';
 import type { LoadError } from './load-errors.ts';
 import { loadPlain } from './load-plain.ts';
 import { connectionsOf, memoryOf } from './load-size.ts';
+import { createTarget, runAfter, runBefore, type Target } from './load-target.ts';
+import { entriesLeftOut } from './sort-statements.ts';
+import type { Rights } from './who-loads.ts';
 
 /**
  * Loads a checked source into a new database, with encoding, locale and owner of the live one if that exists, and compares
  * it with its manifest. The caller drops the new database after a failure.
  *
  * @param space what the server does with its disks: the load is ended before their reserve is used up
- * @param acceptErrors whether statements may fail without which all rows are there
- * @returns the errors that were accepted
+ * @returns the errors that were accepted, and how many rows there are
  * @throws exit code 1 where loading fails or a disk gets full; 3 where the rows are not those of the manifest, or a plain dump has a command
  *   of psql
  */
@@ -34,29 +35,39 @@ export async function loadInto(
   source: CheckedSource,
   name: string,
   space: SpaceFacts,
-  acceptErrors = false,
-): Promise<LoadError[]> {
+  { scan, mayFallBack = false, accept = 'none' }: Rights = {},
+): Promise<{ errors: LoadError[]; rows: number }> {
   const { postgres } = config;
   const { manifest, without } = source;
   const owner = without?.owners ? undefined : manifest?.properties.owner;
-  const create = () => createLike(postgres, name, manifest ? { ...manifest.server, owner } : undefined);
-  await create();
-  return watchLoad(postgres, space, name, async until => {
-    const how = { acceptErrors, space, until };
-    const all = await loadAll(config, source, name, how, async () => {
-      await drop(postgres, name);
-      await create();
-    });
-    const errors = refuseLost(source, all);
-    await gatherStatistics(postgres, name);
-    await compareWithManifest(postgres, manifest, name, kind => mayDiffer(kind, without, errors));
-    refuseUnaccepted(source, errors, acceptErrors);
-    return errors;
+  const otherwise = manifest ? { ...manifest.server, owner } : undefined;
+  await using sessions = new AsyncDisposableStack();
+  const create = async () => {
+    const target = await createTarget(postgres, name, otherwise, { scan, mayFallBack });
+    if (target.session) sessions.use(target.session);
+    return target;
+  };
+  return await watchLoad(postgres, space, name, async until => {
+    const { target, errors: all } = await loadAll(config, source, { accept, space, until }, create);
+    const loaded = refuseLost(source, all);
+    await gatherStatistics(target);
+    const rows = target.session && (await readRows(target.session));
+    await target.session?.close();
+    const errors = [...loaded, ...refuseLost(source, await runAfter(postgres, source, target))];
+    const count = await compareWithManifest(
+      postgres,
+      manifest,
+      name,
+      kind => mayDiffer(kind, without, errors),
+      rows,
+    );
+    refuseUnaccepted(source, errors, accept);
+    return { errors, rows: count };
   });
 }
 
 interface How {
-  acceptErrors: boolean;
+  accept: Accept;
   space: SpaceFacts;
   until: AbortSignal;
 }
@@ -73,53 +84,64 @@ function mayDiffer(kind: string, without: Without = {}, errors: LoadError[]): bo
 
 /**
  * Loads up to the first error. If it is one that can be accepted, loads again to find all of them.
- * @returns all errors
+ * @returns the database, and all errors
  */
 async function loadAll(
   config: Config,
   source: CheckedSource,
-  name: string,
   how: How,
-  createAgain: () => Promise<void>,
-): Promise<LoadError[]> {
-  if (!how.acceptErrors) {
+  create: () => Promise<Target>,
+): Promise<{ target: Target; errors: LoadError[] }> {
+  let target = await create();
+  let before = await runBefore(config.postgres, source, target);
+  if (how.accept === 'none' && before.length === 0) {
     try {
-      return await load(config, source, name, 'stop', how);
+      return { target, errors: await load(config, source, target, 'stop', how) };
     } catch (error) {
       how.until.throwIfAborted();
       if (!(error instanceof CommandError) || !mayGoOn(source, error.stderr)) throw error;
       log.warn(`${error.message}. Loading again, to find everything that fails`);
-      await createAgain();
+      await drop(config.postgres, target.name);
+      target = await create();
+      before = await runBefore(config.postgres, source, target);
     }
   }
-  return load(config, source, name, 'collect', how);
+  return { target, errors: [...before, ...(await load(config, source, target, 'collect', how))] };
 }
 
 async function load(
-  { postgres }: Config,
+  config: Config,
   source: CheckedSource,
-  name: string,
+  { name, postgres, limits, scan }: Target,
   onError: 'stop' | 'collect',
   { space, until }: How,
 ): Promise<LoadError[]> {
-  const limits = await laterLimits(postgres, name);
   const settings = (connections: number) =>
     `${limits} -c synchronous_commit=off -c maintenance_work_mem=${memoryOf(postgres, connections)}MB`;
   const path = join(source.directory, source.artifact);
-  const purpose = `load ${source.name} into ${name}`;
-  const state = 'the live database is unchanged.';
-  const measure = () => sizeOfDatabase(postgres, name).catch(() => 0);
+  const common = {
+    purpose: `load ${source.name} into ${name}`,
+    state: 'the live database is unchanged.',
+    ...(scan ? { hints: { 42501: AS_SUPERUSER } } : {}),
+    until,
+  };
+  const measure = () => sizeOfDatabase(config.postgres, name).catch(() => 0);
   const total = source.manifest?.databaseBytes;
   return withProgress({ label: 'Loading', measure, total }, async () => {
     if (!source.frame)
-      return loadCustom(postgres, source, name, onError, { purpose, state, settings, space, until });
-    const options = { purpose, state, settings: settings(1), until };
+      return loadCustom(postgres, source, name, onError, {
+        ...common,
+        settings,
+        space,
+        leftOut: scan && entriesLeftOut(scan),
+      });
+    const options = { ...common, settings: settings(1), cuts: scan?.cuts };
     return loadPlain(postgres, path, source.frame, name, onError, options);
   });
 }
 
 /** Without statistics the planner guesses, and the first queries after the swap are slow. */
-async function gatherStatistics(postgres: Postgres, name: string): Promise<void> {
+async function gatherStatistics({ postgres, name, limits, loader }: Target): Promise<void> {
   const vacuumdb = [
     'vacuumdb',
     '--analyze-only',
@@ -128,7 +150,9 @@ async function gatherStatistics(postgres: Postgres, name: string): Promise<void>
     `--jobs=${connectionsOf(postgres)}`,
     `--dbname=${toDatabase(name)}`,
   ];
-  const { argv, ...analyze } = producer(postgres, vacuumdb, await laterLimits(postgres, name));
+  // It warns of each table of the server that the role that loads may not analyze.
+  const settings = `${limits}${loader ? ' -c client_min_messages=error' : ''}`;
+  const { argv, ...analyze } = producer(postgres, vacuumdb, settings);
   const purpose = `gather all statistics of ${name}`;
   try {
     await run(argv, { ...analyze, purpose, timeout: Number.POSITIVE_INFINITY });

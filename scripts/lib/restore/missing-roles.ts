@@ -4,9 +4,10 @@ import type { Postgres } from '../config/config.ts';
 import { messageOf, OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { CommandError } from '../core/shell.ts';
-import { identifier, query, runSql } from '../postgres/client.ts';
+import { identifier, runSql } from '../postgres/client.ts';
 import { maintenanceOf } from '../postgres/databases.ts';
 import type { Needs } from '../postgres/needs.ts';
+import { queryOf } from '../postgres/query.ts';
 import type { ServerFacts } from '../postgres/server.ts';
 import { createRole, type Globals, readGlobals } from './globals.ts';
 import { gunzipped } from './plain-dump.ts';
@@ -25,43 +26,43 @@ export interface Roles {
   globals: Globals | undefined;
 }
 
+/** @returns the roles of this server, and who is a member of which */
+export async function readRoles(
+  postgres: Postgres,
+  { superuser, major }: ServerFacts,
+): Promise<{ server: Server; memberships: Set<string> }> {
+  const usable = `pg_has_role(oid, 'USAGE')${major >= 16 ? ` AND pg_has_role(oid, 'SET')` : ''}`;
+  const ask = queryOf(postgres, maintenanceOf(postgres));
+  const [roles, memberships] = await Promise.all([
+    ask<ServerRole>(`SELECT rolname AS name, ${usable} AS usable, array_remove(ARRAY[
+        CASE WHEN rolsuper THEN 'SUPERUSER' END, CASE WHEN rolinherit THEN 'INHERIT' END,
+        CASE WHEN rolcreaterole THEN 'CREATEROLE' END, CASE WHEN rolcreatedb THEN 'CREATEDB' END,
+        CASE WHEN rolcanlogin THEN 'LOGIN' END, CASE WHEN rolreplication THEN 'REPLICATION' END,
+        CASE WHEN rolbypassrls THEN 'BYPASSRLS' END], NULL) AS attributes FROM pg_roles`),
+    ask<{ role: string; member: string }>(
+      'SELECT pg_get_userbyid(roleid) AS role, pg_get_userbyid(member) AS member FROM pg_auth_members',
+    ),
+  ]);
+  return {
+    server: { major, user: postgres.user, superuser, roles: new Map(roles.map(role => [role.name, role])) },
+    memberships: new Set(memberships.map(({ role, member }) => membershipKey(role, member))),
+  };
+}
+
 /**
  * Compares the roles that a restore needs with those of this server. Changes nothing.
  * @param needed what the dump names; what the restore leaves out is not among it
  * @param isDrill no role is created, and the roles of this server are not compared with the backup's
  */
 export async function compareRoles(
-  postgres: Postgres,
-  { superuser, major }: ServerFacts,
+  { server, memberships }: Awaited<ReturnType<typeof readRoles>>,
   source: LocalSource,
   needed: Needs['roles'],
   isDrill = false,
 ): Promise<Roles> {
-  const usable = `pg_has_role(oid, 'USAGE')${major >= 16 ? ` AND pg_has_role(oid, 'SET')` : ''}`;
-  const roles = await query<ServerRole>(
-    postgres,
-    maintenanceOf(postgres),
-    `SELECT rolname AS name, ${usable} AS usable, array_remove(ARRAY[
-        CASE WHEN rolsuper THEN 'SUPERUSER' END, CASE WHEN rolinherit THEN 'INHERIT' END,
-        CASE WHEN rolcreaterole THEN 'CREATEROLE' END, CASE WHEN rolcreatedb THEN 'CREATEDB' END,
-        CASE WHEN rolcanlogin THEN 'LOGIN' END, CASE WHEN rolreplication THEN 'REPLICATION' END,
-        CASE WHEN rolbypassrls THEN 'BYPASSRLS' END], NULL) AS attributes FROM pg_roles`,
-  );
-  const memberships = await query<{ role: string; member: string }>(
-    postgres,
-    maintenanceOf(postgres),
-    'SELECT pg_get_userbyid(roleid) AS role, pg_get_userbyid(member) AS member FROM pg_auth_members',
-  );
-  const server: Server = {
-    major,
-    user: postgres.user,
-    superuser,
-    roles: new Map(roles.map(role => [role.name, role])),
-  };
   if (isDrill || !source.manifest) return { plan: planRoles(server, needed, undefined), globals: undefined };
   const globals = await readGlobals(gunzipped(join(source.directory, source.manifest.globals.name)));
-  const present = new Set(memberships.map(({ role, member }) => membershipKey(role, member)));
-  const different = roleDifferences(server, globals, present);
+  const different = roleDifferences(server, globals, memberships);
   if (different.length > 0) {
     log.warn(`roles are not as in the backup, and stay as they are. To change them:${lines(different)}`);
   }

@@ -9,12 +9,12 @@ import { preflight } from '../core/preflight.ts';
 import { maintenanceOf, oidOf } from '../postgres/databases.ts';
 import { refuseShortage } from '../postgres/disk-space.ts';
 import { type SpaceFacts, usesOfLoad } from '../postgres/load-space.ts';
-import { programVersion, type ServerFacts } from '../postgres/server.ts';
-import { refusePreparedTransactions } from '../postgres/swap.ts';
+import { programVersion, programVersions, type ServerFacts } from '../postgres/server.ts';
+import { preparedTransactions, refusePrepared } from '../postgres/swap.ts';
+import { requirementsOf, type Scan } from './dump-scan.ts';
 import { loadSizeOf } from './load-size.ts';
-import { compareRoles, type Roles, refuseRoles } from './missing-roles.ts';
-import { requirementsOf } from './plain-dump.ts';
-import { neededRoles, requirementChecks } from './requirements.ts';
+import { compareRoles, type Roles, readRoles, refuseRoles } from './missing-roles.ts';
+import { neededRoles, readRequirementFacts, requirementChecks } from './requirements.ts';
 
 /*
  * Since these minor versions psql knows \restrict:
@@ -32,6 +32,8 @@ interface Options {
   replace?: boolean;
   without?: Without;
   isDrill?: boolean;
+  /** Of the source, if there is one. */
+  scan?: Scan | undefined;
 }
 
 /**
@@ -52,11 +54,18 @@ export async function refuseImpossible(
   { replace = false, isDrill = false, ...options }: Options = {},
 ): Promise<{ databaseMissing: boolean; roles: Roles; without: Without }> {
   const { postgres } = config;
-  const databaseMissing = (await oidOf(postgres, target)) === undefined;
-  const isBare = (await oidOf(postgres, postgres.database)) === undefined;
-  const needs = await requirementsOf(postgres, source);
+  const needs = await requirementsOf(postgres, source, options.scan);
+  const [oid, liveOid, here, facts, prepared] = await Promise.all([
+    oidOf(postgres, target),
+    oidOf(postgres, postgres.database),
+    readRoles(postgres, server),
+    readRequirementFacts(postgres),
+    preparedTransactions(postgres, target),
+  ]);
+  const databaseMissing = oid === undefined;
+  const isBare = liveOid === undefined;
   const compare = (without: Without) =>
-    compareRoles(postgres, server, source, neededRoles(needs, source, isBare, without), isDrill);
+    compareRoles(here, source, neededRoles(needs, source, isBare, without), isDrill);
   let without = options.without ?? {};
   let roles = await compare(without);
   if (isDrill && roles.plan.problems.length > 0) {
@@ -68,10 +77,10 @@ export async function refuseImpossible(
   }
   await preflight(
     async () => refuseRoles(roles.plan, postgres.user, !without.owners),
-    ...(await requirementChecks(postgres, server, needs, target, {
+    ...requirementChecks(postgres, server, facts, needs, target, {
       withoutTablespaces: without.tablespaces,
       globals: roles.globals,
-    })),
+    }),
     async () => source.format === 'plain' && (await refuseUnrestricted(postgres)),
     async () => {
       if (target === maintenanceOf(postgres))
@@ -81,7 +90,7 @@ export async function refuseImpossible(
         );
       if (databaseMissing) return;
       if (!replace) throw usageError(`database ${target} already exists`, 'give --database another name.');
-      await refusePreparedTransactions(postgres, target);
+      refusePrepared(target, prepared);
     },
     async () => {
       const uses = await usesOfLoad(postgres, space, loadSizeOf(postgres, source));
@@ -127,12 +136,11 @@ export async function refuseLaterBackup(
 
 /** A plain dump is loaded with psql's own commands refused, whatever made it. */
 async function refuseUnrestricted(postgres: Postgres): Promise<void> {
-  const version = await programVersion(postgres, 'psql');
+  const [version] = (await programVersions(postgres, 'psql', 'prlimit')) as [string, string];
   if (!knowsRestrict(version)) {
     throw new OperationalError(
       `psql ${version} can't refuse psql commands in a dump: it does not know \\restrict`,
       'update PostgreSQL’s client programs to 13.22, 14.19, 15.14, 16.10, 17.6 or later.',
     );
   }
-  await programVersion(postgres, 'prlimit');
 }

@@ -2,9 +2,13 @@
 import type { Postgres } from '../config/config.ts';
 import { messageOf } from '../core/errors.ts';
 import { deferSignals } from '../core/signals.ts';
-import { identifier, literal, query } from '../postgres/client.ts';
-import { maintenanceOf, siblingDatabases } from '../postgres/databases.ts';
-import { pauseSubscriptions, resumeSubscriptions, subscriptionsOf } from '../postgres/subscriptions.ts';
+import { identifier, literal } from '../postgres/client.ts';
+import {
+  pauseSubscriptions,
+  type Replication,
+  replicationOf,
+  resumeSubscriptions,
+} from '../postgres/subscriptions.ts';
 import { swapIn } from './swap.ts';
 
 /**
@@ -17,12 +21,6 @@ export function replaceLive(postgres: Postgres, next: string, kept: string | und
     await swapIn(postgres, postgres.database, next, kept);
     return settleReplication(postgres);
   });
-}
-
-/** @returns the logical replication slots of a database, by name */
-export async function logicalSlots(postgres: Postgres, database: string): Promise<string[]> {
-  const sql = `SELECT slot_name AS name FROM pg_replication_slots WHERE database = ${literal(database)} ORDER BY 1`;
-  return (await query<{ name: string }>(postgres, maintenanceOf(postgres), sql)).map(({ name }) => name);
 }
 
 /**
@@ -41,39 +39,36 @@ async function settleReplication(postgres: Postgres): Promise<string[]> {
       lines.push(`${messageOf(error)}: ${otherwise}`);
     }
   };
-  let kepts: string[] = [];
-  await attempt(async () => {
-    kepts = await siblingDatabases(postgres, 'before');
-    return [];
-  }, `in each kept database of ${live}: ALTER SUBSCRIPTION … DISABLE`);
-  for (const kept of kepts) {
+  let all: Replication[];
+  try {
+    all = await replicationOf(postgres, live, 'before');
+  } catch (error) {
+    const statements = `in each kept database of ${live}: ALTER SUBSCRIPTION … DISABLE; in ${live}: ALTER SUBSCRIPTION … ENABLE`;
+    return [
+      `${messageOf(error)}: see \\dRs and pg_replication_slots. Where they have subscriptions, ${statements}`,
+    ];
+  }
+  for (const kept of all.filter(({ database }) => database !== live)) {
+    const name = kept.database;
     await attempt(
       async () =>
         (await pauseSubscriptions(postgres, kept)).map(
-          name =>
-            `subscription ${name} of the kept database ${kept} is disabled; restore.ts --undo enables it again`,
+          subscription =>
+            `subscription ${subscription} of the kept database ${name} is disabled; restore.ts --undo enables it again`,
         ),
-      `it still replicates into ${kept}. In ${kept}: ALTER SUBSCRIPTION … DISABLE`,
+      `it still replicates into ${name}. In ${name}: ALTER SUBSCRIPTION … DISABLE`,
     );
-    await attempt(
-      async () => (await logicalSlots(postgres, kept)).map(slot => ofKeptSlot(live, kept, slot)),
-      `see pg_replication_slots for the slots of ${kept}: they keep WAL`,
-    );
+    lines.push(...kept.slots.map(slot => ofKeptSlot(live, name, slot)));
   }
-  await attempt(
-    async () =>
-      (await resumeSubscriptions(postgres, live)).map(
-        name => `subscription ${name} of ${live} is enabled again`,
-      ),
-    `in ${live}: ALTER SUBSCRIPTION … ENABLE`,
-  );
-  await attempt(
-    async () =>
-      (await subscriptionsOf(postgres, live))
-        .filter(({ enabled }) => !enabled)
-        .flatMap(({ name, slot }) => ofDisabled(live, name, slot)),
-    `see \\dRs in ${live} for its subscriptions`,
-  );
+  const own = all.find(({ database }) => database === live);
+  let resumed: string[] = [];
+  const resume = async () => {
+    resumed = own ? await resumeSubscriptions(postgres, own) : [];
+    return resumed.map(name => `subscription ${name} of ${live} is enabled again`);
+  };
+  await attempt(resume, `in ${live}: ALTER SUBSCRIPTION … ENABLE`);
+  for (const { name, slot, enabled } of own?.subscriptions ?? [])
+    if (!enabled && !resumed.includes(name)) lines.push(...ofDisabled(live, name, slot));
   return lines;
 }
 

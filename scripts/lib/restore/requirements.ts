@@ -5,14 +5,15 @@ import type { Source } from '../backup/source.ts';
 import type { Postgres } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
-import { identifier, query } from '../postgres/client.ts';
+import { identifier } from '../postgres/client.ts';
 import { maintenanceOf } from '../postgres/databases.ts';
 import type { Needs } from '../postgres/needs.ts';
+import { query } from '../postgres/query.ts';
 import type { ServerFacts } from '../postgres/server.ts';
+import type { Requirements } from './dump-needs.ts';
 import type { Globals } from './globals.ts';
-import type { Requirements } from './plain-dump.ts';
 
-interface Facts {
+export interface RequirementFacts {
   /** `onlySuperuser`: neither trusted nor for everyone. */
   extensions: { name: string; onlySuperuser: boolean }[];
   tablespaces: { name: string; usable: boolean }[];
@@ -35,6 +36,12 @@ const FACTS = `SELECT
   current_setting('wal_level') AS "walLevel",
   current_setting('cron.database_name', true) AS "cronDatabase",
   EXISTS (SELECT FROM pg_settings WHERE name ~ '^(rds|azure|cloudsql|extwlist|supautils|neon)\\.') AS "isManaged"`;
+
+/** @returns what a restore compares its needs with */
+export async function readRequirementFacts(postgres: Postgres): Promise<RequirementFacts> {
+  const [facts] = await query<RequirementFacts>(postgres, maintenanceOf(postgres), FACTS);
+  return facts!;
+}
 
 /**
  * @param isBare whether the database gets its owner and settings from the manifest
@@ -65,14 +72,14 @@ export function neededRoles(
  * @param database into which the dump is loaded
  * @returns checks for a preflight; each throws an OperationalError that lists all that is missing of one kind
  */
-export async function requirementChecks(
+export function requirementChecks(
   postgres: Postgres,
   server: ServerFacts,
+  facts: RequirementFacts,
   needs: Requirements,
   database: string,
   { withoutTablespaces, globals }: { withoutTablespaces?: boolean; globals?: Globals } = {},
-): Promise<(() => Promise<void>)[]> {
-  const [facts] = (await query<Facts>(postgres, maintenanceOf(postgres), FACTS)) as [Facts];
+): (() => Promise<void>)[] {
   const who = identifier(postgres.user);
   const known = new Map(facts.extensions.map(each => [each.name, each]));
   const missing = needs.extensions.filter(name => !known.has(name));
@@ -128,7 +135,7 @@ export async function requirementChecks(
 
 function refuseTablespaces(
   needed: string[],
-  { tablespaces }: Facts,
+  { tablespaces }: RequirementFacts,
   who: string,
   globals: Globals | undefined,
 ): void {

@@ -30,6 +30,7 @@ import { refuseImpossible, refuseLaterBackup } from './preflight.ts';
 import { replaceLive } from './replication.ts';
 import { confirmSmall } from './small-result.ts';
 import { copyProperties, dropOrWarn, swapIn } from './swap.ts';
+import { type Rights, scanMeanwhile, scannedAgain, whoLoads } from './who-loads.ts';
 
 /**
  * Finds, fetches and checks a backup, asks for confirmation, loads it into a new database, and swaps that in. The caller
@@ -51,15 +52,18 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     const found = await findSource(config, wanted, from);
     await refuseLaterBackup(postgres, server, found);
     const foreign = foreignness(config, found, request);
-    if (!dryRun) await sweep(config, 'environment'); // before the space is measured
+    const left = dryRun ? [] : await sweep(config, 'environment'); // before the space is measured
     const space = await readSpaceFacts(postgres, server);
     const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
-    const source = await checkSource(postgres, fetched);
+    const [source, scan] = await scanMeanwhile(postgres, fetched, server, () =>
+      checkSource(postgres, fetched),
+    );
     clock.lap('check');
     const replace = request.target === undefined;
-    const options = { replace, without };
+    const options = { replace, without, scan };
     const { databaseMissing, roles } = await refuseImpossible(config, source, server, space, target, options);
+    const rights = whoLoads(postgres, server, source, scan, request);
     sayWhatIsLeftOut(source, without);
     const replaced = replace && !databaseMissing ? postgres.database : undefined;
     if (replaced && source.manifest) await confirmSmall(config, source, replaced, request);
@@ -74,7 +78,8 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     return await confirmed(plan, request, async () => {
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
-      const swapped = await loadAndSwap(config, source, request, replaced, { roles, space, clock });
+      const preparation = { roles, rights, space, clock, left };
+      const swapped = await loadAndSwap(config, source, request, replaced, preparation);
       if (swapped.errors.length === 0) recordPassed(config, source, 'loaded');
       return report(source, { target, safety, clock, ...swapped });
     });
@@ -95,28 +100,35 @@ async function safetyBackup(config: Config, restored: string, server: ServerFact
   return id;
 }
 
+type Preparation = { roles: Roles; rights: Rights; space: SpaceFacts; clock: Stopwatch; left: string[] };
+
 /** @returns the new name of the database that was replaced, if there was one, accepted errors, and what to do about replication */
 async function loadAndSwap(
   config: Config,
   source: CheckedSource,
   request: RestoreRequest,
   replaced: string | undefined,
-  { roles, space, clock }: { roles: Roles; space: SpaceFacts; clock: Stopwatch },
+  { roles, rights, space, clock, left }: Preparation,
 ): Promise<{ kept?: string; errors: LoadError[]; replication: string[] }> {
   const { postgres } = config;
-  const { target, migrate, acceptErrors, without = {} } = request;
+  const { target, migrate, without = {} } = request;
   const live = postgres.database;
   const loaded = await leaveOut(source, without);
+  const how = await scannedAgain(postgres, source, loaded, rights);
   await createMissingRoles(postgres, roles);
-  const next = siblingName(live, 'new', await siblingDatabases(postgres, 'new'));
-  const kept = replaced && siblingName(live, 'before', await siblingDatabases(postgres, 'before'));
+  const next = siblingName(live, 'new', left);
   try {
-    const errors = await loadInto(config, loaded, next, space, acceptErrors);
+    const { errors, rows } = await loadInto(config, loaded, next, space, how);
     clock.lap('load and compare');
-    if (replaced && !source.manifest) await confirmSmall(config, source, replaced, request, next);
+    if (replaced && !source.manifest) await confirmSmall(config, source, replaced, request, rows);
     const replication: string[] = [];
+    let kept: string | undefined;
     if (target === undefined) {
-      await copyProperties(postgres, loaded, replaced, next);
+      const [taken] = await Promise.all([
+        siblingDatabases(postgres, 'before'),
+        copyProperties(postgres, loaded, replaced, next),
+      ]);
+      kept = replaced && siblingName(live, 'before', taken);
       await watchLoad(postgres, space, next, () => runMigrations(config, next, migrate));
       replication.push(...(await replaceLive(postgres, next, kept)));
     } else {

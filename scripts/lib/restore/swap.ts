@@ -6,10 +6,10 @@ import { log } from '../core/log.ts';
 import { CommandError } from '../core/shell.ts';
 import { deferSignals } from '../core/signals.ts';
 import { OutcomeUnknown } from '../postgres/abandoned.ts';
-import { queryOf } from '../postgres/client.ts';
 import { applyProperties, type Properties, readProperties } from '../postgres/database-properties.ts';
 import { maintenanceOf, oidOf, siblingDatabases } from '../postgres/databases.ts';
 import { drop } from '../postgres/drop.ts';
+import { queryOf } from '../postgres/query.ts';
 import { PAUSED_SETTING } from '../postgres/subscriptions.ts';
 import { PATIENCE, swap } from '../postgres/swap.ts';
 
@@ -83,8 +83,7 @@ export function swapIn(
   patience = PATIENCE,
 ): Promise<void> {
   return deferSignals(async () => {
-    const oid = await oidOf(postgres, next);
-    const before = await oidOf(postgres, target);
+    const [oid, before] = await Promise.all([oidOf(postgres, next), oidOf(postgres, target)]);
     const started = performance.now();
     // When the connection is lost during the commit, only the server knows whether it succeeded.
     const failure: unknown = await swap(postgres, target, next, kept, patience).then(

@@ -2,15 +2,16 @@ import type { Result } from '../cli/command.ts';
 import type { Config, Postgres } from '../config/config.ts';
 import { messageOf, OperationalError } from '../core/errors.ts';
 import { literal } from '../postgres/client.ts';
-import { oidOf, siblingDatabases, siblingName } from '../postgres/databases.ts';
+import { oidOf, siblingName } from '../postgres/databases.ts';
 import { drop } from '../postgres/drop.ts';
-import { subscriptionsOf } from '../postgres/subscriptions.ts';
+import { type Replication, replicationOf } from '../postgres/subscriptions.ts';
 import { type Confirmation, confirmed } from './options.ts';
-import { logicalSlots, replaceLive } from './replication.ts';
+import { replaceLive } from './replication.ts';
 
 /** @returns the databases that restores have replaced and kept, newest first; at least one */
-async function keptDatabases({ postgres }: Config): Promise<[string, ...string[]]> {
-  const [newest, ...others] = await siblingDatabases(postgres, 'before');
+async function keptDatabases({ postgres }: Config): Promise<[Replication, ...Replication[]]> {
+  const all = await replicationOf(postgres, postgres.database, 'before');
+  const [newest, ...others] = all.filter(({ database }) => database !== postgres.database);
   if (newest !== undefined) return [newest, ...others];
   throw new OperationalError(
     `there is no kept database of ${postgres.database}`,
@@ -25,8 +26,8 @@ async function keptDatabases({ postgres }: Config): Promise<[string, ...string[]
 export async function undo(config: Config, confirmation: Confirmation): Promise<Result> {
   const { postgres } = config;
   const live = postgres.database;
-  const others = await keptDatabases(config);
-  const [newest] = others;
+  const others = (await keptDatabases(config)).map(({ database }) => database);
+  const newest = others[0]!;
   const plan = {
     question: `This replaces ${live} with ${newest}.`,
     database: live,
@@ -50,8 +51,9 @@ export async function undo(config: Config, confirmation: Confirmation): Promise<
  */
 export async function finish(config: Config, confirmation: Confirmation): Promise<Result> {
   const { postgres } = config;
-  const kept = await keptDatabases(config);
-  const slots = (await Promise.all(kept.map(name => logicalSlots(postgres, name)))).flat();
+  const found = await keptDatabases(config);
+  const kept = found.map(({ database }) => database);
+  const slots = found.flatMap(each => each.slots);
   const plan = {
     question: `This permanently drops ${kept.join(', ')}${slots.length > 0 ? ` and the replication slots ${slots.join(', ')}` : ''}.`,
     database: postgres.database,
@@ -63,10 +65,8 @@ export async function finish(config: Config, confirmation: Confirmation): Promis
     const unused: string[] = [];
     for (const name of kept) {
       try {
-        const subscriptions = await subscriptionsOf(postgres, name);
-        await drop(postgres, name);
+        unused.push(...(await drop(postgres, name)));
         dropped.push(name);
-        unused.push(...subscriptions.flatMap(({ slot }) => slot ?? []));
       } catch (error) {
         failures.push(error);
       }
@@ -88,7 +88,9 @@ export async function finish(config: Config, confirmation: Confirmation): Promis
 
 /** @returns a line for each slot at a publisher that the live database does not use: an unused slot keeps WAL there */
 async function slotsLeft(postgres: Postgres, slots: string[]): Promise<string[]> {
-  const used = (await subscriptionsOf(postgres, postgres.database)).map(({ slot }) => slot);
+  if (slots.length === 0) return [];
+  const [live] = await replicationOf(postgres, postgres.database);
+  const used = live?.subscriptions.map(({ slot }) => slot) ?? [];
   return [...new Set(slots)]
     .filter(slot => !used.includes(slot))
     .map(

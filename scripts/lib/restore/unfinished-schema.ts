@@ -1,6 +1,7 @@
 /** Schemas of `restore.ts --table` in the live database, marked until all of their rows are copied. */
 import type { Postgres } from '../config/config.ts';
-import { identifier, literal, queryOf, runSql } from '../postgres/client.ts';
+import { identifier, literal, runSql } from '../postgres/client.ts';
+import { queryOf } from '../postgres/query.ts';
 
 /** The comment of a schema whose tables are being copied, or whose copy was killed. */
 const UNFINISHED = 'unfinished copy by restore.ts --table';

@@ -73,6 +73,8 @@ test('a run without a copy, or whose copy fails, sends no other; nor does a depl
   await backUpHere(world, env, { upload: false, sendMissing: true });
   await backUpHere(world, env);
   assert.is(keysOf(world, env).length, 3);
+  await backUpHere(world, env, { sendMissing: true });
+  assert.is(keysOf(world, env).length, 9, 'its own and the one that was missing, not that of --no-upload');
   const away = fresh({ S3_RETRY_TIME: '1s' });
   await planted(away, [1], wanted);
   proxy.fault = seen => (isData(seen) ? answers(500, 'InternalError') : undefined);
@@ -80,6 +82,9 @@ test('a run without a copy, or whose copy fails, sends no other; nor does a depl
   assert.is(done.code, 4);
   const artifacts = proxy.seen.filter(isArtifact);
   assert.is(new Set(artifacts.map(({ key }) => key)).size, 1, 'only its own is tried');
+  proxy.fault = () => undefined;
+  await backUpHere(world, away, { sendMissing: true });
+  assert.is(keysOf(world, away).length, 9, 'a backup whose copy failed is sent by the next run');
 });
 
 test('the servers stop', stop);

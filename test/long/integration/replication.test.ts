@@ -1,7 +1,11 @@
-/** Replication slots after a restore: those of the kept database, and those at a publisher. */
+/** Replication slots after a restore: those of the kept database, and those at a publisher; whole restores beside leftovers. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { runDrill } from '../../../scripts/lib/drill/run-drill.ts';
+import { dropLeftovers } from '../../../scripts/lib/restore/swap.ts';
+import { configOf } from '../../support/backup/old-backups.ts';
 import { change, stateOf } from '../../support/core/expect.ts';
+import { captured } from '../../support/core/here.ts';
 import { finishHere, makeBackup, refused, restoreHere } from '../../support/core/in-process.ts';
 import { until } from '../../support/core/world.ts';
 import { databases } from '../../support/postgres/compare.ts';
@@ -10,10 +14,12 @@ import {
   createReplicationTurns,
   itemsOf,
   publish,
+  replicates,
   SLOT,
   slots,
   statementsIn,
   subscribe,
+  subscriptions,
 } from '../../support/postgres/replication.ts';
 
 const { inTurn, stop } = await createReplicationTurns();
@@ -59,6 +65,124 @@ test('the tables are copied again; --finish names a slot at the publisher that n
     const { replication } = await finishHere(world);
     assert.match(replication!.join('\n'), `pg_drop_replication_slot('${SLOT}')`);
     assert.equal([await databases(world), await slots(world)], [['app', 'pub'], [SLOT]]);
+  }));
+
+test('a drill, a failed restore, and a copy under another name leave the subscription and its slot alone', () =>
+  inTurn(async world => {
+    await subscribe(world);
+    await replicates(world, 1);
+    await makeBackup(world);
+    const live = { database: 'app', enabled: true, slot: SLOT };
+    await runDrill(configOf(world, {}));
+    await refused(() => restoreHere(world, 'latest', {}, { MIGRATE_COMMAND: 'exit 7' }), 1, /migrations/);
+    assert.equal([await databases(world), await subscriptions(world)], [['app', 'pub'], [live]]);
+
+    // A copy that a killed drill left, in the worst state: it holds the name of the live slot, and refuses all.
+    const left = 'app_drill_20200101_000000';
+    await restoreHere(world, 'latest', { database: left });
+    assert.equal(await subscriptions(world), [live, { database: left, enabled: false, slot: null }]);
+    await world.sql(
+      `ALTER SUBSCRIPTION s SET (slot_name = ${SLOT});
+       CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+       CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse();
+       ALTER EVENT TRIGGER refuse ENABLE ALWAYS`,
+      left,
+    );
+    const closed = `ALTER DATABASE ${left} ALLOW_CONNECTIONS false CONNECTION LIMIT 0 IS_TEMPLATE true`;
+    await world.sql(closed, 'postgres');
+    const done = await captured(() => runDrill(configOf(world, {})));
+    assert.is(done.code, 0, done.error);
+    assert.match(done.stderr, `dropping database ${left}`);
+    assert.equal([await databases(world), await subscriptions(world)], [['app', 'pub'], [live]]);
+    await replicates(world, 2);
+  }));
+
+test('a leftover that can’t be dropped is named with its reason and the command, and stops neither restore nor drill', () =>
+  inTurn(async world => {
+    await makeBackup(world);
+    const [left, other] = ['app_new_20200101_000000', 'app_drill_20200101_000000'];
+    for (const name of [left, other]) await world.sql(`CREATE DATABASE ${name}`, 'postgres');
+    const consumer = await consume(world, left, 'reader');
+    await world.sql(`BEGIN; CREATE TABLE t (i int); PREPARE TRANSACTION 'pending'`, other);
+    try {
+      const restored = await captured(() => restoreHere(world, 'latest'));
+      assert.is(restored.code, 0, restored.error);
+      assert.match(
+        restored.stderr,
+        new RegExp(
+          `could not drop database ${left}: process \\d+ \\(pg_recvlogical\\) reads its replication slot reader`,
+        ),
+      );
+      assert.match(
+        restored.stderr,
+        `→ stop that consumer, then: DROP DATABASE IF EXISTS "${left}" WITH (FORCE)`,
+      );
+      const drilled = await captured(() => runDrill(configOf(world, {})));
+      assert.is(drilled.code, 0, drilled.error);
+      assert.match(
+        drilled.stderr,
+        `could not drop database ${other}: it has a prepared transaction (pending)`,
+      );
+      const kept = restored.value!.kept!;
+      assert.equal(await databases(world), ['app', kept, other, left]);
+    } finally {
+      await consumer.stop();
+      await world.sql(`ROLLBACK PREPARED 'pending'`, other);
+    }
+    for (const kind of ['new', 'drill'] as const)
+      assert.equal(await dropLeftovers(configOf(world, {}).postgres, kind), []);
+    await finishHere(world);
+    assert.equal([await databases(world), await slots(world)], [['app'], []]);
+  }));
+
+test('after a restore the kept database does not replicate; the lines say how the live one does again; undo takes both back', () =>
+  inTurn(async world => {
+    await subscribe(world);
+    await replicates(world, 1);
+    await makeBackup(world, { upload: false });
+    await replicates(world, 2);
+
+    const { kept, replication } = await restoreHere(world, 'latest');
+    assert.equal(await subscriptions(world), [
+      { database: 'app', enabled: false, slot: SLOT },
+      { database: kept, enabled: false, slot: SLOT },
+    ]);
+    assert.match(replication!.join('\n'), `subscription s of the kept database ${kept} is disabled`);
+    await publish(world, 3);
+    const resume = replication!.find(line => line.startsWith('or, to go on from its slot'))!;
+    for (const statement of statementsIn(resume)) await world.sql(statement);
+    await replicates(world, 4);
+    assert.equal(
+      [await itemsOf(world), await itemsOf(world, kept!)],
+      [
+        [1, 3, 4],
+        [1, 2],
+      ],
+    );
+
+    const undone = await restoreHere(world, undefined, { undo: true });
+    assert.match(undone.replication!.join('\n'), 'subscription s of app is enabled again');
+    await replicates(world, 5);
+    assert.equal(
+      [await itemsOf(world), await itemsOf(world, undone.kept!)],
+      [
+        [1, 2, 5],
+        [1, 3, 4],
+      ],
+    );
+    const again = await restoreHere(world, undefined, { undo: true });
+    await replicates(world, 6);
+    assert.equal(
+      [await itemsOf(world), await itemsOf(world, again.kept!)],
+      [
+        [1, 3, 4, 6],
+        [1, 2, 5],
+      ],
+    );
+
+    assert.equal((await finishHere(world)).replication, []);
+    assert.equal(await databases(world), ['app', 'pub']);
+    await replicates(world, 7);
   }));
 
 test('the servers stop', stop);

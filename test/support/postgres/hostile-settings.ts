@@ -92,7 +92,7 @@ const settingsOf = (whose: string) =>
 
 /** A session has none of the limits that only some versions of PostgreSQL have. */
 export async function assertUnlimited(postgres: Postgres): Promise<void> {
-  assert.match(await laterLimits(postgres, 'app'), /^-c idle_session_timeout=0/);
+  assert.match(await laterLimits(postgres), /^-c idle_session_timeout=0/);
   const session = openSession(postgres, 'app');
   try {
     const sql = `SELECT current_setting('idle_session_timeout') AS idle`;

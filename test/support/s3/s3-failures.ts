@@ -53,6 +53,7 @@ export async function createGood({ world, proxy, fresh, backup }: S3World) {
   async function failingHere(env: Record<string, string>) {
     const { code, stderr, error, manifest, warnings } = await backUpHere(world, env);
     assert.is(code, 4, stderr + error);
+    assert.is(manifest!.offsite, true, 'later runs send its copy');
     const text = [stderr, ...warnings].join('\n');
     for (const secret of SECRETS) assert.not.ok(text.includes(secret), `a secret is shown:\n${text}`);
     return { id: manifest!.id, stderr: text };

@@ -1,7 +1,7 @@
 import type { Config } from '../../config/config.ts';
 import { duration, parseStamp } from '../../core/format.ts';
-import { query } from '../../postgres/client.ts';
 import { siblingsSql } from '../../postgres/databases.ts';
+import { query } from '../../postgres/query.ts';
 import { type Check, type Finding, grade, type Remark, summarize } from '../check.ts';
 import { COMMAND_SECONDS } from '../docker.ts';
 

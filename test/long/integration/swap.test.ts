@@ -1,0 +1,113 @@
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { begin, change, stateOf } from '../../support/core/expect.ts';
+import { finishHere, makeBackup, refused, restoreHere } from '../../support/core/in-process.ts';
+import { pauseProgram } from '../../support/core/pause.ts';
+import { createTurns } from '../../support/core/turns.ts';
+import { until, type World } from '../../support/core/world.ts';
+import { databases } from '../../support/postgres/compare.ts';
+
+const SWAP = 'RENAME TO';
+const { inTurn, stop } = await createTurns({ env: { S3_BUCKET: '' } }); // what is off-site is no part of this
+
+/** The world as a script sees it that is started with other variables, too. */
+const withEnv = (world: World, env: Record<string, string>): World => ({
+  ...world,
+  env: { ...world.env, ...env },
+});
+
+/** Killed meanwhile: test/long/integration/kill-restore.test.ts. */
+test('a session that can’t be ended holds up the swap, and SIGTERM does not take back the decision', () =>
+  inTurn(async world => {
+    await begin(world);
+    await makeBackup(world, { format: 'custom', upload: false });
+    await change(world, 'live');
+    const active = (where: string) =>
+      world.rows<{ pid: number }>(
+        `SELECT pid FROM pg_stat_activity WHERE state = 'active' AND ${where}`,
+        'postgres',
+      );
+    const { POSTGRES_USER, POSTGRES_PASSWORD, ...env } = world.env;
+    const client = spawn('psql', ['-qXAtd', 'app', '-c', 'SELECT pg_sleep(600)'], {
+      env: { ...env, PGUSER: POSTGRES_USER, PGPASSWORD: POSTGRES_PASSWORD, PGAPPNAME: 'stuck' },
+      stdio: 'ignore',
+    });
+    const stuck = () => active(`application_name = 'stuck'`);
+    await until('the client is at work', async () => (await stuck()).length === 1);
+    const [{ pid }] = (await stuck()) as [{ pid: number }];
+    const renames = async () => (await active(`query LIKE 'BEGIN; ALTER DATABASE%'`)).length;
+    const pause = pauseProgram(world, 'psql', SWAP, 'before');
+    const restore = world.start('restore', ['latest', '--yes'], pause.env);
+    try {
+      await pause.reached(restore);
+      process.kill(pid, 'SIGSTOP'); // a backend that hangs in the kernel, as on a dead disk
+      pause.go();
+      await until('the swap waits', async () => (await renames()) > 0);
+      restore.child.kill('SIGTERM');
+      await until('the swap waits still', async () => (await renames()) > 0);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+      client.kill('SIGKILL');
+    }
+    const ended = await restore.ended;
+    assert.is(ended.code, 0, ended.stderr);
+    await until('the server is done with the swap, too', async () => (await renames()) === 0);
+    const [live, kept, ...others] = await databases(world);
+    assert.equal([live, others], ['app', []]);
+    assert.equal([await stateOf(world), await stateOf(world, kept)], ['backed up', 'live']);
+    await finishHere(world);
+    assert.equal(await databases(world), ['app']);
+  }));
+
+test('a prepared transaction is named, before anything is done and at the swap', () =>
+  inTurn(async world => {
+    await world.sql('ALTER SYSTEM SET max_prepared_transactions = 3', 'postgres');
+    await world.pg.halt();
+    await world.pg.resume();
+    await begin(world);
+    await makeBackup(world, { upload: false });
+    await change(world, 'live');
+    const prepare = `BEGIN; INSERT INTO state VALUES ('prepared'); PREPARE TRANSACTION 'it''s pending'`;
+    await world.sql(prepare);
+    const files = readdirSync(world.env.BACKUP_DIR!);
+    await refused(
+      () => restoreHere(world, 'latest'),
+      1,
+      /app has a prepared transaction \(it's pending\)/,
+      /COMMIT PREPARED or ROLLBACK PREPARED/,
+    );
+    assert.equal(readdirSync(world.env.BACKUP_DIR!), files);
+    await world.sql(`COMMIT PREPARED 'it''s pending'`);
+
+    const pause = pauseProgram(world, 'psql', SWAP, 'before');
+    const swapping = refused(
+      () => restoreHere(withEnv(world, pause.env), 'latest'),
+      1,
+      /app has a prepared transaction \(it's pending\)/,
+    );
+    await pause.reached();
+    await world.sql(prepare);
+    pause.go();
+    await swapping;
+    assert.equal(await databases(world), ['app']);
+    assert.is(await stateOf(world), 'live,prepared');
+    await world.sql(`ROLLBACK PREPARED 'it''s pending'`); // else the database can't be dropped
+  }));
+
+test('a connection lost at the commit: the server says what happened', () =>
+  inTurn(async world => {
+    await begin(world);
+    await makeBackup(world, { upload: false });
+    await change(world, 'live');
+    const pause = pauseProgram(world, 'psql', SWAP, 'after', 2);
+    pause.go();
+    const { kept } = await restoreHere(withEnv(world, pause.env), 'latest');
+    assert.equal([await stateOf(world), await stateOf(world, kept!)], ['backed up', 'live']);
+    assert.equal(await databases(world), ['app', kept]);
+  }));
+
+test('the servers stop', stop);
+
+test.run();
