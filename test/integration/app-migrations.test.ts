@@ -21,7 +21,7 @@ const runDeploy = (...args: string[]) => captured(() => runHere(deploy, args, re
 
 /** @returns the arguments of the command that --plan shows, beside all else that is wrong here */
 async function refusedPlan(): Promise<string> {
-  const plan = () => runHere(deploy, ['2.4.0', '--plan'], release.config);
+  const plan = () => runHere(deploy, ['2.4.0', '--plan', '--skip-backup', '--reason', 'x'], release.config);
   const failed =
     /migration "20250201000000_backfill", begun 20.* UTC, has failed .*\n.*left_of.*\n.*→ undo what it left/;
   const text = await refused(plan, 1, /problems found/, failed);

@@ -87,6 +87,16 @@ test('an archive whose root has a name, and one with names as GNU tar writes the
   ]);
 });
 
+test('an archive whose root is a dot, as Docker’s', () => {
+  const read = unpack(
+    entryOf('./', '5'),
+    entryOf('migration_lock.toml', '0', 'x'),
+    entryOf('0_init/', '5'),
+    entryOf('0_init/migration.sql', '0', SQL),
+  );
+  assert.equal(read, [['0_init', SQL]]);
+});
+
 test('no directory of migrations', async () => {
   image();
   assert.is(await read(), undefined);
