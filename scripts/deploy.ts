@@ -9,6 +9,8 @@ import { log, logTo } from './lib/core/log.ts';
 import { type Journal, newJournal, readJournal, refuseUnfinished } from './lib/deploy/journal.ts';
 import { describePlan, type Plan, planDeployment } from './lib/deploy/plan.ts';
 import { reportDeploy } from './lib/deploy/report.ts';
+
+import { resolveMigration } from './lib/deploy/resolve.ts';
 import { resumeDeploy, revertDeploy, runDeploy } from './lib/deploy/run-deploy.ts';
 import { namedImages } from './lib/docker/images.ts';
 import { contracting } from './lib/migrations/pending.ts';
@@ -18,6 +20,7 @@ export const deploy = command({
   usage: [
     'TAG [--env production|staging] [--plan] [--surge] [--yes] [--skip-backup --reason TEXT] [--json]',
     'BACKEND [FRONTEND] …',
+    'BACKEND --resolve MIGRATION …',
     '--resume | --revert',
   ],
   details:
@@ -32,6 +35,11 @@ export const deploy = command({
     yes: { type: 'boolean', help: 'do not ask for confirmation' },
     'skip-backup': { type: 'boolean', help: 'make no backup; needs --reason' },
     reason: { type: 'string', value: 'TEXT', help: 'why there is no backup; stored with the release' },
+    resolve: {
+      type: 'string',
+      value: 'MIGRATION',
+      help: 'only record a failed migration as rolled back, in a container of the release',
+    },
     resume: { type: 'boolean', help: 'finish a killed deployment' },
     revert: { type: 'boolean', help: 'roll back a killed deployment' },
   },
@@ -56,10 +64,14 @@ export const deploy = command({
     logTo(`${config.logDir}/deploy.log`);
     if (options['skip-backup'] && !options.reason)
       throw usageError('--skip-backup needs a reason', 'add --reason TEXT; it is stored with the release.');
+    if (options.plan && options.resolve !== undefined)
+      throw usageError('--plan does not go with --resolve', 'leave one of them out.');
     if (!options.plan) requireTerminal(options.yes);
     return withLock(config.stateDir, config.environment, 'deploy.ts', async () => {
       if (options.resume || options.revert) return finish(config, options.resume === true, options.yes);
       const wanted = wantedImages(config, positionals);
+      if (options.resolve !== undefined)
+        return resolveMigration(config, wanted.backend, options.resolve, options.yes);
       refuseUnfinished(config);
       const plan = await planDeployment(config, wanted, {
         surge: options.surge === true,

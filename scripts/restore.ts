@@ -49,6 +49,10 @@ export const restore = command({
       type: 'boolean',
       help: 'replace the live database although the backup has less than a tenth of its rows',
     },
+    'as-superuser': {
+      type: 'boolean',
+      help: 'load with the rights of POSTGRES_USER, a superuser: code in the backup runs with them. Default: a role without rights loads',
+    },
     yes: { type: 'boolean', help: 'do not ask for confirmation' },
     'allow-foreign': {
       type: 'boolean',

@@ -34,7 +34,7 @@ test('--plan shows the images, the instances, the risks of each migration and th
     'backend   backend:1 → backend:2',
     'frontend  frontend:1 (unchanged)',
     'instances backend-1, backend-2, and backend-3 during the deployment',
-    'migration add: only adds',
+    'migration add: harmless to the previous release',
     'migration drop:',
     '  no rollback: drops a column: ALTER TABLE …',
     'migration index:',

@@ -1,13 +1,32 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { deploy } from '../../scripts/deploy.ts';
 import { serverPrograms } from '../../scripts/lib/drill/postgres-process.ts';
+import { refuseFailed, resolveCommand } from '../../scripts/lib/migrations/failed.ts';
 import { appliedMigrations } from '../../scripts/lib/migrations/pending.ts';
 import { queryOf } from '../../scripts/lib/postgres/query.ts';
 import { type Database, migrate, startDatabase, startMigration } from '../support/app/app.ts';
+import { runHere } from '../support/cli/commands.ts';
 import type { Child } from '../support/core/child.ts';
+import { captured } from '../support/core/here.ts';
+import { refused } from '../support/core/in-process.ts';
 import { until } from '../support/core/world.ts';
+import { releaseHere } from '../support/migrations/release-here.ts';
 
 const server = await startDatabase();
+
+process.env.PATH = `${serverPrograms()}:${process.env.PATH}`;
+const release = releaseHere(server);
+const runDeploy = (...args: string[]) => captured(() => runHere(deploy, args, release.config));
+
+/** @returns the arguments of the command that --plan shows, beside all else that is wrong here */
+async function refusedPlan(): Promise<string> {
+  const plan = () => runHere(deploy, ['2.4.0', '--plan', '--skip-backup', '--reason', 'x'], release.config);
+  const failed =
+    /migration "20250201000000_backfill", begun 20.* UTC, has failed .*\n.*left_of.*\n.*→ undo what it left/;
+  const text = await refused(plan, 1, /problems found/, failed);
+  return /\.\/scripts\/deploy\.ts (.*--resolve.*)$/m.exec(text)![1]!;
+}
 
 /** Runs `body` with an empty database of the server that all tests have. */
 async function withDatabase(body: (database: Database) => Promise<void>): Promise<void> {
@@ -21,7 +40,6 @@ const codeOf = async (child: Child): Promise<number | null> => (await child.exit
 
 test('migrates once, from version 1 to 2, and an older version finds nothing to do', () =>
   withDatabase(async ({ postgres, url, sql }) => {
-    process.env.PATH = `${serverPrograms()}:${process.env.PATH}`;
     const seen = () => appliedMigrations(queryOf(postgres, postgres.database));
     assert.equal(await seen(), []);
     const head = () =>
@@ -72,10 +90,53 @@ test('a migration that fails leaves nothing but its record, and no other runs un
     const next = startMigration(url, 'v2');
     assert.is(await codeOf(next), 1);
     assert.match(next.output(), 'resolve --rolled-back');
-    const resolve = (name: string) => codeOf(startMigration(url, 'v2', ['resolve', '--rolled-back', name]));
-    assert.is(await resolve('20250101000000_init'), 1, 'this one did not fail');
-    assert.is(await resolve('20250201000000_backfill'), 0);
+    assert.is(
+      await codeOf(startMigration(url, 'v2', ['resolve', '--rolled-back', '20250101000000_init'])),
+      1,
+    );
+
+    const command = await refusedPlan();
+    assert.is(command, '2.4.0 --env production --resolve 20250201000000_backfill');
+    const { code, value, error } = await runDeploy(...command.split(' '), '--yes');
+    assert.is(code, 0, error);
+    assert.match(value!.text!, /20250201000000_backfill is recorded as rolled back/);
+    const started = release
+      .calls()
+      .split('\n')
+      .find(line => line.startsWith('run '));
+    assert.match(started!, new RegExp(`--network host .*/shop/backend@${release.digest} sh -c `));
+    assert.not.match(release.calls(), server.postgres.password!);
+    await refuseFailed(release.config, '2.4.0');
     await migrate(url, 'v2');
+  }));
+
+test('--resolve refuses what has not failed, and shows a failed one without what controls a terminal', () =>
+  withDatabase(async ({ sql }) => {
+    await refuseFailed(release.config, '2.0.0'); // a database without Prisma
+    const refuse = async (name: string, message: RegExp, ...more: string[]) => {
+      const { code, error } = await runDeploy('2.4.0', '--resolve', name, ...more);
+      assert.is(code, 2);
+      assert.match(error, message);
+    };
+    await refuse('20250101000000_init', /"20250101000000_init" is no failed migration/, '--yes');
+    await refuse('x', /--plan does not go with --resolve/, '--plan');
+    await sql(`CREATE TABLE _prisma_migrations (id text, migration_name text, logs text, started_at timestamptz DEFAULT now(),
+      finished_at timestamptz, rolled_back_at timestamptz); INSERT INTO _prisma_migrations VALUES ('x', 'it''s', E'\\x1b[2J')`);
+    const text = await refused(
+      () => refuseFailed(release.config, release.digest),
+      1,
+      /migration "it's", begun/,
+    );
+    assert.ok(text.endsWith(`./scripts/deploy.ts ${release.digest} --env production --resolve 'it'\\''s'`));
+    const error = await refuseFailed(release.config, release.digest).catch(thrown => thrown);
+    assert.is(error.details, ' [2J');
+    // With the program that migrates, where that can be told; the name is one word of a shell.
+    assert.is(resolveCommand('npx prisma migrate deploy', 'a'), 'npx prisma migrate resolve --rolled-back a');
+    assert.is(resolveCommand('make migrations', 'a'), 'npx prisma migrate resolve --rolled-back a');
+    assert.is(
+      resolveCommand('cd x && p deploy ', "a'; rm $x"),
+      "cd x && p resolve --rolled-back 'a'\\''; rm $x'",
+    );
   }));
 
 test('a lock that is not given in time ends the migration, and the table is free for everybody else', () =>
@@ -122,6 +183,9 @@ test('a lock that is not given in time ends the migration, and the table is free
     }
   }));
 
-test('the server stops', server.stop);
+test('the server stops', async () => {
+  await server.stop();
+  release.remove();
+});
 
 test.run();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { leftovers } from '../../scripts/lib/health/checks/leftovers.ts';
+import { newLoader } from '../../scripts/lib/postgres/loader.ts';
 import { sweep } from '../../scripts/lib/restore/leftovers.ts';
 import { gateAt, untilNoProcess } from '../support/backup/faults.ts';
 import { configOf } from '../support/backup/old-backups.ts';
@@ -68,10 +69,20 @@ test('a running drill is not touched by a backup or a restore; after kill -9 of 
     await end(world, restore);
     assert.equal(hidden(world), ['.drill-production', '.fetched-production']);
     assert.is((await databases(world)).length, 3);
+    const loaders = () => world.rows(`SELECT FROM pg_roles WHERE rolname ~ '^_loader_'`, 'postgres');
+    assert.is((await loaders()).length, 2);
+    // Killed before it had a database.
+    await world.sql(newLoader(world.pg.postgres, 'app_new_20260101_000000').create, 'postgres');
+    assert.match(
+      (await leftovers(configOf(world, {})).run()).message,
+      /role _loader_\w+_20260101_000000_\w+/,
+    );
     old(world, '.look-abcdef', 2);
     old(world, '.look-running', 0.5);
     const { code, stderr, error } = await backUp();
     assert.is(code, 0, error);
+    assert.match(stderr, /dropping role _loader_\w+, left by a run/);
+    assert.equal(await loaders(), []);
     for (const what of ['new', 'drill'])
       assert.match(stderr, new RegExp(`dropping database app_${what}_\\d+_\\d+, left by a run`));
     for (const what of ['drill-production', 'fetched-production', 'look-abcdef'])

@@ -63,7 +63,8 @@ async function load(world: World, path: string, acceptErrors: boolean) {
   await world.sql('DROP DATABASE IF EXISTS scratch', 'postgres');
   const source = await checkSource(config.postgres, fetchedDump(world, path));
   space ??= await readSpaceFacts(config.postgres, await serverFacts(config.postgres));
-  return loadInto(config, source, 'scratch', space, acceptErrors);
+  const accept = acceptErrors ? 'all' : 'none';
+  return (await loadInto(config, source, 'scratch', space, { accept })).errors;
 }
 
 const PRECIOUS = 'CREATE TABLE precious (i int);\n';

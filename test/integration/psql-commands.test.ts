@@ -1,13 +1,27 @@
-/** A dump is data: psql takes none of its own commands from it, wherever it comes from and whatever it says. */
+/**
+ * A dump is data: psql takes none of its own commands from it, wherever it comes from and whatever it says, and its SQL has
+ * no rights beside the new database.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { checkSource } from '../../scripts/lib/backup/verify.ts';
+import { runDrill } from '../../scripts/lib/drill/run-drill.ts';
+import { drop } from '../../scripts/lib/postgres/drop.ts';
+import { readSpaceFacts } from '../../scripts/lib/postgres/load-space.ts';
+import { serverFacts } from '../../scripts/lib/postgres/server.ts';
+import { scanDump } from '../../scripts/lib/restore/dump-scan.ts';
+import { loadInto } from '../../scripts/lib/restore/load-dump.ts';
+import { configOf } from '../support/backup/old-backups.ts';
 import { begin } from '../support/core/expect.ts';
-import { refused, restoreHere } from '../support/core/in-process.ts';
+import { captured } from '../support/core/here.ts';
+import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
+import type { World } from '../support/core/world.ts';
 import { contentOf, databases, program } from '../support/postgres/compare.ts';
-import { LOOKALIKES, writeDump } from '../support/restore/plain-dumps.ts';
+import { forbidden, hostileSchema, untouched } from '../support/restore/attacks.ts';
+import { fetchedDump, LOOKALIKES, writeDump } from '../support/restore/plain-dumps.ts';
 import { assertNoCommands, CONNECT, load } from '../support/restore/psql-commands.ts';
 
 const { inTurn, stop } = await createTurns();
@@ -90,6 +104,58 @@ test('a psql that does not know \\restrict is refused before anything changes', 
       /update/,
     );
     assert.equal(await databases(world), ['app']);
+  }));
+
+/** In both formats, in restores and load checks: test/long/integration/loader.test.ts. */
+test('functions of rows, indexes and views can do nothing on the server, whoever owns them', () =>
+  inTurn(async world => {
+    await world.sql(hostileSchema(world));
+    const check = await untouched(world);
+    await makeBackup(world, { format: 'custom' });
+    const { value, error, stderr } = await captured(() => runDrill(configOf(world, {})));
+    assert.ok(value, error);
+    assert.not.match(stderr, /superuser/);
+    await check();
+  }));
+
+/** Loads a plain dump by a role without rights, past all errors. */
+async function loadAll(world: World, path: string) {
+  const config = configOf(world, {});
+  const source = await checkSource(config.postgres, fetchedDump(world, path));
+  const space = await readSpaceFacts(config.postgres, await serverFacts(config.postgres));
+  const scan = await scanDump(config.postgres, source);
+  return loadInto(config, source, 'app_new_20260101_000000', space, { scan, accept: 'all' });
+}
+
+test('a plain dump by hand: each statement that takes a superuser fails', () =>
+  inTurn(async world => {
+    await world.sql('CREATE ROLE attacker; CREATE TABLE t AS SELECT 1 AS i');
+    const check = await untouched(world);
+    const statements = forbidden(world);
+    const path = writeDump(
+      world,
+      'forged.sql.gz',
+      `CREATE TABLE precious (i int);\n${statements.map(([statement]) => statement).join('\n')}`,
+    );
+    const text = await refused(() => loadAll(world, path), 1, /failed that rows depend on/, /--as-superuser/);
+    for (const [statement, says] of statements) if (says) assert.match(text, says, statement);
+    await drop(world.pg.postgres, 'app_new_20260101_000000');
+    assert.equal(await world.rows(`SELECT FROM pg_roles WHERE rolname ~ '^_loader_'`, 'postgres'), []);
+    await check();
+
+    // What can only be loaded with such rights is refused before anything changes.
+    const library = writeDump(
+      world,
+      'library.sql.gz',
+      `CREATE FUNCTION public.run(text) RETURNS int\n    LANGUAGE c STRICT\n    AS '/lib/x86_64-linux-gnu/libc.so.6', 'system';`,
+    );
+    await refused(
+      () => restoreHere(world, library),
+      1,
+      /only a superuser can load function public.run \(c\), and library.sql.gz was not made here/,
+      /restore.ts --as-superuser/,
+    );
+    await check();
   }));
 
 test('the servers stop', stop);

@@ -1,12 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  decompressTo,
-  lineInDump,
-  parallelRestore,
-  plainRestore,
-  streamRestore,
-} from '../../scripts/lib/restore/load-commands.ts';
+import { decompressTo, parallelRestore, streamRestore } from '../../scripts/lib/restore/load-commands.ts';
+import { lineInDump, plainRestore } from '../../scripts/lib/restore/plain-commands.ts';
 
 const FRAME = { databases: false, restrict: null, trailerBytes: 0 };
 
@@ -22,7 +17,10 @@ test('the name of a database is one argument', () => {
 test('loading stops at the first error, or collects errors', () => {
   const rows = { start: 10, end: 20, firstLine: 3, lastLine: 5 };
   assert.match(plainRestore('app', FRAME, 'Key').at(-1)!, / \| psql .*--set=ON_ERROR_STOP=1.* --file=- /);
-  assert.match(plainRestore('app', FRAME, 'Key', { rows }).at(-1)!, / psql psql .*--set=ON_ERROR_STOP=0/);
+  assert.match(
+    plainRestore('app', FRAME, 'Key', { collect: { rows } }).at(-1)!,
+    / psql psql .*--set=ON_ERROR_STOP=0/,
+  );
   assert.match(streamRestore('app', 'stop').at(-1)!, / \| pg_restore --exit-on-error /);
   assert.not.match(streamRestore('app', 'collect').at(-1)!, /--exit-on-error/);
   assert.equal(decompressTo('/tmp/dump', 5000).slice(3), ['/tmp/dump', '4', 'zstd', '-q', '-dc']);
@@ -41,7 +39,7 @@ test('an error has the number of its line in the dump', () => {
 /** In later versions of psql the key of `\\unrestrict` is all that follows it in its line: they refused the dump. */
 test('each command of psql has a line of its own', () => {
   const rows = { start: 10, end: 20, firstLine: 3, lastLine: 5 };
-  const script = plainRestore('app', FRAME, 'Key', { rows }).at(-1)!;
+  const script = plainRestore('app', FRAME, 'Key', { collect: { rows } }).at(-1)!;
   assert.is(script.match(/\\+unrestrict Key\\n/g)?.length, 3, script);
   assert.not.match(script, /(un)?restrict Key(?!\\n|')/);
 });
@@ -54,7 +52,7 @@ test('a load leaves out what it is told to', () => {
   assert.equal(options(), []);
   assert.equal(options({ owners: true }), ['--no-owner', '--no-acl']);
   assert.equal(options({ tablespaces: true }), ['--no-tablespaces']);
-  assert.match(streamRestore('app', 'stop', { owners: true }).join(' '), /--no-owner --no-acl/);
+  assert.match(streamRestore('app', 'stop', { without: { owners: true } }).join(' '), /--no-owner --no-acl/);
 });
 
 test.run();

@@ -5,9 +5,10 @@ import { OperationalError } from '../core/errors.ts';
 import { preflight } from '../core/preflight.ts';
 import { sh } from '../core/shell.ts';
 import { containerOf, inspect, projectOf } from '../docker/containers.ts';
-import { imageId, isTag, pull, shortName } from '../docker/images.ts';
+import { imageId, isTag, pull, shortName, versionOf } from '../docker/images.ts';
 import { findRemote } from '../docker/registry.ts';
 import { criticalChecks } from '../health/all-checks.ts';
+import { refuseFailed } from '../migrations/failed.ts';
 import { type Pending, pendingMigrations } from '../migrations/pending.ts';
 import { changedSinceLoad, nginxTimes, testNginx } from '../nginx/reload.ts';
 import { type ServerLine, serviceOf, servingLine, wantedBackends } from '../nginx/upstreams.ts';
@@ -50,6 +51,7 @@ export async function planDeployment(
     () => changedSinceLoad(config),
     () => testNginx(config),
     async () => nginxTimes(),
+    () => refuseFailed(config, versionOf(wanted.backend)),
     () => refuseUnwritable(config.envFile), // the images are written at the end
     () => refuseOpenPorts(config),
     async () => void (options.backup && (await planBackup(config, config.format))),
@@ -135,7 +137,7 @@ async function refuseOpenPorts(config: Config): Promise<void> {
 /** @returns the plan as lines of text */
 export function describePlan({ images, previous, servers, surge, migrations, notes }: Plan): string[] {
   const findings = migrations.flatMap(({ name, findings: found }) => [
-    `migration ${name}:${found.length === 0 ? ' only adds' : ''}`,
+    `migration ${name}:${found.length === 0 ? ' harmless to the previous release' : ''}`,
     ...found.map(
       ({ kind, what, sql }) => `  ${kind === 'contracts' ? 'no rollback' : 'blocks'}: ${what}: ${sql}`,
     ),

@@ -73,7 +73,7 @@ async function runMigrations({ config, journal: { release } }: Deployment): Prom
   await migrate(config, migrations, config.postgres.database, {
     live: true,
     state: 'no instance was replaced.',
-    hint: 'repair the migration, then mark it: `npx prisma migrate resolve --rolled-back NAME`.',
+    hint: 'repair the migration and what it left; the next `deploy.ts --plan` shows the command that resolves it.',
   });
   log.done(`migrated: ${release.migrations.join(', ')}`);
 }

@@ -17,6 +17,9 @@ export function repositoryOf(reference: string): string {
   return reference.replace(/@.*$/, '').replace(/:[^/:]*$/, '');
 }
 
+/** @returns the tag or the digest of an image's name: `1.2.0`, `sha256:…` */
+export const versionOf = (reference: string): string => reference.slice(repositoryOf(reference).length + 1);
+
 /** @returns an image as people recognise it: `backend:1.2.0`, `backend@sha256:0123456789ab` */
 export function shortName(reference: string): string {
   return reference.replace(/^.*\//, '').replace(/(sha256:[0-9a-f]{12})[0-9a-f]+/, '$1');

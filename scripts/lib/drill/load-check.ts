@@ -37,12 +37,16 @@ export async function runLoadCheck(
     if (why) return skipped(why);
   }
   const gentle = { ...config, postgres: { ...config.postgres, gentle: true } };
-  const { source, seconds, total } = await loadScratch(gentle, 'drill', async () => found ?? (await find()));
+  const { source, seconds, total, notProven } = await loadScratch(
+    gentle,
+    'drill',
+    async () => found ?? (await find()),
+  );
   const compared = source.manifest !== null;
   const verdict = compared ? 'loaded and compared' : 'loaded; not compared, because there is no manifest';
   return {
-    text: `${verdict}: ${describeSource(source)}, in ${duration(total)}`,
-    json: { loaded: source.name, compared, seconds, totalSeconds: total },
+    text: `${verdict}: ${describeSource(source)}, in ${duration(total)}${notProven ? `; ${notProven}` : ''}`,
+    json: { loaded: source.name, compared, notProven: notProven ?? null, seconds, totalSeconds: total },
   };
 }
 

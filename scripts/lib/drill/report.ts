@@ -28,13 +28,21 @@ export interface DrillReport {
   /** The age of the restored data in seconds: what a loss of the server now would cost. */
   rpo: number;
   rpoObjective: number;
+  /** What could not be loaded without the rights of a superuser, as a sentence; null: nothing. */
+  notProven: string | null;
 }
 
 /** @returns the report of a drill, from the backup's manifest and what was measured */
 export function drillReport(
   config: { environment: string } & Pick<Config, 'rto' | 'rpo'>,
   { id, format, artifact, databaseBytes, tables }: Manifest,
-  { started, seconds, rto, rpo }: Pick<DrillReport, 'seconds' | 'rto' | 'rpo'> & { started: Date },
+  {
+    started,
+    seconds,
+    rto,
+    rpo,
+    notProven = null,
+  }: Pick<DrillReport, 'seconds' | 'rto' | 'rpo'> & { started: Date; notProven?: string | null },
 ): DrillReport {
   return {
     time: started.toISOString(),
@@ -50,6 +58,7 @@ export function drillReport(
     rtoObjective: config.rto,
     rpo,
     rpoObjective: config.rpo,
+    notProven,
   };
 }
 
@@ -85,6 +94,7 @@ function formatReport(report: DrillReport): string {
         ['artifact', bytes(report.artifactBytes)],
         ['RTO', verdict(report.rto, report.rtoObjective)],
         ['RPO', verdict(report.rpo, report.rpoObjective)],
+        ...(report.notProven === null ? [] : [['warning', report.notProven]]),
       ],
     ).trimStart(),
   ].join('\n');

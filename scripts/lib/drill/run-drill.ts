@@ -11,10 +11,10 @@ import { type DrillReport, drillReport } from './report.ts';
  */
 export async function runDrill(config: Config): Promise<DrillReport> {
   const started = new Date();
-  const { source, seconds, total } = await loadScratch(config, 'drill', () =>
+  const { source, seconds, total, notProven } = await loadScratch(config, 'drill', () =>
     findSource(config, 'latest', 's3'),
   );
   const manifest = source.manifest!; // `latest` always has one
   const rpo = (started.getTime() - Date.parse(manifest.snapshotAt)) / 1000;
-  return drillReport(config, manifest, { started, seconds, rto: total, rpo });
+  return drillReport(config, manifest, { started, seconds, rto: total, rpo, notProven });
 }

@@ -132,7 +132,7 @@ export interface SqlOptions
 }
 
 /**
- * Runs SQL statements, in one transaction unless they contain BEGIN. When it is given up (no answer in time, a signal, a
+ * Runs SQL statements, in one transaction unless they contain BEGIN; each of an array in its own. When it is given up (no answer in time, a signal, a
  * lost connection), its session is ended first: after an error nothing of it goes on in the server.
  *
  * @returns the output of psql
@@ -141,7 +141,7 @@ export interface SqlOptions
 export async function runSql(
   postgres: Postgres,
   database: string,
-  sql: string,
+  sql: string | string[],
   {
     timeout = Number.POSITIVE_INFINITY,
     lockTimeout,
@@ -165,11 +165,12 @@ export async function runSql(
 function psql(
   postgres: Postgres,
   database: string,
-  sql: string,
+  sql: string | string[],
   name: string,
   { limits, inherit, ...options }: RunOptions & { limits: string; inherit?: string[] },
 ): Promise<string> {
-  const words = [...PSQL, `--dbname=${toDatabase(database)}`, `--command=${sql}`];
+  const commands = [sql].flat().map(each => `--command=${each}`);
+  const words = [...PSQL, `--dbname=${toDatabase(database)}`, ...commands];
   const settings = `${TEXT} -c ${OWN_NAMES} ${limits}`;
   const { argv, env, lifeline } = producer(postgres, words, settings, inherit);
   return run(argv, { ...options, env: { ...env, PGAPPNAME: name }, lifeline });

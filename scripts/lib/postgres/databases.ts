@@ -1,6 +1,7 @@
 import type { Postgres } from '../config/config.ts';
 import { stamp } from '../core/format.ts';
 import { identifier, literal, runSql } from './client.ts';
+import type { Loader } from './loader.ts';
 import { query } from './query.ts';
 
 /** @returns the database to connect to for statements about other databases and roles */
@@ -92,26 +93,30 @@ export async function sizeOfDatabase(postgres: Postgres, database: string): Prom
 /**
  * Creates an empty database with owner, encoding, locale and tablespace of the live one.
  * @param otherwise its encoding, locale and owner if there is no live one
+ * @param loader a role that is created with it, and owns it until the load is over
+ * @returns its owner, or who is to become it
  * @throws CommandError
  */
 export async function createLike(
   postgres: Postgres,
   name: string,
   otherwise?: Encoding & { owner?: string },
-): Promise<void> {
+  loader?: Loader,
+): Promise<string> {
   const model = await definitionOf(postgres, postgres.database);
   const encoding = model ?? otherwise;
   const words = [`CREATE DATABASE ${identifier(name)} TEMPLATE template0`];
   if (encoding) words.push(...encodingOptions(encoding));
-  const owner = model?.owner ?? otherwise?.owner;
-  if (owner !== undefined) words.push(`OWNER ${identifier(owner)}`);
+  const owner = model?.owner ?? otherwise?.owner ?? postgres.user;
+  words.push(`OWNER ${identifier(loader?.name ?? owner)}`);
   if (model?.tablespace) words.push(`TABLESPACE ${identifier(model.tablespace)}`);
   const locale = 'install the locale that the message names on this server, which the backed-up server has.';
-  await runSql(postgres, maintenanceOf(postgres), words.join(' '), {
+  await runSql(postgres, maintenanceOf(postgres), [...(loader ? [loader.create] : []), words.join(' ')], {
     purpose: `create database ${name}`,
     timeout: 600,
     hints: { 42809: locale, 22023: locale },
   });
+  return owner;
 }
 
 /** Always with the provider: else it is template0's. */

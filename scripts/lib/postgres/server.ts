@@ -101,11 +101,12 @@ const WITHOUT_EVENT_TRIGGERS = `SELECT s.name || '=' || s.value
   WHERE (SELECT rolsuper FROM pg_roles WHERE rolname = session_user)`;
 
 /**
- * @returns settings of sessions with a copy of a database, as `-c name=value`: none of the limits that only some versions
- *   have, and, for a superuser, none of its event triggers
+ * @returns settings of sessions with a copy of a database, as `-c name=value`. `limits`: without those that only some
+ *   versions have, for any user; `quiet`: for this one, if it is a superuser also without the copy's event triggers
  */
-export async function copySettings(postgres: Postgres): Promise<string> {
-  const sql = `SELECT name || '=0' AS setting FROM (${LATER_LIMITS}) AS limits UNION ALL ${WITHOUT_EVENT_TRIGGERS}`;
-  const settings = await query<{ setting: string }>(postgres, maintenanceOf(postgres), sql);
-  return settings.map(({ setting }) => `-c ${setting}`).join(' ');
+export async function copySettings(postgres: Postgres): Promise<{ limits: string; quiet: string }> {
+  const sql = `SELECT ARRAY(SELECT name || '=0' FROM (${LATER_LIMITS}) AS l) AS limits, ARRAY(${WITHOUT_EVENT_TRIGGERS}) AS others`;
+  const [row] = await query<{ limits: string[]; others: string[] }>(postgres, maintenanceOf(postgres), sql);
+  const options = (settings: string[]) => settings.map(setting => `-c ${setting}`).join(' ');
+  return { limits: options(row!.limits), quiet: options([...row!.limits, ...row!.others]) };
 }

@@ -14,7 +14,7 @@ import { compareDatabaseRows, readDatabaseRow } from '../postgres/database-row.t
 import { readDefinitions } from '../postgres/definitions.ts';
 import { compareRows, countRows, totalRows } from '../postgres/row-counts.ts';
 import { lastValues, listSequences, sequencesBehind } from '../postgres/sequences.ts';
-import { openSession } from '../postgres/session.ts';
+import { openSession, type Session } from '../postgres/session.ts';
 
 /** A version of an extension is the server's; a subscription is for an operator to create, when its publisher is ready. */
 const NEVER_REFUSED = ['version of', 'subscription'];
@@ -25,22 +25,32 @@ const FROM_TEMPLATE =
 
 const SHOWN = 20;
 
+/** What is read from the rows themselves. */
+type Rows = Awaited<ReturnType<typeof readRows>>;
+
+/** Reads them in a session whose rights the functions of a dump may have: the planner runs those of indexes. */
+export async function readRows(session: Session) {
+  const tables = await countRows(session);
+  const sequences = await listSequences(session.query);
+  const values = await lastValues(session.query, sequences);
+  const behind = await sequencesBehind(session.query, sequences, values);
+  const lastValue = Object.fromEntries(
+    sequences.map(({ identity }, index) => [`sequence ${identity}`, values[index]!]),
+  );
+  return { tables, lastValue, behind };
+}
+
 /** Reads in one session, which is closed before the database is renamed. */
-async function readContent(postgres: Postgres, name: string, settings: string) {
+async function readContent(postgres: Postgres, name: string, settings: string, known?: Rows) {
   await using session = openSession(postgres, name, settings);
   const { query } = session;
-  const tables = await countRows(session);
+  const { tables, lastValue, behind } = known ?? (await readRows(session));
   const [row] = await query<{ count: number; major: number }>(
     `SELECT count(*), current_setting('server_version_num')::int / 10000 AS major FROM pg_largeobject_metadata`,
   );
   const database = await readDatabaseRow(query);
   const definitions = await readDefinitions(session);
-  const sequences = await listSequences(query);
-  const values = await lastValues(query, sequences);
-  definitions['value of'] = Object.fromEntries(
-    sequences.map(({ identity }, index) => [`sequence ${identity}`, values[index]!]),
-  );
-  const behind = await sequencesBehind(query, sequences, values);
+  definitions['value of'] = lastValue;
   return { tables, objects: row!.count, major: row!.major, database, definitions, behind };
 }
 
@@ -59,6 +69,8 @@ interface Tolerance {
  * Compares a loaded database with its backup's manifest: rows, definitions, sequences. Without one, it warns that nothing
  * is compared.
  *
+ * @param known the rows, if they were read before
+ * @returns how many rows there are
  * @throws exit code 3 where they differ
  */
 export async function compareWithManifest(
@@ -66,14 +78,15 @@ export async function compareWithManifest(
   manifest: Manifest | null,
   name: string,
   { settings = '', accepts = () => false, couldAccept = accepts }: Tolerance = {},
-): Promise<void> {
-  const content = await readContent(postgres, name, settings);
+  known?: Rows,
+): Promise<number> {
+  const content = await readContent(postgres, name, settings, known);
   const { tables, objects } = content;
   const summary = `${count(totalRows(tables))} rows in ${plural(tables.length, 'table')}`;
   for (const sentence of content.behind) log.warn(sentence);
   if (!manifest) {
     log.warn(`loaded ${summary}; not compared, because there is no manifest`);
-    return;
+    return totalRows(tables);
   }
   const differences = compareRows(manifest.tables, tables);
   if (objects !== manifest.largeObjects) {
@@ -108,6 +121,7 @@ export async function compareWithManifest(
       `not compared, because PostgreSQL ${content.major} prints definitions in another way than ${majorOf(manifest)}:${listed(ofVersion)}`,
     );
   log.done(`compared with the backup: ${summary}${manifest.definitions === null ? '' : ', all definitions'}`);
+  return totalRows(tables);
 }
 
 const majorOf = ({ server }: Manifest) => Number.parseInt(server.version, 10);

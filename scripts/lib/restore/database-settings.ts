@@ -1,4 +1,5 @@
 /** Settings of a database that POSTGRES_USER may not give to another one. */
+import type { Source } from '../backup/source.ts';
 import type { Postgres } from '../config/config.ts';
 import { log } from '../core/log.ts';
 import { literal } from '../postgres/client.ts';
@@ -24,12 +25,12 @@ export async function sayDeniedSettings(
   postgres: Postgres,
   { superuser, major }: ServerFacts,
   live: string | undefined,
-  properties: Properties | undefined,
+  { manifest }: Source,
 ): Promise<Setting[]> {
   if (superuser) return [];
   const { settings = [] } = live
     ? await readProperties(queryOf(postgres, maintenanceOf(postgres)), live)
-    : (properties ?? {});
+    : (manifest?.properties ?? {});
   if (settings.length === 0) return [];
   const rows = settings.map(
     ({ name, role }, index) => `(${index}, ${literal(name)}, ${role === null ? 'NULL' : literal(role)})`,

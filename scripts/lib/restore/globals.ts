@@ -1,5 +1,6 @@
 /** What pg_dumpall --globals-only says about roles: taken apart, so that only known statements are run. */
 import { identifier } from '../postgres/client.ts';
+import { LOADER_PREFIX } from '../postgres/loader.ts';
 import { partsOf } from '../postgres/sql-parts.ts';
 import { nameOf, startsWith, type Word, wordsOf } from '../postgres/sql-words.ts';
 
@@ -46,6 +47,8 @@ export async function readGlobals(chunks: AsyncIterable<string>): Promise<Global
   for await (const { kind, text } of partsOf(chunks)) {
     if (kind === 'statement') read(globals, Buffer.from(text, 'latin1').toString());
   }
+  // A load went on during the backup.
+  for (const name of globals.roles.keys()) if (name.startsWith(LOADER_PREFIX)) globals.roles.delete(name);
   return globals;
 }
 

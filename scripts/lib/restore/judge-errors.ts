@@ -6,6 +6,7 @@ import { log } from '../core/log.ts';
 import {
   canBeAccepted,
   describeError,
+  isAboutRights,
   isRowsOfTable,
   isUnknownSetting,
   type LoadError,
@@ -43,21 +44,28 @@ export function refuseLost(source: CheckedSource, all: LoadError[]): LoadError[]
   if (lost.length === 0) return errors;
   throw new OperationalError(
     `${plural(lost.length, 'statement')} of ${source.name} failed that rows depend on:${list(lost)}`,
-    'the live database is unchanged. Correct the cause on this server, or restore another backup.',
+    `the live database is unchanged. ${lost.some(isAboutRights) ? AS_SUPERUSER : 'Correct the cause on this server, or restore another backup.'}`,
   );
 }
+
+/** Which statements may fail: none; those for which the role that loads lacks rights; all without which all rows are there. */
+export type Accept = 'none' | 'of rights' | 'all';
+
+/** What helps where a role without rights may not load something. */
+export const AS_SUPERUSER =
+  'Nothing of a dump runs with the rights of a superuser. If you trust everyone who could change this database or this dump: restore.ts --as-superuser.';
 
 /**
  * Refuses errors that are not accepted. Call it after rows were compared.
  * @throws exit code 1
  */
-export function refuseUnaccepted(source: CheckedSource, errors: LoadError[], accept: boolean): void {
+export function refuseUnaccepted(source: CheckedSource, errors: LoadError[], accept: Accept): void {
   if (errors.length === 0) return;
   const failed = `${plural(errors.length, 'statement')} of ${source.name} failed:${list(errors)}`;
-  if (!accept) {
+  if (accept === 'none' || (accept === 'of rights' && !errors.every(isAboutRights))) {
     throw new OperationalError(
       `the rows are loaded, but ${failed}`,
-      'the live database is unchanged. restore.ts --accept-errors restores without what failed.',
+      `the live database is unchanged. restore.ts --accept-errors restores without what failed.${errors.some(isAboutRights) ? ` ${AS_SUPERUSER}` : ''}`,
     );
   }
   log.warn(`accepted that ${failed}`);

@@ -1,6 +1,7 @@
 /**
- * What killed runs leave: working directories in BACKUP_DIR, databases that were being loaded, schemas that were being
- * copied, a decompressed dump in the container. Each belongs to a lock: only who holds it may remove them, because the run is over then.
+ * What killed runs leave: working directories in BACKUP_DIR, databases that were being loaded, the roles that loaded them, schemas
+ * that were being copied, a decompressed dump in the container. Each belongs to a lock: only who holds it may remove them, because
+ * the run is over then.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,6 +14,8 @@ import { withLock } from '../core/lock.ts';
 import { log } from '../core/log.ts';
 import { CommandError } from '../core/shell.ts';
 import { maintenanceOf, siblingsSql } from '../postgres/databases.ts';
+import { dropLoaders } from '../postgres/drop.ts';
+import { loaderPrefix, loadersSql } from '../postgres/loader.ts';
 import { query } from '../postgres/query.ts';
 import { removeScratch } from './load-custom.ts';
 import { dropLeftovers } from './swap.ts';
@@ -22,7 +25,7 @@ import { dropUnfinished, UNFINISHED_SCHEMAS } from './unfinished-schema.ts';
 type Owner = 'environment' | 'drill' | 'none';
 
 export interface Leftover {
-  kind: 'directory' | 'database' | 'schema';
+  kind: 'directory' | 'database' | 'schema' | 'role';
   /** A path, or the name in the server. */
   name: string;
   owner: Owner;
@@ -61,17 +64,26 @@ export async function leftDirectories(config: Config): Promise<Leftover[]> {
   return found;
 }
 
+/** The time in the name of a database, a schema or a role. */
+const TIME = /_(\d{8}_\d{6})(?:_[0-9a-f]{8})?$/;
+
 /**
  * @param seconds that the server has to answer
- * @returns the databases that are loaded or were, and the schemas of the live one, those of running runs included
+ * @returns the databases that are loaded or were, the roles that load them, and the schemas of the live one, those of running
+ *   runs included
  * @throws OperationalError
  */
 export async function leftInServer({ postgres }: Config, seconds: number): Promise<Leftover[]> {
   const select = (kind: Leftover['kind'], owner: Owner, names: string) =>
     `SELECT name, '${kind}' AS kind, '${owner}' AS owner FROM (${names}) AS n`;
-  const databases = (['environment', 'drill'] as const).map(owner =>
-    select('database', owner, siblingsSql(postgres.database, DATABASES[owner])),
-  );
+  const databases = (['environment', 'drill'] as const).flatMap(owner => {
+    const kind = DATABASES[owner];
+    const roles = loadersSql(`${postgres.database}_${kind}`);
+    return [
+      select('database', owner, siblingsSql(postgres.database, kind)),
+      select('role', owner, `SELECT rolname AS name FROM (${roles}) AS r`),
+    ];
+  });
   const ask = (database: string, selects: string[]) =>
     query<Omit<Leftover, 'since'>>(postgres, database, selects.join(' UNION ALL '), {
       purpose: 'list what runs left',
@@ -82,7 +94,7 @@ export async function leftInServer({ postgres }: Config, seconds: number): Promi
     if (!(error instanceof CommandError) || error.reason !== '3D000') throw error;
     return ask(maintenanceOf(postgres), databases); // there is no live database
   });
-  return found.map(each => ({ ...each, since: parseStamp(each.name.slice(-15)) }));
+  return found.map(each => ({ ...each, since: parseStamp(TIME.exec(each.name)![1]!) }));
 }
 
 /** The same; nothing of a server that does not answer, which fails the run in a moment. */
@@ -112,6 +124,14 @@ export async function sweep(
     await attempt(() => dropUnfinished(postgres, name), `schema ${name} stays`);
   }
   const databases = mine.filter(({ kind }) => kind === 'database').map(({ name }) => name);
+  const alone = mine.filter(
+    ({ kind, name }) => kind === 'role' && !databases.some(each => name.startsWith(loaderPrefix(each))),
+  );
+  if (alone.length > 0) {
+    const names = alone.map(({ name }) => name);
+    log.warn(`dropping role ${names.join(', ')}, left by a run that did not finish`);
+    await attempt(() => dropLoaders(postgres, names), 'a role stays');
+  }
   if (databases.length === 0) return [];
   const left = await attempt(() => dropLeftovers(postgres, DATABASES[owner]), undefined);
   if (postgres.container) {

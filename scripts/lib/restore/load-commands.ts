@@ -1,8 +1,7 @@
-/** The commands of loads, as argument arrays. */
+/** The commands that load custom dumps, as argument arrays. */
 import { DECOMPRESS, type Without } from '../backup/dump-commands.ts';
-import type { DumpFrame } from '../backup/dump-frame.ts';
 import { pipeline, scriptStage } from '../core/pipeline.ts';
-import { toDatabase, WITH_CODES } from '../postgres/client.ts';
+import { toDatabase } from '../postgres/client.ts';
 
 /** What a load does after an error: `collect` goes on, and says all of them. */
 export type OnError = 'stop' | 'collect';
@@ -21,14 +20,36 @@ export function parallelRestore(
   database: string,
   onError: OnError,
   path: string,
-  { jobs, without }: { jobs: number; without?: Without | undefined },
+  { jobs, ...what }: { jobs: number } & What,
 ): string[] {
-  return [...pgRestore(database, onError, without), `--jobs=${jobs}`, path];
+  return withList([...pgRestore(database, onError, what.without), `--jobs=${jobs}`, path], what.entries);
 }
 
 /** Loads a `custom` artifact that comes on stdin, with one connection. */
-export function streamRestore(database: string, onError: OnError, without?: Without): string[] {
-  return pipeline(DECOMPRESS.custom, pgRestore(database, onError, without));
+export function streamRestore(database: string, onError: OnError, { without, entries }: What = {}): string[] {
+  return pipeline(DECOMPRESS.custom, withList(pgRestore(database, onError, without), entries));
+}
+
+/** What is loaded of a custom dump: all of it but `without`, or these entries of its table of contents. */
+interface What {
+  without?: Without | undefined;
+  entries?: string[] | undefined;
+}
+
+/** How many of the numbers of entries are in one argument, of which none may have more than 128 KiB. */
+const ENTRIES_PER_WORD = 10_000;
+
+function withList(argv: string[], entries: string[] | undefined): string[] {
+  if (!entries) return argv;
+  const chunks = Array.from({ length: Math.ceil(entries.length / ENTRIES_PER_WORD) }, (_, index) =>
+    entries
+      .slice(index * ENTRIES_PER_WORD, (index + 1) * ENTRIES_PER_WORD)
+      .map(entry => `${entry};\n`)
+      .join(''),
+  );
+  const [first, all] = ['$' + '{@:1:n}', '$' + '{list[@]}'];
+  const script = `n=$1; shift; list=("${first}"); shift "$n"; "$@" --use-list=<(printf %s "${all}")`;
+  return scriptStage(script, argv[0]!, String(chunks.length), ...chunks, ...argv);
 }
 
 function pgRestore(database: string, onError: OnError, { owners, tablespaces }: Without = {}): string[] {
@@ -40,137 +61,4 @@ function pgRestore(database: string, onError: OnError, { owners, tablespaces }: 
     '--no-password',
     `--dbname=${toDatabase(database)}`,
   ];
-}
-
-/*
- * What psql reads before a dump. `\restrict` refuses every command of psql, but up to 15.18 at least, psql still runs what
- * stands in back-quotes after `\unrestrict`: without new file descriptors it can start no program.
- */
-const PROLOGUE = [
-  '\\if `prlimit --pid "$PPID" --nofile=3:3 >&2 && echo true || echo false`',
-  '\\else',
-  '\\i psql-was-not-limited-by-prlimit',
-  '\\endif',
-];
-
-/** How many lines psql reads before the first line of a dump. */
-const PROLOGUE_LINES = PROLOGUE.length + 1;
-
-/** How many lines psql reads at each end of the rows that are not the dump's, where it goes on after errors. */
-const OUTSIDE_LINES = 4;
-
-/** @returns the number in the dump of a line that psql reads */
-export function lineInDump(read: number, rows?: RowsRange): number {
-  const line = read - PROLOGUE_LINES;
-  if (!rows || line < rows.firstLine) return line;
-  if (line <= rows.lastLine + OUTSIDE_LINES) return Math.max(line - OUTSIDE_LINES, rows.firstLine - 1);
-  return Math.max(line - 2 * OUTSIDE_LINES, rows.lastLine);
-}
-
-/** A part of what psql reads: bytes of the dump, bytes left out, all but the last bytes, or text. */
-type Piece = { pass: number } | { skip: number } | { rest: number } | { text: string };
-
-/** Bash that puts pieces together: the first character of an argument says what it is. */
-const FEED = `for piece in "$@"; do
-  value=$\{piece#?}
-  case $piece in
-    +*) head -c "$value" ;;
-    -*) head -c "$value" > /dev/null ;;
-    =*) printf %s "$value" ;;
-    *%) head -c "-$\{piece%\\%}" ;;
-  esac
-done`;
-
-function feed(pieces: Piece[]): string[] {
-  const words = pieces.map(piece => {
-    if ('text' in piece) return `=${piece.text}`;
-    if ('rest' in piece) return `${piece.rest}%`;
-    return 'pass' in piece ? `+${piece.pass}` : `-${piece.skip}`;
-  });
-  return scriptStage(FEED, 'feed', ...words);
-}
-
-/** Where the rows of a plain dump begin and end, in bytes, and the numbers of their first and last line. */
-export interface RowsRange {
-  start: number;
-  end: number;
-  firstLine: number;
-  lastLine: number;
-}
-
-/** The words that psql prints when it comes to the rows, behind them, and to the end. */
-export const MARKS = { rows: 'rows', behind: 'behind-rows', end: 'end' };
-
-/**
- * Loads a plain artifact that comes on stdin, without its own pair of `\restrict`. psql takes none of its own commands
- * from it.
- *
- * @param key letters and digits that whoever made the dump can't know
- * @param collect only an error in the rows ends it: after one psql would take the rest of the rows for statements. It prints
- *   the {@link MARKS} that it comes to
- */
-export function plainRestore(
-  database: string,
-  frame: DumpFrame,
-  key: string,
-  collect?: { rows: RowsRange | undefined },
-): string[] {
-  const load = collect ? limited(psql(database, 'collect')) : psql(database, 'stop');
-  return pipeline(DECOMPRESS.plain, feed(plainPieces(frame, key, collect)), load);
-}
-
-function plainPieces(frame: DumpFrame, key: string, collect?: { rows: RowsRange | undefined }): Piece[] {
-  /* A line for each: in later versions of psql the key of `\unrestrict` is all that follows in its line. */
-  const outside = (stop: 0 | 1, mark: string) =>
-    [`\\unrestrict ${key}`, `\\set ON_ERROR_STOP ${stop}`, `\\echo ${mark}`, `\\restrict ${key}`].join('\n');
-  const pieces: Piece[] = [{ text: [...PROLOGUE, `\\restrict ${key}`, ''].join('\n') }];
-  let position = 0;
-  const passTo = (end: number) => {
-    if (end > position) pieces.push({ pass: end - position });
-    position = end;
-  };
-  if (frame.restrict) {
-    passTo(frame.restrict.start);
-    pieces.push({ skip: frame.restrict.bytes });
-    position += frame.restrict.bytes;
-  }
-  if (collect?.rows) {
-    // At the end of the line before: psql looks at ON_ERROR_STOP when it begins a line.
-    passTo(collect.rows.start - 1);
-    pieces.push({ text: `\n${outside(1, MARKS.rows)}` });
-    passTo(collect.rows.end);
-    pieces.push({ text: `${outside(0, MARKS.behind)}\n` });
-  }
-  pieces.push({ rest: frame.trailerBytes });
-  if (collect) pieces.push({ text: `\n\\unrestrict ${key}\n\\echo ${MARKS.end}\n` });
-  return pieces;
-}
-
-function psql(database: string, onError: OnError): string[] {
-  return [
-    'psql',
-    '--no-psqlrc',
-    '--quiet',
-    '--output=/dev/null',
-    `--set=ON_ERROR_STOP=${onError === 'stop' ? 1 : 0}`,
-    WITH_CODES,
-    '--echo-errors',
-    '--no-password',
-    '--file=-',
-    `--dbname=${toDatabase(database)}`,
-  ];
-}
-
-/** Ends a program that writes more than 1 MB of errors, which this process would keep in memory. */
-function limited(argv: string[]): string[] {
-  const status = '$' + '{PIPESTATUS[0]}';
-  const script = `{ "$@" 2>&1 >&3 | head -c 1000000 >&2; exit "${status}"; } 3>&1`;
-  return scriptStage(script, argv[0]!, ...argv);
-}
-
-/** Prints the first line that begins the rows of a table and the last that ends them: number, position in bytes, text. */
-export function findRows(): string[] {
-  const rows = "grep -abnE '^(COPY .* FROM stdin;|\\\\\\.)\r?$' || [ $? = 1 ]";
-  const ends = '/:COPY/ && !found { found = 1; print } /:\\\\/ { last = $0 } END { print last }';
-  return pipeline(DECOMPRESS.plain, scriptStage(rows), ['awk', ends]);
 }

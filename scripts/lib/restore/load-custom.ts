@@ -9,6 +9,7 @@ import { client, producer } from '../postgres/client.ts';
 import { disksOf, leftAfter } from '../postgres/disk-space.ts';
 import { type SpaceFacts, usesOfLoad } from '../postgres/load-space.ts';
 import { runFromFile } from '../postgres/redirect.ts';
+import { listEntries } from './dump-scan.ts';
 import { decompressTo, type OnError, parallelRestore, streamRestore } from './load-commands.ts';
 import { type LoadError, pgRestoreErrors, wentOn } from './load-errors.ts';
 import { loadSizeOf } from './load-size.ts';
@@ -20,6 +21,8 @@ interface Options {
   settings: (connections: number) => string;
   space: SpaceFacts;
   until: AbortSignal;
+  /** What is loaded: without owners and privileges, all but the entries that begin like this. Default: all. */
+  leftOut?: string[] | undefined;
   /** Default: those of {@link loadSizeOf}. */
   connections?: number | undefined;
 }
@@ -35,18 +38,22 @@ export async function loadCustom(
   source: CheckedSource,
   name: string,
   onError: OnError,
-  { settings, space, connections, ...options }: Options,
+  { settings, space, leftOut, connections, ...options }: Options,
 ): Promise<LoadError[]> {
   const jobs = connections ?? loadSizeOf(postgres, source).connections;
   const path = join(source.directory, source.artifact);
   const scratch = scratchOf(postgres, source.work);
+  const what = {
+    without: leftOut ? { ...source.without, owners: true } : source.without,
+    entries: leftOut?.length ? await entriesWithout(postgres, path, leftOut) : undefined,
+  };
   try {
     if (jobs > 1 && (await decompress(postgres, source, scratch, space, options.until))) {
-      const argv = parallelRestore(name, onError, scratch, { jobs, without: source.without });
+      const argv = parallelRestore(name, onError, scratch, { jobs, ...what });
       const { argv: whole, ...command } = producer(postgres, argv, settings(jobs));
       await run(whole, { ...command, ...options, timeout: Number.POSITIVE_INFINITY });
     } else {
-      const argv = streamRestore(name, onError, source.without);
+      const argv = streamRestore(name, onError, what);
       await runFromFile(postgres, argv, path, { ...options, settings: settings(1) });
     }
     return [];
@@ -58,6 +65,15 @@ export async function loadCustom(
   } finally {
     await removeScratch(postgres, source.work);
   }
+}
+
+/** @returns the numbers of the other entries, in the order of the table of contents */
+async function entriesWithout(postgres: Postgres, path: string, leftOut: string[]): Promise<string[]> {
+  const text = await runFromFile(postgres, listEntries(), path, { purpose: `list the entries of ${path}` });
+  const entries = [...text.matchAll(/^(\d+); \d+ \d+ (.*)$/gm)];
+  return entries
+    .filter(([, , entry]) => !leftOut.some(start => entry!.startsWith(start)))
+    .map(([, id]) => id!);
 }
 
 /** Where pg_restore finds the decompressed dump: in the container, if PostgreSQL's programs run there. */

@@ -1,32 +1,32 @@
 import { join } from 'node:path';
 import type { Without } from '../backup/dump-commands.ts';
 import type { CheckedSource } from '../backup/verify.ts';
-import type { Config, Postgres } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { log } from '../core/log.ts';
 import { withProgress } from '../core/progress.ts';
 import { CommandError, run } from '../core/shell.ts';
 import { producer, toDatabase } from '../postgres/client.ts';
 import { OWNERSHIP } from '../postgres/compare-definitions.ts';
-import { createLike, sizeOfDatabase } from '../postgres/databases.ts';
+import { sizeOfDatabase } from '../postgres/databases.ts';
 import { drop } from '../postgres/drop.ts';
 import type { SpaceFacts } from '../postgres/load-space.ts';
-import { copySettings } from '../postgres/server.ts';
 import { watchLoad } from '../postgres/space-watch.ts';
-import { compareWithManifest } from './compare.ts';
-import { createCron } from './cron-extension.ts';
-import { mayGoOn, refuseLost, refuseUnaccepted } from './judge-errors.ts';
+import { compareWithManifest, readRows } from './compare.ts';
+import { type Accept, AS_SUPERUSER, mayGoOn, refuseLost, refuseUnaccepted } from './judge-errors.ts';
 import { loadCustom } from './load-custom.ts';
 import { canBeAccepted, type LoadError } from './load-errors.ts';
 import { loadPlain } from './load-plain.ts';
 import { connectionsOf, memoryOf } from './load-size.ts';
+import { createTarget, runAfter, runBefore, type Target } from './load-target.ts';
+import { entriesLeftOut } from './sort-statements.ts';
+import type { Rights } from './who-loads.ts';
 
 /**
  * Loads a checked source into a new database, with encoding, locale and owner of the live one if that exists, and compares
  * it with its manifest. The caller drops the new database after a failure.
  *
  * @param space what the server does with its disks: the load is ended before their reserve is used up
- * @param acceptErrors whether statements may fail without which all rows are there
- * @returns the errors that were accepted
+ * @returns the errors that were accepted, and how many rows there are
  * @throws exit code 1 where loading fails or a disk gets full; 3 where the rows are not those of the manifest, or a plain dump has a command
  *   of psql
  */
@@ -35,41 +35,40 @@ export async function loadInto(
   source: CheckedSource,
   name: string,
   space: SpaceFacts,
-  acceptErrors = false,
-): Promise<LoadError[]> {
+  { accept = 'none', ...rights }: Rights = {},
+): Promise<{ errors: LoadError[]; rows: number }> {
   const { postgres } = config;
   const { manifest, without } = source;
   const owner = without?.owners ? undefined : manifest?.properties.owner;
+  const otherwise = manifest ? { ...manifest.server, owner } : undefined;
+  await using sessions = new AsyncDisposableStack();
   const create = async () => {
-    await createLike(postgres, name, manifest ? { ...manifest.server, owner } : undefined);
-    if (manifest?.extensions.some(extension => extension.name === 'pg_cron'))
-      await createCron(postgres, name);
+    const target = await createTarget(postgres, name, otherwise, rights);
+    if (target.session) sessions.use(target.session);
+    return target;
   };
-  const [settings] = await Promise.all([copySettings(postgres), create()]);
-  return watchLoad(postgres, space, name, async until => {
-    const how = { acceptErrors, settings, space, until };
-    const all = await loadAll(config, source, name, how, async () => {
-      await drop(postgres, name);
-      await create();
-    });
-    const errors = refuseLost(source, all);
-    await gatherStatistics(postgres, name, settings);
-    await compareWithManifest(postgres, manifest, name, {
-      settings,
-      accepts: kind => mayDiffer(kind, without, acceptErrors || errors.length > 0),
-      couldAccept: kind => mayDiffer(kind, without, true),
-    });
-    refuseUnaccepted(source, errors, acceptErrors);
-    return errors;
+  return await watchLoad(postgres, space, name, async until => {
+    const { target, errors: all } = await loadAll(config, source, { accept, space, until }, create);
+    const loaded = refuseLost(source, all);
+    await gatherStatistics(target);
+    const rows = target.session && (await readRows(target.session));
+    await target.session?.close();
+    const errors = [...loaded, ...refuseLost(source, await runAfter(postgres, source, target))];
+    const tolerance = {
+      settings: target.quiet,
+      accepts: (kind: string) => mayDiffer(kind, without, accept === 'all' || errors.length > 0),
+      couldAccept: (kind: string) => mayDiffer(kind, without, true),
+    };
+    const count = await compareWithManifest(postgres, manifest, name, tolerance, rows);
+    refuseUnaccepted(source, errors, accept);
+    return { errors, rows: count };
   });
 }
 
 interface How {
-  acceptErrors: boolean;
+  accept: Accept;
   space: SpaceFacts;
   until: AbortSignal;
-  /** Of its sessions, as `-c name=value`. */
-  settings: string;
   /** Of a custom dump; default: as many as suit it. */
   connections?: number;
 }
@@ -77,7 +76,7 @@ interface How {
 /** What the manifest holds and rows depend on: a restore without it is refused whatever has failed. */
 const STRUCTURE = ['schema', 'table', 'column', 'sequence', 'value of'];
 
-/** @returns whether objects of this kind may lack, because they were left out, or their statements may have failed */
+/** @returns whether objects of this kind may be missing, because they were left out, or their statements may have failed */
 function mayDiffer(kind: string, without: Without = {}, mayFail: boolean): boolean {
   if (without.owners && OWNERSHIP.includes(kind)) return true;
   if (without.tablespaces && kind === 'tablespace of') return true;
@@ -88,64 +87,73 @@ function mayDiffer(kind: string, without: Without = {}, mayFail: boolean): boole
  * Loads up to the first error. If it is one that can be accepted, loads again to find all of them. With one connection, in
  * the order of the dump: pg_restore with several can create a constraint before the rows that it is NOT VALID for.
  *
- * @returns all errors
+ * @returns the database, and all errors
  */
 async function loadAll(
   config: Config,
   source: CheckedSource,
-  name: string,
   how: How,
-  createAgain: () => Promise<void>,
-): Promise<LoadError[]> {
-  if (!how.acceptErrors) {
+  create: () => Promise<Target>,
+): Promise<{ target: Target; errors: LoadError[] }> {
+  let target = await create();
+  let before = await runBefore(config.postgres, source, target);
+  const again = async () => {
+    await drop(config.postgres, target.name);
+    target = await create();
+    before = await runBefore(config.postgres, source, target);
+    const errors = await load(config, source, target, 'collect', { ...how, connections: 1 });
+    return { target, errors: [...before, ...errors] };
+  };
+  if (how.accept === 'none' && before.length === 0) {
     try {
-      return await load(config, source, name, 'stop', how);
+      return { target, errors: await load(config, source, target, 'stop', how) };
     } catch (error) {
       how.until.throwIfAborted();
       if (!(error instanceof CommandError) || !mayGoOn(source, error.stderr)) throw error;
       log.warn(`${error.message}. Loading again, to find everything that fails`);
-      await createAgain();
-      return load(config, source, name, 'collect', { ...how, connections: 1 });
+      return again();
     }
   }
-  const errors = await load(config, source, name, 'collect', how);
-  if (source.frame || errors.every(canBeAccepted)) return errors;
+  const errors = await load(config, source, target, 'collect', how);
+  if (source.frame || errors.every(canBeAccepted)) return { target, errors: [...before, ...errors] };
   log.warn('rows could not be loaded with several connections. Loading again, with one');
-  await createAgain();
-  return load(config, source, name, 'collect', { ...how, connections: 1 });
+  return again();
 }
 
 async function load(
-  { postgres }: Config,
+  config: Config,
   source: CheckedSource,
-  name: string,
+  { name, postgres, limits, scan }: Target,
   onError: 'stop' | 'collect',
-  { space, until, settings: common, connections }: How,
+  { space, until, connections }: How,
 ): Promise<LoadError[]> {
   const settings = (connections: number) =>
-    `${common} -c synchronous_commit=off -c maintenance_work_mem=${memoryOf(postgres, connections)}MB`;
+    `${limits} -c synchronous_commit=off -c maintenance_work_mem=${memoryOf(postgres, connections)}MB`;
   const path = join(source.directory, source.artifact);
-  const purpose = `load ${source.name} into ${name}`;
-  const state = 'the live database is unchanged.';
-  const measure = () => sizeOfDatabase(postgres, name).catch(() => 0);
+  const common = {
+    purpose: `load ${source.name} into ${name}`,
+    state: 'the live database is unchanged.',
+    ...(scan ? { hints: { 42501: AS_SUPERUSER } } : {}),
+    until,
+  };
+  const measure = () => sizeOfDatabase(config.postgres, name).catch(() => 0);
   const total = source.manifest?.databaseBytes;
   return withProgress({ label: 'Loading', measure, total }, async () => {
     if (!source.frame)
       return loadCustom(postgres, source, name, onError, {
-        purpose,
-        state,
+        ...common,
         settings,
         space,
-        until,
+        leftOut: scan && entriesLeftOut(scan),
         connections,
       });
-    const options = { purpose, state, settings: settings(1), until };
+    const options = { ...common, settings: settings(1), cuts: scan?.cuts };
     return loadPlain(postgres, path, source.frame, name, onError, options);
   });
 }
 
 /** Without statistics the planner guesses, and the first queries after the swap are slow. */
-async function gatherStatistics(postgres: Postgres, name: string, settings: string): Promise<void> {
+async function gatherStatistics({ postgres, name, limits, loader }: Target): Promise<void> {
   const vacuumdb = [
     'vacuumdb',
     '--analyze-only',
@@ -154,6 +162,8 @@ async function gatherStatistics(postgres: Postgres, name: string, settings: stri
     `--jobs=${connectionsOf(postgres)}`,
     `--dbname=${toDatabase(name)}`,
   ];
+  // It warns of each table of the server that the role that loads may not analyze.
+  const settings = `${limits}${loader ? ' -c client_min_messages=error' : ''}`;
   const { argv, ...analyze } = producer(postgres, vacuumdb, settings);
   const purpose = `gather all statistics of ${name}`;
   try {

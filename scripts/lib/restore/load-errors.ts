@@ -79,6 +79,14 @@ export function canBeAccepted({ statement, text }: LoadError): boolean {
   return !OF_SERVER.test(text) && WITHOUT_ROWS.some(pattern => pattern.test(statement));
 }
 
+/** @returns whether the role that loads may not do this: pg_restore does not print the code 42501 */
+export function isAboutRights({ text }: LoadError): boolean {
+  return (
+    /^\w+: {2}(?:42501: )?(?:permission denied|must be |only superuser|.*\bmust have )/.test(text) ||
+    /^\w+: {2}42501: /.test(text)
+  );
+}
+
 /** @returns whether these rows are those of a table of an extension, which a comparison with a manifest decides */
 export function isRowsOfTable({ statement, text }: LoadError): boolean {
   return !OF_SERVER.test(text) && /^COPY /.test(statement);

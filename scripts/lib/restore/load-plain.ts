@@ -4,14 +4,17 @@ import type { Postgres } from '../config/config.ts';
 import { OperationalError, verificationError } from '../core/errors.ts';
 import { CommandError } from '../core/shell.ts';
 import { runFromFile, startFromFile } from '../postgres/redirect.ts';
-import { findRows, lineInDump, MARKS, type OnError, plainRestore, type RowsRange } from './load-commands.ts';
+import type { OnError } from './load-commands.ts';
 import { canBeAccepted, isUnknownSetting, type LoadError, psqlErrors } from './load-errors.ts';
+import { type Cut, findRows, lineInDump, MARKS, plainRestore, type RowsRange } from './plain-commands.ts';
 
 interface LoadOptions {
   purpose: string;
   state?: string;
   settings: string;
   until?: AbortSignal;
+  /** What is not loaded. */
+  cuts?: Cut[];
 }
 
 /** What psql says of a command of its own in a dump, and with another key than ours. */
@@ -32,14 +35,15 @@ export async function loadPlain(
   frame: DumpFrame,
   name: string,
   onError: OnError,
-  options: LoadOptions,
+  { cuts, ...options }: LoadOptions,
 ): Promise<LoadError[]> {
   const collect = onError === 'collect' ? { rows: await rowsOf(postgres, path) } : undefined;
   const rows = collect?.rows;
   const key = randomBytes(16).toString('hex');
   let output: { stdout: string; stderr: string };
   try {
-    output = await startFromFile(postgres, plainRestore(name, frame, key, collect), path, options);
+    const argv = plainRestore(name, frame, key, { collect, cuts });
+    output = await startFromFile(postgres, argv, path, options);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     refuseCommands(path, error.stderr, rows);

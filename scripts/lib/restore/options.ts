@@ -30,6 +30,8 @@ export interface RestoreRequest extends Confirmation {
   allowSmall?: boolean;
   /** Restore without a question a backup of another app, environment or database, or without this server's signature. */
   allowForeign?: boolean;
+  /** Whether POSTGRES_USER loads all of it, if that is a superuser. */
+  asSuperuser?: boolean;
   /** Default: nothing. */
   without?: Without;
 }
@@ -43,6 +45,7 @@ interface Flags {
   'no-tablespaces'?: boolean;
   'accept-errors'?: boolean;
   'allow-small'?: boolean;
+  'as-superuser'?: boolean;
   yes?: boolean;
   'dry-run'?: boolean;
   'allow-foreign'?: boolean;
@@ -58,6 +61,7 @@ const NOT_FOR_TABLES = [
   'no-tablespaces',
   'accept-errors',
   'allow-small',
+  'as-superuser',
 ] as const;
 
 /** Flags that say how a backup is restored. */
@@ -91,6 +95,7 @@ export function parseAction(wanted: string | undefined, flags: Flags): RestoreRe
       acceptErrors: flags['accept-errors'],
       allowSmall: flags['allow-small'],
       allowForeign: flags['allow-foreign'],
+      asSuperuser: flags['as-superuser'],
       yes: flags.yes,
       dryRun: flags['dry-run'],
     };

@@ -11,9 +11,9 @@ import { refuseShortage } from '../postgres/disk-space.ts';
 import { type SpaceFacts, usesOfLoad } from '../postgres/load-space.ts';
 import { programVersion, programVersions, type ServerFacts } from '../postgres/server.ts';
 import { preparedTransactions, refusePrepared } from '../postgres/swap.ts';
+import { requirementsOf, type Scan } from './dump-scan.ts';
 import { loadSizeOf } from './load-size.ts';
 import { compareRoles, type Roles, readRoles, refuseRoles } from './missing-roles.ts';
-import { requirementsOf } from './plain-dump.ts';
 import { neededRoles, readRequirementFacts, requirementChecks } from './requirements.ts';
 
 /*
@@ -32,6 +32,8 @@ interface Options {
   replace?: boolean;
   without?: Without;
   isDrill?: boolean;
+  /** Of the source, if there is one. */
+  scan?: Scan | undefined;
 }
 
 /**
@@ -52,7 +54,7 @@ export async function refuseImpossible(
   { replace = false, isDrill = false, ...options }: Options = {},
 ): Promise<{ databaseMissing: boolean; roles: Roles; without: Without }> {
   const { postgres } = config;
-  const needs = await requirementsOf(postgres, source);
+  const needs = await requirementsOf(postgres, source, options.scan);
   const [oid, liveOid, here, facts, prepared] = await Promise.all([
     oidOf(postgres, target),
     oidOf(postgres, postgres.database),

@@ -10,8 +10,8 @@ import { maintenanceOf } from '../postgres/databases.ts';
 import type { Needs } from '../postgres/needs.ts';
 import { query } from '../postgres/query.ts';
 import type { ServerFacts } from '../postgres/server.ts';
+import type { Requirements } from './dump-needs.ts';
 import type { Globals } from './globals.ts';
-import type { Requirements } from './plain-dump.ts';
 
 export interface RequirementFacts {
   /** `onlySuperuser`: neither trusted nor for everyone. */

@@ -19,7 +19,7 @@ import { readSpaceFacts, type SpaceFacts } from '../postgres/load-space.ts';
 import { type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { watchLoad } from '../postgres/space-watch.ts';
 import { detachSubscriptions } from '../postgres/subscriptions.ts';
-import { type Setting, sayDeniedSettings } from './database-settings.ts';
+import { sayDeniedSettings } from './database-settings.ts';
 import { foreignness } from './foreign.ts';
 import { DIRECTORIES, sweep } from './leftovers.ts';
 import { loadInto } from './load-dump.ts';
@@ -31,6 +31,7 @@ import { refuseImpossible, refuseLaterBackup } from './preflight.ts';
 import { replaceLive } from './replication.ts';
 import { confirmSmall } from './small-result.ts';
 import { copyProperties, dropOrWarn, swapIn } from './swap.ts';
+import { type Rights, scanMeanwhile, scannedAgain, whoLoads } from './who-loads.ts';
 
 /**
  * Finds, fetches and checks a backup, asks for confirmation, loads it into a new database, and swaps that in. The caller
@@ -56,15 +57,17 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     const space = await readSpaceFacts(postgres, server);
     const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
-    const source = await checkSource(postgres, fetched);
+    const [source, scan] = await scanMeanwhile(postgres, fetched, server, () =>
+      checkSource(postgres, fetched),
+    );
     clock.lap('check');
     const replace = request.target === undefined;
-    const options = { replace, without };
+    const options = { replace, without, scan };
     const { databaseMissing, roles } = await refuseImpossible(config, source, server, space, target, options);
+    const rights = whoLoads(postgres, server, source, scan, request);
     sayWhatIsLeftOut(source, without);
     const replaced = replace && !databaseMissing ? postgres.database : undefined;
-    const { properties } = source.manifest ?? {};
-    const denied = replace ? await sayDeniedSettings(postgres, server, replaced, properties) : [];
+    if (replace) rights.denied = await sayDeniedSettings(postgres, server, replaced, source);
     if (replaced && source.manifest) await confirmSmall(config, source, replaced, request);
     const effect = databaseMissing
       ? ', which does not exist yet.'
@@ -77,8 +80,8 @@ export async function runRestore(config: Config, request: RestoreRequest): Promi
     return await confirmed(plan, request, async () => {
       const safety = replaced && (await safetyBackup(config, source.name, server));
       clock.lap('safety backup');
-      const all = { roles, space, clock, left, denied };
-      const swapped = await loadAndSwap(config, source, request, replaced, all);
+      const preparation = { roles, rights, space, clock, left };
+      const swapped = await loadAndSwap(config, source, request, replaced, preparation);
       if (swapped.errors.length === 0) recordPassed(config, source, 'loaded');
       return report(source, { target, safety, clock, ...swapped });
     });
@@ -99,36 +102,33 @@ async function safetyBackup(config: Config, restored: string, server: ServerFact
   return id;
 }
 
+type Preparation = { roles: Roles; rights: Rights; space: SpaceFacts; clock: Stopwatch; left: string[] };
+
 /** @returns the new name of the database that was replaced, if there was one, accepted errors, and what to do about replication */
 async function loadAndSwap(
   config: Config,
   source: CheckedSource,
   request: RestoreRequest,
   replaced: string | undefined,
-  {
-    roles,
-    space,
-    clock,
-    left,
-    denied,
-  }: { roles: Roles; space: SpaceFacts; clock: Stopwatch; left: string[]; denied: Setting[] },
+  { roles, rights, space, clock, left }: Preparation,
 ): Promise<{ kept?: string; errors: LoadError[]; replication: string[] }> {
   const { postgres } = config;
-  const { target, migrate, acceptErrors, without = {} } = request;
+  const { target, migrate, without = {} } = request;
   const live = postgres.database;
   const loaded = await leaveOut(source, without);
+  const how = await scannedAgain(postgres, source, loaded, rights);
   await createMissingRoles(postgres, roles);
   const next = siblingName(live, 'new', left);
   try {
-    const errors = await loadInto(config, loaded, next, space, acceptErrors);
+    const { errors, rows } = await loadInto(config, loaded, next, space, how);
     clock.lap('load and compare');
-    if (replaced && !source.manifest) await confirmSmall(config, source, replaced, request, next);
+    if (replaced && !source.manifest) await confirmSmall(config, source, replaced, request, rows);
     const replication: string[] = [];
     let kept: string | undefined;
     if (target === undefined) {
       const [taken] = await Promise.all([
         siblingDatabases(postgres, 'before'),
-        copyProperties(postgres, loaded, replaced, next, denied),
+        copyProperties(postgres, loaded, replaced, next, rights.denied),
       ]);
       kept = replaced && siblingName(live, 'before', taken);
       await watchLoad(postgres, space, next, () => runMigrations(config, next, migrate));

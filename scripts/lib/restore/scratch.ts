@@ -18,6 +18,7 @@ import { loadInto } from './load-dump.ts';
 import { leaveOut } from './plain-dump.ts';
 import { refuseImpossible, refuseLaterBackup } from './preflight.ts';
 import { dropOrWarn } from './swap.ts';
+import { scanMeanwhile, scannedAgain, whoLoads } from './who-loads.ts';
 
 /**
  * Restores a backup into a scratch database, compares it, records that, and drops the database at the end. Owners and
@@ -26,7 +27,7 @@ import { dropOrWarn } from './swap.ts';
  * @param owner the lock that the caller holds
  * @param find is called when the preflight has passed
  * @param use what is done with the scratch database before it is dropped
- * @returns the backup, and the seconds of each step
+ * @returns the backup, the seconds of each step, and what was not proven, as a sentence
  * @throws exit code 3 where there is no backup, it is damaged or differs after loading; 4 where S3 can't be read
  */
 export async function loadScratch(
@@ -51,16 +52,22 @@ export async function loadScratch(
     await refuseLaterBackup(postgres, server, found);
     const fetched = await fetchSource(found, work, await reserveAt(config, space));
     clock.lap('fetch');
-    const source = await checkSource(postgres, fetched);
+    const [source, scan] = await scanMeanwhile(postgres, fetched, server, () =>
+      checkSource(postgres, fetched),
+    );
     clock.lap('verify');
-    const { without } = await refuseImpossible(config, source, server, space, scratch, { isDrill: true });
+    const options = { isDrill: true, scan };
+    const { without } = await refuseImpossible(config, source, server, space, scratch, options);
+    const rights = whoLoads(postgres, server, source, scan, options);
     log.changesBegin();
-    await loadInto(config, await leaveOut(source, without), scratch, space);
+    const loaded = await leaveOut(source, without);
+    const how = await scannedAgain(postgres, source, loaded, rights);
+    await loadInto(config, loaded, scratch, space, how);
     await detachSubscriptions(postgres, scratch);
     clock.lap('restore and compare');
     recordPassed(config, source, 'loaded');
     await use?.(scratch);
-    return { source, seconds: clock.laps(), total: clock.total() };
+    return { source, seconds: clock.laps(), total: clock.total(), notProven: rights.notProven };
   } finally {
     await dropOrWarn(postgres, scratch);
     await removeWork(work);

@@ -17,7 +17,7 @@ const SMALL = 0.1;
  * dump is complete, too.
  *
  * @param live the database that is replaced
- * @param loaded the new database, for a source without a manifest
+ * @param loaded how many rows the new database has, for a source without a manifest
  * @throws exit code 2 where it is not confirmed; 1 where a table stays locked for longer than BACKUP_LOCK_WAIT
  */
 export async function confirmSmall(
@@ -25,16 +25,14 @@ export async function confirmSmall(
   source: Source,
   live: string,
   { yes, dryRun, allowSmall }: Confirmation & { allowSmall?: boolean },
-  loaded?: string,
+  loaded?: number,
 ): Promise<void> {
   const patience = { limit: config.lockWait, left: config.lockWait };
-  const rowsOf = (exact: boolean) =>
-    source.manifest ? totalRows(source.manifest.tables) : rowsIn(config, loaded!, exact, patience);
-  const isSmall = async (exact: boolean) =>
-    (await rowsOf(exact)) < SMALL * (await rowsIn(config, live, exact, patience));
+  const next = source.manifest ? totalRows(source.manifest.tables) : loaded!;
+  const isSmall = async (exact: boolean) => next < SMALL * (await rowsIn(config, live, exact, patience));
   // Counting takes minutes on a large database: it is only done where the estimates differ that much.
   if (!(await isSmall(false)) || !(await isSmall(true))) return;
-  const [next, now] = [await rowsOf(true), await rowsIn(config, live, true, patience)];
+  const now = await rowsIn(config, live, true, patience);
   const what = `${source.name} has ${count(next)} rows, and database ${live}, which it replaces, has ${count(now)}`;
   if (allowSmall || dryRun) {
     log.warn(what);

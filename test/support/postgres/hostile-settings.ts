@@ -111,7 +111,7 @@ const OWN = {
 /** A session has the scripts' own settings. */
 export async function assertUnlimited(postgres: Postgres): Promise<void> {
   assert.match(
-    await copySettings(postgres),
+    (await copySettings(postgres)).quiet,
     /^-c idle_session_timeout=0 -c session_replication_role=replica$/,
   );
   const session = openSession(postgres, 'app');

@@ -32,6 +32,12 @@ const ROWS = 34_000;
 /** More than 1.2 times the database, and less than data and WAL. */
 const FREE = 64 * MIB;
 
+/** A load goes as fast as its rows come: a busy machine, too, has the time to look at its disk. */
+const SLOW = `CREATE OR REPLACE FUNCTION slow(i int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
+  IF i % 500 = 0 THEN PERFORM pg_catalog.pg_sleep(0.04); END IF;
+  RETURN true;
+END $$`;
+
 const home = mkdtempSync(join(tmpdir(), 'space-'));
 chmodSync(home, 0o755);
 const disk = join(home, 'disk');
@@ -123,7 +129,10 @@ export const assertSpaceLeft = (all: boolean): Promise<void> =>
   onSmallDisk(async world => {
     // Too short for PostgreSQL to compress.
     await world.sql(
-      `CREATE TABLE t AS SELECT i, repeat('x', 1280) AS data FROM generate_series(1, ${ROWS}) AS i`,
+      `CREATE FUNCTION slow(i int) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+       CREATE TABLE t (i int CHECK (slow(i)), data text);
+       INSERT INTO t SELECT i, repeat('x', 1280) AS data FROM generate_series(1, ${ROWS}) AS i;
+       ${SLOW}`,
     );
     const { id } = await makeBackup(world, { format: 'custom' });
     const { artifact: plain } = await makeBackup(world, { format: 'plain', upload: false });

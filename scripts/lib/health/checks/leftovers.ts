@@ -6,7 +6,7 @@ import { COMMAND_SECONDS } from '../docker.ts';
 
 const DAY = 24 * 3600;
 
-/** Directories, databases and schemas of runs that were killed, or have hung for more than a day. */
+/** Directories, databases, schemas and roles of runs that were killed, or have hung for more than a day. */
 export const leftovers = (config: Config): Check => ({
   name: 'leftovers',
   run: async () => {
@@ -19,7 +19,7 @@ export const leftovers = (config: Config): Check => ({
       const looked = inServer ? '' : '; PostgreSQL was not asked';
       return {
         status: 'ok',
-        message: `no run has left a directory, database or schema for more than a day${looked}`,
+        message: `no run has left a directory, database, schema or role for more than a day${looked}`,
       };
     }
     const list = old.map(each => `${each.kind} ${each.name} (${duration(ageOf(each))})`).join(', ');

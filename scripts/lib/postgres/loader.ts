@@ -1,0 +1,60 @@
+/** A role that lives for one load: it may do nothing but fill the new database, which it owns meanwhile. */
+import { createHmac, hash, pbkdf2Sync, randomBytes } from 'node:crypto';
+import type { Postgres } from '../config/config.ts';
+import { hideSecrets } from '../core/log.ts';
+import { identifier, literal } from './client.ts';
+
+/** Of all roles of loads; no other role has it. */
+export const LOADER_PREFIX = '_loader_';
+
+/** How long it may log in, if nothing removes it. A load of more than that fails. */
+const VALID_HOURS = 24;
+
+export interface Loader {
+  name: string;
+  /** How it connects. */
+  postgres: Postgres;
+  /** The statement that creates it: without the password, of which it has a verifier. */
+  create: string;
+}
+
+/** Of names, because two names of 63 bytes make none of 63. */
+const short = (name: string) => hash('sha256', name).slice(0, 12);
+
+/**
+ * @param database that is loaded, with the time of its name; or, without that time, all databases of these runs
+ * @returns how the names of its roles begin
+ */
+export function loaderPrefix(database: string): string {
+  const [, siblings = database, time] = /^(.*)_(\d{8}_\d{6})$/s.exec(database) ?? [];
+  return `${LOADER_PREFIX}${short(siblings)}_${time ?? ''}`;
+}
+
+/** @returns the query for the roles of a database, as {@link loaderPrefix} takes it */
+export const loadersSql = (database: string): string =>
+  `SELECT rolname FROM pg_roles WHERE starts_with(rolname, ${literal(loaderPrefix(database))})`;
+
+/** @returns a role that can load this database, not created yet */
+export function newLoader(postgres: Postgres, database: string): Loader {
+  const name = `${loaderPrefix(database)}_${randomBytes(4).toString('hex')}`;
+  const password = randomBytes(24).toString('hex');
+  hideSecrets([password]);
+  const until = new Date(Date.now() + VALID_HOURS * 3_600_000).toISOString();
+  // It reads what it loads whatever the policies say, as the owner of a dump's tables has to.
+  const create = `CREATE ROLE ${identifier(name)} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION BYPASSRLS
+    PASSWORD ${literal(verifierOf(password))} VALID UNTIL ${literal(until)}`;
+  return { name, create, postgres: { ...postgres, user: name, password } };
+}
+
+/**
+ * What a server keeps of a password, so that statements and the server's log do not hold it. A password with this much
+ * chance in it needs no iterations. https://www.rfc-editor.org/rfc/rfc5803
+ */
+function verifierOf(password: string): string {
+  const iterations = 1;
+  const salt = randomBytes(16);
+  const salted = pbkdf2Sync(password, salt, iterations, 32, 'sha256');
+  const keyOf = (text: string) => createHmac('sha256', salted).update(text).digest();
+  const stored = hash('sha256', keyOf('Client Key'), 'base64');
+  return `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${stored}:${keyOf('Server Key').toString('base64')}`;
+}

@@ -1,0 +1,99 @@
+/** Reads the statements of a dump: what they need, and which of them POSTGRES_USER runs itself around a load. */
+import { createReadStream } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { DECOMPRESS } from '../backup/dump-commands.ts';
+import type { LocalSource } from '../backup/fetch.ts';
+import type { Postgres } from '../config/config.ts';
+import { pipeline, scriptStage } from '../core/pipeline.ts';
+import { runFromFile } from '../postgres/redirect.ts';
+import { partsOf } from '../postgres/sql-parts.ts';
+import { collectNeeds, type Requirements } from './dump-needs.ts';
+import type { Cut } from './plain-commands.ts';
+import { gunzipped } from './plain-dump.ts';
+import { type Statements, sortStatements } from './sort-statements.ts';
+
+/** What the statements of a dump say. */
+export interface Scan extends Statements {
+  requirements: Requirements;
+  /** Where in a plain dump those stand that the load leaves out. Of a custom dump: nothing. */
+  cuts: Cut[];
+}
+
+/**
+ * Reads a plain dump to its end, and of a custom dump its table of contents.
+ * @throws CommandError
+ */
+export async function scanDump(postgres: Postgres, source: LocalSource): Promise<Scan> {
+  const { directory, artifact, format, work } = source;
+  const path = join(directory, artifact);
+  if (format === 'plain') return scan(gunzipped(path));
+  const schema = join(work, `.${basename(artifact)}.schema.sql`);
+  const output = await open(schema, 'w', 0o600);
+  try {
+    await runFromFile(postgres, listStatements(), path, { purpose: `read ${artifact}`, stdout: output.fd });
+    return { ...(await scan(createReadStream(schema, 'latin1'))), cuts: [] };
+  } finally {
+    await output.close();
+    await rm(schema, { force: true });
+  }
+}
+
+/**
+ * @param scan of the source, if there is one
+ * @returns what a checked source needs of the server: from its manifest, else from its statements
+ * @throws CommandError
+ */
+export async function requirementsOf(
+  postgres: Postgres,
+  source: LocalSource,
+  scan?: Scan,
+): Promise<Requirements> {
+  const { manifest } = source;
+  if (manifest?.needs) return { ...manifest.needs, extensions: manifest.extensions.map(({ name }) => name) };
+  return (scan ?? (await scanDump(postgres, source))).requirements;
+}
+
+/** pg_restore ends when it has read what it needs, and zstd with it. */
+const READ = scriptStage('"$@" || [ $? = 141 ]', 'zstd', ...DECOMPRESS.custom);
+
+/** All but rows. `--schema-only` would leave out large objects, which have owners and privileges. */
+const listStatements = () =>
+  pipeline(READ, ['pg_restore', '--section=pre-data', '--section=post-data', '--file=-']);
+
+/** The table of contents, a line for each entry. */
+export const listEntries = () => pipeline(READ, ['pg_restore', '--list']);
+
+async function scan(chunks: AsyncIterable<string>): Promise<Scan> {
+  const needs = collectNeeds();
+  const sorted = sortStatements();
+  let [start, line, segment] = [0, 1, 0];
+  let isLineStart = true;
+  let previous: (Cut & { text: string }) | undefined;
+  for await (const { kind, text } of partsOf(chunks)) {
+    if (text === '') continue;
+    // Only whole lines are left out.
+    if (previous) sorted.add(previous.text, /^\r?\n/.test(text) ? previous : undefined);
+    previous = undefined;
+    const lines = linesIn(text);
+    if (kind === 'statement') {
+      needs.add(text);
+      previous = { text, start, end: start + text.length, line, lines: lines + 1, segment };
+      if (!isLineStart) {
+        sorted.add(text, undefined);
+        previous = undefined;
+      }
+    } else if (text.endsWith('\n\\.\n') || text.endsWith('\n\\.\r\n')) segment++;
+    start += text.length;
+    line += lines;
+    isLineStart = text.endsWith('\n');
+  }
+  if (previous) sorted.add(previous.text, previous);
+  return { requirements: needs.all(), ...sorted.all() };
+}
+
+function linesIn(text: string): number {
+  let lines = 0;
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines++;
+  return lines;
+}
