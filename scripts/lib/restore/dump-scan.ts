@@ -9,6 +9,7 @@ import { pipeline, scriptStage } from '../core/pipeline.ts';
 import { runFromFile } from '../postgres/redirect.ts';
 import { partsOf } from '../postgres/sql-parts.ts';
 import { collectNeeds, type Requirements } from './dump-needs.ts';
+import { withList } from './load-commands.ts';
 import type { Cut } from './plain-commands.ts';
 import { gunzipped } from './plain-dump.ts';
 import { type Statements, sortStatements } from './sort-statements.ts';
@@ -31,7 +32,8 @@ export async function scanDump(postgres: Postgres, source: LocalSource): Promise
   const schema = join(work, `.${basename(artifact)}.schema.sql`);
   const output = await open(schema, 'w', 0o600);
   try {
-    await runFromFile(postgres, listStatements(), path, { purpose: `read ${artifact}`, stdout: output.fd });
+    const options = { purpose: `read ${artifact}`, stdout: output.fd };
+    await runFromFile(postgres, listStatements(await withLargeObjects(postgres, source)), path, options);
     return { ...(await scan(createReadStream(schema, 'latin1'))), cuts: [] };
   } finally {
     await output.close();
@@ -57,9 +59,29 @@ export async function requirementsOf(
 /** pg_restore ends when it has read what it needs, and zstd with it. */
 const READ = scriptStage('"$@" || [ $? = 141 ]', 'zstd', ...DECOMPRESS.custom);
 
-/** All but rows. `--schema-only` would leave out large objects, which have owners and privileges. */
-const listStatements = () =>
-  pipeline(READ, ['pg_restore', '--section=pre-data', '--section=post-data', '--file=-']);
+/**
+ * All but rows. `--schema-only` would leave out large objects, which have owners and privileges.
+ * @param entries the numbers of those entries; undefined: the sections without rows hold them
+ */
+const listStatements = (entries?: string[]) => {
+  const sections = entries ? [] : ['--section=pre-data', '--section=post-data'];
+  return pipeline(READ, withList(['pg_restore', ...sections, '--file=-'], entries));
+};
+
+/** Since 17, what is said of large objects is in the section of the rows. */
+async function withLargeObjects(
+  postgres: Postgres,
+  { directory, artifact, manifest }: LocalSource,
+): Promise<string[] | undefined> {
+  if (manifest && Number.parseInt(manifest.tools.pgDump, 10) < 17) return undefined;
+  const path = join(directory, artifact);
+  const text = await runFromFile(postgres, listEntries(), path, { purpose: `list the entries of ${path}` });
+  if (!/^\d+; \d+ \d+ BLOB METADATA /m.test(text)) return undefined;
+  const entries = text.matchAll(
+    /^(\d+); \d+ \d+ (?!TABLE DATA |BLOBS |SEQUENCE SET |MATERIALIZED VIEW DATA )/gm,
+  );
+  return [...entries].map(([, id]) => id!);
+}
 
 /** The table of contents, a line for each entry. */
 export const listEntries = () => pipeline(READ, ['pg_restore', '--list']);
