@@ -43,7 +43,7 @@ export const restore = command({
     'no-tablespaces': { type: 'boolean', help: 'put everything into the default tablespace' },
     'accept-errors': {
       type: 'boolean',
-      help: 'restore although indexes, views, comments or privileges fail; never with rows missing',
+      help: 'restore although indexes, views, comments or privileges fail or differ; never with rows missing',
     },
     'allow-small': {
       type: 'boolean',

@@ -125,6 +125,7 @@ test('what only a superuser could have made is known by forms that nobody else c
       'function public.f (leakproof)',
     ],
     ['CREATE OPERATOR CLASS public.c\n    FOR TYPE int USING btree AS;', 'operator class public.c'],
+    ['CREATE EVENT TRIGGER "in" ON login\n   EXECUTE FUNCTION public.f();', 'event trigger "in" ON login'],
     ['CREATE TYPE public.t;', 'type public.t'],
     ['CREATE TYPE public.t (\n    INPUT = f);', 'type public.t'],
     [

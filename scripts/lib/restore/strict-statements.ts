@@ -81,7 +81,7 @@ const FORMS: [Phase, string][] = [
   ['object', `COMMENT ON SCHEMA public IS ${STRING}`],
   [
     'trigger',
-    String.raw`CREATE EVENT TRIGGER ${NAME} ON (?:ddl_command_start|ddl_command_end|sql_drop|table_rewrite|login)(?:\s+WHEN TAG IN \('[A-Z ]+'(?:, ?'[A-Z ]+')*\))?\s+EXECUTE (?:FUNCTION|PROCEDURE) ${FULL_NAME}\(\)`,
+    String.raw`CREATE EVENT TRIGGER ${NAME} ON (?:ddl_command_start|ddl_command_end|sql_drop|table_rewrite)(?:\s+WHEN TAG IN \('[A-Z ]+'(?:, ?'[A-Z ]+')*\))?\s+EXECUTE (?:FUNCTION|PROCEDURE) ${FULL_NAME}\(\)`,
   ],
   ['trigger', `ALTER EVENT TRIGGER ${NAME} (?:DISABLE|ENABLE(?: ALWAYS| REPLICA)?|OWNER TO ${NAME})`],
   ['trigger', `COMMENT ON EVENT TRIGGER ${NAME} IS ${STRING}`],
@@ -120,9 +120,9 @@ export const createdSequence = (statement: string) =>
 export const tableGiven = (statement: string) =>
   new RegExp(`^ALTER TABLE (${FULL_NAME}) OWNER TO `).exec(statement)?.[1];
 
-/** What only a superuser may make, by its first words. pg_dump names a type without a schema only if it is PostgreSQL's own. */
+/** What only a superuser may make, by its first words. A trigger of logins would run as each superuser who looks at the copy. pg_dump names a type without a schema only if it is PostgreSQL's own. */
 const OF_SUPERUSER = new RegExp(
-  String.raw`^(?:CREATE (?:OPERATOR (?:CLASS|FAMILY)|ACCESS METHOD|FOREIGN DATA WRAPPER|TEXT SEARCH (?:PARSER|TEMPLATE)|(?:OR REPLACE )?(?:TRUSTED )?(?:PROCEDURAL )?LANGUAGE) ${FULL_NAME}|CREATE CAST \([a-z0-9 ]+ AS [a-z0-9 ]+\)|CREATE TYPE ${FULL_NAME}(?= \(|;)|ALTER OPERATOR FAMILY ${FULL_NAME})`,
+  String.raw`^(?:CREATE (?:OPERATOR (?:CLASS|FAMILY)|ACCESS METHOD|FOREIGN DATA WRAPPER|TEXT SEARCH (?:PARSER|TEMPLATE)|(?:OR REPLACE )?(?:TRUSTED )?(?:PROCEDURAL )?LANGUAGE) ${FULL_NAME}|CREATE CAST \([a-z0-9 ]+ AS [a-z0-9 ]+\)|CREATE EVENT TRIGGER ${NAME} ON login(?=[\s;])|CREATE TYPE ${FULL_NAME}(?= \(|;)|ALTER OPERATOR FAMILY ${FULL_NAME})`,
 );
 
 /**
