@@ -9,6 +9,7 @@ import { pipeline, scriptStage } from '../core/pipeline.ts';
 import { runFromFile } from '../postgres/redirect.ts';
 import { partsOf } from '../postgres/sql-parts.ts';
 import { collectNeeds, type Requirements } from './dump-needs.ts';
+import { withList } from './load-commands.ts';
 import type { Cut } from './plain-commands.ts';
 import { gunzipped } from './plain-dump.ts';
 import { type Statements, sortStatements } from './sort-statements.ts';
@@ -31,7 +32,11 @@ export async function scanDump(postgres: Postgres, source: LocalSource): Promise
   const schema = join(work, `.${basename(artifact)}.schema.sql`);
   const output = await open(schema, 'w', 0o600);
   try {
-    await runFromFile(postgres, listStatements(), path, { purpose: `read ${artifact}`, stdout: output.fd });
+    const entries = await entriesOf(postgres, path, entry => !ROWS.test(entry));
+    await runFromFile(postgres, listStatements(entries), path, {
+      purpose: `read ${artifact}`,
+      stdout: output.fd,
+    });
     return { ...(await scan(createReadStream(schema, 'latin1'))), cuts: [] };
   } finally {
     await output.close();
@@ -57,12 +62,28 @@ export async function requirementsOf(
 /** pg_restore ends when it has read what it needs, and zstd with it. */
 const READ = scriptStage('"$@" || [ $? = 141 ]', 'zstd', ...DECOMPRESS.custom);
 
-/** All but rows. `--schema-only` would leave out large objects, which have owners and privileges. */
-const listStatements = () =>
-  pipeline(READ, ['pg_restore', '--section=pre-data', '--section=post-data', '--file=-']);
+/** Entries that hold rows, or the contents of large objects. */
+const ROWS = /^(?:TABLE DATA|BLOBS) /;
 
-/** The table of contents, a line for each entry. */
-export const listEntries = () => pipeline(READ, ['pg_restore', '--list']);
+/* By entries: pg_dump 17 and later have large objects with their owners and privileges in the section of the data. */
+const listStatements = (entries: string[]) => pipeline(READ, withList(['pg_restore', '--file=-'], entries));
+
+const listEntries = pipeline(READ, ['pg_restore', '--list']);
+
+/**
+ * @param isWanted of what stands behind an entry's numbers
+ * @returns the numbers of these entries of a custom dump, in the order of its table of contents
+ * @throws CommandError
+ */
+export async function entriesOf(
+  postgres: Postgres,
+  path: string,
+  isWanted: (entry: string) => boolean,
+): Promise<string[]> {
+  const text = await runFromFile(postgres, listEntries, path, { purpose: `list the entries of ${path}` });
+  const entries = [...text.matchAll(/^(\d+); \d+ \d+ (.*)$/gm)];
+  return entries.filter(([, , entry]) => isWanted(entry!)).map(([, id]) => id!);
+}
 
 async function scan(chunks: AsyncIterable<string>): Promise<Scan> {
   const needs = collectNeeds();
