@@ -15,11 +15,22 @@ const ALLOWED = 'contrib_regression';
 /** The comment of a database that has that name for a moment. */
 const MARK = 'a copy that a restore makes';
 
+/* Its tables show each role the jobs of its own, and take no COPY from others than their owner. */
+const rowSecurity = (action: 'ENABLE' | 'DISABLE') =>
+  ['job', 'job_run_details'].map(
+    table => `ALTER TABLE IF EXISTS cron.${table} ${action} ROW LEVEL SECURITY;`,
+  );
+
+/** What POSTGRES_USER runs after a load by another role. */
+export const CLOSE_CRON = rowSecurity('ENABLE');
+
 /**
  * Creates pg_cron in an empty database, so that the statement of a dump that creates it does nothing.
+ *
+ * @param loader the role that loads its rows, until {@link CLOSE_CRON}; undefined: POSTGRES_USER
  * @throws OperationalError where another database has the name that is needed; CommandError
  */
-export async function createCron(postgres: Postgres, name: string): Promise<void> {
+export async function createCron(postgres: Postgres, name: string, loader?: string): Promise<void> {
   const maintenance = maintenanceOf(postgres);
   const run = (database: string, sql: string) =>
     runSql(postgres, database, sql, { purpose: `create pg_cron in ${name}`, timeout: 60 });
@@ -43,7 +54,10 @@ export async function createCron(postgres: Postgres, name: string): Promise<void
     );
   await rename(name, ALLOWED, literal(MARK));
   try {
-    await run(ALLOWED, 'SET search_path = public; CREATE EXTENSION pg_cron');
+    const open = loader
+      ? [`GRANT USAGE ON SCHEMA cron TO ${identifier(loader)};`, ...rowSecurity('DISABLE')]
+      : [];
+    await run(ALLOWED, ['SET search_path = public; CREATE EXTENSION pg_cron;', ...open].join('\n'));
   } finally {
     await rename(ALLOWED, name, 'NULL');
   }

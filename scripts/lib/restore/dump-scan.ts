@@ -62,8 +62,8 @@ export async function requirementsOf(
 /** pg_restore ends when it has read what it needs, and zstd with it. */
 const READ = scriptStage('"$@" || [ $? = 141 ]', 'zstd', ...DECOMPRESS.custom);
 
-/** Entries that hold rows, or the contents of large objects. */
-const ROWS = /^(?:TABLE DATA|BLOBS) /;
+/** Entries that hold rows, contents of large objects, or values of sequences. */
+const ROWS = /^(?:TABLE DATA|BLOBS|SEQUENCE SET) /;
 
 /* By entries: pg_dump 17 and later have large objects with their owners and privileges in the section of the data. */
 const listStatements = (entries: string[]) => pipeline(READ, withList(['pg_restore', '--file=-'], entries));

@@ -26,8 +26,10 @@ export function statementsBefore({ name }: Loader, scan: Scan, tablespaces: stri
   return [
     ...ours(tablespaces.map(each => `GRANT CREATE ON TABLESPACE ${identifier(each)} TO ${role};`)),
     ...theirs(scan, [
-      ...scan.schemas.map(each => `CREATE SCHEMA ${each} AUTHORIZATION ${role};`),
+      ...scan.schemas.map(each => `CREATE SCHEMA ${each};`),
       ...extensions,
+      // Not before: PostgreSQL keeps the privileges that an extension gives, and would know the role for good.
+      ...scan.schemas.map(each => `ALTER SCHEMA ${each} OWNER TO ${role};`),
       ...(extensions.length > 0 ? [usable(role)] : []),
     ]),
   ];

@@ -12,7 +12,7 @@ import { type Loader, newLoader } from '../postgres/loader.ts';
 import { startFromFile } from '../postgres/redirect.ts';
 import { copySettings } from '../postgres/server.ts';
 import { openSession, type Session } from '../postgres/session.ts';
-import { createCron } from './cron-extension.ts';
+import { CLOSE_CRON, createCron } from './cron-extension.ts';
 import type { Scan } from './dump-scan.ts';
 import { AS_SUPERUSER } from './judge-errors.ts';
 import { type LoadError, psqlErrors } from './load-errors.ts';
@@ -35,6 +35,7 @@ export interface Target {
   /** Of the role: the first one, which shows that it can log in, and reads the rows afterwards. */
   session?: Session;
   scan?: Scan;
+  hasCron?: boolean;
 }
 
 /**
@@ -55,10 +56,11 @@ export async function createTarget(
       copySettings(postgres),
       createLike(postgres, name, otherwise, loader),
     ]);
+    if (hasCron) await createCron(postgres, name, loader.name);
     const session = openSession(loader.postgres, name);
     try {
       await session.query('SELECT');
-      return { name, postgres: loader.postgres, ...settings, owner, loader, session, scan };
+      return { name, postgres: loader.postgres, ...settings, owner, loader, session, scan, hasCron };
     } catch (error) {
       await session.close();
       if (!(error instanceof CommandError)) throw error;
@@ -96,11 +98,11 @@ export async function runAfter(
   source: CheckedSource,
   target: Target,
 ): Promise<LoadError[]> {
-  const { loader, scan, name, owner } = target;
+  const { loader, scan, name, owner, hasCron } = target;
   if (!loader || !scan) return [];
   const whose = { database: name, owner, user: postgres.user };
   const statements = statementsAfter(loader, scan, whose, source.without?.owners ?? false);
-  return runStrict(postgres, source, target, statements);
+  return runStrict(postgres, source, target, [...(hasCron ? CLOSE_CRON : []), ...statements]);
 }
 
 /** @param statements with one character a byte; they come from forms that are known, and are run by POSTGRES_USER */

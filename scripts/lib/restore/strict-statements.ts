@@ -81,7 +81,7 @@ const FORMS: [Phase, string][] = [
   ['object', `COMMENT ON SCHEMA public IS ${STRING}`],
   [
     'trigger',
-    String.raw`CREATE EVENT TRIGGER ${NAME} ON (?:ddl_command_start|ddl_command_end|sql_drop|table_rewrite)(?:\s+WHEN TAG IN \('[A-Z ]+'(?:, ?'[A-Z ]+')*\))?\s+EXECUTE (?:FUNCTION|PROCEDURE) ${FULL_NAME}\(\)`,
+    String.raw`CREATE EVENT TRIGGER ${NAME} ON (?:ddl_command_start|ddl_command_end|sql_drop|table_rewrite|login)(?:\s+WHEN TAG IN \('[A-Z ]+'(?:, ?'[A-Z ]+')*\))?\s+EXECUTE (?:FUNCTION|PROCEDURE) ${FULL_NAME}\(\)`,
   ],
   ['trigger', `ALTER EVENT TRIGGER ${NAME} (?:DISABLE|ENABLE(?: ALWAYS| REPLICA)?|OWNER TO ${NAME})`],
   ['trigger', `COMMENT ON EVENT TRIGGER ${NAME} IS ${STRING}`],

@@ -68,13 +68,13 @@ export function whoLoads(
     return { accept, hasCron };
   }
   const mayFallBack = source.manifest !== null && source.foreign === undefined;
-  const objects = [...scan.onlySuperuser, ...(hasCron ? ['the jobs of pg_cron'] : [])].join(', ');
-  if (objects === '') return { scan, mayFallBack, accept: isDrill ? 'of rights' : accept };
+  const objects = scan.onlySuperuser.join(', ');
+  if (objects === '') return { scan, mayFallBack, hasCron, accept: isDrill ? 'of rights' : accept };
   const problem = `only a superuser can load ${objects}`;
   if (isDrill) {
     const notProven = `not everything is proven: ${problem}, and this load has no such rights`;
     log.warn(notProven);
-    return { scan, mayFallBack, accept: 'all', notProven };
+    return { scan, mayFallBack, hasCron, accept: 'all', notProven };
   }
   if (mayFallBack) {
     log.warn(`loading with the rights of ${user}, a superuser: ${problem}`);
