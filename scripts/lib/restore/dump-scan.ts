@@ -32,8 +32,11 @@ export async function scanDump(postgres: Postgres, source: LocalSource): Promise
   const schema = join(work, `.${basename(artifact)}.schema.sql`);
   const output = await open(schema, 'w', 0o600);
   try {
-    const options = { purpose: `read ${artifact}`, stdout: output.fd };
-    await runFromFile(postgres, listStatements(await withLargeObjects(postgres, source)), path, options);
+    const entries = await entriesOf(postgres, path, entry => !ROWS.test(entry));
+    await runFromFile(postgres, listStatements(entries), path, {
+      purpose: `read ${artifact}`,
+      stdout: output.fd,
+    });
     return { ...(await scan(createReadStream(schema, 'latin1'))), cuts: [] };
   } finally {
     await output.close();
@@ -59,32 +62,28 @@ export async function requirementsOf(
 /** pg_restore ends when it has read what it needs, and zstd with it. */
 const READ = scriptStage('"$@" || [ $? = 141 ]', 'zstd', ...DECOMPRESS.custom);
 
+/** Entries that hold rows, contents of large objects, or values of sequences. */
+const ROWS = /^(?:TABLE DATA|BLOBS|SEQUENCE SET) /;
+
+/* By entries: pg_dump 17 and later have large objects with their owners and privileges in the section of the data. */
+const listStatements = (entries: string[]) => pipeline(READ, withList(['pg_restore', '--file=-'], entries));
+
+const listEntries = pipeline(READ, ['pg_restore', '--list']);
+
 /**
- * All but rows. `--schema-only` would leave out large objects, which have owners and privileges.
- * @param entries the numbers of those entries; undefined: the sections without rows hold them
+ * @param isWanted of what stands behind an entry's numbers
+ * @returns the numbers of these entries of a custom dump, in the order of its table of contents
+ * @throws CommandError
  */
-const listStatements = (entries?: string[]) => {
-  const sections = entries ? [] : ['--section=pre-data', '--section=post-data'];
-  return pipeline(READ, withList(['pg_restore', ...sections, '--file=-'], entries));
-};
-
-/** Since 17, what is said of large objects is in the section of the rows. */
-async function withLargeObjects(
+export async function entriesOf(
   postgres: Postgres,
-  { directory, artifact, manifest }: LocalSource,
-): Promise<string[] | undefined> {
-  if (manifest && Number.parseInt(manifest.tools.pgDump, 10) < 17) return undefined;
-  const path = join(directory, artifact);
-  const text = await runFromFile(postgres, listEntries(), path, { purpose: `list the entries of ${path}` });
-  if (!/^\d+; \d+ \d+ BLOB METADATA /m.test(text)) return undefined;
-  const entries = text.matchAll(
-    /^(\d+); \d+ \d+ (?!TABLE DATA |BLOBS |SEQUENCE SET |MATERIALIZED VIEW DATA )/gm,
-  );
-  return [...entries].map(([, id]) => id!);
+  path: string,
+  isWanted: (entry: string) => boolean,
+): Promise<string[]> {
+  const text = await runFromFile(postgres, listEntries, path, { purpose: `list the entries of ${path}` });
+  const entries = [...text.matchAll(/^(\d+); \d+ \d+ (.*)$/gm)];
+  return entries.filter(([, , entry]) => isWanted(entry!)).map(([, id]) => id!);
 }
-
-/** The table of contents, a line for each entry. */
-export const listEntries = () => pipeline(READ, ['pg_restore', '--list']);
 
 async function scan(chunks: AsyncIterable<string>): Promise<Scan> {
   const needs = collectNeeds();

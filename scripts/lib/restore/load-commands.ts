@@ -39,7 +39,7 @@ interface What {
 /** How many of the numbers of entries are in one argument, of which none may have more than 128 KiB. */
 const ENTRIES_PER_WORD = 10_000;
 
-/** @param entries their numbers; undefined: all */
+/** @returns a command of pg_restore that takes these entries only; undefined: all */
 export function withList(argv: string[], entries: string[] | undefined): string[] {
   if (!entries) return argv;
   const chunks = Array.from({ length: Math.ceil(entries.length / ENTRIES_PER_WORD) }, (_, index) =>

@@ -9,7 +9,7 @@ import { client, producer } from '../postgres/client.ts';
 import { disksOf, leftAfter } from '../postgres/disk-space.ts';
 import { type SpaceFacts, usesOfLoad } from '../postgres/load-space.ts';
 import { runFromFile } from '../postgres/redirect.ts';
-import { listEntries } from './dump-scan.ts';
+import { entriesOf } from './dump-scan.ts';
 import { decompressTo, type OnError, parallelRestore, streamRestore } from './load-commands.ts';
 import { type LoadError, pgRestoreErrors, wentOn } from './load-errors.ts';
 import { loadSizeOf } from './load-size.ts';
@@ -45,7 +45,9 @@ export async function loadCustom(
   const scratch = scratchOf(postgres, source.work);
   const what = {
     without: leftOut ? { ...source.without, owners: true } : source.without,
-    entries: leftOut?.length ? await entriesWithout(postgres, path, leftOut) : undefined,
+    entries: leftOut?.length
+      ? await entriesOf(postgres, path, entry => !leftOut.some(start => entry.startsWith(start)))
+      : undefined,
   };
   try {
     if (jobs > 1 && (await decompress(postgres, source, scratch, space, options.until))) {
@@ -65,15 +67,6 @@ export async function loadCustom(
   } finally {
     await removeScratch(postgres, source.work);
   }
-}
-
-/** @returns the numbers of the other entries, in the order of the table of contents */
-async function entriesWithout(postgres: Postgres, path: string, leftOut: string[]): Promise<string[]> {
-  const text = await runFromFile(postgres, listEntries(), path, { purpose: `list the entries of ${path}` });
-  const entries = [...text.matchAll(/^(\d+); \d+ \d+ (.*)$/gm)];
-  return entries
-    .filter(([, , entry]) => !leftOut.some(start => entry!.startsWith(start)))
-    .map(([, id]) => id!);
 }
 
 /** Where pg_restore finds the decompressed dump: in the container, if PostgreSQL's programs run there. */

@@ -10,6 +10,7 @@ import { OWNERSHIP } from '../postgres/compare-definitions.ts';
 import { sizeOfDatabase } from '../postgres/databases.ts';
 import { drop } from '../postgres/drop.ts';
 import type { SpaceFacts } from '../postgres/load-space.ts';
+import { openSession } from '../postgres/session.ts';
 import { watchLoad } from '../postgres/space-watch.ts';
 import { compareWithManifest, readRows } from './compare.ts';
 import { type Accept, AS_SUPERUSER, mayGoOn, refuseLost, refuseUnaccepted } from './judge-errors.ts';
@@ -51,8 +52,7 @@ export async function loadInto(
     const { target, errors: all } = await loadAll(config, source, { accept, space, until }, create);
     const loaded = refuseLost(source, all);
     await gatherStatistics(target);
-    const rows = target.session && (await readRows(target.session));
-    await target.session?.close();
+    const rows = await readByRole(target);
     const errors = [...loaded, ...refuseLost(source, await runAfter(postgres, source, target))];
     const tolerance = {
       settings: target.quiet,
@@ -150,6 +150,20 @@ async function load(
     const options = { ...common, settings: settings(1), cuts: scan?.cuts };
     return loadPlain(postgres, path, source.frame, name, onError, options);
   });
+}
+
+/** @returns the rows as the role that loads sees them, whose sessions are over then; undefined: there is none */
+async function readByRole({ name, postgres, session }: Target) {
+  if (!session) return undefined;
+  try {
+    return await readRows(session);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    await using another = openSession(postgres, name); // the first one was idle for as long as the load
+    return await readRows(another);
+  } finally {
+    await session.close();
+  }
 }
 
 /** Without statistics the planner guesses, and the first queries after the swap are slow. */

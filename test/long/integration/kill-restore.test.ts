@@ -65,11 +65,21 @@ test('kill -9 of the script while loading: no process outlives it, and the next 
 });
 
 test('kill -9 of psql while loading', async () => {
-  const ended = await faultAt(midLoad(world), RESTORE, () => killProgram(world, 'psql'));
+  const ended = await faultAt(midLoad(world), RESTORE, () =>
+    killProgram(world, 'psql', '--output=/dev/null'),
+  );
   assert.is(ended.code, 1, ended.stderr);
   assert.match(ended.stderr, /could not load .*: psql was ended by signal 9/);
   await assertClean();
   assert.is(await oldOrNew(), 'old');
+});
+
+test('kill -9 of the idle session of the role that loads: the load goes on', async () => {
+  const ended = await faultAt(midLoad(world), RESTORE, () => killProgram(world, 'psql', '--tuples-only'));
+  assert.is(ended.code, 0, ended.stderr);
+  assert.is(await oldOrNew(), 'new');
+  await finishHere(world);
+  await change(world, 'live');
 });
 
 test('kill -9 of gzip while loading', async () => {

@@ -179,20 +179,18 @@ export function processesOf(world: Pick<World, 'env'>): Process[] {
 }
 
 /**
- * Kills the one process of a script that runs this program. It may not have started yet, and another that works beside
- * it may not have ended yet, when the script stands at its gate.
+ * Kills the one process of a script that runs this program with these words. It may not have started yet, and another that
+ * works beside it may not have ended yet, when the script stands at its gate.
  */
-export async function killProgram(
-  world: World,
-  name: string,
-  signal: NodeJS.Signals = 'SIGKILL',
-): Promise<void> {
+export async function killProgram(world: World, name: string, words = ''): Promise<void> {
   const found = () =>
-    processesOf(world).filter(each => each.name === name && !each.cmdline.includes('/gate-'));
+    processesOf(world).filter(
+      ({ name: its, cmdline }) => its === name && cmdline.includes(words) && !cmdline.includes('/gate-'),
+    );
   await until(`one process is ${name}`, () => found().length === 1).catch(error => {
     throw new Error(`${(error as Error).message}; there are\n${describeProcesses(world)}`);
   });
-  process.kill(found()[0]!.pid, signal);
+  process.kill(found()[0]!.pid, 'SIGKILL');
 }
 
 const describeProcesses = (world: World) =>
