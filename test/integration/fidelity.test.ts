@@ -6,6 +6,7 @@ import {
   hardSchema,
   icuOfAnotherEncoding,
 } from '../support/postgres/fidelity.ts';
+import { triggersThatWrite } from '../support/postgres/schemas.ts';
 
 const { inTurn, stop } = await createTurns({ env: { S3_BUCKET: '' } }); // what is off-site is no part of this
 
@@ -19,6 +20,10 @@ test('an ICU database of another encoding keeps owner, locale, limit, settings, 
 
 test('the manifest counts exactly what was dumped while clients write', () =>
   inTurn(world => countsWhileWriting(world, ['plain'], dumpedSides)));
+
+/** Many more, in both formats: test/long/integration/hard-schemas.test.ts. */
+test('a database whose event triggers write, with publications, subscriptions and filled views, comes back the same', () =>
+  inTurn(triggersThatWrite));
 
 test('the servers stop', stop);
 

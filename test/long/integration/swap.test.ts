@@ -1,12 +1,14 @@
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { ROOT } from '../../../scripts/lib/config/config.ts';
 import { begin, change, stateOf } from '../../support/core/expect.ts';
 import { finishHere, makeBackup, refused, restoreHere } from '../../support/core/in-process.ts';
 import { pauseProgram } from '../../support/core/pause.ts';
 import { createTurns } from '../../support/core/turns.ts';
-import { until, type World } from '../../support/core/world.ts';
+import { startProgram, until, type World } from '../../support/core/world.ts';
 import { databases } from '../../support/postgres/compare.ts';
 
 const SWAP = 'RENAME TO';
@@ -106,6 +108,54 @@ test('a connection lost at the commit: the server says what happened', () =>
     const { kept } = await restoreHere(withEnv(world, pause.env), 'latest');
     assert.equal([await stateOf(world), await stateOf(world, kept!)], ['backed up', 'live']);
     assert.equal(await databases(world), ['app', kept]);
+  }));
+
+const [NEXT, KEPT] = ['app_new_20260101_000000', 'app_before_20260101_000000'];
+
+/** What swaps, with a signal that takes effect between two attempts. */
+const SWAPPER = `
+  import { listenForSignals } from ${JSON.stringify(join(ROOT, 'scripts/lib/core/signals.ts'))};
+  import { swap } from ${JSON.stringify(join(ROOT, 'scripts/lib/postgres/swap.ts'))};
+  listenForSignals();
+  const patience = { lockSeconds: 0.2, attempts: 10_000, pauseSeconds: 0.05 };
+  await swap(JSON.parse(process.env.SERVER), 'app', '${NEXT}', '${KEPT}', patience).catch(error => {
+    console.error(error.name, error.message);
+    process.exitCode = 7;
+  });`;
+
+test('SIGTERM ends a swap between two attempts, with nothing renamed', () =>
+  inTurn(async world => {
+    await world.sql(`CREATE DATABASE ${NEXT} STRATEGY FILE_COPY`, 'postgres');
+    const { POSTGRES_USER, POSTGRES_PASSWORD, ...env } = world.env;
+    const client = spawn('psql', ['-qXAtd', 'app', '-c', 'SELECT pg_sleep(600)'], {
+      env: { ...env, PGUSER: POSTGRES_USER, PGPASSWORD: POSTGRES_PASSWORD, PGAPPNAME: 'stuck' },
+      stdio: 'ignore',
+    });
+    const stuck = () =>
+      world.rows<{ pid: number }>(
+        `SELECT pid FROM pg_stat_activity WHERE state = 'active' AND application_name = 'stuck'`,
+        'postgres',
+      );
+    await until('the client is at work', async () => (await stuck()).length === 1);
+    const [{ pid }] = (await stuck()) as [{ pid: number }];
+    process.kill(pid, 'SIGSTOP'); // a backend that hangs in the kernel, as on a dead disk
+    const argv = ['--input-type=module-typescript', '--eval', SWAPPER];
+    const server = JSON.stringify(world.pg.postgres);
+    const swapping = startProgram(process.execPath, argv, { ...world.env, SERVER: server });
+    try {
+      await until('it tries', async () => {
+        const sql = `SELECT FROM pg_stat_activity WHERE query LIKE 'BEGIN; ALTER DATABASE%'`;
+        return (await world.rows(sql, 'postgres')).length > 0;
+      });
+      swapping.child.kill('SIGTERM');
+      await swapping.shows(/SIGTERM/);
+      assert.is((await swapping.ended).code, 7, swapping.stderr());
+    } finally {
+      process.kill(pid, 'SIGCONT');
+      client.kill('SIGKILL');
+      swapping.child.kill('SIGKILL');
+    }
+    assert.equal(await databases(world), ['app', NEXT]);
   }));
 
 test('the servers stop', stop);
