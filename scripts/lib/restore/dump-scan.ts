@@ -12,13 +12,21 @@ import { collectNeeds, type Requirements } from './dump-needs.ts';
 import { withList } from './load-commands.ts';
 import type { Cut } from './plain-commands.ts';
 import { gunzipped } from './plain-dump.ts';
-import { type Statements, sortStatements } from './sort-statements.ts';
+import { entriesLeftOut, type Statements, sortStatements } from './sort-statements.ts';
 
 /** What the statements of a dump say. */
 export interface Scan extends Statements {
   requirements: Requirements;
   /** Where in a plain dump those stand that the load leaves out. Of a custom dump: nothing. */
   cuts: Cut[];
+  /** The table of contents of a custom dump, in its order. */
+  entries: Entry[];
+}
+
+interface Entry {
+  number: string;
+  /** What stands behind its numbers. */
+  text: string;
 }
 
 /**
@@ -32,12 +40,11 @@ export async function scanDump(postgres: Postgres, source: LocalSource): Promise
   const schema = join(work, `.${basename(artifact)}.schema.sql`);
   const output = await open(schema, 'w', 0o600);
   try {
-    const entries = await entriesOf(postgres, path, entry => !ROWS.test(entry));
-    await runFromFile(postgres, listStatements(entries), path, {
-      purpose: `read ${artifact}`,
-      stdout: output.fd,
-    });
-    return { ...(await scan(createReadStream(schema, 'latin1'))), cuts: [] };
+    const entries = await listEntries(postgres, path);
+    const statements = numbersOf(entries, text => !ROWS.test(text));
+    const options = { purpose: `read ${artifact}`, stdout: output.fd };
+    await runFromFile(postgres, listStatements(statements), path, options);
+    return { ...(await scan(createReadStream(schema, 'latin1'))), cuts: [], entries };
   } finally {
     await output.close();
     await rm(schema, { force: true });
@@ -68,21 +75,23 @@ const ROWS = /^(?:TABLE DATA|BLOBS|SEQUENCE SET) /;
 /* By entries: pg_dump 17 and later have large objects with their owners and privileges in the section of the data. */
 const listStatements = (entries: string[]) => pipeline(READ, withList(['pg_restore', '--file=-'], entries));
 
-const listEntries = pipeline(READ, ['pg_restore', '--list']);
+async function listEntries(postgres: Postgres, path: string): Promise<Entry[]> {
+  const list = pipeline(READ, ['pg_restore', '--list']);
+  const text = await runFromFile(postgres, list, path, { purpose: `list the entries of ${path}` });
+  return [...text.matchAll(/^(\d+); \d+ \d+ (.*)$/gm)].map(([, number, entry]) => ({
+    number: number!,
+    text: entry!,
+  }));
+}
 
-/**
- * @param isWanted of what stands behind an entry's numbers
- * @returns the numbers of these entries of a custom dump, in the order of its table of contents
- * @throws CommandError
- */
-export async function entriesOf(
-  postgres: Postgres,
-  path: string,
-  isWanted: (entry: string) => boolean,
-): Promise<string[]> {
-  const text = await runFromFile(postgres, listEntries, path, { purpose: `list the entries of ${path}` });
-  const entries = [...text.matchAll(/^(\d+); \d+ \d+ (.*)$/gm)];
-  return entries.filter(([, , entry]) => isWanted(entry!)).map(([, id]) => id!);
+const numbersOf = (entries: Entry[], isWanted: (text: string) => boolean) =>
+  entries.filter(({ text }) => isWanted(text)).map(({ number }) => number);
+
+/** @returns the numbers of the entries of a custom dump that a role without rights loads; undefined: all */
+export function entriesToLoad(scan: Scan): string[] | undefined {
+  const leftOut = entriesLeftOut(scan);
+  if (leftOut.length === 0) return undefined;
+  return numbersOf(scan.entries, text => !leftOut.some(start => text.startsWith(start)));
 }
 
 async function scan(chunks: AsyncIterable<string>): Promise<Scan> {
@@ -110,7 +119,7 @@ async function scan(chunks: AsyncIterable<string>): Promise<Scan> {
     isLineStart = text.endsWith('\n');
   }
   if (previous) sorted.add(previous.text, previous);
-  return { requirements: needs.all(), ...sorted.all() };
+  return { requirements: needs.all(), entries: [], ...sorted.all() };
 }
 
 function linesIn(text: string): number {

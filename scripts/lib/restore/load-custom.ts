@@ -9,7 +9,7 @@ import { client, producer } from '../postgres/client.ts';
 import { disksOf, leftAfter } from '../postgres/disk-space.ts';
 import { type SpaceFacts, usesOfLoad } from '../postgres/load-space.ts';
 import { runFromFile } from '../postgres/redirect.ts';
-import { entriesOf } from './dump-scan.ts';
+import { entriesToLoad, type Scan } from './dump-scan.ts';
 import { decompressTo, type OnError, parallelRestore, streamRestore } from './load-commands.ts';
 import { type LoadError, pgRestoreErrors, wentOn } from './load-errors.ts';
 import { loadSizeOf } from './load-size.ts';
@@ -21,8 +21,8 @@ interface Options {
   settings: (connections: number) => string;
   space: SpaceFacts;
   until: AbortSignal;
-  /** What is loaded: without owners and privileges, all but the entries that begin like this. Default: all. */
-  leftOut?: string[] | undefined;
+  /** Of a dump that a role without rights loads: without owners and privileges, and what POSTGRES_USER runs itself. */
+  scan?: Scan | undefined;
   /** Default: those of {@link loadSizeOf}. */
   connections?: number | undefined;
 }
@@ -38,16 +38,14 @@ export async function loadCustom(
   source: CheckedSource,
   name: string,
   onError: OnError,
-  { settings, space, leftOut, connections, ...options }: Options,
+  { settings, space, scan, connections, ...options }: Options,
 ): Promise<LoadError[]> {
   const jobs = connections ?? loadSizeOf(postgres, source).connections;
   const path = join(source.directory, source.artifact);
   const scratch = scratchOf(postgres, source.work);
   const what = {
-    without: leftOut ? { ...source.without, owners: true } : source.without,
-    entries: leftOut?.length
-      ? await entriesOf(postgres, path, entry => !leftOut.some(start => entry.startsWith(start)))
-      : undefined,
+    without: scan ? { ...source.without, owners: true } : source.without,
+    entries: scan && entriesToLoad(scan),
   };
   try {
     if (jobs > 1 && (await decompress(postgres, source, scratch, space, options.until))) {

@@ -19,7 +19,6 @@ import { canBeAccepted, type LoadError } from './load-errors.ts';
 import { loadPlain } from './load-plain.ts';
 import { connectionsOf, memoryOf } from './load-size.ts';
 import { createTarget, runAfter, runBefore, type Target } from './load-target.ts';
-import { entriesLeftOut } from './sort-statements.ts';
 import type { Rights } from './who-loads.ts';
 
 /**
@@ -144,7 +143,7 @@ async function load(
         ...common,
         settings,
         space,
-        leftOut: scan && entriesLeftOut(scan),
+        scan,
         connections,
       });
     const options = { ...common, settings: settings(1), cuts: scan?.cuts };
