@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -10,9 +9,9 @@ import { createTurns } from '../support/core/turns.ts';
 import { until, type World } from '../support/core/world.ts';
 import { databases } from '../support/postgres/compare.ts';
 import { restored } from '../support/postgres/given-up.ts';
+import { restoreHeldUp, SWAP } from '../support/postgres/held-swap.ts';
 import { startWriters } from '../support/postgres/writers.ts';
 
-const SWAP = 'RENAME TO';
 const { inTurn, stop } = await createTurns({ env: { S3_BUCKET: '' } }); // what is off-site is no part of this
 
 /** The world as a script sees it that is started with other variables, too. */
@@ -96,36 +95,7 @@ function paused(world: World, when: 'before' | 'after', swap: () => Promise<unkn
 test('a session that can’t be ended holds up the swap, and SIGTERM does not take back the decision', () =>
   inTurn(async world => {
     const replaced = await restored(world);
-    const active = (where: string) =>
-      world.rows<{ pid: number }>(
-        `SELECT pid FROM pg_stat_activity WHERE state = 'active' AND ${where}`,
-        'postgres',
-      );
-    const { POSTGRES_USER, POSTGRES_PASSWORD, ...env } = world.env;
-    const client = spawn('psql', ['-qXAtd', 'app', '-c', 'SELECT pg_sleep(600)'], {
-      env: { ...env, PGUSER: POSTGRES_USER, PGPASSWORD: POSTGRES_PASSWORD, PGAPPNAME: 'stuck' },
-      stdio: 'ignore',
-    });
-    const stuck = () => active(`application_name = 'stuck'`);
-    await until('the client is at work', async () => (await stuck()).length === 1);
-    const [{ pid }] = (await stuck()) as [{ pid: number }];
-    const renames = async () => (await active(`query LIKE 'BEGIN; ALTER DATABASE%'`)).length;
-    const pause = pauseProgram(world, 'psql', SWAP, 'before');
-    const restore = world.start('restore', ['--undo', '--yes'], pause.env);
-    try {
-      await pause.reached(restore);
-      process.kill(pid, 'SIGSTOP'); // a backend that hangs in the kernel, as on a dead disk
-      pause.go();
-      await until('the swap waits', async () => (await renames()) > 0);
-      restore.child.kill('SIGTERM');
-      await until('the swap waits still', async () => (await renames()) > 0);
-    } finally {
-      process.kill(pid, 'SIGCONT');
-      client.kill('SIGKILL');
-    }
-    const ended = await restore.ended;
-    assert.is(ended.code, 0, ended.stderr);
-    await until('the server is done with the swap, too', async () => (await renames()) === 0);
+    await restoreHeldUp(world, ['--undo', '--yes']);
     const [live, kept, ...others] = await databases(world);
     assert.equal([live, others], ['app', []]);
     assert.not.equal(kept, replaced);
