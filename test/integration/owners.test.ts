@@ -6,13 +6,20 @@ import { readSpaceFacts } from '../../scripts/lib/postgres/load-space.ts';
 import { serverFacts } from '../../scripts/lib/postgres/server.ts';
 import { DIRECTORIES } from '../../scripts/lib/restore/leftovers.ts';
 import { refuseImpossible } from '../../scripts/lib/restore/preflight.ts';
-import { configOf, plant } from '../support/backup/old-backups.ts';
+import { configOf } from '../support/backup/old-backups.ts';
 import { captured } from '../support/core/here.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
 import { ask } from '../support/postgres/ask.ts';
 import { contentOf } from '../support/postgres/compare.ts';
-import { foreignDumps, manyRoles, olderBackups, ownerOf, unchanged } from '../support/restore/owners.ts';
+import {
+  foreignDumps,
+  lacksAllAtOnce,
+  manyRoles,
+  olderBackups,
+  ownerOf,
+  unchanged,
+} from '../support/restore/owners.ts';
 
 const { inTurn, stop } = await createTurns();
 
@@ -109,42 +116,7 @@ test('all that a server lacks is said at once, before anything changes; a drill 
       ask(world.pg.postgres, 'postgres', set, `CREATE TABLESPACE "fast disk" LOCATION ''`);
     await createTablespace();
     try {
-      await world.sql(`CREATE ROLE leaver; CREATE TABLE t (x text COLLATE "de-x-icu") TABLESPACE "fast disk";
-        ALTER TABLE t OWNER TO leaver; INSERT INTO t VALUES ('x')`);
-      const { id, needs, extensions } = await makeBackup(world);
-      assert.equal([needs!.tablespaces, needs!.collations], [['fast disk'], ['de-x-icu']]);
-      await world.sql('DROP TABLE t; DROP ROLE leaver');
-      await world.sql('DROP TABLESPACE "fast disk"', 'postgres');
-
-      const directory = world.env.BACKUP_DIR!;
-      const lacking = await plant(directory, id, {
-        days: 1,
-        manifest: {
-          extensions: [...extensions, { name: 'no_such_extension', version: '3' }],
-          needs: {
-            ...needs!,
-            collations: ['xx-x-icu'],
-            roles: [...needs!.roles, { name: 'no one', uses: ['owner'], cannotCreateIn: [] }],
-          },
-        },
-      });
-      await unchanged(world, async () => {
-        const text = await refused(
-          () => restoreHere(world, lacking.id),
-          1,
-          /4 problems found; nothing was changed/,
-        );
-        for (const part of [
-          'role "no one" is missing',
-          'CREATE ROLE "no one";',
-          'extensions are not installed on this server: no_such_extension',
-          'tablespaces are missing on this server: fast disk',
-          `CREATE TABLESPACE "fast disk" OWNER postgres LOCATION`,
-          'collations are missing on this server: xx-x-icu',
-        ])
-          assert.ok(text.includes(part), `${part}\n${text}`);
-        await refused(() => restoreHere(world, id), 1, /tablespaces are missing/, /--no-tablespaces/);
-      });
+      const id = await lacksAllAtOnce(world);
 
       await restoreHere(world, id, { 'no-tablespaces': true, database: 'other' });
       assert.is(await ownerOf(world, 't', 'other'), 'leaver');

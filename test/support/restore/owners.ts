@@ -9,7 +9,7 @@ import { artifactName, type Format, manifestName, serialize } from '../../../scr
 import { identifier, literal } from '../../../scripts/lib/postgres/client.ts';
 import { requirementsOf } from '../../../scripts/lib/restore/dump-scan.ts';
 import { DIRECTORIES } from '../../../scripts/lib/restore/leftovers.ts';
-import { configOf, manifestOf } from '../backup/old-backups.ts';
+import { configOf, manifestOf, plant } from '../backup/old-backups.ts';
 import { captured } from '../core/here.ts';
 import { makeBackup, refused, restoreHere } from '../core/in-process.ts';
 import type { World } from '../core/world.ts';
@@ -232,4 +232,48 @@ END $f$;
     assert.equal(await contentOf(world, 'whole'), before, options);
     await world.sql('DROP DATABASE whole', 'postgres');
   }
+}
+
+/**
+ * Says at once all that a server lacks, and changes nothing. There is a tablespace `fast disk`, which is dropped.
+ * @returns the id of a backup that needs only the tablespace and a role which its globals have
+ */
+export async function lacksAllAtOnce(world: World): Promise<string> {
+  await world.sql(`CREATE ROLE leaver; CREATE TABLE t (x text COLLATE "de-x-icu") TABLESPACE "fast disk";
+    ALTER TABLE t OWNER TO leaver; INSERT INTO t VALUES ('x')`);
+  const { id, needs, extensions } = await makeBackup(world);
+  assert.equal([needs!.tablespaces, needs!.collations], [['fast disk'], ['de-x-icu']]);
+  await world.sql('DROP TABLE t; DROP ROLE leaver');
+  await world.sql('DROP TABLESPACE "fast disk"', 'postgres');
+
+  const directory = world.env.BACKUP_DIR!;
+  const lacking = await plant(directory, id, {
+    days: 1,
+    manifest: {
+      extensions: [...extensions, { name: 'no_such_extension', version: '3' }],
+      needs: {
+        ...needs!,
+        collations: ['xx-x-icu'],
+        roles: [...needs!.roles, { name: 'no one', uses: ['owner'], cannotCreateIn: [] }],
+      },
+    },
+  });
+  await unchanged(world, async () => {
+    const text = await refused(
+      () => restoreHere(world, lacking.id),
+      1,
+      /4 problems found; nothing was changed/,
+    );
+    for (const part of [
+      'role "no one" is missing',
+      'CREATE ROLE "no one";',
+      'extensions are not installed on this server: no_such_extension',
+      'tablespaces are missing on this server: fast disk',
+      `CREATE TABLESPACE "fast disk" OWNER postgres LOCATION`,
+      'collations are missing on this server: xx-x-icu',
+    ])
+      assert.ok(text.includes(part), `${part}\n${text}`);
+    await refused(() => restoreHere(world, id), 1, /tablespaces are missing/, /--no-tablespaces/);
+  });
+  return id;
 }
