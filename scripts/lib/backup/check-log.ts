@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import type { Config } from '../config/config.ts';
 import { messageOf } from '../core/errors.ts';
 import { isTime } from '../core/format.ts';
+import { parseLines } from '../core/json-lines.ts';
 import { log } from '../core/log.ts';
 import type { LocalSource } from './fetch.ts';
 import { isOurs } from './manifest.ts';
@@ -44,15 +45,9 @@ export function recordPassed(config: Config, source: LocalSource, check: BackupC
 export function readChecks(config: Config): BackupCheck[] {
   const path = fileOf(config);
   if (!existsSync(path)) return [];
-  return readFileSync(path, 'utf8')
-    .split('\n')
-    .flatMap((line, index) => {
-      if (line === '') return [];
-      const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), line);
-      if (parsed.success) return [parsed.output];
-      log.warn(`line ${index + 1} of ${path} is damaged and is ignored`);
-      return [];
-    });
+  return parseLines(readFileSync(path, 'utf8'), schema, line =>
+    log.warn(`line ${line} of ${path} is damaged and is ignored`),
+  );
 }
 
 /** @returns the time of the last check of that kind, in either place unless one is given; undefined: never */

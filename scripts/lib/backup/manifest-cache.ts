@@ -10,6 +10,7 @@ import * as v from 'valibot';
 import type { Config } from '../config/config.ts';
 import { messageOf } from '../core/errors.ts';
 import { writeWhole } from '../core/files.ts';
+import { parseLines } from '../core/json-lines.ts';
 import { log } from '../core/log.ts';
 import { forEachAtOnce } from '../core/pool.ts';
 import type { Store } from '../s3/open-store.ts';
@@ -28,7 +29,6 @@ const entrySchema = v.object({
 });
 type Entry = v.InferOutput<typeof entrySchema>;
 
-const lineSchema = v.pipe(v.string(), v.parseJson(), entrySchema);
 const fileOf = ({ stateDir, environment }: Config) => join(stateDir, `${environment}.store-manifests.jsonl`);
 const placeOf = ({ settings: { endpoint = '', bucket, prefix } }: Store) =>
   JSON.stringify([endpoint, bucket, prefix]);
@@ -71,12 +71,10 @@ async function readKept(config: Config, place: string): Promise<Map<string, Entr
     log.info(`${path} can't be read, so the store is asked for each manifest: ${messageOf(error)}`);
     return '';
   });
-  for (const [index, line] of text.split('\n').entries()) {
-    if (line === '') continue;
-    const parsed = v.safeParse(lineSchema, line);
-    if (!parsed.success) log.info(`line ${index + 1} of ${path} is damaged and is ignored`);
-    else if (parsed.output.place === place) kept.set(parsed.output.name, parsed.output);
-  }
+  const entries = parseLines(text, entrySchema, line =>
+    log.info(`line ${line} of ${path} is damaged and is ignored`),
+  );
+  for (const entry of entries) if (entry.place === place) kept.set(entry.name, entry);
   return kept;
 }
 
