@@ -12,6 +12,10 @@ const PLAN: Plan = {
   migrations: [
     { name: 'add', findings: [] },
     { name: 'drop', findings: [{ kind: 'contracts', what: 'drops a column', sql: 'ALTER TABLE …' }] },
+    {
+      name: 'key',
+      findings: [{ kind: 'contracts', what: 'adds a key', sql: 'ALTER …', accepted: '1.0 deletes none' }],
+    },
     { name: 'index', findings: [{ kind: 'blocks', what: 'builds an index', sql: 'CREATE INDEX …' }] },
   ],
   criticalBefore: ['clock (it is 400 s behind that of S3)'],
@@ -37,6 +41,8 @@ test('--plan shows the images, the instances, the risks of each migration and th
     'migration add: harmless to the previous release',
     'migration drop:',
     '  no rollback: drops a column: ALTER TABLE …',
+    'migration key:',
+    '  accepted (1.0 deletes none): adds a key: ALTER …',
     'migration index:',
     '  blocks: builds an index: CREATE INDEX …',
     'note: Nginx will load a file',

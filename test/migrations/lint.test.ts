@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { lintMigrations } from '../../scripts/lib/migrations/lint.ts';
 import type { DatabaseNames } from '../../scripts/lib/migrations/names.ts';
+import { contracting } from '../../scripts/lib/migrations/pending.ts';
 
 const NAMES: DatabaseNames = {
   relations: new Set(['t', 'users']),
@@ -103,6 +104,50 @@ test('each statement of a file is checked by itself, and shown without its comme
   assert.equal(
     found.map(({ sql }) => sql),
     ['ALTER TABLE a DROP COLUMN c', 'DROP TABLE d'],
+  );
+});
+
+test('a comment on a line before a statement accepts that it contracts, and says why', async () => {
+  const accepted = async (sql: string) =>
+    (await lint(sql)).map(({ kind, accepted: why = '-' }) => `${kind}: ${why}`);
+  const key = 'ALTER TABLE t ADD FOREIGN KEY (c) REFERENCES users ON DELETE RESTRICT';
+  const lintsAs = async (sql: string, ...expected: string[]) =>
+    assert.equal(await accepted(sql), expected, sql);
+  await lintsAs(`-- rollback-safe: 1.0 deletes no users\n${key}`, 'contracts: 1.0 deletes no users');
+  await lintsAs(
+    `ALTER TABLE t ADD i int;\n\n-- AddForeignKey ü\n  --Rollback-safe:  so  \n-- more\n${key};DROP TABLE d`,
+    'contracts: so',
+    'contracts: -',
+  );
+  await lintsAs('-- rollback-safe: why\u001b[2J\nDROP TABLE d', 'contracts: why [2J');
+  await lintsAs(
+    '-- rollback-safe: waits, too\nALTER TABLE t ALTER c SET NOT NULL',
+    'contracts: waits, too',
+    'blocks: -',
+  );
+  // Without a reason; behind another statement, whose it may be; elsewhere; in a string; in a file that can't be read.
+  await lintsAs('-- rollback-safe:\n-- x\nDROP TABLE d', 'contracts: -');
+  await lintsAs('SELECT 1; -- rollback-safe: no\nDROP TABLE d', 'contracts: -');
+  await lintsAs('DROP TABLE d -- rollback-safe: no\n', 'contracts: -');
+  await lintsAs('DROP TABLE\n-- rollback-safe: no\nd', 'contracts: -');
+  await lintsAs('/*\n-- rollback-safe: no\n*/ DROP TABLE d', 'contracts: -');
+  await lintsAs(
+    "SELECT '\n-- rollback-safe: no\n', md5(c) FROM t; DROP TABLE d",
+    'contracts: -',
+    'contracts: -',
+  );
+  await lintsAs('-- rollback-safe: no\nDROP TABEL d', 'contracts: -');
+});
+
+test('what is accepted does not count as contracting', async () => {
+  const [findings] = await lintMigrations(['-- rollback-safe: nobody reads it\nDROP TABLE d'], NAMES);
+  const [both] = await lintMigrations(['-- rollback-safe: x\nDROP TABLE d;\nDROP TABLE e'], NAMES);
+  assert.equal(
+    contracting([
+      { name: 'a', findings: findings! },
+      { name: 'b', findings: both! },
+    ]),
+    ['b'],
   );
 });
 

@@ -10,6 +10,7 @@ import { findRemote } from '../docker/registry.ts';
 import { criticalChecks } from '../health/all-checks.ts';
 import { refuseFailed } from '../migrations/failed.ts';
 import { type Pending, pendingMigrations } from '../migrations/pending.ts';
+import type { Risk } from '../migrations/risk.ts';
 import { changedSinceLoad, nginxTimes, testNginx } from '../nginx/reload.ts';
 import { type ServerLine, serviceOf, servingLine, wantedBackends } from '../nginx/upstreams.ts';
 import { nextBackends, roomForImages, roomInMemory } from './capacity.ts';
@@ -138,9 +139,7 @@ async function refuseOpenPorts(config: Config): Promise<void> {
 export function describePlan({ images, previous, servers, surge, migrations, notes }: Plan): string[] {
   const findings = migrations.flatMap(({ name, findings: found }) => [
     `migration ${name}:${found.length === 0 ? ' harmless to the previous release' : ''}`,
-    ...found.map(
-      ({ kind, what, sql }) => `  ${kind === 'contracts' ? 'no rollback' : 'blocks'}: ${what}: ${sql}`,
-    ),
+    ...found.map(risk => `  ${effectOf(risk)}: ${risk.what}: ${risk.sql}`),
   ]);
   const change = (from: string, to: string) =>
     from === to ? `${shortName(to)} (unchanged)` : `${shortName(from)} → ${shortName(to)}`;
@@ -152,3 +151,6 @@ export function describePlan({ images, previous, servers, surge, migrations, not
     ...notes.map(note => `note: ${note}`),
   ];
 }
+
+const effectOf = ({ kind, accepted }: Risk): string =>
+  kind === 'blocks' ? 'blocks' : accepted ? `accepted (${accepted})` : 'no rollback';

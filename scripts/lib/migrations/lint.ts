@@ -8,7 +8,7 @@ import { clashes, newMade } from './tables.ts';
 /**
  * Reads the migrations of one deployment, in their order, with PostgreSQL's own parser. Harmless is what is known to be:
  * every query of the previous release that names its columns works as before, also after the new release has used what
- * is new. Everything else contracts.
+ * is new. Everything else contracts; the comment `-- rollback-safe: REASON` before a statement accepts that.
  *
  * @param existing what the database has before
  * @returns what is wrong with each, in the order of its statements; one finding for a file that the parser refuses
@@ -32,12 +32,27 @@ export async function lintMigrations(migrations: string[], existing: DatabaseNam
       const before = [...made.tables.values()].some(table => clashes(table).length > 0);
       const faults: Fault[] = judgeStatement(type, node, made, names);
       if (!before) faults.push(...[...made.tables.values()].flatMap(clashes).slice(0, 1));
-      const text = oneLine(source.subarray(start, length ? start + length : undefined).toString());
-      return faults.map(fault => ({ ...fault, sql: text }));
+      const text = source.subarray(start, length ? start + length : undefined).toString();
+      const accepted = acceptedBecause(start === 0 ? `\n${text}` : text);
+      return faults.map(fault => ({
+        ...fault,
+        sql: oneLine(text),
+        ...(accepted && fault.kind === 'contracts' ? { accepted } : {}),
+      }));
     };
     all.push(statements.flatMap(judge));
   }
   return all;
+}
+
+/**
+ * @param text a statement with what stands before it: the rest of the line of the statement before, and comments
+ * @returns the reason in a line `-- rollback-safe: REASON` of its own between the two
+ */
+function acceptedBecause(text: string): string | undefined {
+  const [comments] = /^[^\S\n]*(?:--.*)?(?:\n\s*(?:--.*)?)*/.exec(text)!;
+  const [, reason] = /\n\s*--\s*rollback-safe:[^\S\n]*(\S.*)/i.exec(comments) ?? [];
+  return reason && oneLine(reason);
 }
 
 function oneLine(sql: string): string {

@@ -14,7 +14,7 @@ export interface Pending {
 /** @returns the names of the migrations after which the previous release may fail */
 export function contracting(migrations: Pending[]): string[] {
   return migrations
-    .filter(({ findings }) => findings.some(({ kind }) => kind === 'contracts'))
+    .filter(({ findings }) => findings.some(({ kind, accepted }) => kind === 'contracts' && !accepted))
     .map(({ name }) => name);
 }
 

@@ -12,9 +12,11 @@ export interface Risk {
   what: string;
   /** The statement, shortened to one line. */
   sql: string;
+  /** Why it does not prevent a rollback all the same: what the developer says in the comment before a statement that contracts. */
+  accepted?: string;
 }
 
-export type Fault = Omit<Risk, 'sql'>;
+export type Fault = Omit<Risk, 'sql' | 'accepted'>;
 export const contracts = (what: string): Fault => ({ kind: 'contracts', what });
 export const blocks = (what: string): Fault => ({ kind: 'blocks', what });
 
