@@ -26,8 +26,8 @@ test('an env file is read as Compose reads it, quotes in quotes included', () =>
   try {
     const path = join(directory, 'env');
     writeFileSync(path, "A='p\\'w\"d $1 #2'\nB=plain # why\nC=\n");
-    assert.equal(readEnvFile(path), { A: 'p\'w"d $1 #2', B: 'plain', C: '' });
-    assert.equal(readEnvFile(join(directory, 'none')), {});
+    assert.equal(readEnvFile(path), { values: { A: 'p\'w"d $1 #2', B: 'plain', C: '' }, problems: [] });
+    assert.equal(readEnvFile(join(directory, 'none')), { values: {}, problems: [] });
   } finally {
     rmSync(directory, { recursive: true });
   }

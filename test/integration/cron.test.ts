@@ -99,6 +99,20 @@ test('bad configuration: every bad name at once, and no value', async () => {
   assert.match(stderr, /has 9 bad value/);
 });
 
+test('a line of the env file that Compose reads differently is a wrong value, named without it', async () => {
+  const file = join(copy, '.env.production');
+  const before = readFileSync(file, 'utf8');
+  writeFileSync(file, `${before}OWN_KEY=sentinel#1\nPORT=\n`);
+  try {
+    const { code, stdout, stderr } = await sh(`'${copy}/scripts/list-backups.ts' --json`);
+    assert.is(code, 2, stderr);
+    assert.match(stderr, /has 1 bad value\(s\):\n {2}OWN_KEY: Compose would read another value \(line \d+\)/);
+    assert.not.match(stderr + stdout, /sentinel/);
+  } finally {
+    writeFileSync(file, before);
+  }
+});
+
 test('precedence: flag, then process environment, then .env.<environment>', async () => {
   const file = join(copy, '.env.production');
   const before = readFileSync(file, 'utf8');

@@ -1,9 +1,14 @@
 /** Holds the Compose files to the hardening rules of lib/compose-rules.ts. An exception that is no longer needed fails, too. */
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { readEnvFile } from '../../scripts/lib/config/env-file.ts';
+import { ensureEngine } from '../engine/engine.ts';
+import { CLEAR, composeReads, UNCLEAR } from '../support/config/env-lines.ts';
 import { PASSWORD, RULES } from './lib/compose-rules.ts';
 import { type Mount, type Resolved, resolved } from './lib/resolved.ts';
 import { ROOT } from './lib/stack.ts';
@@ -118,6 +123,24 @@ test('dclint finds nothing in either file', () => {
   const args = [dclint, '--config', '.dclintrc.yaml', '--max-warnings', '0', '--formatter', 'json', ...files];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' });
   assert.is(status, 0, stdout + stderr);
+});
+
+test('Compose reads the lines of an env file that the scripts take as they do, and none of those that they refuse', async () => {
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'env-lines-'));
+  const { env } = await ensureEngine();
+  const reads = (text: string) => composeReads(env, directory.path, text);
+  const clear = Object.entries(CLEAR);
+  const file = clear.map(([behind], index) => `A${index}=${behind}\n`).join('');
+  const expected = Object.fromEntries(clear.map(([, value], index) => [`A${index}`, value]));
+  assert.equal(await reads(file), expected);
+  const path = join(directory.path, 'file');
+  writeFileSync(path, file);
+  assert.equal(readEnvFile(path).values, expected);
+  for (const behind of UNCLEAR) {
+    writeFileSync(path, `A=${behind}`);
+    const compose = await reads(`A=${behind}`).catch(() => 'an error');
+    assert.not.equal(compose, readEnvFile(path).values, behind);
+  }
 });
 
 test.run();

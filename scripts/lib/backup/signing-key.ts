@@ -39,7 +39,7 @@ export async function withSigningKey(config: Config): Promise<{ config: Config; 
   if (!existsSync(envFile))
     return unsigned(`${NAME} is not set, and there is no ${file} here to write a key to`);
   // Another run has made one since this one read the file.
-  const made = readEnvFile(envFile)[NAME];
+  const made = readEnvFile(envFile).values[NAME];
   const key = made || randomBytes(32).toString('hex');
   hideSecrets([key]);
   const keyed = { ...config, signingKeys: [key] };

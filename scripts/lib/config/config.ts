@@ -56,12 +56,13 @@ export function environmentOf(option: string | undefined): Environment {
  */
 export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessEnv = process.env): Config {
   const path = join(ROOT, `.env.${environment}`);
-  const file = readEnvFile(path);
+  const { values: file, problems: unclear } = readEnvFile(path);
   const given = { ...file, ...processEnv };
   hideSecrets(
     [...Object.keys(file), ...VARIABLES].filter(name => SECRET.test(name)).map(name => given[name]),
   );
   const { values, problems } = readVariables(given);
+  problems.unshift(...unclear);
   if (given.BACKUP_SIGNING_KEY_PREVIOUS && !given.BACKUP_SIGNING_KEY)
     problems.push('BACKUP_SIGNING_KEY: needed, because BACKUP_SIGNING_KEY_PREVIOUS is set');
   if (given.S3_BUCKET) {

@@ -9,7 +9,7 @@ const HEAD =
   'Copy this file to .env.production or .env.staging, set its mode to 600, and fill it in. A script takes each variable ' +
   'from the first of these that has it: the process environment, .env.<environment>, the default. An empty value counts ' +
   'as not set, except for POSTGRES_CONTAINER. On a wrong value every script stops and lists all wrong values. ' +
-  'Put values with $, # or quotes between single quotes: in others Compose replaces $NAME. ' +
+  'Put values with $, #, quotes or spaces between single quotes. A line that Compose would read differently is a wrong value. ' +
   'This file is generated: node scripts/lib/config/env-example.ts > .env.example';
 
 const comment = (text: string) =>

@@ -3,17 +3,19 @@ import { readFile, realpath, stat } from 'node:fs/promises';
 import { parse } from 'dotenv';
 import { messageOf, OperationalError, usageError } from '../core/errors.ts';
 import { writeWhole } from '../core/files.ts';
+import { unclearLines } from './env-lines.ts';
 
 /**
- * @returns the variables of an env file, as Compose reads them; none where there is no file
+ * @returns the variables of an env file, none where there is no file; and what is wrong with its lines, see {@link unclearLines}
  * @throws a usage error where the file can't be read
  */
-export function readEnvFile(path: string): Record<string, string> {
-  if (!existsSync(path)) return {};
+export function readEnvFile(path: string): { values: Record<string, string>; problems: string[] } {
+  if (!existsSync(path)) return { values: {}, problems: [] };
   try {
-    const values = Object.entries(parse(readFileSync(path)));
+    const text = readFileSync(path, 'utf8');
     // Between single quotes Compose takes \' for a quote, and dotenv leaves the backslash.
-    return Object.fromEntries(values.map(([name, value]) => [name, value.replaceAll("\\'", "'")]));
+    const values = Object.entries(parse(text)).map(([name, value]) => [name, value.replaceAll("\\'", "'")]);
+    return { values: Object.fromEntries(values), problems: unclearLines(text) };
   } catch (error) {
     throw usageError(
       `can't read ${path}: ${messageOf(error)}`,
