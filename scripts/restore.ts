@@ -15,8 +15,8 @@ export const restore = command({
   usage: [
     '<latest | backup id | file | s3://bucket/key> [--from local|s3] [--database NAME] [options] [--yes]',
     '<backup> --table SCHEMA.TABLE [--table …] [--from local|s3] [--yes]',
-    '--undo [--yes]      swap back the database that the last restore replaced',
-    '--finish [--yes]    drop the databases that restores replaced',
+    '--undo [--yes]',
+    '--finish [--yes]',
   ],
   details:
     'Loads into a new database, compares every table’s rows, then renames the two within seconds. The replaced\n' +

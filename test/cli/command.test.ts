@@ -50,7 +50,8 @@ for (const script of scripts) {
 
   test(`${name} --help: what, usage, options, examples, exit codes`, async () => {
     const text = help(name, await commandOf(script));
-    const [summary, , ...rest] = text.split('\n');
+    const [summary] = text.split('\n\n');
+    const rest = text.slice(summary!.length + 2).split('\n');
     assert.ok(summary!.length > 20 && summary!.endsWith('.'), summary);
     const sections = ['Usage', 'Options', 'Examples', 'Exit codes'].map(title => rest.indexOf(title));
     assert.ok(sections[0]! >= 0, text);
@@ -71,6 +72,7 @@ for (const script of scripts) {
       assert.match(section(1), new RegExp(`^  ${option}\\b`, 'm'));
     assert.match(section(2), new RegExp(`^  ${name}`, 'm'));
     for (const code of [0, usage]) assert.match(section(3), new RegExp(`^  ${code} `, 'm'));
+    for (const line of text.split('\n')) assert.ok(line.length <= 80, `${line.length} columns: ${line}`);
     assert.not.ok(text.includes('undefined') || text.includes('\u001b'), text);
   });
 
@@ -110,6 +112,14 @@ for (const script of scripts) {
 for (const name of ['backup.ts', 'health-check.ts'])
   test(`${name}: a bad configuration is reported completely, without a value, and with --json as JSON too`, () =>
     assertReportsBad(name));
+
+test('-h is --help, and --version is that of the package', async () => {
+  const { options } = parseArguments(await commandOf(join(ROOT, 'scripts/restore.ts')), ['-h']);
+  assert.ok(options.help);
+  const shown = await asCron(join(ROOT, 'scripts/restore.ts'), ['--version']);
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  assert.equal(shown, { status: 0, stdout: `restore.ts ${version}\n`, stderr: '' });
+});
 
 test('--help is shown on stdout, also by a script that is called through a link', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'link to '));

@@ -1,6 +1,7 @@
-import { basename } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Config, environmentOf, loadConfig } from '../config/config.ts';
+import { type Config, environmentOf, loadConfig, ROOT } from '../config/config.ts';
 import {
   Exit,
   type ExitCode,
@@ -77,6 +78,11 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
     const { options, positionals } = parseArguments(definition);
     if (options.help) {
       process.stdout.write(help(script, definition));
+      process.exit(Exit.done);
+    }
+    if (options.version) {
+      const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+      process.stdout.write(`${script} ${version}\n`);
       process.exit(Exit.done);
     }
     const { changesState = false } = definition;

@@ -1,9 +1,11 @@
-import { styled } from '../core/format.ts';
+import { styled, wrap } from '../core/format.ts';
 
 interface Option {
   type: 'boolean' | 'string';
   /** The placeholder of the value in the help: `NAME`. */
   value?: string;
+  /** One letter that stands for it: `h`. */
+  short?: string;
   /** It may be given several times. */
   multiple?: true;
   help: string;
@@ -19,7 +21,8 @@ export const COMMON = {
     help: 'environment; default: DEPLOY_ENV, else production',
   },
   json: { type: 'boolean', help: 'only JSON on stdout' },
-  help: { type: 'boolean', help: 'this text' },
+  help: { type: 'boolean', short: 'h', help: 'this text' },
+  version: { type: 'boolean', help: 'the version of these scripts' },
 } as const satisfies Options;
 
 /** What a script does and how it is called. */
@@ -35,23 +38,52 @@ export interface Description<O extends Options> {
   exitCodes: [code: number, meaning: string][];
 }
 
-/** @returns the text of `--help` */
+/** Columns of a plain terminal. */
+const WIDTH = 80;
+/** Columns of what is left of its explanation; longer ones get lines of their own. */
+const LEFT = 34;
+
+/** @returns the text of `--help`, for a terminal of 80 columns */
 export function help<O extends Options>(script: string, description: Description<O>): string {
   const { summary, usage, details, options, examples, exitCodes } = description;
   const section = (title: string, text: string) => `${styled('bold', title, process.stdout)}\n${text}\n`;
-  const table = (rows: [string, string][]) => {
-    const width = Math.max(...rows.map(([left]) => left.length));
-    return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n');
-  };
   const flags = Object.entries<Option>({ ...options, ...COMMON }).map(
-    ([name, { value, help: text }]): [string, string] => [`--${name}${value ? ` ${value}` : ''}`, text],
+    ([name, { short, value, help: text }]): [string, string] => [
+      `--${name}${short ? `, -${short}` : ''}${value ? ` ${value}` : ''}`,
+      text,
+    ],
   );
   return [
-    `${summary}\n`,
-    section('Usage', usage.map(form => `  ${script} ${form}`).join('\n')),
-    ...(details ? [`${details}\n`] : []),
+    `${wrap(summary, WIDTH).join('\n')}\n`,
+    section(
+      'Usage',
+      usage.map(form => indented(`${script} ${whole(form)}`, 2, 6).replaceAll(JOINED, ' ')).join('\n'),
+    ),
+    ...(details ? [`${wrap(details, WIDTH).join('\n')}\n`] : []),
     section('Options', table(flags)),
     section('Examples', table(examples)),
     section('Exit codes', table(exitCodes.map(([code, meaning]) => [String(code), meaning]))),
   ].join('\n');
+}
+
+/** Stands for a space at which no line ends. */
+const JOINED = '\0';
+
+/** @returns the text, in which no `[…]` is divided */
+const whole = (form: string): string => form.replace(/\[[^\]]*\]/g, part => part.replaceAll(' ', JOINED));
+
+function table(rows: [string, string][]): string {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  const row = ([left, right]: [string, string]) =>
+    width > LEFT
+      ? `  ${left}\n${indented(right, 6)}`
+      : `  ${left.padEnd(width)}${indented(right, width + 4).slice(width + 2)}`;
+  return rows.map(row).join('\n');
+}
+
+/** @param more spaces before all lines but the first */
+function indented(text: string, spaces: number, more = spaces): string {
+  return wrap(text, WIDTH - more)
+    .map((line, index) => ' '.repeat(index === 0 ? spaces : more) + line)
+    .join('\n');
 }
