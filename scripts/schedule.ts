@@ -18,12 +18,12 @@ export const schedule = command({
   usage: ['print | install | remove | next | run | status [--env production|staging] [--json]'],
   details:
     'The SCHEDULE_ variables set the times, in UTC whatever the time zone of the server.\n' +
-    'print    print the lines for a crontab\n' +
-    'install  put them at the end of this user’s crontab, replacing earlier ones\n' +
-    'remove   remove them; other lines do not change\n' +
-    'next     show when each job runs next\n' +
-    'run      run the jobs in the foreground, as the backup service does; a missed job runs once at the start\n' +
-    'status   check that this scheduler is alive and nothing is overdue',
+    '  print    print the lines for a crontab\n' +
+    '  install  put them at the end of this user’s crontab, replacing earlier ones\n' +
+    '  remove   remove them; other lines do not change\n' +
+    '  next     show when each job runs next\n' +
+    '  run      run them in the foreground; one that was missed runs at the start\n' +
+    '  status   check that this scheduler is alive and nothing is overdue',
   options: {},
   examples: [
     ['schedule.ts next', 'show the next runs'],

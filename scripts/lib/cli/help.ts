@@ -31,7 +31,7 @@ export interface Description<O extends Options> {
   summary: string;
   /** After the script's name, one line for each form. */
   usage: string[];
-  /** Further text. */
+  /** Further text, whose lines are wrapped, but for those that begin with two spaces. */
   details?: string;
   options: O;
   examples: [command: string, what: string][];
@@ -59,12 +59,19 @@ export function help<O extends Options>(script: string, description: Description
       'Usage',
       usage.map(form => indented(`${script} ${whole(form)}`, 2, 6).replaceAll(JOINED, ' ')).join('\n'),
     ),
-    ...(details ? [`${wrap(details, WIDTH).join('\n')}\n`] : []),
+    ...(details ? [`${paragraphs(details)}\n`] : []),
     section('Options', table(flags)),
     section('Examples', table(examples)),
     section('Exit codes', table(exitCodes.map(([code, meaning]) => [String(code), meaning]))),
   ].join('\n');
 }
+
+/** Wraps the text; a line that begins with two spaces stays whole, such as one to paste. */
+const paragraphs = (text: string): string =>
+  text
+    .split(/\n(?= {2})|(?<=(?:^|\n) {2}.*)\n/)
+    .map(part => (part.startsWith('  ') ? part : wrap(part, WIDTH).join('\n')))
+    .join('\n');
 
 /** Stands for a space at which no line ends. */
 const JOINED = '\0';
