@@ -38,7 +38,7 @@ function secured(answer: Answer, status: number): void {
   assert.is(answer.headers.server, 'nginx', 'the version is not told');
 }
 
-test('every security header is there once on 200, 301, 404, 413, 429 and 502, of API and frontend', async () => {
+test('every security header is there once on 200, 301, 400, 404, 413, 429 and 502, of API and frontend', async () => {
   for (const path of ['/api/v1/articles', '/api/v1/whoami', '/api/v1/health'])
     secured(await get('api', path), 200);
   for (const path of ['/api/v1/none', '/none', '/api/v1/metrics']) secured(await get('api', path), 404);
@@ -46,6 +46,7 @@ test('every security header is there once on 200, 301, 404, 413, 429 and 502, of
     secured(await get('site', path), 200);
   secured(await get('site', '/assets/none.js'), 404);
   secured(await get('www', '/'), 301);
+  for (const part of ['api', 'site'] as const) secured(await get(part, '/api/v1\\articles'), 400);
 
   const login = json({ email: 'a@example.com', password: 'not the password' });
   const tries: Answer[] = [];

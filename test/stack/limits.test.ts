@@ -103,9 +103,55 @@ test('exactly five logins pass, then 429; other calls of the client still pass',
 });
 
 test('a login in a form that Express also accepts counts as one', async () => {
-  const paths = ['/api/v1/auth/LOGIN', '/api/v1/auth/login/', '/api/v1/AUTH/Login/', '/api/v1/auth/%6Cogin'];
+  const paths = ['/api/v1/auth/LOGIN', '/api/v1/auth/login/', '/api/v1/AUTH/Login/', '/API/v1/auth/login'];
   const statuses = await postAtOnce([cloudflare.client()], [...paths, ...paths], () => login);
   assert.is(statuses.filter(status => status === 429).length, 3, statuses.join());
+});
+
+test('a target that Express would read as another path than Nginx passes no limit, block or cache', async () => {
+  const client = cloudflare.client();
+  const paths = [
+    '/api/v1/auth\\login#',
+    '/api/v1\\auth\\login#',
+    '/api/v1/auth/%6Cogin',
+    '/api/v1//auth/login',
+  ];
+  assert.equal(await postAtOnce([client], Array(5).fill(paths).flat(), () => login), Array(20).fill(400));
+  // They cost their client no login either.
+  assert.equal(await postAtOnce([client], Array(6).fill(LOGIN), () => login), fiveOf(6));
+  for (const path of [
+    '/api/v1\\metrics#',
+    '/api/v1/auth\\verify?token=t#',
+    '/api/v1/auth/..%2farticles?token=t',
+  ]) {
+    for (const time of ['first', 'second']) {
+      const { status, headers, body } = await cloudflare.ask(cloudflare.client(), 'api', path);
+      assert.is(status, 400, path);
+      assert.not(headers['x-cache-status'], `${path}, ${time} time`);
+      assert.equal(JSON.parse(body), { status: 400, error: 'ambiguous request target' });
+    }
+  }
+});
+
+test('a host in another spelling is the same host, and a method in lower case is none', async () => {
+  const client = cloudflare.client();
+  const host = hostOf(stack, 'api');
+  const hosts = [
+    host.toUpperCase(),
+    `${host}.`,
+    `${host}:443`,
+    `${host}:8443`,
+    host,
+    `API.${stack.domain}.:443`,
+  ];
+  const headers = (at: number) => ({ ...login.headers, Host: hosts[at % hosts.length]! });
+  const statuses = await postAtOnce([client], Array(hosts.length).fill(LOGIN), at => ({
+    ...login,
+    headers: headers(at),
+  }));
+  assert.equal(statuses, fiveOf(hosts.length));
+  const head = `post ${LOGIN} HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 0\r\n\r\n`;
+  assert.match(await sendRaw(stack, head), /^HTTP\/1.1 400 /);
 });
 
 test('only POST counts as a login or a registration: exactly three registrations, then 429', async () => {

@@ -97,6 +97,24 @@ test('nothing but a WebSocket is an upgrade: a request for h2c is answered witho
   assert.not(JSON.parse(body).headers.upgrade, 'and no upgrade at all outside /socket.io/');
 });
 
+test('a body whose length can be read in two ways is refused', async () => {
+  for (const [lines, status] of [
+    [['Content-Length: 4', 'Transfer-Encoding: chunked'], 400],
+    [['Content-Length: 4', 'Content-Length: 5'], 400],
+    [['Content-Length: 4, 4'], 400],
+    [['Content-Length: +4'], 400],
+    [['Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'], 400],
+    [['Transfer-Encoding: xchunked'], 501],
+    [['Transfer-Encoding: chunked, identity'], 501],
+    [['Transfer-Encoding : chunked'], 400],
+    [['Transfer-Encoding\t: chunked'], 400],
+  ] as [string[], number][]) {
+    const head = ['POST /api/v1/orders HTTP/1.1', `Host: ${hostOf(stack, 'api')}`, ...lines, '\r\n'];
+    const answer = await sendRaw(stack, `${head.join('\r\n')}0\r\n\r\n`);
+    assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `), lines.join(', '));
+  }
+});
+
 /** Prints what becomes of a connection to Nginx, by port. */
 const DIAL = `
   const { connect } = require('node:net');

@@ -52,20 +52,32 @@ async function haveTestssl(): Promise<{ program: string; data?: string }> {
 }
 
 /** Mozilla's scanner, installed apart: its install script fetches lists from the internet, which are left empty. */
-export async function observatory(): Promise<string> {
-  const source = join(import.meta.dirname, '../../tools/observatory');
+export function observatory(): Promise<string> {
+  return installApart('observatory', partial => {
+    const lists = join(partial, 'node_modules/@mdn/mdn-http-observatory/conf');
+    writeFileSync(join(lists, 'hsts-preload.json'), '{}');
+    writeFileSync(join(lists, 'tld-list.json'), '[]');
+  });
+}
+
+/**
+ * Installs the package that `test/tools/NAME` pins, apart from the repository's own, and keeps it between runs.
+ *
+ * @param finish adds what is missing, in the directory given, before anybody uses it
+ * @returns the directory with its `node_modules`
+ */
+export async function installApart(name: string, finish = (_directory: string) => {}): Promise<string> {
+  const source = join(import.meta.dirname, '../../tools', name);
   const { dependencies } = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'));
   const [version] = Object.values(dependencies);
-  const root = join(CACHE, `observatory-${version}`);
+  const root = join(CACHE, `${name}-${version}`);
   if (existsSync(root)) return root;
-  say(`Installing Mozilla's scanner of headers, ${version}`);
+  say(`Installing ${Object.keys(dependencies)} ${version}`);
   const partial = `${root}.${process.pid}`;
   mkdirSync(CACHE, { recursive: true });
   cpSync(source, partial, { recursive: true });
   await run('npm', ['ci', '--ignore-scripts'], { cwd: partial });
-  const lists = join(partial, 'node_modules/@mdn/mdn-http-observatory/conf');
-  writeFileSync(join(lists, 'hsts-preload.json'), '{}');
-  writeFileSync(join(lists, 'tld-list.json'), '[]');
+  finish(partial);
   if (existsSync(root)) rmSync(partial, { recursive: true });
   else renameSync(partial, root);
   return root;
