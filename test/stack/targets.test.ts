@@ -3,7 +3,8 @@ import * as assert from 'uvu/assert';
 import { createRandom } from '../support/core/random.ts';
 import { compare } from './lib/compared.ts';
 import { PROTOCOLS, read } from './lib/readings.ts';
-import { type Reader, ROUTES, withReaders } from './lib/two-readers.ts';
+import { ROUTES } from './lib/routes.ts';
+import { type Reader, withReaders } from './lib/two-readers.ts';
 
 const LOGIN = ROUTES.login!.location;
 

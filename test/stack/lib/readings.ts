@@ -1,8 +1,9 @@
 /** Sends targets as they are, which no HTTP library does, and judges what was read in them. */
 import { connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
+import { ROUTES } from './routes.ts';
 import type { Target } from './targets.ts';
-import { type Reader, type Reading, ROUTES } from './two-readers.ts';
+import type { Reader, Reading } from './two-readers.ts';
 
 const CONNECTIONS = 8;
 const LIMIT_MS = 10_000;
