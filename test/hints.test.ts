@@ -105,7 +105,7 @@ test('the options that a message adds to this run exist', async () => {
 });
 
 test('messages leave the path, the environment and the files of a command to what prints it', async () => {
-  const own = hints.filter(hint => !isOfDeploy(hint));
+  const own = hints.filter(hint => !isOfDeploy(hint) && isMessage(hint));
   const judge = ({ program, args, hasPath }: Hint) => {
     if (!hasPath) return `${program} ${args.join(' ')} is written without ./scripts/`;
     return args.includes('--env') ? `${program} has --env` : undefined;
@@ -242,7 +242,7 @@ test('the commands of the pages exist, with their options, services and containe
 test('each command of ours in a message has a test that runs it, or a reason', () => {
   const keys = new Set(
     hints
-      .filter(hint => !isOfDeploy(hint) && hint.hasPath)
+      .filter(hint => !isOfDeploy(hint) && isMessage(hint) && hint.hasPath)
       .map(({ file, program, args }) => [`${file.replace(/^scripts\//, '')}: ${program}`, ...args].join(' ')),
   );
   const known = [...Object.keys(RUN_BY), ...Object.keys(NOT_RUN)];

@@ -43,14 +43,19 @@ test('the health check misses a backup: the command lists those that are there',
   assert.match(await pasted(commandIn(stdout, /^ +(\S+list-backups\.ts .*) says/m)), /no backups of app/);
 });
 
-test('a directory that others can read: the command closes it', async () => {
+test('a directory that others can read, and a wrong database: the commands close the one and list the others', async () => {
   const shared = join(cwd, 'backups');
   mkdirSync(shared, { mode: 0o755 });
   writeFileSync(join(shared, 'photo.jpg'), '');
   const look = () => world.run('backup', ['--dry-run'], { BACKUP_DIR: shared, POSTGRES_DB: 'none' }, { cwd });
   const chmod = commandIn((await look()).stderr, /: (chmod 700 '.*')$/m);
   assert.is((await paste(world, chmod, cwd)).code, 0);
-  assert.not.match((await look()).stderr, /chmod/);
+  const { stderr } = await look();
+  assert.not.match(stderr, /chmod/);
+  // The same run has a database that does not exist.
+  const asking = { ...world.env, PGPASSWORD: world.env.POSTGRES_PASSWORD! }; // psql asks for it
+  const ended = await paste({ env: asking }, commandIn(stderr, /`(psql .* -l)` lists/), cwd);
+  assert.match(ended.stdout, /^ app +\|/m, JSON.stringify([ended, stderr]));
 });
 
 test('S3 is not configured: the command lists the local backups', async () => {
