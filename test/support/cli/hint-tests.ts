@@ -1,6 +1,7 @@
 /** For each command of ours in a message, by its file: how it is known that it does what the message says. */
 
 const HERE = 'integration/hints.test.ts';
+const LONG = 'long/integration/hints.test.ts';
 
 /** A test provokes the message and runs the command as it is shown: below test/. */
 export const RUN_BY: Record<string, string> = {
@@ -11,6 +12,10 @@ export const RUN_BY: Record<string, string> = {
   'lib/restore/run-restore.ts: restore.ts --finish': HERE,
   'lib/restore/run-restore.ts: restore.ts --undo': HERE,
   'lib/restore/undo.ts: list-backups.ts': HERE,
+  'lib/restore/small-result.ts: restore.ts … --database': HERE,
+  'lib/restore/judge-errors.ts: restore.ts … --accept-errors': LONG,
+  'lib/restore/judge-errors.ts: restore.ts … --as-superuser': LONG,
+  'lib/restore/restore-tables.ts: restore.ts … --database': LONG,
   'schedule.ts: schedule.ts next': HERE,
   'unhide-backup.ts: list-backups.ts': HERE,
 };
@@ -29,6 +34,10 @@ export const NOT_RUN: Record<string, string> = {
   'lib/restore/copy-tables.ts: list-backups.ts': LISTS,
   'lib/restore/options.ts: list-backups.ts': LISTS,
   'lib/s3/download.ts: list-backups.ts': LISTS,
+  'lib/restore/compare.ts: restore.ts … --accept-errors':
+    'the same command as in lib/restore/judge-errors.ts',
+  'lib/restore/copy-tables.ts: restore.ts … --database':
+    'the same command as in lib/restore/restore-tables.ts',
   'lib/backup/hidden.ts: unhide-backup.ts': 'a bucket with versions: test/stores/hidden.test.ts runs it',
   'lib/backup/prune.ts: unhide-backup.ts': 'a bucket with versions: test/stores/hidden.test.ts runs it',
   'unhide-backup.ts: restore.ts VALUE --from s3':
