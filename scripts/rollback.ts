@@ -43,7 +43,7 @@ export const rollback = command({
     ['rollback.ts --list', 'list the releases, the newest first'],
     ['rollback.ts', 'go back to the previous release'],
     [
-      'rollback.ts v2.3.0 --with-database neurmatic_production_20260131_020007',
+      'rollback.ts v2 --with-database neurmatic_production_20260131_020007',
       'go back past a contracting migration',
     ],
   ],

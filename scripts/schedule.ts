@@ -44,7 +44,7 @@ export const schedule = command({
     if (action === undefined || !Object.hasOwn(ACTIONS, action))
       throw usageError(
         action === undefined ? 'missing action' : `unknown action ${JSON.stringify(action)}`,
-        `use schedule.ts ${Object.keys(ACTIONS).join(', ')}.`,
+        `use one of ${Object.keys(ACTIONS).join(', ')}: ./scripts/schedule.ts next`,
       );
     return ACTIONS[action as keyof typeof ACTIONS](load());
   },

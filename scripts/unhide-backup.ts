@@ -34,7 +34,7 @@ export const unhideBackup = command({
   async run({ options, positionals: [id], config: load }) {
     const config = load();
     const looking = options['dry-run'];
-    if (!config.s3) throw notConfigured('see list-backups.ts for the local backups');
+    if (!config.s3) throw notConfigured('./scripts/list-backups.ts lists the local backups');
     const store = await openStore(config.s3);
     if (id === undefined) {
       const hidden = await hiddenBackups(config, store);
@@ -56,7 +56,7 @@ export const unhideBackup = command({
           `${id} is in S3 again, but is not verified: ${problem}`,
           'an older version of its files may be whole: the store’s console shows the versions.',
         );
-      return { text: `${id} is in S3 again; restore.ts ${id} --from s3 restores it`, json };
+      return { text: `${id} is in S3 again; ./scripts/restore.ts ${id} --from s3 restores it`, json };
     });
   },
 });

@@ -70,7 +70,7 @@ for (const script of scripts) {
       .join('\n');
     for (const [option] of forms.matchAll(/--[a-z-]+/g))
       assert.match(section(1), new RegExp(`^  ${option}\\b`, 'm'));
-    assert.match(section(2), new RegExp(`^  ${name}`, 'm'));
+    assert.match(section(2), new RegExp(`^  \\./scripts/${name}`, 'm'));
     for (const code of [0, usage]) assert.match(section(3), new RegExp(`^  ${code} `, 'm'));
     for (const line of text.split('\n'))
       assert.ok(line.length <= 80 || line.startsWith('  restrict,'), `${line.length} columns: ${line}`);

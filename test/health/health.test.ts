@@ -116,6 +116,13 @@ test('Nagios: one line, no line breaks or bars in the text, values with threshol
   assert.is(formatNagios([line('x', 'ok')]), 'OK - 1 check, nothing wrong');
 });
 
+test('what to do is in one line, whatever the width: a command that is cut can not be pasted', () => {
+  const hint = `docker compose up -d --no-recreate backend-1, then ${'x'.repeat(80)}`;
+  const results = [line('backend-1', 'critical', { hint })];
+  const shape = { environment: 'staging', columns: 60, seconds: 0.8, verbose: true };
+  assert.ok(formatTable(results, shape).includes(hint));
+});
+
 test('the table wraps long sentences in their column and keeps the order', () => {
   const message = 'one two three four five six seven eight nine ten eleven twelve thirteen fourteen';
   const results = [line('api', 'ok'), line('postgres', 'critical', { message })];

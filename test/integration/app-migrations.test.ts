@@ -96,7 +96,7 @@ test('a migration that fails leaves nothing but its record, and no other runs un
     );
 
     const command = await refusedPlan();
-    assert.is(command, '2.4.0 --env production --resolve 20250201000000_backfill');
+    assert.is(command, '2.4.0 --resolve 20250201000000_backfill');
     const { code, value, error } = await runDeploy(...command.split(' '), '--yes');
     assert.is(code, 0, error);
     assert.match(value!.text!, /20250201000000_backfill is recorded as rolled back/);
@@ -127,7 +127,7 @@ test('--resolve refuses what has not failed, and shows a failed one without what
       1,
       /migration "it's", begun/,
     );
-    assert.ok(text.endsWith(`./scripts/deploy.ts ${release.digest} --env production --resolve 'it'\\''s'`));
+    assert.ok(text.endsWith(`./scripts/deploy.ts ${release.digest} --resolve 'it'\\''s'`));
     const error = await refuseFailed(release.config, release.digest).catch(thrown => thrown);
     assert.is(error.details, ' [2J');
     // With the program that migrates, where that can be told; the name is one word of a shell.

@@ -153,7 +153,7 @@ test('a plain dump by hand: each statement that takes a superuser fails', () =>
       () => restoreHere(world, library),
       1,
       /only a superuser can load function public.run \(c\), and library.sql.gz was not made here/,
-      /restore.ts --as-superuser/,
+      /restore\.ts .* --as-superuser/,
     );
     await check();
   }));

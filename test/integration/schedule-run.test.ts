@@ -42,7 +42,7 @@ test('started just before two o’clock, with the clock past it at the first loo
     assert.is(install.code, 75, install.stderr);
     assert.match(
       install.stderr,
-      /schedule\.ts run already runs: backup\n.*SCHEDULE_BACKUP=off schedule\.ts install/,
+      /schedule\.ts run already runs: backup\n.*`SCHEDULE_BACKUP=off \.\/scripts\/schedule\.ts install/,
     );
   });
   assert.is(code, 143, stderr);

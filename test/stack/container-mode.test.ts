@@ -8,6 +8,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Postgres } from '../../scripts/lib/config/config.ts';
 import { disksOf } from '../../scripts/lib/postgres/disk-space.ts';
+import { commandIn } from '../support/cli/paste.ts';
 import { until } from '../support/core/world.ts';
 import { NOT_SLOW, SLOW, SLOW_LOAD } from '../support/postgres/slow-load.ts';
 import { DATA, DATA_BYTES, isLoading, killedLoad, startServer, wholeCycle } from './lib/container-server.ts';
@@ -109,6 +110,10 @@ test('the server never crashed; a container that is not there or does not run is
   const stopped = await run('backup');
   assert.is(stopped.code, 1);
   assert.match(stopped.stderr, /is not running/);
+  for (const form of [/`docker (logs [^`]+)` says why/, /`docker (start [^`]+)` starts it/])
+    await server.box.docker(...commandIn(stopped.stderr, form).split(' '));
+  const state = ['inspect', '--format', '{{.State.Running}}', server.container];
+  assert.match(await server.box.docker(...state), /^true/);
 });
 
 test.run();

@@ -102,7 +102,7 @@ for (const bucket of ['versions', 'locked'])
       outputs.push(good(await run(env, script!, ...words)).stdout);
     }
     assert.match(outputs[0]!, new RegExp(`${old.id} .* UTC +complete\\n1 hidden backup in s3://${bucket}/`));
-    assert.match(outputs[1]!, `${old.id} is in S3 again; restore.ts ${old.id} --from s3`);
+    assert.match(outputs[1]!, `${old.id} is in S3 again; ./scripts/restore.ts ${old.id} --from s3`);
     assert.equal(await seen(env), { ...before, markers: 0 });
     assert.match(good(await run(env, 'unhide-backup')).stdout, /^0 hidden backups in /);
     good(await run(env, 'restore', '--finish', '--yes'));

@@ -38,7 +38,7 @@ export async function findFile(config: Config, path: string): Promise<Source> {
     if (foreign) throw foreign;
   }
   if (!(await stat(path).catch(() => undefined))?.isFile())
-    throw usageError(`${path} is not a file`, 'list-backups.ts lists the backups.');
+    throw usageError(`${path} is not a file`, './scripts/list-backups.ts lists the backups.');
   const directory = dirname(path);
   return sourceOf(config, basename(path), directory, async name => {
     const manifest = join(directory, name);

@@ -34,7 +34,7 @@ export async function findSource(config: Config, wanted: string, from: Place | u
   if (wanted !== 'latest' && !parseId(wanted)) {
     throw usageError(
       `${JSON.stringify(wanted)} is not a backup id, a file or an s3:// address`,
-      'list-backups.ts lists the ids.',
+      './scripts/list-backups.ts lists the ids.',
     );
   }
   const store = from !== 'local' && config.s3 ? await openStore(config.s3) : undefined;
@@ -99,7 +99,7 @@ function notFound(config: Config, wanted: string, found: Found[]): OperationalEr
     );
     return verificationError(
       `${what} with the signature of BACKUP_SIGNING_KEY; there ${foreign.length === 1 ? 'is' : 'are'} ${list.join(' and ')}`,
-      `put the old key back into .env.${config.environment}, or restore one by its id with --allow-foreign: list-backups.ts lists them.`,
+      `put the old key back into ${config.envFile}, or restore one by its id with --allow-foreign: ./scripts/list-backups.ts lists them.`,
     );
   }
   const problems = found
@@ -107,6 +107,6 @@ function notFound(config: Config, wanted: string, found: Found[]): OperationalEr
     .map(({ place, problem }) => `${place}: ${problem}`);
   return verificationError(
     problems.length > 0 ? `${what}: ${problems.join('; ')}` : what,
-    'list-backups.ts lists the backups.',
+    './scripts/list-backups.ts lists the backups.',
   );
 }

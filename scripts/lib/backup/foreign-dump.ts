@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Postgres } from '../config/config.ts';
+import { word } from '../core/command-line.ts';
 import { type OperationalError, usageError } from '../core/errors.ts';
 import { sh } from '../core/shell.ts';
 
@@ -84,9 +85,4 @@ async function decompressedStart(path: string, program: string): Promise<Buffer>
   const script = '"$0" -dc < "$1" 2> /dev/null | head -c "$2" | base64';
   const text = await sh(`look into ${path}`)`bash -c ${script} ${program} ${path} ${PEEK_BYTES}`;
   return Buffer.from(text, 'base64');
-}
-
-/** A word of a shell's command line. */
-function word(text: string): string {
-  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

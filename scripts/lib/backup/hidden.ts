@@ -59,7 +59,7 @@ export async function unhide(
 ): Promise<string[]> {
   const files = (await filesById(config, store)).get(id) ?? new Map<string, KeptObject>();
   const hidden = [...files.values()].filter(({ markers }) => markers.length > 0);
-  const listed = 'unhide-backup.ts without an id lists those that are.';
+  const listed = './scripts/unhide-backup.ts lists those that are.';
   if (hidden.length === 0) throw verificationError(`${id} is not hidden by delete markers in S3`, listed);
   if (!isComplete(id, files))
     throw verificationError(`files of ${id} are deleted in S3, not only hidden`, listed);

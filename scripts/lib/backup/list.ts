@@ -59,5 +59,5 @@ function localStatus(local: Found | undefined, readAt: string | undefined): stri
   if (local.problem) return local.problem;
   const isChanged =
     local.changedAt !== undefined && readAt !== undefined && local.changedAt > Date.parse(readAt);
-  return isChanged ? 'changed since it was read: verify-backup.ts' : 'verified';
+  return isChanged ? `changed since it was read: ./scripts/verify-backup.ts ${local.id}` : 'verified';
 }

@@ -147,7 +147,7 @@ export function parseManifest(text: string, id: string): Manifest {
   const refuse = (why: string) =>
     verificationError(
       `the manifest of ${id} is damaged: ${why}`,
-      'use another backup: list-backups.ts lists them.',
+      'use another backup: ./scripts/list-backups.ts lists them.',
     );
   let json: unknown;
   try {

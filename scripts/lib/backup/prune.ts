@@ -65,7 +65,7 @@ export async function applyRetention(
   if (hidden.length > 0)
     log.warn(
       `the bucket keeps versions: ${plural(hidden.length, 'backup')} hidden by a delete marker, and stored until a lifecycle rule ` +
-        'of the bucket deletes old versions; unhide-backup.ts lists them',
+        'of the bucket deletes old versions; ./scripts/unhide-backup.ts lists them',
     );
   return { deleted, hidden, problem: problem ?? done.problem };
 }
@@ -134,7 +134,9 @@ export async function retain(
     const why = deletesMost(plan.decisions);
     if (why) {
       warnings.push(
-        ...held(`${plan.place}: ${why}; check prune-backups.ts --dry-run, then run prune-backups.ts`),
+        ...held(
+          `${plan.place}: ${why}; check ./scripts/prune-backups.ts --dry-run, then run ./scripts/prune-backups.ts`,
+        ),
       );
       continue;
     }

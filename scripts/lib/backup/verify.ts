@@ -50,7 +50,7 @@ export async function decode(postgres: Postgres, path: string, format: Format): 
   return frame;
 }
 
-const OTHER_BACKUP = 'use another backup: list-backups.ts lists them.';
+const OTHER_BACKUP = 'use another backup: ./scripts/list-backups.ts lists them.';
 
 /**
  * Checks a file against its manifest entry: size, then SHA-256.

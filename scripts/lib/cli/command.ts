@@ -11,10 +11,11 @@ import {
   textOf,
   usageError,
 } from '../core/errors.ts';
-import { log, redact } from '../core/log.ts';
+import { commandsFor, log, redact, shown } from '../core/log.ts';
 import { record } from '../core/run-history.ts';
 import { interrupt, listenForSignals } from '../core/signals.ts';
 import { COMMON, type Description, help, type Options } from './help.ts';
+import { placeOf } from './place.ts';
 
 type Values<O extends Options> = {
   [K in keyof O]?: O[K]['type'] extends 'boolean'
@@ -76,6 +77,8 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
   let recorded = false;
   try {
     const { options, positionals } = parseArguments(definition);
+    const environment = (options.env as string | undefined) ?? (process.env.DEPLOY_ENV || 'production');
+    commandsFor(placeOf(environment));
     if (options.help) {
       process.stdout.write(help(script, definition));
       process.exit(Exit.done);
@@ -89,7 +92,11 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
     recorded =
       (options as Record<string, unknown>)['dry-run'] !== true &&
       (typeof changesState === 'boolean' ? changesState : changesState(positionals, options));
-    const read = () => (config ??= loadConfig(environmentOf(options.env as string | undefined)));
+    const read = () => {
+      config ??= loadConfig(environmentOf(environment));
+      commandsFor(placeOf(environment, config.postgres));
+      return config;
+    };
     outcome = await definition.run({ options, positionals, config: read });
   } catch (thrown) {
     const error = report(interrupt.aborted ? interrupt.reason : thrown);
@@ -102,8 +109,10 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
     const seconds = Math.round((performance.now() - started) / 100) / 10;
     record(stateDir, { script, arguments: process.argv.slice(2), environment, exitCode, error, seconds });
   }
-  const output = json ? JSON.stringify(outcome.json ?? {}, null, 2) : outcome.text;
-  if (output) process.stdout.write(redact(output) + '\n');
+  // Shown before it is JSON, whose quoting a path with a quote would break.
+  const show = (_: string, value: unknown) => (typeof value === 'string' ? shown(value) : value);
+  const output = json ? redact(JSON.stringify(outcome.json ?? {}, show, 2)) : shown(outcome.text ?? '');
+  if (output) process.stdout.write(output + '\n');
   process.exit(exitCode);
 }
 

@@ -61,7 +61,7 @@ export function help<O extends Options>(script: string, description: Description
     ),
     ...(details ? [`${paragraphs(details)}\n`] : []),
     section('Options', table(flags)),
-    section('Examples', table(examples)),
+    section('Examples', table(examples.map(([example, what]) => [withPath(example), what]))),
     section('Exit codes', table(exitCodes.map(([code, meaning]) => [String(code), meaning]))),
   ].join('\n');
 }
@@ -94,3 +94,6 @@ function indented(text: string, spaces: number, more = spaces): string {
     .map((line, index) => ' '.repeat(index === 0 ? spaces : more) + line)
     .join('\n');
 }
+
+/** @returns an example with the path of its script, as it is pasted in the repository */
+const withPath = (example: string): string => example.replace(/^[a-z-]+\.ts\b/, './scripts/$&');

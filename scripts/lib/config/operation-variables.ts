@@ -23,8 +23,9 @@ export const notifications = readBy('all scripts that notify', {
 export const schedule = {
   SCHEDULE_BACKUP: {
     meaning:
-      'Five fields of cron, in UTC whatever the server’s time zone, or off. After a change: schedule.ts install, or ' +
-      'docker compose up -d backup.',
+      'Five fields of cron, in UTC whatever the server’s time zone, or off. After a change: ' +
+      './scripts/schedule.ts install --env ENVIRONMENT, or ' +
+      'docker compose -f docker-compose.ENVIRONMENT.yml --env-file .env.ENVIRONMENT up -d backup.',
     type: cron,
     default: '0 2 * * *',
     readBy: 'schedule, backup service; health-check, for the age of the backup',

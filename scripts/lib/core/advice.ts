@@ -48,8 +48,11 @@ const ADVICE: Record<string, string> = {
   tls: 'the encrypted connection failed: check the certificates, PGSSLMODE and PGSSLROOTCERT.',
   'old program': 'update PostgreSQL’s client programs to the server’s version or later.',
   'no container':
-    'start the stack, or correct POSTGRES_CONTAINER and APP_NAME; `docker ps --all` lists the containers.',
-  stopped: 'the container is not running: `docker logs` says why, `docker compose up -d` starts it.',
+    'start the stack with `docker compose up -d --wait`, or correct POSTGRES_CONTAINER and APP_NAME; `docker ps --all` lists the containers.',
+  stopped:
+    'the container is not running: `docker logs --tail 50 CONTAINER` says why, `docker start CONTAINER` starts it.',
+  paused: 'the container is paused: `docker unpause CONTAINER`.',
+  restarting: 'the container restarts again and again: `docker logs --tail 50 CONTAINER` says why.',
   'docker denied': 'run as root, or add this user to the group docker and log in again.',
   'docker down': 'Docker does not answer: `systemctl status docker`, and check DOCKER_HOST.',
   registry: 'log in with `docker login`, and check that the image and tag exist.',
@@ -94,7 +97,9 @@ const SIGNS: [text: RegExp, cause: string, state?: string][] = [
   [/ERROR: +(permission denied|must be (owner|superuser|member))/, '42501'],
   [/ERROR: +role ".*" does not exist/, '42704'],
   [/no such container/i, 'no container'],
-  [/container \S+ is (not running|paused|restarting)/i, 'stopped'],
+  [/container \S+ is not running/i, 'stopped'],
+  [/container \S+ is paused/i, 'paused'],
+  [/container \S+ is restarting/i, 'restarting'],
   [/permission denied while trying to connect to the docker/i, 'docker denied'],
   [/(cannot|failed to) connect to the docker/i, 'docker down'],
   [/executable file not found|command not found/, 'no program'],
@@ -110,7 +115,13 @@ export function causeOf(stderr: string, status?: number | null): string | undefi
   return status === 137 ? 'killed' : undefined;
 }
 
-/** @returns what to do about a cause, if that is known */
-export function adviceFor(cause: string | undefined): string | undefined {
-  return cause && (ADVICE[cause] ?? (/^[0-9A-Z]{5}$/.test(cause) ? ADVICE[cause.slice(0, 2)] : undefined));
+/**
+ * @param stderr names the container, where the advice is about one
+ * @returns what to do about a cause, if that is known
+ */
+export function adviceFor(cause: string | undefined, stderr = ''): string | undefined {
+  const advice =
+    cause && (ADVICE[cause] ?? (/^[0-9A-Z]{5}$/.test(cause) ? ADVICE[cause.slice(0, 2)] : undefined));
+  const container = /container ([\w.-]+) is /i.exec(stderr)?.[1];
+  return container ? advice?.replaceAll('CONTAINER', container) : advice;
 }

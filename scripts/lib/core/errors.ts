@@ -64,7 +64,7 @@ export class Interrupted extends OperationalError {
 
 /** What to do when a disk is full. */
 export const DISK_FULL_HINT =
-  'free some space: prune-backups.ts deletes expired backups, restore.ts --finish drops kept databases.';
+  'free some space: ./scripts/prune-backups.ts deletes expired backups, ./scripts/restore.ts --finish drops kept databases.';
 
 /** What to do about errors of the operating system that are not bugs: disks and permissions. */
 const SYSTEM_HINTS: Record<string, string> = {

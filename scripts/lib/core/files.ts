@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { constants, createReadStream, type Stats } from 'node:fs';
 import { access, chmod, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { word } from './command-line.ts';
 import { messageOf, OperationalError } from './errors.ts';
 
 /** The suffix of incomplete files. Those of a run that has ended can be deleted. */
@@ -102,7 +103,7 @@ export async function checkDirectory(path: string, name: string, isOurs: IsOurs)
   if (!found.isDirectory())
     throw new OperationalError(`${name} (${path}) is not a directory`, `set ${name} to a directory.`);
   if (!(found.mode & 0o077)) return;
-  const hint = `set ${name} to a directory of its own. If this one is for these scripts alone: chmod 700 ${path}`;
+  const hint = `set ${name} to a directory of its own. If this one is for these scripts alone: chmod 700 ${word(path)}`;
   if (found.mode & STICKY)
     throw new OperationalError(`${name} (${path}) is shared by all users, like /tmp`, hint);
   const foreign = (await readdir(path)).find(entry => !isOurs(entry));

@@ -1,8 +1,10 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { type Place, pasteable } from './command-line.ts';
 import { styled } from './format.ts';
 
 const secrets = new Set<string>();
+let place: Place | undefined;
 let file: string | undefined;
 let unfinishedLine = false;
 
@@ -23,6 +25,16 @@ export function redact(text: string): string {
   return result;
 }
 
+/** From now on the commands in messages are shown in the form that acts on this environment, from this directory. */
+export function commandsFor(where: Place): void {
+  place = where;
+}
+
+/** @returns the text as it is shown: without secrets, with commands that can be pasted, see {@link pasteable} */
+export function shown(text: string): string {
+  return redact(place ? pasteable(text, place) : text);
+}
+
 /**
  * Also writes every later message to this file, with its time (UTC).
  * @param looking a run that only looks leaves no file
@@ -35,16 +47,16 @@ export function logTo(path: string, looking = false): void {
   } catch {} // the first message reports the reason
 }
 
-function write(level: string, message: string, shown: string) {
+function write(level: string, message: string, styledMessage: string) {
   if (unfinishedLine) process.stderr.write('\r\x1b[K');
   unfinishedLine = false;
-  process.stderr.write(redact(shown) + '\n');
+  process.stderr.write(shown(styledMessage) + '\n');
   append(level, message);
 }
 
 function append(level: string, message: string) {
   if (!file) return;
-  const lines = redact(message).replaceAll('\n', '\n  ');
+  const lines = shown(message).replaceAll('\n', '\n  ');
   try {
     appendFileSync(file, `${new Date().toISOString()} [${process.pid}] ${level}: ${lines}\n`, {
       mode: 0o600,

@@ -52,7 +52,7 @@ export class CommandError extends OperationalError {
     const reason = causeOf(stderr, stage?.status ?? status);
     const advice =
       (reason && hints?.[reason]) ??
-      adviceFor(reason) ??
+      adviceFor(reason, stderr) ??
       hint ??
       unknown(stage?.name ?? program, status, stderr);
     super(

@@ -51,12 +51,13 @@ export function formatTable(
     const [first = '', ...rest] = wrap(message, width);
     const below = [
       ...(verbose ? [measurement(result)] : []),
-      ...(verbose && hint ? [hint] : []),
       ...(isBad(result) ? [`→ docs/RUNBOOK.md#${page}`] : []),
     ];
     return [
       `${word}  ${name.padEnd(nameWidth)}  ${first}`,
       ...rest.map(line => indent + line),
+      // Not wrapped: a command that is cut into lines can't be pasted.
+      ...(verbose && hint ? [indent + dim(hint)] : []),
       ...below.flatMap(text => wrap(text, width)).map(line => indent + dim(line)),
     ];
   });

@@ -1,6 +1,6 @@
 import type { Result } from '../cli/command.ts';
 import { Exit, usageError } from '../core/errors.ts';
-import { redact } from '../core/log.ts';
+import { shown } from '../core/log.ts';
 import { interrupt, sleep } from '../core/signals.ts';
 import type { CheckResult } from './check.ts';
 
@@ -16,7 +16,7 @@ export async function watch(
   while (!interrupt.aborted) {
     const started = performance.now();
     const results = await look();
-    const text = redact(draw(results, (performance.now() - started) / 1000));
+    const text = shown(draw(results, (performance.now() - started) / 1000));
     // Each line is overwritten: clearing the screen first would flicker.
     const lines = text.split('\n').map(line => `${line}\x1b[K\n`);
     process.stdout.write(`\x1b[H${lines.join('')}\x1b[J`);

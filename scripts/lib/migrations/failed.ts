@@ -1,5 +1,6 @@
 /** Migrations that began and did not finish: Prisma runs no other until each is resolved. */
 import type { Config } from '../config/config.ts';
+import { word } from '../core/command-line.ts';
 import { OperationalError, usageError } from '../core/errors.ts';
 import { utc } from '../core/format.ts';
 import { queryOf } from '../postgres/query.ts';
@@ -34,7 +35,7 @@ export async function refuseFailed(config: Config, version: string): Promise<voi
   throw new OperationalError(
     `migration ${JSON.stringify(name)}, begun ${utc(startedAt)}, has failed or still runs: no other is run before it is resolved`,
     'undo what it left in the database, then record that: ' +
-      `./scripts/deploy.ts ${version} --env ${config.environment} --resolve ${quoted(name)}`,
+      `./scripts/deploy.ts ${word(version)} --resolve ${word(name)}`,
     undefined,
     { details: logs.replace(/[^\P{Cc}\n]/gu, ' ') },
   );
@@ -62,9 +63,5 @@ export async function resolveFailed(config: Config, image: string, name: string)
 /** @returns the command line that resolves, by that which migrates: of the same program where it ends in `deploy` */
 export function resolveCommand(migrateCommand: string, name: string): string {
   const [, program = 'npx prisma migrate '] = /^(.*\s)deploy\s*$/s.exec(migrateCommand) ?? [];
-  return `${program}resolve --rolled-back ${quoted(name)}`;
+  return `${program}resolve --rolled-back ${word(name)}`;
 }
-
-/** One word of a POSIX shell. */
-const quoted = (word: string): string =>
-  /^\w[\w.-]*$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

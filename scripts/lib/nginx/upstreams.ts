@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Config, ROOT } from '../config/config.ts';
+import { word } from '../core/command-line.ts';
 import { OperationalError } from '../core/errors.ts';
 import { writeWhole } from '../core/files.ts';
 import { sleep } from '../core/signals.ts';
@@ -71,7 +72,7 @@ export function servingLine(upstream: Upstream): ServerLine {
   if (line) return line;
   throw new OperationalError(
     `nginx/upstreams/${upstream}.conf has no active server`,
-    `\`git checkout nginx/upstreams/${upstream}.conf\` restores the list.`,
+    `\`git -C ${word(ROOT)} checkout nginx/upstreams/${upstream}.conf\` restores the list.`,
   );
 }
 

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { messageOf } from '../core/errors.ts';
 import { utc } from '../core/format.ts';
-import { log, redact } from '../core/log.ts';
+import { log, shown } from '../core/log.ts';
 import { HttpError, post } from './http-post.ts';
 import { type Channel, type Message, Refused, send, sendQueue } from './outbox.ts';
 
@@ -38,7 +38,7 @@ export async function notify(config: Config, text: string, exitCode?: number): P
     time: new Date().toISOString(),
     script: basename(process.argv[1] ?? ''),
     exitCode,
-    text: redact(text),
+    text: shown(text),
   };
   await Promise.all(channelsOf(config).map(channel => send(config, channel, message)));
 }

@@ -51,13 +51,13 @@ export async function endAbandoned(
   } catch (failure) {
     throw unknown(
       `whether the server still executes it is unknown (${messageOf(failure)})`,
-      `end it when the server answers: SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '${name}'`,
+      `end it when the server answers: \`psql -d postgres -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '${name}'"\`.`,
     );
   }
   const pid = left.trim();
   if (pid === '') return;
   throw unknown(
     `its process ${pid} in the server does not end, so it may still be done`,
-    `find out why process ${pid} hangs (ps, dmesg), then run health-check.ts.`,
+    `find out why process ${pid} hangs (ps, dmesg), then run ./scripts/health-check.ts.`,
   );
 }

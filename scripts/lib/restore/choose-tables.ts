@@ -54,7 +54,9 @@ function choose(known: TableName[], text: string): TableName {
   const near = nearest(known, text).map(shown).join(', ');
   throw usageError(
     `the backup has no table ${text}`,
-    near ? `similar are: ${near}.` : 'give it as schema.table; list-backups.ts lists other backups.',
+    near
+      ? `similar are: ${near}.`
+      : 'give it as schema.table; ./scripts/list-backups.ts lists other backups.',
   );
 }
 

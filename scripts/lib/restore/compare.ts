@@ -1,6 +1,7 @@
 import type { Manifest } from '../backup/manifest.ts';
 import { unpackDefinitions } from '../backup/packed-definitions.ts';
 import type { Postgres } from '../config/config.ts';
+import { again } from '../core/command-line.ts';
 import { verificationError } from '../core/errors.ts';
 import { count, plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
@@ -107,8 +108,8 @@ export async function compareWithManifest(
     throw verificationError(
       `${what} (${plural(differences.length, 'difference')}):${listed(differences)}`,
       isAcceptable
-        ? 'the live database is unchanged. restore.ts --accept-errors restores with these differences.'
-        : 'the live database is unchanged. Restore another backup: list-backups.ts shows them.',
+        ? `the live database is unchanged. \`${again('restore.ts', [manifest.id], ['--accept-errors'])}\` restores with these differences.`
+        : 'the live database is unchanged. Restore another backup: ./scripts/list-backups.ts shows them.',
     );
   }
   tolerated.unshift(...compareDatabaseRows(manifest.server, content.database));

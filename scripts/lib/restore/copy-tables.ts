@@ -1,5 +1,7 @@
 /** Copies tables from one database of the server into a schema of another. */
+
 import type { Postgres } from '../config/config.ts';
+import { again } from '../core/command-line.ts';
 import { OperationalError, verificationError } from '../core/errors.ts';
 import { count } from '../core/format.ts';
 import { log } from '../core/log.ts';
@@ -70,7 +72,7 @@ async function shapeOf(postgres: Postgres, scratch: string, table: TableName): P
   if (row) return { schema: table.schema, name: table.name, ...row };
   throw verificationError(
     `the loaded backup has no table ${quoted(table)}`,
-    'the live database is unchanged. Restore another backup: list-backups.ts shows them.',
+    'the live database is unchanged. Restore another backup: ./scripts/list-backups.ts shows them.',
   );
 }
 
@@ -86,7 +88,7 @@ async function refuseMissingTypes(postgres: Postgres, shapes: Shape[]): Promise<
   if (missing.length === 0) return;
   throw new OperationalError(
     `${postgres.database} lacks types of these tables: ${missing.map(({ type }) => type).join(', ')}`,
-    'the live database is unchanged. Create the types first, or restore the whole backup into another database: restore.ts … --database NAME.',
+    `the live database is unchanged. Create the types first, or restore the whole backup into another database: \`${again('restore.ts', [], ['--database', `${postgres.database}_copy`], '--table')}\`.`,
   );
 }
 
@@ -128,7 +130,7 @@ async function copyTable(postgres: Postgres, scratch: string, shape: Shape, sche
   if (before.rows !== after.rows || before.hash !== after.hash)
     throw verificationError(
       `table ${quoted(shape)} has other rows after the copy: ${count(after.rows)}, not ${count(before.rows)}, or other values`,
-      'the live database is unchanged. Restore the whole backup into another database: restore.ts … --database NAME.',
+      `the live database is unchanged. Restore the whole backup into another database: \`${again('restore.ts', [], ['--database', `${live}_copy`], '--table')}\`.`,
     );
   log.done(`copied ${quoted(shape)}: ${count(after.rows)} rows, compared`);
   return { schema: shape.schema, name: shape.name, rows: after.rows, insert: insertOf(shape, target) };

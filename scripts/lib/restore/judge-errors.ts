@@ -1,5 +1,7 @@
 /** What the errors of a load mean: nothing, missing objects, or lost data. */
+
 import type { CheckedSource } from '../backup/verify.ts';
+import { again } from '../core/command-line.ts';
 import { OperationalError } from '../core/errors.ts';
 import { plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
@@ -44,7 +46,7 @@ export function refuseLost(source: CheckedSource, all: LoadError[]): LoadError[]
   if (lost.length === 0) return errors;
   throw new OperationalError(
     `${plural(lost.length, 'statement')} of ${source.name} failed that rows depend on:${list(lost)}`,
-    `the live database is unchanged. ${lost.some(isAboutRights) ? AS_SUPERUSER : 'Correct the cause on this server, or restore another backup.'}`,
+    `the live database is unchanged. ${lost.some(isAboutRights) ? superuserAdvice(source) : 'Correct the cause on this server, or restore another backup.'}`,
   );
 }
 
@@ -52,8 +54,9 @@ export function refuseLost(source: CheckedSource, all: LoadError[]): LoadError[]
 export type Accept = 'none' | 'of rights' | 'all';
 
 /** What helps where a role without rights may not load something. */
-export const AS_SUPERUSER =
-  'Nothing of a dump runs with the rights of a superuser. If you trust everyone who could change this database or this dump: restore.ts --as-superuser.';
+export const superuserAdvice = (source: { name: string }): string =>
+  'Nothing of a dump runs with the rights of a superuser. If you trust everyone who could change this database or this ' +
+  `dump: \`${again('restore.ts', [source.name], ['--as-superuser'])}\`.`;
 
 /**
  * Refuses errors that are not accepted. Call it after rows were compared.
@@ -65,7 +68,7 @@ export function refuseUnaccepted(source: CheckedSource, errors: LoadError[], acc
   if (accept === 'none' || (accept === 'of rights' && !errors.every(isAboutRights))) {
     throw new OperationalError(
       `the rows are loaded, but ${failed}`,
-      `the live database is unchanged. restore.ts --accept-errors restores without what failed.${errors.some(isAboutRights) ? ` ${AS_SUPERUSER}` : ''}`,
+      `the live database is unchanged. \`${again('restore.ts', [source.name], ['--accept-errors'])}\` restores without what failed.${errors.some(isAboutRights) ? ` ${superuserAdvice(source)}` : ''}`,
     );
   }
   log.warn(`accepted that ${failed}`);

@@ -13,7 +13,7 @@ import type { SpaceFacts } from '../postgres/load-space.ts';
 import { openSession } from '../postgres/session.ts';
 import { watchLoad } from '../postgres/space-watch.ts';
 import { compareWithManifest, readRows } from './compare.ts';
-import { type Accept, AS_SUPERUSER, mayGoOn, refuseLost, refuseUnaccepted } from './judge-errors.ts';
+import { type Accept, mayGoOn, refuseLost, refuseUnaccepted, superuserAdvice } from './judge-errors.ts';
 import { loadCustom } from './load-custom.ts';
 import { canBeAccepted, type LoadError } from './load-errors.ts';
 import { loadPlain } from './load-plain.ts';
@@ -43,7 +43,7 @@ export async function loadInto(
   const otherwise = manifest ? { ...manifest.server, owner } : undefined;
   await using sessions = new AsyncDisposableStack();
   const create = async () => {
-    const target = await createTarget(postgres, name, otherwise, rights);
+    const target = await createTarget(postgres, name, otherwise, { ...rights, source });
     if (target.session) sessions.use(target.session);
     return target;
   };
@@ -132,7 +132,7 @@ async function load(
   const common = {
     purpose: `load ${source.name} into ${name}`,
     state: 'the live database is unchanged.',
-    ...(scan ? { hints: { 42501: AS_SUPERUSER } } : {}),
+    ...(scan ? { hints: { 42501: superuserAdvice(source) } } : {}),
     until,
   };
   const measure = () => sizeOfDatabase(config.postgres, name).catch(() => 0);

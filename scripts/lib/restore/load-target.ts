@@ -14,7 +14,7 @@ import { copySettings } from '../postgres/server.ts';
 import { openSession, type Session } from '../postgres/session.ts';
 import { CLOSE_CRON, createCron } from './cron-extension.ts';
 import type { Scan } from './dump-scan.ts';
-import { AS_SUPERUSER } from './judge-errors.ts';
+import { superuserAdvice } from './judge-errors.ts';
 import { type LoadError, psqlErrors } from './load-errors.ts';
 import { statementsAfter, statementsBefore } from './load-rights.ts';
 import { runStatements } from './plain-commands.ts';
@@ -48,7 +48,7 @@ export async function createTarget(
   postgres: Postgres,
   name: string,
   otherwise: (Encoding & { owner?: string | undefined }) | undefined,
-  { scan, mayFallBack, hasCron }: Rights,
+  { scan, mayFallBack, hasCron, source }: Rights & { source: { name: string } },
 ): Promise<Target> {
   if (scan) {
     const loader = newLoader(postgres, name);
@@ -65,7 +65,8 @@ export async function createTarget(
       await session.close();
       if (!(error instanceof CommandError)) throw error;
       const problem = `the role that loads can't log in (${error.message})`;
-      if (!mayFallBack) throw new OperationalError(problem, AS_SUPERUSER, undefined, { cause: error });
+      if (!mayFallBack)
+        throw new OperationalError(problem, superuserAdvice(source), undefined, { cause: error });
       log.warn(`loading with the rights of ${postgres.user}, a superuser: ${problem}`);
       await drop(postgres, name);
     }

@@ -76,7 +76,7 @@ export function parseAction(wanted: string | undefined, flags: Flags): RestoreRe
   if ([wanted !== undefined, undo, finish].filter(Boolean).length !== 1)
     throw usageError(
       'give either a backup, --undo or --finish',
-      'see --help; list-backups.ts shows the ids.',
+      'see --help; ./scripts/list-backups.ts shows the ids.',
     );
   if (database !== undefined && !isDatabaseName(database))
     throw usageError('--database takes a name of 1 to 63 bytes, without line breaks', 'choose another name.');

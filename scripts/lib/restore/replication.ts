@@ -54,7 +54,7 @@ async function settleReplication(postgres: Postgres): Promise<string[]> {
       async () =>
         (await pauseSubscriptions(postgres, kept)).map(
           subscription =>
-            `subscription ${subscription} of the kept database ${name} is disabled; restore.ts --undo enables it again`,
+            `subscription ${subscription} of the kept database ${name} is disabled; ./scripts/restore.ts --undo enables it again`,
         ),
       `it still replicates into ${name}. In ${name}: ALTER SUBSCRIPTION … DISABLE`,
     );

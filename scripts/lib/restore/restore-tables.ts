@@ -3,6 +3,7 @@ import { describeSource } from '../backup/source.ts';
 import type { Result } from '../cli/command.ts';
 import { requireTerminal } from '../cli/confirm.ts';
 import type { Config } from '../config/config.ts';
+import { again } from '../core/command-line.ts';
 import { usageError } from '../core/errors.ts';
 import { count, duration, stamp } from '../core/format.ts';
 import { identifier } from '../postgres/client.ts';
@@ -30,7 +31,7 @@ export async function restoreTables(
   if (!source.manifest)
     throw usageError(
       `${source.name} has no manifest, so its tables are not known`,
-      'restore all of it into another database with --database NAME, and copy from there.',
+      `restore all of it into another database, and copy from there: \`${again('restore.ts', [wanted], ['--database', `${postgres.database}_copy`], '--table')}\`.`,
     );
   // As with --database, it may be a backup of another app or environment: it replaces nothing.
   const foreign = foreignness(config, source, { ...request, target: 'restored' });

@@ -176,7 +176,7 @@ function report(
     ...(kept
       ? [
           `the replaced database is kept as ${kept} and backed up as ${safety}`,
-          'next: run health-check.ts; then `restore.ts --finish` drops the kept database, or `restore.ts --undo` swaps it back',
+          'next: run `./scripts/health-check.ts`; then `./scripts/restore.ts --finish` drops the kept database, or `./scripts/restore.ts --undo` swaps it back',
         ]
       : []),
     ...replication,

@@ -1,6 +1,7 @@
 import type { Source } from '../backup/source.ts';
 import { confirm, hasTerminal } from '../cli/confirm.ts';
 import type { Config } from '../config/config.ts';
+import { again } from '../core/command-line.ts';
 import { usageError } from '../core/errors.ts';
 import { count } from '../core/format.ts';
 import { log } from '../core/log.ts';
@@ -41,7 +42,7 @@ export async function confirmSmall(
   if (yes || !hasTerminal()) {
     throw usageError(
       what,
-      'the live database is unchanged. Add --allow-small to replace it anyway; restore.ts --database restores into another database.',
+      `the live database is unchanged. Add --allow-small to replace it anyway; \`${again('restore.ts', [source.name], ['--database', `${live}_copy`])}\` restores into another database.`,
     );
   }
   await confirm(`${what}.`, live, false);

@@ -15,7 +15,7 @@ async function keptDatabases({ postgres }: Config): Promise<[Replication, ...Rep
   if (newest !== undefined) return [newest, ...others];
   throw new OperationalError(
     `there is no kept database of ${postgres.database}`,
-    'a restore keeps the database that it replaces until --finish. list-backups.ts shows the backup made before it.',
+    'a restore keeps the database that it replaces until --finish. ./scripts/list-backups.ts shows the backup made before it.',
   );
 }
 

@@ -6,7 +6,7 @@ import { log } from '../core/log.ts';
 import type { ServerFacts } from '../postgres/server.ts';
 import type { Setting } from './database-settings.ts';
 import { type Scan, scanDump } from './dump-scan.ts';
-import { type Accept, AS_SUPERUSER } from './judge-errors.ts';
+import { type Accept, superuserAdvice } from './judge-errors.ts';
 
 /** How a dump is loaded. */
 export interface Rights {
@@ -80,7 +80,7 @@ export function whoLoads(
     log.warn(`loading with the rights of ${user}, a superuser: ${problem}`);
     return { accept, hasCron };
   }
-  throw new OperationalError(`${problem}, and ${source.name} was not made here`, AS_SUPERUSER);
+  throw new OperationalError(`${problem}, and ${source.name} was not made here`, superuserAdvice(source));
 }
 
 /** @returns the rights for a dump that something was left out of, which is another file then */

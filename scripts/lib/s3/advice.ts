@@ -80,7 +80,8 @@ const ADVICE: Record<string, Advice> = {
   NoSuchBucket: 'check S3_BUCKET, AWS_REGION and S3_ENDPOINT; these scripts create no bucket.',
   NotImplemented: asMade,
   PermanentRedirect: wrongRegion,
-  QuotaExceeded: 'the store is full: raise its quota, or delete expired backups with prune-backups.ts.',
+  QuotaExceeded:
+    'the store is full: raise its quota, or delete expired backups with ./scripts/prune-backups.ts.',
   RequestTimeTooSkewed: 'set the clock of this machine: `timedatectl` shows it.',
   SignatureDoesNotMatch: `check ${SIGNED}. A proxy that changes requests also causes this.`,
   SlowDown:

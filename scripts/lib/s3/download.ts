@@ -22,7 +22,10 @@ export async function download(
 ): Promise<void> {
   const total = (await head(store, name))?.ContentLength;
   if (total === undefined)
-    throw verificationError(`${urlOf(store, name)} is missing`, 'list-backups.ts lists the backups.');
+    throw verificationError(
+      `${urlOf(store, name)} is missing`,
+      './scripts/list-backups.ts lists the backups.',
+    );
   await writeFile(path, '', { mode: 0o600 });
   let written = 0; // not the bytes received: a broken stream loses what it still had in memory
   const fetchRest = async () => {

@@ -47,7 +47,7 @@ function refuseDouble(config: Config): void {
   const off = twice.map(({ name }) => `SCHEDULE_${name.toUpperCase().replace('-', '_')}=off`).join(' ');
   throw new OperationalError(
     `schedule.ts run already runs: ${twice.map(({ name }) => name).join(', ')}`,
-    `stop it (docker compose … stop backup), or install the other jobs: ${off} schedule.ts install.`,
+    `stop it with \`docker compose stop backup\`, or install the other jobs: \`${off} ./scripts/schedule.ts install\`.`,
     Exit.locked,
   );
 }

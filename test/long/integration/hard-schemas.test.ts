@@ -66,7 +66,7 @@ test('definitions that come back in no way can be accepted; rows and tables canâ
       () => restoreHere(world, id),
       3,
       /the rows are those of the backup, but not all definitions \(1 difference\):\n {2}constraint top_a_check on public\.below is missing/,
-      /the live database is unchanged\. restore\.ts --accept-errors restores with these differences/,
+      /the live database is unchanged\. `\.\/scripts\/restore\.ts \S+ --accept-errors` restores with these differences/,
     );
     const { stderr } = await captured(() => restoreHere(world, id, { 'accept-errors': true }));
     assert.match(stderr, /not all is as in the backup \(1 difference\):\n {2}constraint top_a_check/);

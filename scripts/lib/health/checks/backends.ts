@@ -45,7 +45,7 @@ function inService(): Instances {
 
 async function addressOf(config: Config, containers: Awaited<ReturnType<Containers>>, name: string) {
   const found = containers.find(({ service }) => service === name);
-  const up = `docker compose -f docker-compose.${config.environment}.yml --env-file .env.${config.environment} up -d --no-recreate ${name}`;
+  const up = `docker compose up -d --no-recreate ${name}`;
   if (!found)
     throw new OperationalError('it has no container, but nginx/upstreams/backend.conf lists it', up);
   if (found.state !== 'running') throw new OperationalError(`its container is ${stateOf(found)}`, up);

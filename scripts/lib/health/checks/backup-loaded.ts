@@ -28,7 +28,7 @@ export const backupLoaded = (config: Config): Check => ({
     const hint =
       finding.status === 'ok'
         ? undefined
-        : 'logs/load-check.log says why; then run ./scripts/verify-backup.ts latest --load.';
+        : `${config.logDir}/load-check.log says why; then run ./scripts/verify-backup.ts latest --load.`;
     return { ...finding, hint, unit: 's', thresholds };
   },
 });

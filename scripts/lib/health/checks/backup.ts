@@ -46,7 +46,9 @@ export const backupInS3 = (config: Config): Check => ({
       ...finding,
       status: worst([finding.status, 'warning']),
       message: `${finding.message}; ${missCopy(earlier.length)}`,
-      hint: finding.hint ?? 'backup.ts sends some in each run: logs/backup.log says why one fails.',
+      hint:
+        finding.hint ??
+        `./scripts/backup.ts sends some in each run: ${config.logDir}/backup.log says why one fails.`,
     };
   },
 });
@@ -58,7 +60,7 @@ function freshness(config: Config, newest: Backup | undefined, where: string): F
     return {
       status: 'critical',
       message: `there is no backup in ${where}`,
-      hint: 'list-backups.ts says what is wrong with those that are there, if any.',
+      hint: './scripts/list-backups.ts says what is wrong with those that are there, if any.',
       unit: 's',
       thresholds,
     };
@@ -70,7 +72,7 @@ function freshness(config: Config, newest: Backup | undefined, where: string): F
   return {
     status,
     message: `${late}the newest has the data of ${utc(manifest.snapshotAt)}, ${duration(age)} ago${size}`,
-    hint: status === 'ok' ? undefined : 'logs/backup.log says why; then run ./scripts/backup.ts.',
+    hint: status === 'ok' ? undefined : `${config.logDir}/backup.log says why; then run ./scripts/backup.ts.`,
     value: Math.round(age),
     unit: 's',
     thresholds,

@@ -63,5 +63,8 @@ function assess({ readOnly, recovery, used, limit, version, kept }: Row): Findin
 function remarkOnKept(name: string): Remark {
   const seconds = (Date.now() - parseStamp(name.slice(-15)).getTime()) / 1000;
   if (seconds < KEPT_SECONDS) return ['ok', `a restore has kept ${name}`];
-  return ['warning', `${name} has been kept for ${duration(seconds)}: restore.ts --finish drops it`];
+  return [
+    'warning',
+    `${name} has been kept for ${duration(seconds)}: ./scripts/restore.ts --finish drops it`,
+  ];
 }

@@ -1,0 +1,64 @@
+/** For each command of ours in a message, by its file: how it is known that it does what the message says. */
+
+const HERE = 'integration/hints.test.ts';
+const LONG = 'long/integration/hints.test.ts';
+
+/** A test provokes the message and runs the command as it is shown: below test/. */
+export const RUN_BY: Record<string, string> = {
+  'lib/backup/find.ts: list-backups.ts': HERE,
+  'lib/backup/list.ts: verify-backup.ts VALUE': HERE,
+  'lib/health/checks/backup.ts: list-backups.ts': HERE,
+  'lib/restore/run-restore.ts: health-check.ts': HERE,
+  'lib/restore/run-restore.ts: restore.ts --finish': HERE,
+  'lib/restore/run-restore.ts: restore.ts --undo': HERE,
+  'lib/restore/undo.ts: list-backups.ts': HERE,
+  'lib/restore/small-result.ts: restore.ts … --database': HERE,
+  'lib/restore/judge-errors.ts: restore.ts … --accept-errors': LONG,
+  'lib/restore/judge-errors.ts: restore.ts … --as-superuser': LONG,
+  'lib/restore/restore-tables.ts: restore.ts … --database': LONG,
+  'schedule.ts: schedule.ts next': HERE,
+  'unhide-backup.ts: list-backups.ts': HERE,
+};
+
+const LISTS = 'the same command as in lib/backup/find.ts, which has a test';
+const SPACE =
+  'a full disk is not made for a command that prune-backups.test.ts and restore-modes.test.ts run';
+
+/** Why no test runs the command from its message. */
+export const NOT_RUN: Record<string, string> = {
+  'lib/backup/find-file.ts: list-backups.ts': LISTS,
+  'lib/backup/manifest.ts: list-backups.ts': LISTS,
+  'lib/backup/verify.ts: list-backups.ts': LISTS,
+  'lib/restore/choose-tables.ts: list-backups.ts': LISTS,
+  'lib/restore/compare.ts: list-backups.ts': LISTS,
+  'lib/restore/copy-tables.ts: list-backups.ts': LISTS,
+  'lib/restore/options.ts: list-backups.ts': LISTS,
+  'lib/s3/download.ts: list-backups.ts': LISTS,
+  'lib/restore/compare.ts: restore.ts … --accept-errors':
+    'the same command as in lib/restore/judge-errors.ts',
+  'lib/restore/copy-tables.ts: restore.ts … --database':
+    'the same command as in lib/restore/restore-tables.ts',
+  'lib/backup/hidden.ts: unhide-backup.ts': 'a bucket with versions: test/stores/hidden.test.ts runs it',
+  'lib/backup/prune.ts: unhide-backup.ts': 'a bucket with versions: test/stores/hidden.test.ts runs it',
+  'unhide-backup.ts: restore.ts VALUE --from s3':
+    'a bucket with versions: test/stores/hidden.test.ts runs it',
+  'lib/backup/prune.ts: prune-backups.ts --dry-run':
+    'integration/prune-backups.test.ts runs it in that state',
+  'lib/backup/prune.ts: prune-backups.ts': 'integration/prune-backups.test.ts runs it in that state',
+  'lib/core/errors.ts: prune-backups.ts': SPACE,
+  'lib/core/errors.ts: restore.ts --finish': SPACE,
+  'lib/s3/advice.ts: prune-backups.ts': 'the test’s store has no quota',
+  'lib/health/checks/backup-loaded.ts: verify-backup.ts latest --load':
+    'integration/load-check.test.ts runs it',
+  'lib/health/checks/backup.ts: backup.ts': 'integration/missing-copies.test.ts runs it in that state',
+  'lib/health/checks/leftovers.ts: backup.ts': 'integration/leftovers.test.ts runs it in that state',
+  'lib/health/checks/postgres.ts: restore.ts --finish':
+    'a database that is kept for days; the same as in lib/restore/run-restore.ts',
+  'lib/migrations/failed.ts: deploy.ts VALUE --resolve VALUE':
+    'integration/app-migrations.test.ts runs it in its own process, with a container that is a stub',
+  'lib/postgres/abandoned.ts: health-check.ts':
+    'a server process that can’t be ended; the same as in lib/restore/run-restore.ts',
+  'lib/restore/replication.ts: restore.ts --undo': 'integration/replication.test.ts undoes in that state',
+  'lib/schedule/crontab-install.ts: schedule.ts install':
+    'a scheduler of the backup service: integration/schedule-cron.test.ts has the message',
+};
