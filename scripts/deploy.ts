@@ -40,8 +40,8 @@ export const deploy = command({
       value: 'MIGRATION',
       help: 'only record a failed migration as rolled back, in a container of the release',
     },
-    resume: { type: 'boolean', help: 'finish a killed deployment' },
-    revert: { type: 'boolean', help: 'roll back a killed deployment' },
+    resume: { type: 'boolean', help: 'finish a killed deployment or rollback' },
+    revert: { type: 'boolean', help: 'roll back a killed deployment or rollback' },
   },
   examples: [
     ['deploy.ts v2.4.0 --plan', 'show what would be done, with the risks of its migrations'],
@@ -129,8 +129,9 @@ function journalOf(config: Config, plan: Plan, skipped: string | undefined): Jou
 async function finish(config: Config, resume: boolean, yes: boolean | undefined) {
   const journal = readJournal(config);
   if (!journal) throw usageError('no deployment was interrupted', 'give a tag to start one.');
-  const { release } = journal.release;
-  const what = resume ? `finishes ${release}` : `reverts ${release}`;
+  const { kind, release } = journal.release;
+  const name = kind === 'rollback' ? `the rollback to ${release}` : release;
+  const what = resume ? `finishes ${name}` : `reverts ${name}`;
   await confirm(`This ${what}.`, config.environment, yes);
   log.changesBegin();
   const end = resume ? resumeDeploy : revertDeploy;

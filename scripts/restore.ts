@@ -3,6 +3,7 @@ import { command, execute } from './lib/cli/command.ts';
 import { Exit, exitCodeOf, messageOf } from './lib/core/errors.ts';
 import { withLockUnless } from './lib/core/lock.ts';
 import { logTo } from './lib/core/log.ts';
+import { refuseUnfinishedData } from './lib/deploy/journal.ts';
 import { notify } from './lib/notify/notify.ts';
 import { parseAction } from './lib/restore/options.ts';
 import { restoreTables } from './lib/restore/restore-tables.ts';
@@ -88,6 +89,8 @@ export const restore = command({
     const looking = options['dry-run'];
     logTo(`${config.logDir}/restore.log`, looking);
     return withLockUnless(looking, config.stateDir, config.environment, 'restore.ts', async () => {
+      if (action === 'undo' || action === 'finish' || action.target === undefined)
+        refuseUnfinishedData(config);
       const confirmation = { yes: options.yes, dryRun: options['dry-run'] };
       if (action === 'undo') return undo(config, confirmation);
       if (action === 'finish') return finish(config, confirmation);

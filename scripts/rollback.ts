@@ -7,6 +7,7 @@ import { table } from './lib/core/format.ts';
 import { withLock } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
 import { preflight } from './lib/core/preflight.ts';
+import { pullWithRoom } from './lib/deploy/capacity.ts';
 import { newJournal, refuseUnfinished } from './lib/deploy/journal.ts';
 import { runningImages } from './lib/deploy/plan.ts';
 import { chooseRelease, reachable, readReleases, type Target } from './lib/deploy/releases.ts';
@@ -15,7 +16,7 @@ import { planRestore } from './lib/deploy/rollback-database.ts';
 import { runDeploy } from './lib/deploy/run-deploy.ts';
 import { shortName } from './lib/docker/images.ts';
 import { criticalChecks } from './lib/health/all-checks.ts';
-import { withMaintenance } from './lib/nginx/maintenance.ts';
+import { refuseUnwritableSwitch } from './lib/nginx/maintenance.ts';
 import { nginxTimes, testNginx } from './lib/nginx/reload.ts';
 import { wantedBackends } from './lib/nginx/upstreams.ts';
 
@@ -74,12 +75,14 @@ export const rollback = command({
         () => testNginx(config),
         async () => nginxTimes(),
         () => refuseUnwritable(config.envFile), // the images are written at the end
+        () => (backup ? refuseUnwritableSwitch() : Promise.resolve()),
+        () => pullWithRoom(target.images),
       );
       const { yes, 'allow-foreign': allowForeign, 'allow-small': allowSmall } = options;
-      const data = backup ? await planRestore(config, backup, { yes, allowForeign, allowSmall }) : undefined;
+      const plan = backup ? await planRestore(config, backup, { yes, allowForeign, allowSmall }) : undefined;
       const also = backup ? `, and the database to ${backup}` : '';
       await confirm(
-        `${data?.warning ?? ''}This takes ${config.environment} back to ${target.release}${also}.`,
+        `${plan?.warning ?? ''}This takes ${config.environment} back to ${target.release}${also}.`,
         config.environment,
         yes,
       );
@@ -94,17 +97,11 @@ export const rollback = command({
           previous,
           migrations: [],
           contracting: [],
-          backup: backup ?? null,
+          backup: plan?.data.wanted ?? null,
         },
-        { servers, criticalBefore, surge: null },
+        { servers, criticalBefore, surge: null, data: plan?.data },
       );
-      const roll = () => runDeploy(config, journal);
-      const withData = (restore: () => Promise<void>) =>
-        withMaintenance(async () => {
-          await restore();
-          return roll();
-        });
-      return reportDeploy(config, await (data ? withData(data.restore) : roll()));
+      return reportDeploy(config, await runDeploy(config, journal));
     });
   },
 });
@@ -119,12 +116,18 @@ function refuseContracted({ release, since }: Target, backup: string | undefined
 
 function listReleases(targets: Target[]): string {
   if (targets.length === 0) return 'nothing has been deployed yet';
-  const rows = targets.map(({ release, images, since }, index) => [
+  const rows = targets.map(({ release, images, since, stopped }, index) => [
     index === 0 ? '→' : '',
     release,
     shortName(images.backend),
     shortName(images.frontend),
-    index === 0 ? 'serves' : since.length === 0 ? 'yes' : `only with the database: ${since.join(', ')}`,
+    index === 0
+      ? stopped
+        ? 'stopped: serves in part'
+        : 'serves'
+      : since.length === 0
+        ? 'yes'
+        : `only with the database: ${since.join(', ')}`,
   ]);
   return table(['', 'release', 'backend', 'frontend', 'rollback'], rows);
 }

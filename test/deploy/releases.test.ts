@@ -62,6 +62,28 @@ test('a contracting migration blocks every older release, even if its own was ro
   }
 });
 
+test('after a deployment that stopped, the release before it is the one to go back to, by its name or without', () => {
+  const stopped = entry('3', '2', { outcome: 'stopped', contracting: ['drop'] });
+  const before = [entry('2', '1'), stopped];
+  for (const history of [before, [...before, entry('4', '2', { outcome: 'rolled back' })]]) {
+    const targets = reachable(history);
+    assert.equal(names(history), ['3', '2', 'the initial release']);
+    assert.is(targets[0]?.stopped, true);
+    assert.equal(chooseRelease(targets, undefined), { release: '2', images: images('2'), since: ['drop'] });
+  }
+  assert.is(chooseRelease(reachable([stopped]), undefined).release, 'the initial release');
+});
+
+test('a release that stopped is not one to go back to when a corrected one serves', () => {
+  const stopped = entry('3', '2', { outcome: 'stopped', contracting: ['drop'] });
+  const history = [entry('2', '1'), stopped, entry('3.1', '2')];
+  assert.equal(names(history), ['3.1', '2', 'the initial release']);
+  assert.equal(names([entry('2', '1'), stopped, stopped]), ['3', '2', 'the initial release']);
+  const back = entry('2', '3', { kind: 'rollback', backup: 'neurmatic_production_20260131_020007' });
+  assert.equal(names([entry('2', '1'), stopped, back]), ['2', 'the initial release']);
+  assert.equal(names([entry('2', '1'), stopped, entry('3', '2')]), ['3', '2', 'the initial release']);
+});
+
 test('a rollback with the database undoes its migrations', () => {
   const history = [
     entry('2', '1'),

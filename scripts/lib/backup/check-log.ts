@@ -1,11 +1,11 @@
 /** When each backup was last read, and last loaded: one line a check in `<stateDir>/backup-checks.jsonl`. */
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Config } from '../config/config.ts';
 import { messageOf } from '../core/errors.ts';
 import { isTime } from '../core/format.ts';
-import { parseLines } from '../core/json-lines.ts';
+import { appendLine, parseLines } from '../core/json-lines.ts';
 import { log } from '../core/log.ts';
 import type { LocalSource } from './fetch.ts';
 import { isOurs } from './manifest.ts';
@@ -28,7 +28,7 @@ export function recordCheck(config: Config, { id, place, check }: Omit<BackupChe
   try {
     mkdirSync(config.stateDir, { recursive: true, mode: 0o700 });
     const line = JSON.stringify({ id, place, check, at: new Date().toISOString() });
-    appendFileSync(fileOf(config), line + '\n', { mode: 0o600 });
+    appendLine(fileOf(config), line);
   } catch (error) {
     log.warn(`this check of ${id} is not recorded: ${messageOf(error)}`);
   }

@@ -1,3 +1,4 @@
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import * as v from 'valibot';
 
 /**
@@ -19,4 +20,21 @@ export function parseLines<T>(
     damaged(index + 1);
     return [];
   });
+}
+
+/**
+ * Appends a line to a file. After a torn line, as a killed process or a full disk leaves it, it begins a line of its own.
+ *
+ * @throws an error of the file system
+ */
+export function appendLine(path: string, line: string): void {
+  const file = openSync(path, 'a+', 0o600);
+  try {
+    const { size } = fstatSync(file);
+    const last = Buffer.alloc(1);
+    const isTorn = size > 0 && readSync(file, last, 0, 1, size - 1) === 1 && last.toString() !== '\n';
+    writeSync(file, `${isTorn ? '\n' : ''}${line}\n`);
+  } finally {
+    closeSync(file);
+  }
 }

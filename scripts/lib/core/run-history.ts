@@ -1,7 +1,8 @@
-import { appendFileSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from './errors.ts';
+import { appendLine } from './json-lines.ts';
 import { log, redact } from './log.ts';
 
 /** @returns who runs this: the user who called sudo, else the user of this process */
@@ -28,7 +29,7 @@ export function record(stateDir: string, entry: HistoryEntry): void {
   try {
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
     const line = JSON.stringify({ time: new Date().toISOString(), user: operator(), ...entry });
-    appendFileSync(join(stateDir, 'history.jsonl'), redact(line) + '\n', { mode: 0o600 });
+    appendLine(join(stateDir, 'history.jsonl'), redact(line));
   } catch (error) {
     log.warn(`this run is not in the history: ${messageOf(error)}`);
   }

@@ -5,11 +5,11 @@ import { Interrupted, OperationalError, operational } from './errors.ts';
  * One AbortSignal for the whole process. SIGINT and SIGTERM abort it; everything that waits (commands, requests, locks)
  * listens to it and rejects, so that `finally` blocks clean up and the process exits normally.
  */
-const controller = new AbortController();
+let controller = new AbortController();
 let deferrals = 0;
 let pending: Interrupted | undefined;
 
-export const interrupt: AbortSignal = controller.signal;
+export let interrupt: AbortSignal = controller.signal;
 
 function receive(signal: 'SIGINT' | 'SIGTERM') {
   pending = new Interrupted(signal);
@@ -37,6 +37,21 @@ export async function deferSignals<T>(action: () => Promise<T>): Promise<T> {
   }
 }
 
+/**
+ * Within {@link deferSignals}: runs long work that a signal ends at once. {@link acknowledgeSignal} lets what follows run.
+ * @throws Interrupted when a signal has arrived
+ */
+export async function obeySignals<T>(action: () => Promise<T>): Promise<T> {
+  throwIfSignalled();
+  const outer = deferrals;
+  deferrals = 0;
+  try {
+    return await action();
+  } finally {
+    deferrals = outer;
+  }
+}
+
 /** @throws Interrupted if a signal has arrived, unless it is deferred */
 export function throwIfInterrupted(): void {
   if (deferrals === 0) interrupt.throwIfAborted();
@@ -50,6 +65,9 @@ export function throwIfSignalled(): void {
 /** Marks the signals that have arrived as handled: {@link throwIfSignalled} only throws for the next one. */
 export function acknowledgeSignal(): void {
   pending = undefined;
+  if (!controller.signal.aborted) return;
+  controller = new AbortController();
+  interrupt = controller.signal;
 }
 
 /**

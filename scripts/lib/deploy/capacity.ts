@@ -1,12 +1,12 @@
 /** Whether the machine has room for more instances and images. */
-import type { Config } from '../config/config.ts';
+import type { Config, Images } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { bytes } from '../core/format.ts';
 import { diskOf, readMemory } from '../core/machine.ts';
 import { sh } from '../core/shell.ts';
 import { inspect } from '../docker/containers.ts';
-import { imageId } from '../docker/images.ts';
-import type { Remote } from '../docker/registry.ts';
+import { imageId, pullBoth } from '../docker/images.ts';
+import { findRemote, type Remote } from '../docker/registry.ts';
 import { serviceOf, servingLine, upstreamOf } from '../nginx/upstreams.ts';
 import { refuseShortage } from '../postgres/disk-space.ts';
 
@@ -47,4 +47,16 @@ export async function roomForImages(remotes: Remote[]): Promise<void> {
   const root = await sh('find Docker’s disk')`docker info --format ${'{{.DockerRootDir}}'}`;
   const where = `Docker’s disk (${root})`;
   refuseShortage([{ what: 'the images', where, disk: await diskOf(root), bytes: needed }]);
+}
+
+/**
+ * Pulls what is not here of a release that is known by lasting names.
+ * @throws OperationalError when there is too little space for it, or it can't be pulled
+ */
+export async function pullWithRoom(images: Images): Promise<void> {
+  const names = [images.backend, images.frontend];
+  const here = await Promise.all(names.map(imageId));
+  const missing = names.filter((name, index) => !here[index] && !name.startsWith('sha256:'));
+  if (missing.length > 0) await roomForImages(await Promise.all(missing.map(findRemote)));
+  await pullBoth(images);
 }

@@ -6,7 +6,7 @@ import { CommandError, sh } from '../core/shell.ts';
 import { sleep, throwIfSignalled } from '../core/signals.ts';
 import { composeUp, removeServices } from '../docker/compose.ts';
 import { containerOf, inspect } from '../docker/containers.ts';
-import { imageId } from '../docker/images.ts';
+import { imageId, pull } from '../docker/images.ts';
 import { inNginx } from '../nginx/reload.ts';
 import { upstreamOf } from '../nginx/upstreams.ts';
 
@@ -94,18 +94,45 @@ async function lastLogLines(config: Config, service: string): Promise<string> {
   }
 }
 
-/** Starts one more instance and waits until it is ready. It is not in Nginx's list yet. @throws like {@link untilReady} */
+/**
+ * Starts one more instance and waits until it is ready. It is not in Nginx's list yet.
+ *
+ * @throws OperationalError when its image can't be had (nothing is removed then), and like {@link untilReady}
+ */
 export async function addInstance(config: Config, service: string, images?: Images): Promise<void> {
   const wanted = images ?? config.images;
+  if (wanted) await pull(imageOf(wanted, service));
   if (wanted && (await inspect(config, service)) && !(await runs(config, service, wanted)))
     await removeServices(config, service); // of a run that was killed
-  await composeUp(config, service, images);
+  await start(config, service, images, wanted);
   await untilReady(config, service);
   log.done(`${service} is ready`);
 }
 
-/** Stops an instance and starts it with other images. It may not be ready yet: see {@link untilReady}. */
+/**
+ * Stops an instance and starts it with other images. It may not be ready yet: see {@link untilReady}.
+ *
+ * @throws OperationalError when its image can't be had: the instance still runs then
+ */
 export async function replace(config: Config, service: string, images: Images): Promise<void> {
+  await pull(imageOf(images, service)); // `docker image prune` may have deleted it since the deployment began
   await removeServices(config, service);
-  await composeUp(config, service, images);
+  await start(config, service, images, images);
+}
+
+/** Starts a service. An image that was deleted while its instance was stopped is pulled once more. */
+async function start(
+  config: Config,
+  service: string,
+  images: Images | undefined,
+  wanted: Images | undefined,
+): Promise<void> {
+  try {
+    await composeUp(config, service, images);
+  } catch (error) {
+    const image = wanted && imageOf(wanted, service);
+    if (!(error instanceof CommandError) || !image || (await imageId(image))) throw error;
+    await pull(image);
+    await composeUp(config, service, images);
+  }
 }

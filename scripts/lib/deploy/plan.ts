@@ -5,7 +5,7 @@ import { OperationalError } from '../core/errors.ts';
 import { preflight } from '../core/preflight.ts';
 import { sh } from '../core/shell.ts';
 import { containerOf, inspect, projectOf } from '../docker/containers.ts';
-import { imageId, isTag, pull, shortName, versionOf } from '../docker/images.ts';
+import { isTag, lastingName, pull, shortName, versionOf } from '../docker/images.ts';
 import { findRemote } from '../docker/registry.ts';
 import { criticalChecks } from '../health/all-checks.ts';
 import { refuseFailed } from '../migrations/failed.ts';
@@ -105,16 +105,15 @@ export async function runningImages(config: Config): Promise<Images> {
         `start the stack: docker compose -f docker-compose.${config.environment}.yml --env-file .env.${config.environment} up -d --wait`,
       );
     }
-    // A tag may have moved since.
-    return (await imageId(container.image)) === container.imageId ? container.image : container.imageId;
+    return lastingName(container);
   };
   return { backend: await of(serviceOf(servingLine('backend'))), frontend: await of('frontend') };
 }
 
 async function readyServers(config: Config, notes: string[]): Promise<ServerLine[]> {
   const servers = wantedBackends();
-  const failed: string[] = [];
-  for (const service of servers.map(serviceOf)) if (!(await isReady(config, service))) failed.push(service);
+  const ready = await Promise.all(servers.map(line => isReady(config, serviceOf(line))));
+  const failed = servers.map(serviceOf).filter((_, index) => !ready[index]);
   if (failed.length > 0) notes.push(`not ready now, replaced first: ${failed.join(', ')}`);
   if (failed.length < servers.length) return servers;
   throw new OperationalError('no backend is ready now', './scripts/health-check.ts explains why.');

@@ -1,16 +1,18 @@
 import { backUp } from '../backup/run-backup.ts';
 import type { Config } from '../config/config.ts';
-import { Exit } from '../core/errors.ts';
+import { Exit, OperationalError, textOf } from '../core/errors.ts';
 import { duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
-import { throwIfSignalled } from '../core/signals.ts';
-import { pull } from '../docker/images.ts';
+import { obeySignals, throwIfSignalled } from '../core/signals.ts';
+import { pullBoth } from '../docker/images.ts';
 import { migrate } from '../migrations/run.ts';
 import type { Traffic } from '../nginx/access-log.ts';
+import { beginMaintenance, isInMaintenance } from '../nginx/maintenance.ts';
 import type { Canary } from './canary.ts';
-import { type Journal, type JournalStep, writeJournal } from './journal.ts';
+import { hasReached, type Journal, type JournalStep, writeJournal } from './journal.ts';
 import { pinImages } from './pin-images.ts';
 import { rollAll } from './roll-out.ts';
+import { restoreData } from './rollback-database.ts';
 import { removeTemporaryFrontend } from './rolling-update.ts';
 import { baseline, refuseNewlyCritical, watch } from './watch.ts';
 
@@ -34,7 +36,14 @@ interface Step {
 
 /** A deployment, in order. Each step may be repeated: --resume begins with the first. */
 const STEPS: Step[] = [
-  { name: 'pull', step: 'pull', run: pullImages },
+  { name: 'pull', run: pullImages },
+  { name: 'maintenance page', step: 'maintenance', isNeeded: changesData, run: () => beginMaintenance() },
+  {
+    name: 'database',
+    step: 'restore',
+    isNeeded: changesData,
+    run: ({ config, journal }) => obeySignals(() => restoreData(config, journal.progress.data!)),
+  },
   {
     name: 'backup',
     step: 'backup',
@@ -56,9 +65,22 @@ const STEPS: Step[] = [
   { name: 'env file', run: ({ config, journal }) => pinImages(config, journal.release.images) },
 ];
 
-async function pullImages({ journal: { release } }: Deployment): Promise<void> {
-  await pull(release.images.backend);
-  await pull(release.images.frontend);
+function changesData({ progress }: Journal): boolean {
+  return progress.data !== undefined;
+}
+
+/** Also the images of the previous release, which the way back needs. */
+async function pullImages({ journal: { release, progress } }: Deployment): Promise<void> {
+  await pullBoth(release.images);
+  try {
+    await pullBoth(release.previous);
+  } catch (error) {
+    // Replaced instances can only go forward then.
+    if (!(error instanceof OperationalError) || !hasReached(progress, 'roll')) throw error;
+    log.warn(`there is no way back to the previous release: ${textOf(error)}`);
+  }
+  const { data } = progress;
+  if (data && !hasReached(progress, 'maintenance')) data.maintenance = isInMaintenance();
 }
 
 async function makeBackup({ config, journal: { release } }: Deployment): Promise<void> {

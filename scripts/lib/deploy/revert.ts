@@ -1,34 +1,38 @@
 import type { Config } from '../config/config.ts';
 import { log } from '../core/log.ts';
+import { pullBoth } from '../docker/images.ts';
 import { pendingMigrations } from '../migrations/pending.ts';
-import { down, lineFor, loadWritten, type ServerLine, serviceOf } from '../nginx/upstreams.ts';
+import { beginMaintenance } from '../nginx/maintenance.ts';
+import { down, lineFor, loadWritten } from '../nginx/upstreams.ts';
 import { isReady } from './instance.ts';
-import { type Journal, writeJournal } from './journal.ts';
+import { hasReached, type Journal, writeJournal } from './journal.ts';
 import { pinImages } from './pin-images.ts';
-import type { Release } from './releases.ts';
+import { type Release, releaseBefore } from './releases.ts';
 import { rollAll } from './roll-out.ts';
-import { removeTemporaryFrontend, retire } from './rolling-update.ts';
+import { swapDataBack } from './rollback-database.ts';
+import { readyOf, removeTemporaryFrontend, retire } from './rolling-update.ts';
 
 /**
- * Goes back to the previous release. After a contracting migration it stops instead, and Nginx sends requests to all
- * instances that are ready.
+ * Goes back to the previous release, and to its database. After a contracting migration it stops instead, and Nginx sends
+ * requests to all instances that are ready.
  *
  * @returns how the deployment ends
- * @throws OperationalError when an instance of the previous release does not become ready, or Nginx refuses its configuration
+ * @throws OperationalError when an image of the previous release can't be had (nothing is changed then), an instance of it does
+ *   not become ready, the database can't be swapped back, or Nginx refuses its configuration
  */
 export async function revert(config: Config, journal: Journal): Promise<Release['outcome']> {
   const { release, progress } = journal;
-  const replaced = ['roll', 'bake', 'revert'].includes(progress.step);
+  const replaced = hasReached(progress, 'roll');
   if (!replaced) await keepApplied(config, journal);
   if (release.contracting.length > 0) {
     if (replaced) await useReadyInstances(config, progress);
-    const backup = release.backup?.startsWith('skipped') ? 'BACKUP' : (release.backup ?? 'BACKUP');
-    log.error(
-      `not rolled back: ${release.contracting.join(', ')} changed the schema so that the previous release may fail\n` +
-        '  → deploy a corrected version, or go back with the data of the backup:\n' +
-        `    ./scripts/rollback.ts --with-database ${backup}`,
-    );
+    log.error(stoppedText(config, release));
     return 'stopped';
+  }
+  if (replaced) await pullBoth(release.previous);
+  if (progress.data && hasReached(progress, 'restore')) {
+    await beginMaintenance(); // a run that was killed at its end has switched it off
+    await swapDataBack(config, progress.data);
   }
   if (!replaced) {
     log.info('no instance was replaced: the previous release still serves');
@@ -43,6 +47,19 @@ export async function revert(config: Config, journal: Journal): Promise<Release[
   await pinImages(config, release.previous);
   log.done('the previous release serves again');
   return 'rolled back';
+}
+
+/** Why a deployment is not rolled back, and the command that does it with the data of the backup. */
+function stoppedText(config: Config, release: Journal['release']): string {
+  const { backup, contracting } = release;
+  const name = releaseBefore(config, release);
+  const quoted = /^[\w.:-]+$/.test(name) ? name : `'${name}'`;
+  const known = backup !== null && !backup.startsWith('skipped');
+  return (
+    `not rolled back: ${contracting.join(', ')} changed the schema so that the previous release may fail\n` +
+    `  → deploy a corrected version, or go back with the data of ${known ? 'the' : 'a'} backup${known ? '' : ' of list-backups.ts'}:\n` +
+    `    ./scripts/rollback.ts ${quoted} --with-database ${known ? backup : 'BACKUP'}`
+  );
 }
 
 /** Removes the migrations from the journal that have not been applied. */
@@ -60,8 +77,7 @@ async function keepApplied(config: Config, { release, progress }: Journal): Prom
  */
 async function useReadyInstances(config: Config, { servers, surge }: Journal['progress']): Promise<void> {
   await loadWritten(config);
-  const ready = new Set<ServerLine>();
-  for (const line of servers) if (await isReady(config, serviceOf(line))) ready.add(line);
+  const ready = await readyOf(config, servers);
   const list = servers.map(line => (ready.has(line) ? line : down(line)));
   const stays = surge && ready.size < servers.length && (await isReady(config, surge));
   if (stays) return retire(config, [...list, lineFor(surge, servers[0]!)], []);

@@ -1,6 +1,6 @@
 import type { Config, Images } from '../config/config.ts';
 import { Exit, OperationalError } from '../core/errors.ts';
-import { shortName } from '../docker/images.ts';
+import { pullBoth, shortName } from '../docker/images.ts';
 import { testNginx } from '../nginx/reload.ts';
 import { lineFor, serviceOf } from '../nginx/upstreams.ts';
 import { addInstance, imageOf, runs } from './instance.ts';
@@ -11,7 +11,8 @@ import { retire, rollBackends, rollFrontend } from './rolling-update.ts';
  * Makes every backend, then the frontend, run one pair of images.
  *
  * @returns when Nginx loaded the last list, by `performance.now()`: see {@link removeTemporaryFrontend}
- * @throws OperationalError when an instance does not become ready or, with exit code 3, does not run its image
+ * @throws OperationalError when an image can't be had (nothing is replaced then), an instance does not become ready or, with
+ *   exit code 3, does not run its image
  */
 export async function rollAll(
   config: Config,
@@ -19,13 +20,16 @@ export async function rollAll(
   images: Images,
 ): Promise<number> {
   await testNginx(config);
+  await pullBoth(images);
   const extra = surge ? [lineFor(surge, servers[0]!)] : [];
   if (surge) await addInstance(config, surge, images);
   await rollBackends(config, images, [...extra, ...servers]);
   const since = await rollFrontend(config, images);
   if (surge) await retire(config, servers, [surge]);
-  for (const service of [...servers.map(serviceOf), 'frontend']) {
-    if (await runs(config, service, images)) continue;
+  const services = [...servers.map(serviceOf), 'frontend'];
+  const good = await Promise.all(services.map(service => runs(config, service, images)));
+  for (const [index, service] of services.entries()) {
+    if (good[index]) continue;
     throw new OperationalError(
       `${service} does not run ${shortName(imageOf(images, service))}`,
       'something else has changed it: `docker ps -a` shows its container.',

@@ -19,13 +19,9 @@ import { isReady, replace, runs, untilReady } from './instance.ts';
  *   replaced already, or when the only one that serves would have to be replaced
  */
 export async function rollBackends(config: Config, images: Images, wanted: ServerLine[]): Promise<void> {
-  const ready = new Set<ServerLine>();
-  const todo: ServerLine[] = [];
-  for (const line of wanted) {
-    const service = serviceOf(line);
-    if (await isReady(config, service)) ready.add(line);
-    if (!ready.has(line) || !(await runs(config, service, images))) todo.push(line);
-  }
+  const ready = await readyOf(config, wanted);
+  const current = await Promise.all(wanted.map(line => runs(config, serviceOf(line), images)));
+  const todo = wanted.filter((line, index) => !ready.has(line) || !current[index]);
   for (const count = todo.length; todo.length > 0; ) {
     throwIfSignalled();
     // Instances that are not ready come first: each that is replaced is one more that serves.
@@ -57,23 +53,27 @@ export async function rollBackends(config: Config, images: Images, wanted: Serve
   await setUpstream(config, 'backend', wanted);
 }
 
+/** @returns those of the servers that are ready now */
+export async function readyOf(config: Config, servers: ServerLine[]): Promise<Set<ServerLine>> {
+  const answers = await Promise.all(servers.map(line => isReady(config, serviceOf(line))));
+  return new Set(servers.filter((_, index) => answers[index]));
+}
+
 /**
  * Sends all requests to `others` until `drained` has finished its own.
  *
  * @returns those of `others` that failed during that time; the list then has the rest, and `drained`
  */
 async function drainOnto(config: Config, others: ServerLine[], drained: ServerLine): Promise<ServerLine[]> {
-  const restarts = async (line: ServerLine) => (await inspect(config, serviceOf(line)))?.restarts;
+  const restarts = () =>
+    Promise.all(others.map(async line => (await inspect(config, serviceOf(line)))?.restarts));
   // Counted before they get its requests: one may fail at the first.
-  const before = new Map<ServerLine, number | undefined>();
-  for (const line of others) before.set(line, await restarts(line));
+  const before = await restarts();
   await setUpstream(config, 'backend', others);
   await drain(config, serviceOf(drained));
-  const failed: ServerLine[] = [];
-  for (const line of others) {
-    const restarted = (await restarts(line)) !== before.get(line);
-    if (restarted || !(await isReady(config, serviceOf(line)))) failed.push(line);
-  }
+  const after = await restarts();
+  const ready = await readyOf(config, others);
+  const failed = others.filter((line, index) => after[index] !== before[index] || !ready.has(line));
   if (failed.length > 0)
     await setUpstream(config, 'backend', [...others.filter(line => !failed.includes(line)), drained]);
   return failed;
@@ -139,8 +139,8 @@ export async function removeTemporaryFrontend(config: Config, since: number): Pr
 export async function retire(config: Config, wanted: ServerLine[], services: string[]): Promise<void> {
   await setUpstream(config, 'backend', wanted);
   if (services.length === 0) return;
-  const ready: string[] = [];
-  for (const service of services) if (await isReady(config, service)) ready.push(service);
+  const answers = await Promise.all(services.map(service => isReady(config, service)));
+  const ready = services.filter((_, index) => answers[index]);
   if (ready.length > 0) await drain(config, ...ready);
   await removeServices(config, ...services);
   for (const service of services) log.done(`${service} is stopped`);

@@ -2,9 +2,10 @@ import type { Config } from '../config/config.ts';
 import { Exit, Interrupted, messageOf, OperationalError, operational, textOf } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { acknowledgeSignal, deferSignals } from '../core/signals.ts';
+import { endMaintenance, isInMaintenance } from '../nginx/maintenance.ts';
 import { loadWritten } from '../nginx/upstreams.ts';
 import { type Canary, startCanary } from './canary.ts';
-import { deleteJournal, type Journal } from './journal.ts';
+import { deleteJournal, hasReached, type Journal, writeJournal } from './journal.ts';
 import { runSteps } from './procedure.ts';
 import { appendRelease, type Release } from './releases.ts';
 import { revert } from './revert.ts';
@@ -23,7 +24,8 @@ export interface Report {
  * @param journal is kept in `state/`, so that --resume and --revert can finish what a killed run began
  * @throws OperationalError when going back fails too; the journal then stays
  */
-export function runDeploy(config: Config, journal: Journal): Promise<Report> {
+export async function runDeploy(config: Config, journal: Journal): Promise<Report> {
+  await writeJournal(config, journal, 'pull'); // if it can't be written, nothing begins
   return recorded(config, journal, async canary => {
     let failure: OperationalError;
     try {
@@ -60,9 +62,12 @@ function recorded(config: Config, journal: Journal, work: (canary: Canary) => Pr
     try {
       end = await work(canary);
     } catch (error) {
+      const page = isInMaintenance() ? ' Until then visitors see the maintenance page.' : '';
+      const hint = error instanceof OperationalError ? ` ${error.hint}` : '';
       throw new OperationalError(
         `going back to the previous release failed too: ${messageOf(error)}`,
-        `Nginx sends requests only to instances that were ready. Fix the cause, then run deploy.ts --revert (or --resume to finish ${journal.release.release}).`,
+        `Nginx sends requests only to instances that were ready.${hint}\n` +
+          `  → Fix the cause, then run deploy.ts --revert (or deploy.ts --resume to finish ${journal.release.release}).${page}`,
       );
     } finally {
       await canary.stop();
@@ -70,11 +75,25 @@ function recorded(config: Config, journal: Journal, work: (canary: Canary) => Pr
     const { outcome, failure } = end;
     const seconds = Math.round((performance.now() - began) / 100) / 10;
     const release: Release = { ...journal.release, outcome, seconds, canary: canary.count() };
-    await appendRelease(config, release);
-    await deleteJournal(config);
+    await close(config, journal, release);
     const exitCode = failure?.exitCode ?? (outcome === 'stopped' ? Exit.failed : Exit.done);
     return { release, exitCode, ...(failure ? { failure } : {}) };
   });
+}
+
+/** Records how it ended. It can be repeated after a kill at any point, and the journal goes last. */
+async function close(config: Config, { progress }: Journal, release: Release): Promise<void> {
+  const { data } = progress;
+  try {
+    await appendRelease(config, release);
+    if (data && hasReached(progress, 'maintenance')) await endMaintenance(data.maintenance);
+    await deleteJournal(config);
+  } catch (error) {
+    throw new OperationalError(
+      `${release.release} has ended (${release.outcome}), which could not be recorded: ${messageOf(error)}`,
+      `correct that, then run deploy.ts ${release.outcome === 'done' ? '--resume' : '--revert'}.`,
+    );
+  }
 }
 
 function explained(error: unknown): OperationalError {

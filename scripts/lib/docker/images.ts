@@ -1,5 +1,5 @@
 import type { Config, Images } from '../config/config.ts';
-import { usageError } from '../core/errors.ts';
+import { OperationalError, usageError } from '../core/errors.ts';
 import { plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { CommandError, run, sh } from '../core/shell.ts';
@@ -61,12 +61,48 @@ export async function imageId(reference: string): Promise<string | undefined> {
   }
 }
 
-/** Pulls an image by its digest, unless it is here. @throws CommandError when it can't be pulled */
+/**
+ * Pulls an image, unless it is here.
+ *
+ * @throws OperationalError with the command that brings it, when it can't be pulled
+ */
 export async function pull(pinned: string): Promise<void> {
   if (await imageId(pinned)) return;
+  if (pinned.startsWith('sha256:')) {
+    throw new OperationalError(
+      `the image ${pinned} is not on this server any more, and no registry name is known for it`,
+      '`docker load` or `docker build` can bring it back.',
+    );
+  }
   log.info(`pulling ${shortName(pinned)}`);
+  const state = `\`docker pull ${pinned}\` must succeed first.`;
   const hint = 'check the network, the disk, and `docker login` for the registry.';
-  await sh(`pull ${pinned}`, { timeout: 1800, hint })`docker pull --quiet ${pinned}`;
+  await sh(`pull ${pinned}`, { timeout: 1800, state, hint })`docker pull --quiet ${pinned}`;
+}
+
+/** Pulls what is not here of a release. @throws like {@link pull} */
+export async function pullBoth({ backend, frontend }: Images): Promise<void> {
+  await pull(backend);
+  await pull(frontend);
+}
+
+/**
+ * @returns a name that stays valid for an image that a container was started from: its tag while that means the same image,
+ *   else the digest by which the registry knows it, else its id, which can't be pulled
+ */
+export async function lastingName({
+  image,
+  imageId: id,
+}: {
+  image: string;
+  imageId: string;
+}): Promise<string> {
+  if ((await imageId(image)) === id) return image;
+  const list = await sh(
+    `find the digest of ${id}`,
+  )`docker image inspect --format ${'{{json .RepoDigests}}'} ${id}`;
+  const digests = (JSON.parse(list) ?? []) as string[];
+  return digests.find(each => repositoryOf(each) === repositoryOf(image)) ?? id;
 }
 
 /**

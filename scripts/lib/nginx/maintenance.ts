@@ -1,26 +1,40 @@
-import { rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+/** The maintenance page, which Nginx shows to visitors as long as a file exists: nginx/snippets/maintenance.conf. */
+import { existsSync } from 'node:fs';
+import { access, constants, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { ROOT } from '../config/config.ts';
+import { messageOf, OperationalError } from '../core/errors.ts';
+import { sync, writeWhole } from '../core/files.ts';
 import { log } from '../core/log.ts';
 
 const SWITCH = join(ROOT, 'nginx/maintenance/on');
 
-/** Shows visitors the maintenance page while `work` runs. If an operator has switched it on before, it stays on. */
-export async function withMaintenance<T>(work: () => Promise<T>): Promise<T> {
-  const before = await writeFile(SWITCH, '', { flag: 'wx', mode: 0o644 }).then(
-    () => false,
-    error => {
-      if (error.code === 'EEXIST') return true;
-      throw error;
-    },
-  );
-  log.info(`maintenance page: on${before ? ' (it was on already)' : ''}`);
-  try {
-    return await work();
-  } finally {
-    if (!before) await rm(SWITCH, { force: true });
-    log.info(
-      `maintenance page: ${before ? 'still on; remove nginx/maintenance/on to switch it off' : 'off'}`,
+export const isInMaintenance = (): boolean => existsSync(SWITCH);
+
+/** @throws OperationalError when this user can't switch the page on and off */
+export async function refuseUnwritableSwitch(): Promise<void> {
+  await access(dirname(SWITCH), constants.W_OK | constants.X_OK).catch(error => {
+    throw new OperationalError(
+      `can't write into ${dirname(SWITCH)}, to switch the maintenance page on: ${messageOf(error)}`,
+      `run as the directory's owner, or correct its owner and mode.`,
     );
+  });
+}
+
+/** Switches the page on, so that it survives a power loss. It may be on already. */
+export async function beginMaintenance(): Promise<void> {
+  const before = isInMaintenance();
+  if (!before) await writeWhole(SWITCH, '', 0o644);
+  log.info(`maintenance page: on${before ? ' (it was on already)' : ''}`);
+}
+
+/** Switches the page off. @param stays whether an operator had switched it on before: then it stays */
+export async function endMaintenance(stays: boolean): Promise<void> {
+  if (stays) {
+    log.info('maintenance page: still on; remove nginx/maintenance/on to switch it off');
+    return;
   }
+  await rm(SWITCH, { force: true });
+  await sync(dirname(SWITCH));
+  log.info('maintenance page: off');
 }

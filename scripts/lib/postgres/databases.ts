@@ -84,6 +84,12 @@ export async function oidOf(postgres: Postgres, database: string): Promise<numbe
   return (await definitionOf(postgres, database))?.oid;
 }
 
+/** @returns the present name of the database with this number; undefined if it does not exist */
+export async function databaseOf(postgres: Postgres, oid: number): Promise<string | undefined> {
+  const sql = `SELECT datname AS name FROM pg_database WHERE oid = ${oid}`;
+  return (await query<{ name: string }>(postgres, maintenanceOf(postgres), sql))[0]?.name;
+}
+
 /** @returns bytes on disk; 0 if it does not exist */
 export async function sizeOfDatabase(postgres: Postgres, database: string): Promise<number> {
   const sql = `SELECT pg_database_size(oid) AS bytes FROM pg_database WHERE datname = ${literal(database)}`;

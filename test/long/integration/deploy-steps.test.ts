@@ -14,9 +14,9 @@ for (const [name, situation] of Object.entries(SITUATIONS)) {
   for (const [what, cut] of Object.entries(CUTS)) test(`${name}: ${what}`, () => cut(name, situation));
 
   test(`${name}: killed twice, then --resume or --revert`, async () => {
-    const { changes } = await (await newCase(situation)).deploy();
+    const { points } = await (await newCase(situation)).deploy();
     let twice = 0;
-    for (const [at, change] of changes.entries()) {
+    for (const [at, change] of points.entries()) {
       for (const second of DIRECTIONS) {
         for (let again = 0, more = true; more; again++) {
           for (const last of DIRECTIONS) {

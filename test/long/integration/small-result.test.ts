@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { planRestore } from '../../../scripts/lib/deploy/rollback-database.ts';
+import { planRestore, restoreData } from '../../../scripts/lib/deploy/rollback-database.ts';
 import { configOf } from '../../support/backup/old-backups.ts';
 import { captured } from '../../support/core/here.ts';
 import { makeBackup, refused, restoreHere } from '../../support/core/in-process.ts';
@@ -78,7 +78,7 @@ test('a rollback takes a small and foreign backup with flags', () =>
     const staging = configOf(world, { DEPLOY_ENV: 'staging' });
     const path = join(staging.backupDir, artifact.name);
     const flags = { yes: true, allowSmall: true, allowForeign: true };
-    await (await planRestore(staging, path, flags)).restore();
+    await restoreData(staging, (await planRestore(staging, path, flags)).data);
     assert.is(await rowsOf(world), 5);
   }));
 

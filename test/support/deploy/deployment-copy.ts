@@ -22,6 +22,16 @@ const REPLACED: Record<string, { names: string[]; rest: boolean }> = {
   'lib/migrations/run.ts': { names: ['migrate'], rest: false },
   'lib/nginx/access-log.ts': { names: ['readTraffic', 'regression'], rest: false },
   'lib/backup/run-backup.ts': { names: ['backUp'], rest: false },
+  'lib/backup/find.ts': { names: ['findSource'], rest: false },
+  'lib/restore/foreign.ts': { names: ['foreignness'], rest: false },
+  'lib/restore/small-result.ts': { names: ['confirmSmall'], rest: false },
+  'lib/restore/run-restore.ts': { names: ['runRestore'], rest: false },
+  'lib/restore/replication.ts': { names: ['replaceLive'], rest: false },
+  'lib/restore/swap.ts': { names: ['dropLeftovers'], rest: false },
+  'lib/postgres/databases.ts': {
+    names: ['oidOf', 'databaseOf', 'siblingDatabases', 'siblingName'],
+    rest: false,
+  },
 };
 
 // In memory, where there is a disk of it: there are tens of thousands of lists and journals to be written.

@@ -1,6 +1,7 @@
 /** Where a deployment of deployment-model.ts may end. */
 import * as assert from 'uvu/assert';
-import { type Case, OLD, type Situation } from './deployment-model.ts';
+import { chooseRelease, reachable } from '../../../scripts/lib/deploy/releases.ts';
+import { type Case, NEW, OLD, type Situation } from './deployment-model.ts';
 import type { Run } from './deployment-process.ts';
 
 /** Deployments that differ in what they have to do. */
@@ -17,6 +18,8 @@ export const SITUATIONS: Record<string, Situation> = {
     contracting: ['drop'],
     surge: 'backend-3',
   },
+  'a rollback with the database': { data: { maintenance: false } },
+  'a rollback with the database, in maintenance': { data: { maintenance: true }, unready: ['backend-2'] },
 };
 
 /** Asserts that all services run these images and serve, that the lists are as before, and that nothing is left. */
@@ -43,18 +46,36 @@ export async function assertEnd(
   );
   assert.is(c.journal(), undefined, where);
   assert.equal(c.docker.losses, [], where);
+  if (!situation.data) return;
+  assert.is(c.databases.live(), images.backend, where);
+  assert.is(c.maintenance(), situation.data.maintenance, where);
+  const names = [...c.databases.databases.values()].map(({ name }) => name.replace(/_\d+$/, '')).sort();
+  const live = names[0]!;
+  assert.equal(names, images === NEW ? [live, `${live}_before`] : [live], where);
+}
+
+/** Asserts that the command that it prints goes back by one release, and that no other name is needed for that. */
+function assertHint(c: Case, said: string, where: string): void {
+  const [, quoted, plain, backup] =
+    /^ +\.\/scripts\/rollback\.ts (?:'([^']+)'|(\S+)) --with-database (\S+)$/m.exec(said) ?? [];
+  assert.ok(backup, `${where}\n${said}`);
+  const { contracting } = c.releases().at(-1)!;
+  for (const name of [quoted ?? plain, undefined]) {
+    const target = chooseRelease(reachable(c.releases()), name);
+    assert.equal([target.images, target.since], [OLD, contracting], where);
+  }
 }
 
 /** The same for a deployment that goes back, or stops after a contracting migration. */
 export async function assertBack(c: Case, situation: Situation, run: Run, where: string): Promise<void> {
   assert.equal(c.docker.losses, [], where);
   const migrated = c.docker.changes.includes('migrate');
-  const last = JSON.parse(c.read('state/releases.jsonl').trim().split('\n').at(-1)!);
+  const last = c.releases().at(-1)!;
   assert.equal(last.migrations, migrated ? situation.migrations : [], where);
   if (migrated && situation.contracting) {
     assert.is(run.ended, 'stopped', `${where}\n${run.said}`);
     assert.match(run.said, /not rolled back: drop changed the schema/, where);
-    assert.match(run.said, /rollback\.ts --with-database \w+$/m, where);
+    assertHint(c, run.said, where);
     const serving = c.docker.listed('backend').map(name => c.docker.containers.get(name)?.ready);
     assert.ok(serving.length > 0 && serving.every(Boolean), where);
     assert.is(c.journal(), undefined, where);

@@ -3,10 +3,12 @@
  * the way back, with what they run, wait for and ask replaced. So it can be ended, or made to fail, at each of its
  * commands, thousands of times.
  */
-import { mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Journal } from '../../../scripts/lib/deploy/journal.ts';
-import { deployment, interrupt, journals, loadConfig, root, standIns } from './deployment-copy.ts';
+import { type Release, readReleases } from '../../../scripts/lib/deploy/releases.ts';
+import { type DatabaseModel, databaseModel } from './database-model.ts';
+import { deployment, interrupt, journals, loadConfig, root } from './deployment-copy.ts';
 import { type Point, type Run, runProcess } from './deployment-process.ts';
 import { type DockerModel, dockerModel } from './docker-model.ts';
 
@@ -21,6 +23,8 @@ export interface Situation {
   migrations?: string[];
   contracting?: string[];
   frontend?: boolean;
+  /** A rollback with the database; whether an operator has switched the maintenance page on before. */
+  data?: { maintenance: boolean };
 }
 
 interrupt.listenForSignals();
@@ -30,6 +34,10 @@ const config = loadConfig('production', {
   DEPLOY_READY_TIMEOUT: '3s',
   DEPLOY_BAKE_SECONDS: '0',
 });
+
+const SWITCH = 'nginx/maintenance/on';
+/** Of the live database of {@link databaseModel}. */
+const DATA = { wanted: 'backup', allowSmall: false, oid: 16_384, maintenance: false };
 
 const LISTS = ['backend', 'frontend'].map(list => join(root, `nginx/upstreams/${list}.conf`));
 
@@ -47,11 +55,16 @@ export interface Case {
   /** The two lists of servers as they were before. */
   lists: string[];
   docker: DockerModel;
+  databases: DatabaseModel;
+  /** Whether visitors see the maintenance page. */
+  maintenance(): boolean;
   /** Begins it, and has it end as `point` says. */
   deploy(point?: Point): Promise<Run>;
   /** What `deploy.ts --resume` or `--revert` does, the process before having ended. */
   finish(direction: 'resume' | 'revert', point?: Point): Promise<Run>;
   journal(): Journal | undefined;
+  /** Those that have been recorded. */
+  releases(): Release[];
   /** The step of each journal that was written. */
   journaled: string[];
   /** Where things stand. */
@@ -64,7 +77,7 @@ export interface Case {
 /** A stack before its deployment, in the directory that all cases share. */
 export async function newCase(situation: Situation = {}): Promise<Case> {
   const { servers = ['backend-1', 'backend-2'], unready = [], surge = null } = situation;
-  const { migrations = [], contracting = [], frontend = true } = situation;
+  const { migrations = [], contracting = [], frontend = true, data } = situation;
   const images = { ...NEW, ...(frontend ? {} : { frontend: OLD.frontend }) };
   const write = (path: string, text: string) => writeFileSync(join(root, path), text);
   rmSync(join(root, 'state'), { recursive: true, force: true });
@@ -74,21 +87,31 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
   for (const list of LISTS) grow(list, 86_400);
   write('.env.production', `BACKEND_IMAGE=${OLD.backend}\nFRONTEND_IMAGE=${OLD.frontend}\n`);
   const journaled: string[] = [];
-  // Whole, as the next process sees it; what a disk makes of it is not the subject.
-  standIns['lib/core/files.ts'] = {
-    sync: async () => {},
-    writeWhole: async (path: string, text: string) => {
-      writeFileSync(path, text);
-      if (path.endsWith('.deploy.json')) journaled.push(JSON.parse(text).step);
-    },
-  };
+  if (data?.maintenance) write(SWITCH, '');
+  else rmSync(join(root, SWITCH), { force: true });
   const docker = dockerModel(root, {
     ...Object.fromEntries(servers.map(name => [name, OLD.backend])),
     frontend: OLD.frontend,
   });
   for (const name of unready) docker.containers.get(name)!.ready = false;
+  const databases = databaseModel(config.postgres.database, OLD.backend, NEW.backend);
+  if (data) {
+    docker.alsoLost = () =>
+      existsSync(join(root, SWITCH))
+        ? []
+        : docker
+            .listed('backend')
+            .map(name => docker.containers.get(name)?.image)
+            .filter(image => image && image !== databases.live())
+            .map(image => `${image} serves with the data of ${databases.live()}`);
+  }
   const surroundings = {
     docker,
+    databases,
+    write: (path: string, text: string) => {
+      writeFileSync(path, text);
+      if (path.endsWith('.deploy.json')) journaled.push(JSON.parse(text).step);
+    },
     migrations: { pending: migrations },
     pauseLists: (seconds: number) => {
       for (const list of LISTS) grow(list, seconds);
@@ -98,19 +121,21 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
     journals.newJournal(
       config,
       {
-        kind: 'deploy',
+        kind: data ? 'rollback' : 'deploy',
         release: '2',
         images,
         previous: OLD,
         migrations: [...migrations],
         contracting: [...contracting],
-        backup: null,
+        backup: data ? 'backup' : null,
       },
-      { servers: servers.map(lineOf), surge, criticalBefore: [] },
+      { servers: servers.map(lineOf), surge, criticalBefore: [], ...(data ? { data: { ...DATA } } : {}) },
     );
   const read = (path: string) => readFileSync(join(root, path), 'utf8');
   return {
     docker,
+    databases,
+    maintenance: () => existsSync(join(root, SWITCH)),
     journaled,
     read,
     write,
@@ -129,6 +154,7 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
         point,
       ),
     journal: () => journals.readJournal(config),
+    releases: () => readReleases(config),
     state: () => ({
       lists: [read('nginx/upstreams/backend.conf'), read('nginx/upstreams/frontend.conf')],
       loaded: [docker.listed('backend'), docker.listed('frontend')],

@@ -1,6 +1,8 @@
 /** One process of a deployment, whose commands go to {@link DockerModel}, and which can be ended at each of them. */
+import { basename } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Release } from '../../../scripts/lib/deploy/releases.ts';
+import type { DatabaseModel } from './database-model.ts';
 import { CommandError, interrupt, lines, pass, standIns } from './deployment-copy.ts';
 import type { DockerModel } from './docker-model.ts';
 
@@ -26,6 +28,8 @@ export interface Run {
   said: string;
   /** Commands that changed something. */
   changes: string[];
+  /** The same and the files that were written: where it can be killed. */
+  points: string[];
   /** The command at which the trouble came. */
   met: string;
   /** How many commands there were, those that only look as well. */
@@ -39,8 +43,11 @@ export interface Surroundings {
   docker: DockerModel;
   /** The names of the migrations that are not applied. */
   migrations: { pending: string[] };
+  databases: DatabaseModel;
   /** Makes the lists of servers older. */
   pauseLists: (seconds: number) => void;
+  /** Writes a file whole, as the next process sees it; what a disk makes of it is not the subject. */
+  write: (path: string, text: string) => void;
 }
 
 /** @returns the words of a simple command: no quotes but '…', no other syntax of a shell */
@@ -65,7 +72,7 @@ function wordsOf(pieces: TemplateStringsArray, values: (string | string[])[]): s
 
 /** Runs `work` as one process of the product: its commands go to the model, until the trouble of `point` ends it. */
 export async function runProcess(
-  { docker, migrations, pauseLists }: Surroundings,
+  { docker, migrations, databases, pauseLists, write }: Surroundings,
   work: () => Promise<{ release: Release; exitCode: number }>,
   point?: Point,
 ): Promise<Run> {
@@ -83,6 +90,7 @@ export async function runProcess(
   lines.length = 0;
   /** @param counted kills come at what changes something, failures at any command */
   let met = '';
+  const points: string[] = [];
   const meet = async <T>(what: string, counted: boolean, act: () => T, fail: () => never): Promise<T> => {
     const here = counted && count++ === point?.at;
     if (here) met = what;
@@ -101,25 +109,42 @@ export async function runProcess(
     const fail = () => {
       throw new CommandError(argv[0]!, 1, 'the engine fails once', { purpose: 'do it' });
     };
+    const change = docker.changeOf(argv);
+    if (change) points.push(change);
     const act = () => {
       const { code, stdout, stderr } = docker.answer(argv, env, timeout);
       if (code !== 0) throw new CommandError(argv[0]!, code, stderr, { purpose: 'do it' });
       return stdout;
     };
-    return meet(argv.join(' '), !kills || docker.changeOf(argv) !== undefined, act, fail);
+    return meet(argv.join(' '), !kills || change !== undefined, act, fail);
   };
-  const step = (name: string, act: () => unknown) =>
-    meet(
-      name,
-      true,
-      () => {
-        docker.changes.push(name);
-        return act();
-      },
-      () => {
-        throw new CommandError(name, 1, `${name} has failed`, { purpose: name });
-      },
-    );
+  const step = <T>(name: string, act: () => T) => {
+    points.push(name);
+    const change = () => {
+      docker.changes.push(name);
+      const result = act();
+      docker.lookAround(`after: ${name}`);
+      return result;
+    };
+    return meet(name, true, change, () => {
+      throw new CommandError(name, 1, `${name} has failed`, { purpose: name });
+    });
+  };
+  const onDisk = (name: string, act: () => void) => {
+    points.push(name);
+    const change = () => {
+      act();
+      docker.lookAround(`after: ${name}`);
+    };
+    return meet(name, true, change, () => {
+      throw Object.assign(new Error(`ENOSPC: no space left on device: ${name}`), { code: 'ENOSPC' });
+    });
+  };
+  standIns['lib/core/files.ts'] = {
+    sync: (path: string) => onDisk(`sync ${basename(path)}`, () => {}),
+    writeWhole: (path: string, text: string) => onDisk(`write ${basename(path)}`, () => write(path, text)),
+  };
+  Object.assign(standIns, databases.standIns(step));
   standIns['lib/core/shell.ts'] = {
     run: (argv: string[], options: Omit<Ask, 'argv'>) => run({ ...options, argv }),
     start: async (argv: string[], options: Omit<Ask, 'argv'>) => ({
@@ -159,12 +184,19 @@ export async function runProcess(
   const worked = work().then(
     ({ release, exitCode }): Pick<Run, 'ended' | 'exitCode'> => ({ ended: release.outcome, exitCode }),
     (error: Error): Pick<Run, 'ended'> => {
-      lines.push(error.message);
+      lines.push(error.message, (error as { hint?: string }).hint ?? '');
       return { ended: 'unfinished' };
     },
   );
   const result = await Promise.race([worked, end.then((): Pick<Run, 'ended'> => ({ ended: 'killed' }))]);
   await setImmediate(); // other work of the process reaches its last command
   interrupt.acknowledgeSignal();
-  return { ...result, said: lines.join('\n'), changes: docker.changes.slice(from), met, commands: count };
+  return {
+    ...result,
+    said: lines.join('\n'),
+    changes: docker.changes.slice(from),
+    points,
+    met,
+    commands: count,
+  };
 }

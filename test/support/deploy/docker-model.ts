@@ -61,6 +61,14 @@ export interface DockerModel {
   /** @returns what the command would change, in a word or two; undefined for one that only looks */
   changeOf(argv: string[]): string | undefined;
   sleep(seconds: number): void;
+  /** Writes down what a request that Nginx takes now would lose. */
+  lookAround(when: string): void;
+  /** Looks for what else a visitor would lose. @returns losses */
+  alsoLost?: () => string[];
+  /** Whether images can be pulled. Default: true. */
+  registry: boolean;
+  /** `docker image prune --all --force` */
+  prune(): void;
   /** @returns the names that Nginx sends requests to */
   listed(list: List): string[];
 }
@@ -95,6 +103,12 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
     losses: [],
     changes: [],
     times: { oldWorkers: 5, resolve: 2 },
+    lookAround,
+    registry: true,
+    prune() {
+      const used = [...model.containers.values()].map(({ image }) => image);
+      for (const image of model.images) if (!used.includes(image)) model.images.delete(image);
+    },
     listed: list => loaded[list].filter(({ down }) => !down).map(({ name }) => name),
     sleep(seconds) {
       model.clock += seconds;
@@ -130,6 +144,7 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
       );
       if (serving.length === 0) model.losses.push(`the ${list} has no server that answers, ${when}`);
     }
+    model.losses.push(...(model.alsoLost?.() ?? []).map(loss => `${loss}, ${when}`));
   }
 
   function load(): void {
@@ -187,6 +202,7 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
       return model.images.has(image) ? said(`sha256:${image}\n`) : failed(`No such image: ${image}`);
     }
     if (line.startsWith('docker pull ')) {
+      if (!model.registry) return failed('Error response from daemon: connection refused');
       model.images.add(argv.at(-1)!);
       return said();
     }
@@ -222,7 +238,7 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
     const asked = model.containers.get(/https?:\/\/([\w-]+):/.exec(script)?.[1] ?? '');
     if (script.includes('http_requests_in_flight')) {
       if (asked) asked.drained = true;
-      return asked?.ready ? said() : failed('', 1);
+      return said(asked?.ready ? 'idle' : 'busy');
     }
     if (script.includes('curl '))
       return asked?.ready ? said() : failed('', script.startsWith('curl') ? 22 : 1);
