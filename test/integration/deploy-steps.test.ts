@@ -15,12 +15,14 @@ test('a deployment, step by step', async () => {
   assert.equal(c.journaled, ['pull', 'backup', 'migrate', 'roll', 'bake']);
   assert.is(run.ended, 'done', run.said);
   assert.equal(run.changes, [
-    ...[`pull ${NEW.backend}`, `pull ${NEW.frontend}`, 'back up', 'migrate'],
+    ...[`pull ${NEW.backend}`, `pull ${NEW.frontend}`],
+    ...[NEW.backend, NEW.frontend, OLD.backend, OLD.frontend].map(image => `hold ${image}`),
+    ...['back up', 'migrate'],
     ...['reload', 'stop backend-1', 'start backend-1'],
     // Only the new instance is to serve: Nginx looks up its address first.
     ...['reload', 'reload', 'stop backend-2', 'start backend-2', 'reload'],
     ...['stop frontend-2', 'start frontend-2', 'reload', 'reload', 'stop frontend', 'start frontend'],
-    ...['reload', 'reload', 'stop frontend-2'],
+    ...['reload', 'reload', 'stop frontend-2', 'release images'],
   ]);
   await assertEnd(c, {}, NEW, 'done');
 });

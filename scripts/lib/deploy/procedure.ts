@@ -4,6 +4,7 @@ import { Exit, OperationalError, textOf } from '../core/errors.ts';
 import { duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { obeySignals, throwIfSignalled } from '../core/signals.ts';
+import { holdImages } from '../docker/held-images.ts';
 import { pullBoth } from '../docker/images.ts';
 import { migrate } from '../migrations/run.ts';
 import type { Traffic } from '../nginx/access-log.ts';
@@ -70,10 +71,12 @@ function changesData({ progress }: Journal): boolean {
 }
 
 /** Also the images of the previous release, which the way back needs. */
-async function pullImages({ journal: { release, progress } }: Deployment): Promise<void> {
+async function pullImages({ config, journal: { release, progress } }: Deployment): Promise<void> {
   await pullBoth(release.images);
+  await holdImages(config, Object.values(release.images));
   try {
     await pullBoth(release.previous);
+    await holdImages(config, Object.values(release.previous));
   } catch (error) {
     // Replaced instances can only go forward then.
     if (!(error instanceof OperationalError) || !hasReached(progress, 'roll')) throw error;

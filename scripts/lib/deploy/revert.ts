@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { log } from '../core/log.ts';
+import { holdImages } from '../docker/held-images.ts';
 import { pullBoth } from '../docker/images.ts';
 import { pendingMigrations } from '../migrations/pending.ts';
 import { beginMaintenance } from '../nginx/maintenance.ts';
@@ -29,7 +30,10 @@ export async function revert(config: Config, journal: Journal): Promise<Release[
     log.error(stoppedText(config, release));
     return 'stopped';
   }
-  if (replaced) await pullBoth(release.previous);
+  if (replaced) {
+    await pullBoth(release.previous);
+    await holdImages(config, Object.values(release.previous));
+  }
   if (progress.data && hasReached(progress, 'restore')) {
     await beginMaintenance(); // a run that was killed at its end has switched it off
     await swapDataBack(config, progress.data);

@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts';
 import { Exit, Interrupted, messageOf, OperationalError, operational, textOf } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { acknowledgeSignal, deferSignals } from '../core/signals.ts';
+import { releaseImages } from '../docker/held-images.ts';
 import { endMaintenance, isInMaintenance } from '../nginx/maintenance.ts';
 import { loadWritten } from '../nginx/upstreams.ts';
 import { type Canary, startCanary } from './canary.ts';
@@ -87,6 +88,7 @@ async function close(config: Config, { progress }: Journal, release: Release): P
   try {
     await appendRelease(config, release);
     if (data && hasReached(progress, 'maintenance')) await endMaintenance(data.maintenance);
+    await releaseImages(config);
     await deleteJournal(config);
   } catch (error) {
     throw new OperationalError(

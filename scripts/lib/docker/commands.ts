@@ -44,6 +44,16 @@ export const listImages = (repositories: string[]): string[] => {
   return ['docker', 'image', 'ls', '--no-trunc', '--digests', '--format', format, ...filters];
 };
 
+/** Labels of a container that holds an image: the image's name, and the Compose project that needs it. */
+export const HELD = 'deploy.held-image';
+export const HELD_FOR = 'deploy.held-for';
+
+/** A container that is never started, so that `docker image prune` keeps its image. */
+export const holdImage = (image: string, project: string): string[] => [
+  ...['docker', 'container', 'create', '--network', 'none', '--pull', 'never'],
+  ...['--label', `${HELD}=${image}`, '--label', `${HELD_FOR}=${project}`, image, 'true'],
+];
+
 /** A container that runs one command, without privileges, and is removed afterwards. */
 export const runOnce = (name: string, network: string, image: string, ...command: string[]): string[] => [
   ...['docker', 'run', '--rm', '--interactive'],

@@ -94,6 +94,7 @@ const failing: Cut = async (name, situation, isTried = () => true) => {
       else await assertRecorded(c, situation, run, where);
       continue;
     }
+    if (/containers that hold images stay until the next deployment/.test(run.said)) c.docker.held.length = 0;
     if (run.ended === 'done') {
       await assertEnd(c, situation, NEW, where);
       continue;
@@ -136,11 +137,30 @@ const lastingly =
     assert.ok(unfinished > 10 * part, `${unfinished} of ${tried.length}`);
   };
 
+/**
+ * `docker image prune --all`, and no registry from then on: what the deployment needs is held, so it ends as if nothing had
+ * happened. Before it is held, nothing is replaced.
+ */
+const pruned =
+  (trouble: Point['trouble']): Cut =>
+  async (name, situation, isTried = () => true) => {
+    const { tried } = await commandsOf(situation, isTried);
+    for (const at of tried) {
+      const where = `${name}, ${trouble}: command ${at}`;
+      const c = await newCase(situation);
+      const run = await c.deploy({ at, trouble });
+      if (run.ended === 'done') await assertEnd(c, situation, NEW, where);
+      else await assertBack(c, situation, run, where);
+    }
+  };
+
 /** By their names in the titles of tests. */
 export const CUTS: Record<string, Cut> = {
   'kill -9 before and after each change, then --resume or --revert': killed,
   'a signal at any command rolls it back': interrupted,
   'any command that fails rolls it back, or does not matter': failing,
+  'docker image prune at any command costs no instance': pruned('images are pruned'),
+  'docker image prune and a signal at any command cost no instance': pruned('images are pruned, and SIGINT'),
   ...Object.fromEntries(
     (['fails from then on', 'Nginx refuses its files'] as const).map(trouble => [
       `${trouble}: the same instances serve, and --revert finishes when the cause is gone`,

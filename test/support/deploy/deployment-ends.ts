@@ -46,6 +46,7 @@ export async function assertEnd(
   );
   assert.is(c.journal(), undefined, where);
   assert.equal(c.docker.losses, [], where);
+  assert.equal(c.docker.held, [], where);
   if (!situation.data) return;
   assert.is(c.databases.live(), images.backend, where);
   assert.is(c.maintenance(), situation.data.maintenance, where);

@@ -13,6 +13,8 @@ export type Trouble =
   | 'fails'
   | 'fails from then on'
   | 'SIGINT'
+  | 'images are pruned'
+  | 'images are pruned, and SIGINT'
   | 'Nginx refuses its files';
 
 export interface Point {
@@ -99,7 +101,11 @@ export async function runProcess(
     if (dead) return stopped;
     if ((here && point.trouble === 'fails') || (since && point.trouble === 'fails from then on')) fail();
     if (here && point.trouble === 'Nginx refuses its files') docker.refused = true;
-    if (here && point.trouble === 'SIGINT') process.emit('SIGINT');
+    if (here && point.trouble.startsWith('images are pruned')) {
+      docker.prune();
+      docker.registry = false;
+    }
+    if (here && point.trouble.endsWith('SIGINT')) process.emit('SIGINT');
     const result = act();
     if (here && point.trouble === 'killed after') killed();
     return dead ? stopped : result;

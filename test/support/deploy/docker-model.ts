@@ -65,6 +65,8 @@ export interface DockerModel {
   lookAround(when: string): void;
   /** Looks for what else a visitor would lose. @returns losses */
   alsoLost?: () => string[];
+  /** Images of containers that are never started. */
+  held: string[];
   /** Whether images can be pulled. Default: true. */
   registry: boolean;
   /** `docker image prune --all --force` */
@@ -105,8 +107,9 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
     times: { oldWorkers: 5, resolve: 2 },
     lookAround,
     registry: true,
+    held: [],
     prune() {
-      const used = [...model.containers.values()].map(({ image }) => image);
+      const used = [...[...model.containers.values()].map(({ image }) => image), ...model.held];
       for (const image of model.images) if (!used.includes(image)) model.images.delete(image);
     },
     listed: list => loaded[list].filter(({ down }) => !down).map(({ name }) => name),
@@ -120,6 +123,8 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
       if (/ compose .* up --detach /.test(line)) return `start ${servicesOf(argv).join(' ')}`;
       if (line.includes('nginx -s reload')) return 'reload';
       if (line.startsWith('docker pull ')) return `pull ${argv.at(-1)}`;
+      if (line.startsWith('docker container create ')) return `hold ${argv.at(-2)}`;
+      if (line.startsWith('docker container rm ')) return 'release images';
       return undefined;
     },
     answer(argv, env, timeout = 60) {
@@ -183,6 +188,17 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
 
   function respond(argv: string[], env: Record<string, string | undefined>, timeout: number): Answer {
     const line = argv.join(' ');
+    if (line.includes('--filter label='))
+      return said(model.held.map((image, id) => `${id} ${image}\n`).join(''));
+    if (line.startsWith('docker container create ')) {
+      if (!model.images.has(argv.at(-2)!)) return failed(`No such image: ${argv.at(-2)}`);
+      model.held.push(argv.at(-2)!);
+      return said('id\n');
+    }
+    if (line.startsWith('docker container rm ')) {
+      model.held.length = 0;
+      return said();
+    }
     if (line.startsWith('docker container ls ')) {
       const service = /name=\^\w+-((?:backend|frontend)(?:-\d)?)-production\$/.exec(line)?.[1] ?? '';
       return said(model.containers.has(service) ? `${service}\n` : '');
