@@ -13,6 +13,7 @@ import { runningImages } from './lib/deploy/plan.ts';
 import { chooseRelease, reachable, readReleases, type Target } from './lib/deploy/releases.ts';
 import { reportDeploy } from './lib/deploy/report.ts';
 import { planRestore } from './lib/deploy/rollback-database.ts';
+import { refuseOnlyOne } from './lib/deploy/rolling-update.ts';
 import { runDeploy } from './lib/deploy/run-deploy.ts';
 import { shortName } from './lib/docker/images.ts';
 import { criticalChecks } from './lib/health/all-checks.ts';
@@ -78,6 +79,7 @@ export const rollback = command({
         () => (backup ? refuseUnwritableSwitch() : Promise.resolve()),
         () => pullWithRoom(target.images),
       );
+      refuseOnlyOne(servers, previous, target.images, null);
       const { yes, 'allow-foreign': allowForeign, 'allow-small': allowSmall } = options;
       const plan = backup ? await planRestore(config, backup, { yes, allowForeign, allowSmall }) : undefined;
       const also = backup ? `, and the database to ${backup}` : '';

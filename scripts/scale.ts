@@ -10,6 +10,7 @@ import { nextBackends, roomInMemory } from './lib/deploy/capacity.ts';
 import { addInstance } from './lib/deploy/instance.ts';
 import { refuseUnfinished } from './lib/deploy/journal.ts';
 import { retire } from './lib/deploy/rolling-update.ts';
+import { pull } from './lib/docker/images.ts';
 import { nginxTimes, testNginx } from './lib/nginx/reload.ts';
 import { isDown, lineFor, readUpstream, type ServerLine, serviceOf } from './lib/nginx/upstreams.ts';
 
@@ -52,6 +53,8 @@ export const scale = command({
         () => testNginx(config),
         async () => nginxTimes(),
         () => roomInMemory(config, added),
+        async () =>
+          void (added.length > 0 && !looking && config.images && (await pull(config.images.backend))),
       );
       const changes =
         [...added.map(name => `+ ${name}`), ...removed.map(name => `− ${name}`)].join(', ') || 'no change';

@@ -118,6 +118,38 @@ test('instances that crash whenever they have all requests are rolled back, whic
   await assertEnd(c, {}, OLD, run.said);
 });
 
+// `docker system prune --all` removes the containers, too, that hold the images.
+for (const direction of ['revert', 'resume'] as const) {
+  for (const change of ['stop backend-1', 'stop backend-2', 'stop frontend']) {
+    test(`without an image and a registry, --${direction} of a deployment killed before “${change}” removes nothing, and names the command that frees it`, async () => {
+      const c = await newCase();
+      assert.is(
+        (await c.deploy({ at: await pointOf({}, change), trouble: 'killed before' })).ended,
+        'killed',
+      );
+      c.docker.held.length = 0;
+      for (const image of [...Object.values(OLD), ...Object.values(NEW)]) c.docker.images.delete(image);
+      c.docker.registry = false;
+      const before = [...c.docker.containers];
+      let run = await c.finish(direction);
+      for (let pulled = 0; run.ended === 'unfinished'; pulled++) {
+        assert.ok(pulled < 4, run.said);
+        assert.equal([...c.docker.containers], before);
+        assert.is.not(c.journal(), undefined);
+        assert.match(run.said, /failed too: could not pull \S+: .*refused$/m);
+        assert.match(run.said, /Fix the cause, then run deploy\.ts --revert/);
+        const [, command] = /`(docker pull [^`]+)` must succeed first\./.exec(run.said) ?? [];
+        c.docker.registry = true;
+        assert.is(c.docker.answer(command!.split(' '), {}).code, 0);
+        c.docker.registry = false;
+        run = await c.finish('revert');
+      }
+      assert.is(run.ended, 'rolled back', run.said);
+      await assertEnd(c, {}, OLD, run.said);
+    });
+  }
+}
+
 for (const fate of ['never ready', 'ends at once'] as const) {
   for (const image of [NEW.backend, NEW.frontend]) {
     for (const surge of [undefined, 'backend-3']) {

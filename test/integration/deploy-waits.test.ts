@@ -124,6 +124,34 @@ test('an instance that does not count its requests is stopped after the longest 
   }
 });
 
+/** A deployment in which Nginx's container can't be asked for the requests of an instance, so many times. */
+async function nginxRestarting(times: number) {
+  const c = await newCase();
+  let left = times;
+  const clock = c.docker.clock;
+  c.docker.shell = script =>
+    script.includes('http_requests_in_flight') && left-- > 0
+      ? { code: 1, stdout: '', stderr: 'Error response from daemon: Container shop-nginx is restarting' }
+      : undefined;
+  const run = await c.deploy();
+  return { c, run, seconds: c.docker.clock - clock };
+}
+
+test('while Nginx restarts, an instance is not stopped: its requests are counted when Nginx is back', async () => {
+  const { c, run } = await nginxRestarting(20);
+  assert.is(run.ended, 'done', run.said);
+  assert.equal(c.docker.losses, []);
+  assert.match(run.said, /could not drain backend-1: .*is restarting; trying again/);
+  assert.not.match(run.said, /still answers requests/);
+});
+
+test('when Nginx does not come back, the instance is not stopped and the deployment is rolled back', async () => {
+  const { c, run, seconds } = await nginxRestarting(Number.POSITIVE_INFINITY);
+  assert.is(run.ended, 'rolled back', run.said);
+  assert.equal([c.docker.losses, run.changes.filter(change => change.startsWith('stop'))], [[], []]);
+  assert.ok(seconds > 125 && seconds < 220, `${seconds} s`);
+});
+
 test('an instance whose requests never end is stopped when Nginx waits for them no longer', async () => {
   const { run, seen } = await drainedWith([1], { answer: '15s' });
   assert.is(run.ended, 'done', run.said);

@@ -15,6 +15,7 @@ import { changedSinceLoad, nginxTimes, testNginx } from '../nginx/reload.ts';
 import { type ServerLine, serviceOf, servingLine, wantedBackends } from '../nginx/upstreams.ts';
 import { nextBackends, roomForImages, roomInMemory } from './capacity.ts';
 import { isReady } from './instance.ts';
+import { refuseOnlyOne } from './rolling-update.ts';
 
 /** What a deployment is going to do. */
 export interface Plan {
@@ -76,6 +77,7 @@ export async function planDeployment(
         );
       return pending ?? [];
     },
+    async () => refuseOnlyOne(servers, previous, images, surge),
     () => roomInMemory(config, [...(surge ? [surge] : []), ...(newFrontend ? ['frontend-2'] : [])]),
   );
   if (criticalBefore.length > 0)

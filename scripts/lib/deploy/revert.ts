@@ -45,7 +45,8 @@ export async function revert(config: Config, journal: Journal): Promise<Release[
   log.info('going back to the previous release');
   await writeJournal(config, journal, 'revert');
   await loadWritten(config);
-  const since = await rollAll(config, { ...progress, surge: null }, release.previous);
+  const surge = progress.servers.length > 1 ? null : progress.surge; // the only instance can't be drained without it
+  const since = await rollAll(config, { ...progress, surge }, release.previous);
   if (progress.surge) await retire(config, progress.servers, [progress.surge]);
   await removeTemporaryFrontend(config, since);
   await pinImages(config, release.previous);

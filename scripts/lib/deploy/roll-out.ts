@@ -3,7 +3,7 @@ import { Exit, OperationalError } from '../core/errors.ts';
 import { pullBoth, shortName } from '../docker/images.ts';
 import { testNginx } from '../nginx/reload.ts';
 import { lineFor, serviceOf } from '../nginx/upstreams.ts';
-import { addInstance, imageOf, runs } from './instance.ts';
+import { addInstance, imageOf, isReady, runs } from './instance.ts';
 import type { Progress } from './journal.ts';
 import { retire, rollBackends, rollFrontend } from './rolling-update.ts';
 
@@ -22,7 +22,8 @@ export async function rollAll(
   await testNginx(config);
   await pullBoth(images);
   const extra = surge ? [lineFor(surge, servers[0]!)] : [];
-  if (surge) await addInstance(config, surge, images);
+  // One that serves, of a killed run, is drained like the others if it has another image.
+  if (surge && !(await isReady(config, surge))) await addInstance(config, surge, images);
   await rollBackends(config, images, [...extra, ...servers]);
   const since = await rollFrontend(config, images);
   if (surge) await retire(config, servers, [surge]);

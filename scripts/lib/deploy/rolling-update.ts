@@ -32,7 +32,7 @@ export async function rollBackends(config: Config, images: Images, wanted: Serve
     if (others.length === 0 && ready.has(line)) {
       throw new OperationalError(
         `${service} is the only instance that serves`,
-        'start another one first: scale.ts 2, or deploy with --surge.',
+        'add the line of another one to nginx/upstreams/backend.conf, and run it again.',
       );
     }
     log.info(`${service} (${count - todo.length + 1} of ${count})`);
@@ -51,6 +51,20 @@ export async function rollBackends(config: Config, images: Images, wanted: Serve
   }
   throwIfSignalled();
   await setUpstream(config, 'backend', wanted);
+}
+
+/**
+ * The only instance can't be replaced without losing requests, and while a deployment is unfinished none can be added: so it is
+ * found before one begins.
+ *
+ * @throws OperationalError when there is one instance, its image changes, and none is added
+ */
+export function refuseOnlyOne(servers: ServerLine[], from: Images, to: Images, surge: string | null): void {
+  if (servers.length > 1 || from.backend === to.backend || surge) return;
+  throw new OperationalError(
+    `${servers.map(serviceOf).join()} is the only instance that serves`,
+    'start another one first: ./scripts/scale.ts 2',
+  );
 }
 
 /** @returns those of the servers that are ready now */

@@ -8,6 +8,7 @@ import type { Run } from './deployment-process.ts';
 export const SITUATIONS: Record<string, Situation> = {
   'two instances and a migration': { migrations: ['expand'] },
   'with --surge': { surge: 'backend-3' },
+  'one instance, with --surge': { servers: ['backend-1'], surge: 'backend-2' },
   'three instances, of which one is not ready': {
     servers: ['backend-1', 'backend-2', 'backend-3'],
     unready: ['backend-2'],

@@ -1,6 +1,7 @@
 /** One process of a deployment, whose commands go to {@link DockerModel}, and which can be ended at each of them. */
 import { basename } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import type { RunOptions } from '../../../scripts/lib/core/shell.ts';
 import type { Release } from '../../../scripts/lib/deploy/releases.ts';
 import type { DatabaseModel } from './database-model.ts';
 import { CommandError, interrupt, lines, pass, standIns } from './deployment-copy.ts';
@@ -38,7 +39,10 @@ export interface Run {
   commands: number;
 }
 
-type Ask = { argv: string[]; env?: Record<string, string | undefined>; timeout?: number };
+type Ask = Pick<RunOptions, 'purpose' | 'hint' | 'state' | 'timeout'> & {
+  argv: string[];
+  env?: Record<string, string | undefined>;
+};
 
 /** What the processes of one case share. */
 export interface Surroundings {
@@ -111,15 +115,15 @@ export async function runProcess(
     return dead ? stopped : result;
   };
   const kills = point?.trouble.startsWith('killed') ?? false;
-  const run = async ({ argv, env = {}, timeout }: Ask) => {
+  const run = async ({ argv, env = {}, timeout, ...told }: Ask) => {
     const fail = () => {
-      throw new CommandError(argv[0]!, 1, 'the engine fails once', { purpose: 'do it' });
+      throw new CommandError(argv[0]!, 1, 'the engine fails once', told);
     };
     const change = docker.changeOf(argv);
     if (change) points.push(change);
     const act = () => {
       const { code, stdout, stderr } = docker.answer(argv, env, timeout);
-      if (code !== 0) throw new CommandError(argv[0]!, code, stderr, { purpose: 'do it' });
+      if (code !== 0) throw new CommandError(argv[0]!, code, stderr, told);
       return stdout;
     };
     return meet(argv.join(' '), !kills || change !== undefined, act, fail);
@@ -158,9 +162,9 @@ export async function runProcess(
       stderr: '',
     }),
     sh:
-      (_purpose: string, options: Omit<Ask, 'argv'>) =>
+      (purpose: string, options: Omit<Ask, 'argv' | 'purpose'> = {}) =>
       async (pieces: TemplateStringsArray, ...values: (string | string[])[]) =>
-        (await run({ ...options, argv: wordsOf(pieces, values) })).replace(/\n+$/, ''),
+        (await run({ ...options, purpose, argv: wordsOf(pieces, values) })).replace(/\n+$/, ''),
   };
   standIns['lib/core/signals.ts'] = {
     sleep: async (seconds: number) => {
