@@ -15,6 +15,7 @@ import {
   journal,
   listed,
   releases,
+  serving,
 } from './lib/deploy-state.ts';
 import { startDeployable, UNSAVED } from './lib/deployable.ts';
 import { ask } from './lib/http.ts';
@@ -73,8 +74,7 @@ test('a deployment by SSH survives a lost connection; an unreachable Sentry is a
   await assertHealthy(d);
 });
 
-test('rollback.ts refuses to go back past a contracting migration, and does so with the database', async () => {
-  const { backup } = releases(stack).at(-1)!;
+test('rollback.ts refuses to go back past a contracting migration', async () => {
   const list = await d.run('rollback', ['--list']);
   assert.match(list.stdout, /^→ +3\.0\.0 .* serves/m);
   assert.match(list.stdout, /2\.0\.0 .*only with the database: 20250201000000_drop_subtitle/);
@@ -85,7 +85,39 @@ test('rollback.ts refuses to go back past a contracting migration, and does so w
     /2\.0\.0 may fail after 20250201000000_drop_subtitle, which changed the schema/,
   );
   assert.match(refused.stderr, /--with-database BACKUP/);
+});
 
+/** Whether the live database is that of the backup, or one from before the contracting migration. */
+const hasSubtitles = async () =>
+  (await sql(stack, "SELECT count(*) FROM information_schema.columns WHERE column_name = 'subtitle'")) !==
+  '0';
+const keptDatabases = () =>
+  sql(stack, `SELECT datname FROM pg_database WHERE datname ~ '_(before|new)_\\d{8}_\\d{6}$'`);
+const status = async () => (await ask(stack, 'api', '/api/v1/whoami')).status;
+
+test('killed just after the swap, the maintenance page stays; --revert swaps back, restore.ts waits for that', async () => {
+  const { backup } = releases(stack).at(-1)!;
+  const first = await serving(stack);
+  assert.not(await hasSubtitles());
+  const run = d.start('rollback', ['--with-database', backup!, '--yes']);
+  // While the database is renamed, it takes no sessions.
+  await killWhen(run, async () => /_before_/.test(await keptDatabases().catch(() => '')), 300);
+  assert.match(journal(stack)!.step, /^(restore|roll)$/);
+  assert.equal([await status(), await hasSubtitles()], [503, true]);
+  assert.equal(await serving(stack), first);
+  const refused = await d.run('restore', ['--finish', '--yes']);
+  assert.is(refused.code, 1, refused.stderr);
+  assert.match(refused.stderr, /a rollback to 2\.0\.0 was interrupted at the step “/);
+  const { code, stdout, stderr } = await d.run('deploy', ['--revert', '--yes']);
+  assert.is(code, 0, stderr);
+  assert.match(stdout, /rollback to 2\.0\.0: rolled back/);
+  assert.equal([await keptDatabases(), await hasSubtitles(), await status()], ['', false, 200]);
+  assert.equal(await serving(stack), first);
+  await assertNothingLeft(d);
+});
+
+test('rollback.ts goes back past a contracting migration with the database', async () => {
+  const { backup } = releases(stack).find(({ contracting }) => contracting.length > 0)!;
   const before = await sql(stack, 'SELECT count(*) FROM orders');
   const ordered = crypto.randomUUID();
   await sql(stack, `INSERT INTO orders (id, instance) VALUES ('${ordered}', 'after the backup')`);
