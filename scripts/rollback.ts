@@ -10,7 +10,13 @@ import { preflight } from './lib/core/preflight.ts';
 import { pullWithRoom } from './lib/deploy/capacity.ts';
 import { newJournal, refuseUnfinished } from './lib/deploy/journal.ts';
 import { runningImages } from './lib/deploy/plan.ts';
-import { chooseRelease, reachable, readReleases, type Target } from './lib/deploy/releases.ts';
+import {
+  chooseRelease,
+  reachable,
+  readReleases,
+  refuseUnwritableReleases,
+  type Target,
+} from './lib/deploy/releases.ts';
 import { reportDeploy } from './lib/deploy/report.ts';
 import { planRestore } from './lib/deploy/rollback-database.ts';
 import { refuseOnlyOne } from './lib/deploy/rolling-update.ts';
@@ -19,7 +25,7 @@ import { shortName } from './lib/docker/images.ts';
 import { criticalChecks } from './lib/health/all-checks.ts';
 import { refuseUnwritableSwitch } from './lib/nginx/maintenance.ts';
 import { nginxTimes, testNginx } from './lib/nginx/reload.ts';
-import { wantedBackends } from './lib/nginx/upstreams.ts';
+import { refuseUnwritableLists, wantedBackends } from './lib/nginx/upstreams.ts';
 
 export const rollback = command({
   summary: 'Go back to an earlier release, without losing a request.',
@@ -76,6 +82,8 @@ export const rollback = command({
         () => testNginx(config),
         async () => nginxTimes(),
         () => refuseUnwritable(config.envFile), // the images are written at the end
+        () => refuseUnwritableLists(),
+        () => refuseUnwritableReleases(config),
         () => (backup ? refuseUnwritableSwitch() : Promise.resolve()),
         () => pullWithRoom(target.images),
       );

@@ -12,7 +12,14 @@ import { refuseUnfinished } from './lib/deploy/journal.ts';
 import { retire } from './lib/deploy/rolling-update.ts';
 import { pull } from './lib/docker/images.ts';
 import { nginxTimes, testNginx } from './lib/nginx/reload.ts';
-import { isDown, lineFor, readUpstream, type ServerLine, serviceOf } from './lib/nginx/upstreams.ts';
+import {
+  isDown,
+  lineFor,
+  readUpstream,
+  refuseUnwritableLists,
+  type ServerLine,
+  serviceOf,
+} from './lib/nginx/upstreams.ts';
 
 export const scale = command({
   summary: 'Run two to eight backend instances, without losing a request.',
@@ -52,6 +59,7 @@ export const scale = command({
       await preflight(
         () => testNginx(config),
         async () => nginxTimes(),
+        () => refuseUnwritableLists(),
         () => roomInMemory(config, added),
         async () =>
           void (added.length > 0 && !looking && config.images && (await pull(config.images.backend))),

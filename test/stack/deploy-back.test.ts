@@ -5,7 +5,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { startSshServer } from '../support/cli/sshd.ts';
-import { type Ended, killWhen } from '../support/core/world.ts';
+import { type Ended, killWhen, until } from '../support/core/world.ts';
 import { startReceiver } from '../support/notify/receiver.ts';
 import {
   assertEnded,
@@ -111,6 +111,18 @@ test('killed just after the swap, the maintenance page stays; --revert swaps bac
   const { code, stdout, stderr } = await d.run('deploy', ['--revert', '--yes']);
   assert.is(code, 0, stderr);
   assert.match(stdout, /rollback to 2\.0\.0: rolled back/);
+  assert.equal([await keptDatabases(), await hasSubtitles(), await status()], ['', false, 200]);
+  assert.equal(await serving(stack), first);
+  await assertNothingLeft(d);
+});
+
+test('Ctrl-C while the backup is loaded ends the load, and nothing is left of it', async () => {
+  const { backup } = releases(stack).find(({ contracting }) => contracting.length > 0)!;
+  const first = await serving(stack);
+  const run = d.start('rollback', ['--with-database', backup!, '--yes']);
+  await until('it is being loaded', async () => (await keptDatabases()).includes('_new_'));
+  run.child.kill('SIGINT');
+  assertEnded(stack, await run.ended, 130, 'rolled back', /interrupted by SIGINT/);
   assert.equal([await keptDatabases(), await hasSubtitles(), await status()], ['', false, 200]);
   assert.equal(await serving(stack), first);
   await assertNothingLeft(d);

@@ -45,6 +45,23 @@ export async function writeWhole(path: string, text: string | Buffer, mode = 0o6
   await publish(path);
 }
 
+/**
+ * Checks whether this user can write a file or the entries of a directory. What does not exist yet is no problem.
+ * @param purpose what is written there: `switch the maintenance page on`
+ * @throws OperationalError
+ */
+export async function refuseUnwritablePath(path: string, purpose: string): Promise<void> {
+  try {
+    const found = await stat(path).catch(ignoreMissing);
+    if (found) await access(path, constants.W_OK | (found.isDirectory() ? constants.X_OK : 0));
+  } catch (error) {
+    throw new OperationalError(
+      `can't ${purpose}: ${messageOf(error)}`,
+      'run as its owner, or correct its owner and mode.',
+    );
+  }
+}
+
 /** @returns the SHA-256 of a file in hexadecimal, read once, in constant memory */
 export async function sha256(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');

@@ -12,9 +12,16 @@ import { refuseFailed } from '../migrations/failed.ts';
 import { type Pending, pendingMigrations } from '../migrations/pending.ts';
 import type { Risk } from '../migrations/risk.ts';
 import { changedSinceLoad, nginxTimes, testNginx } from '../nginx/reload.ts';
-import { type ServerLine, serviceOf, servingLine, wantedBackends } from '../nginx/upstreams.ts';
+import {
+  refuseUnwritableLists,
+  type ServerLine,
+  serviceOf,
+  servingLine,
+  wantedBackends,
+} from '../nginx/upstreams.ts';
 import { nextBackends, roomForImages, roomInMemory } from './capacity.ts';
 import { isReady } from './instance.ts';
+import { refuseUnwritableReleases } from './releases.ts';
 import { refuseOnlyOne } from './rolling-update.ts';
 
 /** What a deployment is going to do. */
@@ -55,6 +62,8 @@ export async function planDeployment(
     async () => nginxTimes(),
     () => refuseFailed(config, versionOf(wanted.backend)),
     () => refuseUnwritable(config.envFile), // the images are written at the end
+    () => refuseUnwritableLists(),
+    () => refuseUnwritableReleases(config),
     () => refuseOpenPorts(config),
     async () => void (options.backup && (await planBackup(config, config.format))),
   );

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { type Config, ENVIRONMENTS, type Images } from '../config/config.ts';
 import { usageError } from '../core/errors.ts';
-import { sync } from '../core/files.ts';
+import { refuseUnwritablePath, sync } from '../core/files.ts';
 import { isTime } from '../core/format.ts';
 import { appendLine, parseLines } from '../core/json-lines.ts';
 import { log } from '../core/log.ts';
@@ -48,6 +48,10 @@ const releaseSchema = v.object({
 export type Release = v.InferOutput<typeof releaseSchema>;
 
 const pathOf = ({ stateDir }: Config) => join(stateDir, 'releases.jsonl');
+
+/** @throws OperationalError when this user can't record a release */
+export const refuseUnwritableReleases = (config: Config): Promise<void> =>
+  refuseUnwritablePath(pathOf(config), 'record the release');
 
 /** Adds a deployment or rollback that has ended, unless a killed run has added it with the same outcome. */
 export async function appendRelease(config: Config, release: Release): Promise<void> {

@@ -1,10 +1,9 @@
 /** The maintenance page, which Nginx shows to visitors as long as a file exists: nginx/snippets/maintenance.conf. */
 import { existsSync } from 'node:fs';
-import { access, constants, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ROOT } from '../config/config.ts';
-import { messageOf, OperationalError } from '../core/errors.ts';
-import { sync, writeWhole } from '../core/files.ts';
+import { refuseUnwritablePath, sync, writeWhole } from '../core/files.ts';
 import { log } from '../core/log.ts';
 
 const SWITCH = join(ROOT, 'nginx/maintenance/on');
@@ -12,14 +11,8 @@ const SWITCH = join(ROOT, 'nginx/maintenance/on');
 export const isInMaintenance = (): boolean => existsSync(SWITCH);
 
 /** @throws OperationalError when this user can't switch the page on and off */
-export async function refuseUnwritableSwitch(): Promise<void> {
-  await access(dirname(SWITCH), constants.W_OK | constants.X_OK).catch(error => {
-    throw new OperationalError(
-      `can't write into ${dirname(SWITCH)}, to switch the maintenance page on: ${messageOf(error)}`,
-      `run as the directory's owner, or correct its owner and mode.`,
-    );
-  });
-}
+export const refuseUnwritableSwitch = (): Promise<void> =>
+  refuseUnwritablePath(dirname(SWITCH), 'switch the maintenance page on');
 
 /** Switches the page on, so that it survives a power loss. It may be on already. */
 export async function beginMaintenance(): Promise<void> {

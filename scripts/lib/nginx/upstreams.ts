@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Config, ROOT } from '../config/config.ts';
 import { word } from '../core/command-line.ts';
 import { OperationalError } from '../core/errors.ts';
-import { writeWhole } from '../core/files.ts';
+import { refuseUnwritablePath, writeWhole } from '../core/files.ts';
 import { sleep } from '../core/signals.ts';
 import { nginxTimes, reloadNginx, testNginx } from './reload.ts';
 
@@ -62,6 +62,10 @@ export function instances(lines: ServerLine[] = readUpstream('backend')): Instan
   const names = (marked: boolean) => lines.filter(line => isDown(line) === marked).map(serviceOf);
   return { serving: names(false), down: names(true) };
 }
+
+/** @throws OperationalError when this user can't write the lists */
+export const refuseUnwritableLists = (): Promise<void> =>
+  refuseUnwritablePath(join(ROOT, 'nginx/upstreams'), 'write the lists of servers');
 
 /** @returns the backends' lines without the mark that a stopped deployment has left */
 export const wantedBackends = (): ServerLine[] => readUpstream('backend').map(up);
