@@ -57,7 +57,12 @@ test('after a contracting migration it stops with the ready instances serving, a
     ended.stderr,
     /not rolled back: 20250201000000_drop_subtitle changed the schema so that the previous release/,
   );
-  assert.match(ended.stderr, /\.\/scripts\/rollback\.ts --with-database BACKUP/);
+  assert.match(ended.stderr, /\.\/scripts\/rollback\.ts 'the initial release' --with-database BACKUP/);
+  for (const name of [['the initial release'], []]) {
+    const back = await d.run('rollback', [...name, '--yes']);
+    assert.is(back.code, 2, back.stderr);
+    assert.match(back.stderr, /the initial release may fail after 20250201000000_drop_subtitle/);
+  }
   assert.equal(listed(stack), ['backend-2'], 'the one that is not ready gets no requests');
   assert.match(upstreams(stack).backend, /^server backend-1:.* down;$/m);
   assert.is(journal(stack), undefined);
