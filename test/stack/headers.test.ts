@@ -1,9 +1,9 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cloudflareBefore } from './lib/cloudflare.ts';
-import { type Answer, json } from './lib/http.ts';
+import { type Answer, ask, hostOf, json, sendRaw } from './lib/http.ts';
 import { serverLines, startPuppet, withUpstreams } from './lib/puppet.ts';
 import { sharedStack } from './lib/shared.ts';
 
@@ -101,6 +101,94 @@ test('maintenance begins and ends with a file, without a reload, and its 503 has
     rmSync(flag);
   }
   assert.is((await get('site', '/')).status, 200);
+});
+
+/** What frameworks believe, as their manuals list it, and not as Nginx' own list does. */
+const CLAIMS =
+  'Forwarded Forwarded-For Proxy Front-End-Https True-Client-IP Fastly-Client-IP Client-IP CF-Connecting-IP ' +
+  'X-Forwarded X-Forwarded-Port X-Forwarded-Prefix X-Forwarded-Server X-Forwarded-Ssl X-Forwarded-Scheme ' +
+  'X-Forwarded-Uri X-Original-URL X-Rewrite-URL X-Original-Host X-HTTP-Method X-HTTP-Method-Override ' +
+  'X-Method-Override X-Client-IP X-Cluster-Client-IP X-Forwarded-User X-Remote-User X-Forwarded-Client-Cert Client-Cert ' +
+  'X-Middleware-Subrequest X_Forwarded_For X_Original_URL x_http_method_override';
+
+test('what a client claims in a header that frameworks believe does not reach the application', async () => {
+  const listed = readFileSync(join(stack.directory, 'nginx/snippets/claimed-headers.conf'), 'utf8');
+  const names = [...listed.matchAll(/^proxy_set_header (\S+) "";/gm)].map(match => match[1]!);
+  assert.ok(names.length > 60);
+  const overwritten = [
+    'X-Real-IP',
+    'X-Forwarded-For',
+    'X-Forwarded-Host',
+    'X-Forwarded-Proto',
+    'X-Request-Id',
+  ];
+  const claims = [...CLAIMS.split(' '), ...names, ...overwritten].map(name => [name, 'claimed']);
+  const headers = { ...Object.fromEntries(claims), 'X-Of-The-Product': 'kept' };
+  const { status, body } = await ask(stack, 'api', '/api/v1/whoami', { headers });
+  assert.is(status, 200);
+  assert.not.match(body, 'claimed');
+  const seen = JSON.parse(body).headers;
+  assert.is(seen['x-of-the-product'], 'kept');
+  assert.is(seen['x-forwarded-host'], hostOf(stack, 'api'));
+  // Socket.IO has a list of its own; a header that Connection names is still Nginx' word.
+  await withUpstreams(stack, { backend: serverLines([puppet]) }, async () => {
+    const { body } = await ask(stack, 'api', '/socket.io/', {
+      headers: { ...headers, Connection: 'close, X-Forwarded-For, X-Real-IP' },
+    });
+    assert.not.match(body, 'claimed');
+    const seen = JSON.parse(body).headers;
+    assert.ok(seen['x-forwarded-for'] && seen['x-real-ip']);
+  });
+});
+
+test('cookies of 9 KB and an answer with a header of 12 KB pass; what is too large is refused in words', async () => {
+  const large = { Cookie: `a=${'x'.repeat(9000)}` };
+  assert.is((await ask(stack, 'api', '/api/v1/whoami', { headers: large })).status, 200);
+  assert.is((await ask(stack, 'site', '/', { headers: large })).status, 200);
+  await withUpstreams(
+    stack,
+    { backend: serverLines([puppet]), frontend: serverLines([puppet]) },
+    async () => {
+      for (const path of ['/api/v1/long?long=12000', '/socket.io/?long=12000']) {
+        const answer = await get('api', path);
+        assert.is(answer.status, 200, path);
+        assert.is(answer.headers['x-long']?.length, 12_000);
+      }
+      const { body } = await ask(stack, 'site', '/', { headers: { ...large, Authorization: 'Bearer x' } });
+      const { cookie, authorization } = JSON.parse(body).headers;
+      assert.equal([cookie, authorization], [undefined, undefined], 'files are the same for everybody');
+    },
+  );
+
+  const { domain } = stack;
+  const host = { api: `Host: ${hostOf(stack, 'api')}`, site: `Host: ${domain}` };
+  const x = (length: number) => 'x'.repeat(length);
+  for (const [status, request, ...lines] of [
+    [414, `GET /api/v1/${x(9000)}`, host.api],
+    [414, `GET /api/v1/${x(20_000)}`, host.api],
+    [431, 'GET /api/v1/a', host.api, `Cookie: ${x(15_900)}`],
+    [431, 'GET /api/v1/a', host.api, `Cookie: ${x(9000)}`, `Authorization: Bearer ${x(7000)}`],
+    [431, 'GET /api/v1/a', host.api, `X-Of-The-Product: ${x(20_000)}`],
+    [400, 'GET /api/v1/100%', host.api],
+    [400, 'GET /api/v1/%00', host.api],
+    [400, 'GET /api/v1/a', host.api, 'Host: other'],
+    [501, 'POST /api/v1/orders', host.api, 'Transfer-Encoding: odd'],
+  ] as const) {
+    const what = `${request.slice(0, 30)} ${lines.join().slice(0, 60)}`;
+    const answer = await sendRaw(stack, `${[`${request} HTTP/1.1`, ...lines].join('\r\n')}\r\n\r\n`);
+    assert.match(answer, `HTTP/1.1 ${status} `, what);
+    assert.match(answer, /\r\nContent-Type: application\/json\r\n/, what);
+  }
+  for (const [status, path, header] of [
+    [431, '/', { Cookie: x(20_000) }],
+    [400, '/100%', {}],
+  ] as const) {
+    const answer = await cloudflare.ask(cloudflare.client(), 'site', path, { headers: header });
+    secured(answer, status);
+    assert.match(answer.body, 'Delete the cookies of this site');
+  }
+  assert.is((await get('site', '/errors/refused.html')).status, 404, 'it is the answer to nothing else');
+  assert.is((await get('api', '/unread')).status, 404);
 });
 
 test.run();

@@ -8,6 +8,7 @@
  *   ?wait=100             milliseconds until it answers
  *   ?together=10          it answers when so many such requests are open, or after four seconds
  *   ?hold                 it answers when it is asked for ?release, or after a minute
+ *   ?long=12000           bytes of a header X-Long of the answer
  *   ?size=5000            bytes of the body's padding
  *
  * The body is JSON: how many requests have come so far, how many are held, the most that were open together, and
@@ -49,6 +50,7 @@ const PUPPET = `
       const [name, value] = header.split(/:(.*)/);
       response.appendHeader(name, value);
     }
+    if (searchParams.has('long')) response.setHeader('X-Long', 'x'.repeat(Number(searchParams.get('long'))));
     const padding = 'x'.repeat(Number(searchParams.get('size') ?? 0));
     const { method, headers } = request;
     response.end(JSON.stringify({ count, held: held.size, most, method, headers, padding }));
