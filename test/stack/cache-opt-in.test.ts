@@ -38,6 +38,14 @@ test('kept is what the application calls public, and what is listed; the second 
   }
 });
 
+test('a page gets no answer that was kept for no page: applications allow origins that ask, and forget Vary', async () => {
+  const origin = { Origin: `https://${stack.domain}` };
+  const [, page] = await two(`/api/v1/kept/by-origin?${PUBLIC}`, {}, origin);
+  assert.is(JSON.parse(page!.body).headers.origin, origin.Origin);
+  const [, again] = await two(`/api/v1/kept/by-origin?${PUBLIC}`, origin, origin);
+  assert.is(again!.headers['x-cache-status'], 'HIT');
+});
+
 test('nothing else is kept, whatever it is: two visitors have two answers', async () => {
   const streamed = 'type=text/event-stream';
   for (const path of [
