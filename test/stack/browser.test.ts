@@ -1,7 +1,5 @@
 /** Site and API are two origins: a browser shows a page an error of the API only where Nginx says that it may. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -14,7 +12,8 @@ import { sharedStack } from './lib/shared.ts';
 
 const stack = await sharedStack();
 const [api, site] = [`https://${hostOf(stack, 'api')}`, `https://${stack.domain}`];
-const browser = await startBrowser(stack);
+const cloudflare = await cloudflareBefore(stack);
+const browser = await startBrowser(stack, cloudflare);
 // No page of the application, which would ask the API for things of its own.
 const page = await browser.open(`${site}/version.json`);
 
@@ -152,28 +151,24 @@ test('503 of maintenance, 502 and 504 are read in each way, and the next call re
 });
 
 test('a page of another origin reads nothing', async () => {
-  const server = createServer((_request, response) => response.end('<title>elsewhere</title>'));
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   const flag = join(stack.directory, 'nginx/maintenance/on');
+  const elsewhere = await browser.open('data:text/html,<title>elsewhere</title>');
+  const unreadable = async (path: string) => {
+    for (const [way, options] of Object.entries(WAYS)) {
+      const read = await fetchIn(elsewhere, path, JSON.stringify(options));
+      assert.equal(read, { error: 'Failed to fetch' }, `${path} ${way}`);
+      assert.match(elsewhere.failures.join(), /MissingAllowOriginHeader/, `${path} ${way}`);
+    }
+  };
+  await unreadable("'/none'");
+  writeFileSync(flag, '');
   try {
-    const elsewhere = await browser.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    const unreadable = async (path: string) => {
-      for (const [way, options] of Object.entries(WAYS)) {
-        const read = await fetchIn(elsewhere, path, JSON.stringify(options));
-        assert.equal(read, { error: 'Failed to fetch' }, `${path} ${way}`);
-        assert.match(elsewhere.failures.join(), /MissingAllowOriginHeader/, `${path} ${way}`);
-      }
-    };
-    await unreadable("'/none'");
-    writeFileSync(flag, '');
     await unreadable("'/api/v1/whoami'");
   } finally {
-    rmSync(flag, { force: true });
-    server.close();
+    rmSync(flag);
   }
 });
 
-const cloudflare = await cloudflareBefore(stack);
 const CORS = /^access-control-/;
 
 test('an answer has the headers of one author, and each once', async () => {

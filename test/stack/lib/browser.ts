@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { install, whyNoPackages } from '../../engine/apt.ts';
 import { attempt } from '../../engine/process.ts';
+import type { Cloudflare } from './cloudflare.ts';
 import { hostOf } from './http.ts';
 import type { Stack } from './stack.ts';
 
@@ -27,8 +28,7 @@ const NETWORK_CHANGED = 'net::ERR_NETWORK_CHANGED';
 export interface Page {
   /**
    * Evaluates an expression in the page, waits for its promise, and gives its value, which JSON can hold. It does so
-   * again when a network of this machine has come or gone meanwhile, as with each container of
-   * another test: Chromium then ends all its requests.
+   * again when a network has come or gone meanwhile.
    */
   // biome-ignore lint/suspicious/noExplicitAny: the value is the test's own
   run(expression: string): Promise<any>;
@@ -43,20 +43,22 @@ export interface Browser {
 }
 
 /** Starts Chromium, for the life of this process. @throws where there is none and none can be installed */
-export async function startBrowser(stack: Stack): Promise<Browser> {
-  const program = await haveChromium();
+export async function startBrowser(stack: Stack, cloudflare: Cloudflare): Promise<Browser> {
+  const chromium = await haveChromium();
   const profile = mkdtempSync(join(tmpdir(), 'browser-'));
-  const here = (['site', 'www', 'api'] as const).map(
-    part => `MAP ${hostOf(stack, part)} 127.0.0.1:${stack.httpsPort}`,
-  );
+  const { enter, address } = await place(stack, cloudflare);
+  const here = (['site', 'www', 'api'] as const).map(part => `MAP ${hostOf(stack, part)} ${address}`);
   const args = [
     ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-dev-shm-usage'],
     ...['--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    // A page of no address may ask for one of this machine, if the API says so.
+    '--disable-features=LocalNetworkAccessChecks',
     ...['--ignore-certificate-errors', `--user-data-dir=${profile}`, '--remote-debugging-pipe'],
     // No other name is looked up.
-    `--host-resolver-rules=${[...here, 'MAP * ~NOTFOUND', 'EXCLUDE 127.0.0.1'].join(', ')}`,
+    `--host-resolver-rules=${[...here, 'MAP * ~NOTFOUND'].join(', ')}`,
   ];
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
+  const [program, ...rest] = [...enter, chromium, ...args];
+  const child = spawn(program!, rest, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
   process.once('exit', () => {
     child.kill('SIGKILL');
     rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
@@ -100,6 +102,16 @@ export async function startBrowser(stack: Stack): Promise<Browser> {
       return page;
     },
   };
+}
+
+/**
+ * Where it runs. Chromium ends all its requests when a network of its machine comes or goes, as with each container of
+ * another test. So root lets it see only those of a container that stays.
+ */
+async function place(stack: Stack, cloudflare: Cloudflare): Promise<{ enter: string[]; address: string }> {
+  if (process.getuid?.() !== 0) return { enter: [], address: `127.0.0.1:${stack.httpsPort}` };
+  const pid = await stack.docker('inspect', '--format', '{{.State.Pid}}', cloudflare.forwarder);
+  return { enter: ['nsenter', '--target', pid, '--net'], address: `${cloudflare.nginx}:443` };
 }
 
 async function haveChromium(): Promise<string> {

@@ -21,6 +21,8 @@ const FORWARDER = `
 
 export interface Cloudflare {
   port: number;
+  /** The forwarder's container. */
+  forwarder: string;
   /** The network with an address of Cloudflare's, and Nginx' address in it. */
   network: string;
   nginx: string;
@@ -46,6 +48,7 @@ export async function cloudflareBefore(stack: Stack): Promise<Cloudflare> {
   const port = Number(published.split(':').at(-1));
   return {
     port,
+    forwarder: name,
     network,
     nginx,
     client: clientsOf(stack),
