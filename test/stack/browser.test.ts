@@ -63,7 +63,8 @@ async function readable(path: string, status: number, retryAfter: string | null,
   }
 }
 
-test('a page reads 404 and 414, whether the browser asks first or not', async () => {
+test('a page reads 400, 404 and 414, whether the browser asks first or not', async () => {
+  await readable("'/api/v1/a%2Fb'", 400, null);
   await readable("'/none'", 404, null);
   await readable("'/api/v1/metrics'", 404, null);
   await readable("'/api/v1/articles?q=' + 'x'.repeat(10_000)", 414, null);
