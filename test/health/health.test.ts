@@ -31,7 +31,7 @@ test('of several remarks the worst decides the status and comes first', () => {
       ['warning', 'b'],
       ['critical', 'c'],
     ]),
-    { status: 'critical', message: 'c; b' },
+    { status: 'critical', message: 'c; b', faults: ['c'] },
   );
   assert.equal(
     summarize([

@@ -77,6 +77,31 @@ export async function untilReady(config: Config, service: string): Promise<void>
   }
 }
 
+/**
+ * Waits until Docker's health check of an instance that is ready has passed once. Without a health check there is nothing to
+ * wait for.
+ *
+ * @throws OperationalError when it has not passed by DEPLOY_READY_TIMEOUT, or at once when it has failed for good
+ */
+export async function untilHealthy(config: Config, service: string): Promise<void> {
+  const { readyTimeout } = config.deploy;
+  const began = performance.now();
+  for (;;) {
+    throwIfSignalled();
+    const container = await inspect(config, service);
+    if (container?.state !== 'running' || container.restarts > 0)
+      throw await notReady(config, service, 'ended soon after its start');
+    const { health, healthOutput } = container;
+    if (health === undefined || health === 'healthy') return;
+    const why = healthOutput ? `: ${healthOutput}` : '';
+    if (health === 'unhealthy') throw await notReady(config, service, `is unhealthy${why}`);
+    const left = readyTimeout - (performance.now() - began) / 1000;
+    if (left <= 0)
+      throw await notReady(config, service, `has not passed its health check after ${readyTimeout} s${why}`);
+    await sleep(Math.min(PAUSE, left));
+  }
+}
+
 async function notReady(config: Config, service: string, how: string): Promise<OperationalError> {
   return new OperationalError(
     `${service} ${how}${await lastLogLines(config, service)}`,

@@ -6,23 +6,26 @@ import { log } from '../core/log.ts';
 import { obeySignals, throwIfSignalled } from '../core/signals.ts';
 import { holdImages } from '../docker/held-images.ts';
 import { pullBoth } from '../docker/images.ts';
+import { criticalChecks } from '../health/all-checks.ts';
 import { migrate } from '../migrations/run.ts';
-import type { Traffic } from '../nginx/access-log.ts';
 import { beginMaintenance, isInMaintenance } from '../nginx/maintenance.ts';
+import { serviceOf } from '../nginx/upstreams.ts';
 import type { Canary } from './canary.ts';
 import { hasReached, type Journal, type JournalStep, writeJournal } from './journal.ts';
 import { pinImages } from './pin-images.ts';
 import { rollAll } from './roll-out.ts';
 import { restoreData } from './rollback-database.ts';
 import { removeTemporaryFrontend } from './rolling-update.ts';
-import { baseline, refuseNewlyCritical, watch } from './watch.ts';
+import { compare, refuseNewlyCritical, startWatch, type Watched, watch } from './watch.ts';
 
 interface Deployment {
   config: Config;
   journal: Journal;
   canary: Canary;
-  /** The traffic before. */
-  before?: Traffic;
+  /** The new release and the one before, from the rolling update on; not for a rollback. */
+  watched?: Watched;
+  /** When the rolling update began. */
+  rolledSince?: Date;
   /** When Nginx loaded the last list, by `performance.now()`. */
   listed?: number;
 }
@@ -37,6 +40,12 @@ interface Step {
 
 /** A deployment, in order. Each step may be repeated: --resume begins with the first. */
 const STEPS: Step[] = [
+  {
+    name: 'health before',
+    // A killed run may have replaced instances already.
+    isNeeded: ({ progress }) => progress.step === 'pull',
+    run: lookBefore,
+  },
   { name: 'pull', run: pullImages },
   { name: 'maintenance page', step: 'maintenance', isNeeded: changesData, run: () => beginMaintenance() },
   {
@@ -65,6 +74,11 @@ const STEPS: Step[] = [
   { name: 'watch', step: 'bake', run: watchRelease },
   { name: 'env file', run: ({ config, journal }) => pinImages(config, journal.release.images) },
 ];
+
+/** Since the plan, the operator may have taken an hour to answer: what became critical meanwhile is not the release's doing. */
+async function lookBefore({ config, journal: { progress } }: Deployment): Promise<void> {
+  progress.criticalBefore = await criticalChecks(config);
+}
 
 function changesData({ progress }: Journal): boolean {
   return progress.data !== undefined;
@@ -104,16 +118,24 @@ async function runMigrations({ config, journal: { release } }: Deployment): Prom
 }
 
 async function rollOut(deployment: Deployment): Promise<void> {
-  const { config, journal } = deployment;
-  deployment.before = await baseline(config);
-  deployment.listed = await rollAll(config, journal.progress, journal.release.images);
+  const { config, journal, canary } = deployment;
+  const { kind, release, images, previous } = journal.release;
+  const { servers, surge } = journal.progress;
+  // A rollback is not compared with the release that it leaves.
+  if (kind === 'deploy') {
+    const services = [...servers.map(serviceOf), ...(surge ? [surge] : []), 'frontend', 'frontend-2'];
+    const watched = await startWatch({ config, release, images, previous, services, canary });
+    Object.assign(deployment, { watched, rolledSince: new Date() });
+  }
+  const { watched } = deployment;
+  const trial = watched && { compare: () => compare(watched) };
+  deployment.listed = await rollAll(config, journal.progress, images, trial);
 }
 
-/** Meanwhile, the temporary frontend is removed. A rollback is not compared with the release that it leaves. */
-async function watchRelease({ config, journal, canary, before, listed }: Deployment): Promise<void> {
-  const { kind, release } = journal.release;
-  const watched = kind === 'deploy' ? watch(config, release, before!, canary) : undefined;
-  const ends = await Promise.allSettled([watched, removeTemporaryFrontend(config, listed!)]);
+/** Meanwhile, the temporary frontend is removed. */
+async function watchRelease({ config, watched, rolledSince, listed }: Deployment): Promise<void> {
+  const watching = watched && watch(watched, rolledSince!);
+  const ends = await Promise.allSettled([watching, removeTemporaryFrontend(config, listed!)]);
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }
 

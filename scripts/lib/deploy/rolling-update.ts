@@ -7,7 +7,19 @@ import { containerOf, inspect } from '../docker/containers.ts';
 import { shortName } from '../docker/images.ts';
 import { lineFor, type ServerLine, serviceOf, servingLine, setUpstream } from '../nginx/upstreams.ts';
 import { drain, untilOldWorkersAreDone } from './drain.ts';
-import { isReady, replace, runs, untilReady } from './instance.ts';
+import { isReady, replace, runs, untilHealthy, untilReady } from './instance.ts';
+
+/** How a new release is judged while it is rolled out; a release that is gone back to is not. */
+export interface Trial {
+  /** Called once, while instances of both releases get requests. @throws to end the rolling update */
+  compare: () => Promise<void>;
+}
+
+/** @throws OperationalError when the instance does not become ready or, in a trial, healthy */
+async function untilUp(config: Config, service: string, trial: Trial | undefined): Promise<void> {
+  await untilReady(config, service);
+  if (trial) await untilHealthy(config, service);
+}
 
 /**
  * Makes every instance of `wanted` run the backend's image, one after the other, without losing a request: each leaves
@@ -15,10 +27,17 @@ import { isReady, replace, runs, untilReady } from './instance.ts';
  * what should, so it can be repeated after a kill at any point, forwards or backwards.
  *
  * @param wanted the list in the end
+ * @param trial for a new release: with two instances or more, it is compared with the old one when the first is replaced
  * @throws OperationalError when an instance does not become ready (it is then out of the list), when one fails that was
  *   replaced already, or when the only one that serves would have to be replaced
  */
-export async function rollBackends(config: Config, images: Images, wanted: ServerLine[]): Promise<void> {
+export async function rollBackends(
+  config: Config,
+  images: Images,
+  wanted: ServerLine[],
+  trial?: Trial,
+): Promise<void> {
+  let compared = trial === undefined;
   const ready = await readyOf(config, wanted);
   const current = await Promise.all(wanted.map(line => runs(config, serviceOf(line), images)));
   const todo = wanted.filter((line, index) => !ready.has(line) || !current[index]);
@@ -26,6 +45,12 @@ export async function rollBackends(config: Config, images: Images, wanted: Serve
     throwIfSignalled();
     // Instances that are not ready come first: each that is replaced is one more that serves.
     todo.sort((a, b) => Number(ready.has(a)) - Number(ready.has(b)));
+    const serving = wanted.filter(each => ready.has(each));
+    if (!compared && todo.some(each => ready.has(each)) && serving.some(each => !todo.includes(each))) {
+      compared = true;
+      await setUpstream(config, 'backend', serving);
+      await trial!.compare();
+    }
     const line = todo[0]!;
     const service = serviceOf(line);
     const others = wanted.filter(other => other !== line && ready.has(other));
@@ -45,7 +70,7 @@ export async function rollBackends(config: Config, images: Images, wanted: Serve
     todo.shift();
     ready.delete(line);
     await replace(config, service, images);
-    await untilReady(config, service);
+    await untilUp(config, service, trial);
     ready.add(line);
     log.done(`${service} serves ${shortName(images.backend)}`);
   }
@@ -116,7 +141,7 @@ function refuseFailed(config: Config, failed: ServerLine[], todo: ServerLine[], 
  * @returns when Nginx loaded the last list, by `performance.now()`
  * @throws OperationalError when an instance does not become ready
  */
-export async function rollFrontend(config: Config, images: Images): Promise<number> {
+export async function rollFrontend(config: Config, images: Images, trial?: Trial): Promise<number> {
   const serving = servingLine('frontend');
   const only = (service: string) => [lineFor(service, serving)];
   if (!(await runs(config, 'frontend', images))) {
@@ -126,11 +151,12 @@ export async function rollFrontend(config: Config, images: Images): Promise<numb
     const serves = serviceOf(serving) === 'frontend-2' && (await isReady(config, 'frontend-2'));
     if (!serves) {
       await replace(config, 'frontend-2', images);
-      await untilReady(config, 'frontend-2');
+      await untilUp(config, 'frontend-2', trial);
     }
     await setUpstream(config, 'frontend', only('frontend-2'));
     await untilOldWorkersAreDone();
     await replace(config, 'frontend', images);
+    await untilUp(config, 'frontend', trial);
     log.done(`frontend runs ${shortName(images.frontend)}`);
   }
   await untilReady(config, 'frontend');

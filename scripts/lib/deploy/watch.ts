@@ -1,26 +1,48 @@
 /** How a new release is compared with the previous one. */
-import type { Config } from '../config/config.ts';
+import type { Config, Images } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { sleep, throwIfSignalled } from '../core/signals.ts';
 import { criticalChecks } from '../health/all-checks.ts';
-import { readTraffic, regression, type Traffic } from '../nginx/access-log.ts';
-import type { Canary } from './canary.ts';
+import { readVisits, type Visit } from '../nginx/access-log.ts';
+import { upstreamOf } from '../nginx/upstreams.ts';
+import type { Canary, CanaryCount } from './canary.ts';
+import { type Guard, guardOver } from './guard.ts';
+import { regression } from './judge.ts';
+import { byRelease } from './served-by.ts';
 
 /** Seconds of traffic before a release that it is compared with. */
 const BASELINE_SECONDS = 600;
 /** Requests of the canary that may fail: fewer are within what a network loses. */
 const CANARY_FAILURES = 3;
+/** Seconds. */
+const PAUSE = 5;
 
-/** @returns the traffic of the last ten minutes */
-export const baseline = (config: Config): Promise<Traffic> =>
-  readTraffic(config, new Date(Date.now() - BASELINE_SECONDS * 1000));
+/** A release that is watched, and the one before. */
+export interface Watched {
+  config: Config;
+  release: string;
+  images: Images;
+  previous: Images;
+  /** All instances that may serve meanwhile, of either release. */
+  services: string[];
+  canary: Canary;
+  /** What the old release has answered so far. */
+  old: Visit[];
+  /** The canary's requests before anything was replaced. */
+  canaryBefore: CanaryCount;
+}
 
-/** @throws OperationalError when a check of health-check.ts is critical that was not critical `before` */
+/** @returns a release to watch, with the traffic of the last ten minutes as the old release's */
+export async function startWatch(about: Omit<Watched, 'old' | 'canaryBefore'>): Promise<Watched> {
+  const since = new Date(Date.now() - BASELINE_SECONDS * 1000);
+  const old = about.config.deploy.bakeSeconds > 0 ? await readVisits(about.config, since) : [];
+  return { ...about, old, canaryBefore: about.canary.count() };
+}
+
+/** @throws OperationalError when a check of health-check.ts is critical, again and again, that was not `before` */
 export async function refuseNewlyCritical(config: Config, before: string[]): Promise<void> {
-  const nameOf = (line: string) => line.split(' ')[0];
-  const known = new Set(before.map(nameOf));
-  const found = (await criticalChecks(config)).filter(line => !known.has(nameOf(line)));
+  const found = await criticalChecks(config, before);
   if (found.length === 0) return;
   throw new OperationalError(
     `critical since the deployment: ${found.join('; ')}`,
@@ -29,25 +51,51 @@ export async function refuseNewlyCritical(config: Config, before: string[]): Pro
 }
 
 /**
- * Watches a release for DEPLOY_BAKE_SECONDS.
+ * Compares both releases while both serve, for half of DEPLOY_BAKE_SECONDS.
  *
- * @throws OperationalError when its traffic is worse than `before`, or when requests of the canary fail
+ * @throws OperationalError when the new release is worse
  */
-export async function watch(config: Config, release: string, before: Traffic, canary: Canary): Promise<void> {
+export async function compare(watched: Watched): Promise<void> {
+  const { config, release } = watched;
+  const seconds = config.deploy.bakeSeconds / 2;
+  if (seconds === 0) return;
+  log.info(`comparing ${release} with the previous release for ${seconds} s: both serve`);
+  await observe(watched, seconds, (old, fresh) => regression(old, fresh, true));
+}
+
+/**
+ * Watches a release for DEPLOY_BAKE_SECONDS, when it alone serves.
+ *
+ * @throws OperationalError when it is worse than the previous release was
+ */
+export async function watch(watched: Watched, rolledSince: Date): Promise<void> {
+  const { config, release, services, images, previous } = watched;
   const { bakeSeconds } = config.deploy;
   if (bakeSeconds === 0) return;
-  const since = new Date();
-  const failedBefore = canary.count().failed;
   log.info(`watching ${release} for ${bakeSeconds} s`);
-  while (Date.now() < since.getTime() + bakeSeconds * 1000) {
-    await sleep(Math.min(5, bakeSeconds));
+  const { old } = await byRelease(config, services, images, previous, await readVisits(config, rolledSince));
+  const before = watched.old.concat(old);
+  await observe(watched, bakeSeconds, (_, fresh) => regression(before, fresh, false));
+  log.done(`${release} is no worse than the previous release`);
+}
+
+/** @param judge gets what each release has answered since this began, and returns why the new one is worse */
+async function observe(
+  { config, release, services, images, previous, canary, canaryBefore }: Watched,
+  seconds: number,
+  judge: (old: Visit[], fresh: Visit[]) => string | undefined,
+): Promise<void> {
+  const since = new Date();
+  const began = performance.now();
+  const first = canary.count();
+  const replaced = services.filter(service => images[upstreamOf(service)] !== previous[upstreamOf(service)]);
+  const guard: Guard = await guardOver(config, replaced, images);
+  while (performance.now() < began + seconds * 1000) {
+    await sleep(Math.min(PAUSE, seconds));
     throwIfSignalled();
-    const { failed, failures } = canary.count();
-    const why =
-      regression(before, await readTraffic(config, since)) ??
-      (failed - failedBefore >= CANARY_FAILURES
-        ? `${failed - failedBefore} requests of the canary failed: ${failures.at(-1)}`
-        : undefined);
+    const visits = await readVisits(config, since);
+    const { old, fresh } = await byRelease(config, services, images, previous, visits);
+    const why = (await guard()) ?? judge(old, fresh) ?? canaryFails(canaryBefore, first, canary.count());
     if (why) {
       throw new OperationalError(
         `${release} is worse than the previous release: ${why}`,
@@ -55,5 +103,12 @@ export async function watch(config: Config, release: string, before: Traffic, ca
       );
     }
   }
-  log.done(`${release} is no worse than the previous release`);
+}
+
+/** @returns why, when so many requests fail more than those before anything was replaced would let expect */
+export function canaryFails(before: CanaryCount, first: CanaryCount, now: CanaryCount): string | undefined {
+  const failed = now.failed - first.failed;
+  const expected = (now.sent - first.sent) * (before.failed / Math.max(before.sent, 1));
+  if (failed - expected < CANARY_FAILURES) return undefined;
+  return `${failed} requests of the canary failed: ${now.failures.at(-1)}`;
 }

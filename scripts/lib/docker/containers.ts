@@ -23,6 +23,8 @@ export interface Container {
   state: 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
   /** Undefined: it has no health check. */
   health?: 'starting' | 'healthy' | 'unhealthy';
+  /** What the health check printed last; empty before its first end. */
+  healthOutput: string;
   exitCode: number;
   outOfMemory: boolean;
   restarts: number;
@@ -38,7 +40,7 @@ interface Inspected extends Pick<Container, 'name' | 'image' | 'imageId' | 'rest
   labels: Record<string, string>;
   state: {
     Status: Container['state'];
-    Health?: { Status: NonNullable<Container['health']> | 'none' };
+    Health?: { Status: NonNullable<Container['health']> | 'none'; Log?: { Output: string }[] | null };
     ExitCode: number;
     OOMKilled: boolean;
     StartedAt: string;
@@ -60,6 +62,7 @@ export function parseContainers(text: string): Container[] {
         service: labels['com.docker.compose.service'] ?? rest.name,
         state: state.Status,
         health: health === 'none' ? undefined : health,
+        healthOutput: state.Health?.Log?.at(-1)?.Output.trim() ?? '',
         exitCode: state.ExitCode,
         outOfMemory: state.OOMKilled,
         startedAt: new Date(state.StartedAt),

@@ -12,6 +12,7 @@ import { memory } from './checks/memory.ts';
 import { postgres } from './checks/postgres.ts';
 import { api, frontend } from './checks/public.ts';
 import { redis } from './checks/redis.ts';
+import { confirmed } from './confirm.ts';
 import { listContainers } from './docker.ts';
 import { memoize, runChecks } from './runner.ts';
 
@@ -41,10 +42,18 @@ const RELEASE_PAGES = new Set(
   'api frontend backend versions postgres redis containers certificate'.split(' '),
 );
 
-/** @returns the checks of the stack that are critical now, each as `name (message)` */
-export async function criticalChecks(config: Config): Promise<string[]> {
-  const checks = allChecks(config).filter(({ name, page = name }) => RELEASE_PAGES.has(page));
-  return (await runChecks(checks))
-    .filter(({ status }) => status === 'critical')
-    .map(({ name, message }) => `${name} (${message})`);
+/**
+ * Looks several times before it believes a critical check, see {@link confirmed}: up to 17 s longer if one is.
+ *
+ * @param known what was critical before, as this function returned it, and does not count
+ * @returns the faults of the stack that are critical now, each as `name (message)`
+ */
+export function criticalChecks(config: Config, known?: string[]): Promise<string[]> {
+  const look = async () => {
+    const checks = allChecks(config).filter(({ name, page = name }) => RELEASE_PAGES.has(page));
+    return (await runChecks(checks))
+      .filter(({ status }) => status === 'critical')
+      .flatMap(({ name, message, faults = [message] }) => faults.map(fault => `${name} (${fault})`));
+  };
+  return confirmed(look, known);
 }

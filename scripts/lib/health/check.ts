@@ -8,6 +8,8 @@ export interface Finding {
   status: Status;
   /** One sentence. */
   message: string;
+  /** The critical ones, where the message has several things. */
+  faults?: string[];
   /** What to do. */
   hint?: string;
   value?: number;
@@ -46,12 +48,17 @@ export function worst(statuses: Status[]): Exclude<Status, 'not configured'> {
 export type Remark = [status: Status, text: string];
 
 /** @returns the worst status and the remarks that are not ok, worst first; without any, those that are ok */
-export function summarize(remarks: Remark[]): Pick<Finding, 'status' | 'message'> {
+export function summarize(remarks: Remark[]): Pick<Finding, 'status' | 'message' | 'faults'> {
   const status = worst(remarks.map(([each]) => each));
   const shown = remarks
     .filter(([each]) => (status === 'ok' ? each === 'ok' : each !== 'ok' && each !== 'not configured'))
     .sort(([a], [b]) => ORDER.indexOf(b) - ORDER.indexOf(a));
-  return { status, message: shown.map(([, text]) => text).join('; ') };
+  const faults = shown.flatMap(([each, text]) => (each === 'critical' ? [text] : []));
+  return {
+    status,
+    message: shown.map(([, text]) => text).join('; '),
+    ...(faults.length > 0 ? { faults } : {}),
+  };
 }
 
 /** @returns the status of a value; one that equals a threshold has reached it, unless less is worse */

@@ -112,6 +112,6 @@ export function jsonReport(environment: string | undefined, overall: Overall, re
     timestamp: new Date().toISOString(),
     environment,
     overall_status: OVERALL[overall].json,
-    services: Object.fromEntries(results.map(({ name, page: _, ...rest }) => [name, rest])),
+    services: Object.fromEntries(results.map(({ name, page: _, faults: __, ...rest }) => [name, rest])),
   };
 }

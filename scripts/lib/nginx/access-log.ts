@@ -5,44 +5,93 @@ import type { Config } from '../config/config.ts';
 import { sh } from '../core/shell.ts';
 import { containerOf } from '../docker/containers.ts';
 
-/** How requests to the upstreams went in a span of time. */
-export interface Traffic {
-  requests: number;
-  /** Answers with a status of 500 and more. */
-  errors: number;
-  /** The 95th percentile of the upstream's response time in seconds; 0 without requests. */
-  p95: number;
+/** A request as one instance answered it. One that Nginx tried with two instances is two of these. */
+export interface Visit {
+  /** The address of the instance, without its port. */
+  address: string;
+  /** When the request ended, in whole seconds since 1970. */
+  time: number;
+  /** The client as nginx/snippets/limits.conf counts them: an IPv4 address or an IPv6 /64. */
+  client: string;
+  /** The method and the path, without its query. */
+  path: string;
+  status: number;
+  /** The instance's response time in seconds; undefined for a WebSocket, which lasts as long as the client stays. */
+  seconds?: number;
 }
 
 interface Line {
   time?: string;
+  client?: string;
+  method?: string;
   path?: string;
-  status?: number;
+  agent?: string;
+  upstream?: string;
+  upstream_status?: string;
   upstream_seconds?: string;
 }
 
+/** The requests kept of one reading: beyond, each has the same chance to be among them. */
+const MOST = 200_000;
+
 /**
- * Reads Nginx's access log, which Nginx writes with up to 5 s of delay.
+ * Reads Nginx's access log, which Nginx writes with up to 5 s of delay. Requests of the canary are not in the result.
  *
  * @throws CommandError when Nginx has no container
  */
-export async function readTraffic(config: Config, since: Date): Promise<Traffic> {
-  const seconds: number[] = [];
-  let errors = 0;
+export async function readVisits(config: Config, since: Date): Promise<Visit[]> {
+  const visits: Visit[] = [];
+  const earliest = Math.floor(since.getTime() / 1000);
+  let seen = 0;
   for await (const line of logLines(config, since)) {
-    const { time = '', path = '', status = 0, upstream_seconds = '' } = parseLine(line);
-    const when = Date.parse(time);
-    // A WebSocket's request lasts as long as the WebSocket. The log's times are whole seconds.
-    if (path.startsWith('/socket.io/') || !(when >= since.getTime() - 999)) continue;
-    if (status >= 500) errors++;
-    // A number for each server that was tried: `0.003`, or `2.001, 0.004`.
-    seconds.push(upstream_seconds.split(/[,:]/).reduce((sum, each) => sum + (Number(each) || 0), 0));
+    for (const visit of visitsOf(line)) {
+      if (visit.time < earliest) continue;
+      const place = seen++ < MOST ? visits.length : Math.floor(Math.random() * seen);
+      if (place < MOST) visits[place] = visit;
+    }
   }
-  seconds.sort((a, b) => a - b);
-  return { requests: seconds.length, errors, p95: seconds[Math.floor(seconds.length * 0.95)] ?? 0 };
+  return visits;
 }
 
-/** Lines of the error log are in it, too: they have no time. */
+/** @returns what a line of the log says of each instance that was asked; nothing for a line of the error log */
+export function visitsOf(line: string): Visit[] {
+  const { agent, upstream = '', ...rest } = parseLine(line);
+  const {
+    time = '',
+    client = '',
+    method = '',
+    path = '',
+    upstream_status = '',
+    upstream_seconds = '',
+  } = rest;
+  if (agent === 'canary') return [];
+  // One for each server that was tried: `172.18.0.5:3000, 172.18.0.6:3000`; ` : ` stands between internal redirects.
+  // https://nginx.org/en/docs/http/ngx_http_upstream_module.html#var_upstream_addr
+  const [addresses = [], statuses = [], times = []] = [upstream, upstream_status, upstream_seconds].map(
+    list => list.split(/, | : /),
+  );
+  return addresses.flatMap((address, index): Visit[] => {
+    const [, host] = /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(address) ?? [];
+    const status = Number(statuses[index]);
+    if (!host || !status) return [];
+    const visit = { address: host, time: Date.parse(time) / 1000, client: clientOf(client), status };
+    const seconds = path.startsWith('/socket.io/') ? {} : { seconds: Number(times[index]) || 0 };
+    return [{ ...visit, path: `${method} ${path}`, ...seconds }];
+  });
+}
+
+/** @returns an IPv4 address, or the /64 of an IPv6 address: the smallest network that is given out */
+export function clientOf(address: string): string {
+  if (!address.includes(':')) return address;
+  const [head = '', tail] = address.split('::');
+  const [left, right] = [head, tail ?? ''].map(part => part.split(':').filter(Boolean)) as [
+    string[],
+    string[],
+  ];
+  const zeros = tail === undefined ? [] : Array(Math.max(0, 8 - left.length - right.length)).fill('0');
+  return [...left, ...zeros, ...right].slice(0, 4).join(':');
+}
+
 function parseLine(line: string): Line {
   try {
     return JSON.parse(line) as Line;
@@ -59,21 +108,4 @@ async function* logLines(config: Config, since: Date): AsyncGenerator<string> {
   const read = sh('read Nginx’s log', { stdout: file.fd });
   await read`docker logs --since ${since.toISOString()} ${containerOf(config, 'nginx')}`;
   yield* (await open(path)).readLines();
-}
-
-/**
- * @returns why the traffic of a release is worse than that before it, or undefined: 5xx are five at least and their share
- *   one in a hundred higher; or p95 is more than twice and 250 ms higher, with 100 requests in each
- */
-export function regression(before: Traffic, now: Traffic): string | undefined {
-  const share = ({ requests, errors }: Traffic) => (requests === 0 ? 0 : errors / requests);
-  const percent = (value: number) => `${(value * 100).toFixed(1)} %`;
-  if (now.errors >= 5 && share(now) > share(before) + 0.01) {
-    return `${now.errors} of ${now.requests} answers are 5xx (${percent(share(now))}; before: ${percent(share(before))})`;
-  }
-  const enough = before.requests >= 100 && now.requests >= 100;
-  if (enough && now.p95 > before.p95 * 2 && now.p95 > before.p95 + 0.25) {
-    return `95 % of answers take up to ${now.p95.toFixed(2)} s (before: ${before.p95.toFixed(2)} s)`;
-  }
-  return undefined;
 }

@@ -20,7 +20,7 @@ const REPLACED: Record<string, { names: string[]; rest: boolean }> = {
   'lib/health/all-checks.ts': { names: ['criticalChecks'], rest: false },
   'lib/migrations/pending.ts': { names: ['pendingMigrations'], rest: false },
   'lib/migrations/run.ts': { names: ['migrate'], rest: false },
-  'lib/nginx/access-log.ts': { names: ['readTraffic', 'regression'], rest: false },
+  'lib/nginx/access-log.ts': { names: ['readVisits'], rest: false },
   'lib/backup/run-backup.ts': { names: ['backUp'], rest: false },
   'lib/backup/find.ts': { names: ['findSource'], rest: false },
   'lib/restore/foreign.ts': { names: ['foreignness'], rest: false },
@@ -93,3 +93,6 @@ export const journals = (await load(
 export const deployment = (await load(
   'lib/deploy/run-deploy.ts',
 )) as typeof import('../../../scripts/lib/deploy/run-deploy.ts');
+export const { confirmed } = (await load(
+  'lib/health/confirm.ts',
+)) as typeof import('../../../scripts/lib/health/confirm.ts');

@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writ
 import { join } from 'node:path';
 import type { Journal } from '../../../scripts/lib/deploy/journal.ts';
 import { type Release, readReleases } from '../../../scripts/lib/deploy/releases.ts';
+import type { Visit } from '../../../scripts/lib/nginx/access-log.ts';
 import { type DatabaseModel, databaseModel } from './database-model.ts';
 import { deployment, interrupt, journals, loadConfig, root } from './deployment-copy.ts';
 import { type Point, type Run, runProcess } from './deployment-process.ts';
@@ -25,10 +26,16 @@ export interface Situation {
   frontend?: boolean;
   /** A rollback with the database; whether an operator has switched the maintenance page on before. */
   data?: { maintenance: boolean };
+  /** Seconds that the release is watched; default: not at all. */
+  bake?: number;
+  /** What health-check.ts finds critical, look by look; the last is repeated. */
+  critical?: string[][];
+  /** What each release has answered while it is watched. */
+  visits?: () => Visit[];
 }
 
 interrupt.listenForSignals();
-const config = loadConfig('production', {
+const unwatched = loadConfig('production', {
   BACKEND_IMAGE: OLD.backend,
   FRONTEND_IMAGE: OLD.frontend,
   DEPLOY_READY_TIMEOUT: '3s',
@@ -77,7 +84,8 @@ export interface Case {
 /** A stack before its deployment, in the directory that all cases share. */
 export async function newCase(situation: Situation = {}): Promise<Case> {
   const { servers = ['backend-1', 'backend-2'], unready = [], surge = null } = situation;
-  const { migrations = [], contracting = [], frontend = true, data } = situation;
+  const { migrations = [], contracting = [], frontend = true, bake = 0, data } = situation;
+  const config = { ...unwatched, deploy: { ...unwatched.deploy, bakeSeconds: bake } };
   const images = { ...NEW, ...(frontend ? {} : { frontend: OLD.frontend }) };
   const write = (path: string, text: string) => writeFileSync(join(root, path), text);
   rmSync(join(root, 'state'), { recursive: true, force: true });
@@ -113,6 +121,8 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
       if (path.endsWith('.deploy.json')) journaled.push(JSON.parse(text).step);
     },
     migrations: { pending: migrations },
+    critical: situation.critical ?? [],
+    visits: situation.visits ?? (() => []),
     pauseLists: (seconds: number) => {
       for (const list of LISTS) grow(list, seconds);
     },

@@ -3,8 +3,9 @@ import { basename } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { RunOptions } from '../../../scripts/lib/core/shell.ts';
 import type { Release } from '../../../scripts/lib/deploy/releases.ts';
+import type { Visit } from '../../../scripts/lib/nginx/access-log.ts';
 import type { DatabaseModel } from './database-model.ts';
-import { CommandError, interrupt, lines, pass, standIns } from './deployment-copy.ts';
+import { CommandError, confirmed, interrupt, lines, pass, standIns } from './deployment-copy.ts';
 import type { DockerModel } from './docker-model.ts';
 
 /** What happens to a command. */
@@ -50,6 +51,9 @@ export interface Surroundings {
   /** The names of the migrations that are not applied. */
   migrations: { pending: string[] };
   databases: DatabaseModel;
+  /** What health-check.ts finds critical, look by look. */
+  critical: string[][];
+  visits: () => Visit[];
   /** Makes the lists of servers older. */
   pauseLists: (seconds: number) => void;
   /** Writes a file whole, as the next process sees it; what a disk makes of it is not the subject. */
@@ -78,7 +82,7 @@ function wordsOf(pieces: TemplateStringsArray, values: (string | string[])[]): s
 
 /** Runs `work` as one process of the product: its commands go to the model, until the trouble of `point` ends it. */
 export async function runProcess(
-  { docker, migrations, databases, pauseLists, write }: Surroundings,
+  { docker, migrations, databases, critical, visits, pauseLists, write }: Surroundings,
   work: () => Promise<{ release: Release; exitCode: number }>,
   point?: Point,
 ): Promise<Run> {
@@ -177,8 +181,11 @@ export async function runProcess(
   standIns['lib/deploy/canary.ts'] = {
     startCanary: () => ({ count: () => canary, stop: async () => canary }),
   };
-  standIns['lib/health/all-checks.ts'] = { criticalChecks: async () => [] };
-  standIns['lib/nginx/access-log.ts'] = { readTraffic: async () => ({}), regression: () => undefined };
+  standIns['lib/health/all-checks.ts'] = {
+    criticalChecks: (_: unknown, known?: string[]) =>
+      confirmed(async () => (critical.length > 1 ? critical.shift()! : (critical[0] ?? [])), known),
+  };
+  standIns['lib/nginx/access-log.ts'] = { readVisits: async () => visits() };
   standIns['lib/migrations/pending.ts'] = {
     pendingMigrations: async () => migrations.pending.map(name => ({ name, findings: [] })),
   };

@@ -18,6 +18,10 @@ interface Container {
   state: 'running' | 'exited';
   ready: boolean;
   restarts: number;
+  /** What Docker's health check says; undefined: there is none. */
+  health?: 'starting' | 'healthy' | 'unhealthy';
+  /** When it was started, in milliseconds since 1970. */
+  startedAt: number;
   /** When it left the list that Nginx has loaded, in seconds; undefined: it never was in it. */
   unlisted?: number;
   /** Whether its count of requests was looked at since. */
@@ -45,6 +49,8 @@ export interface DockerModel {
   images: Set<string>;
   /** What containers of an image do; those not named become ready. */
   fates: Map<string, Fate>;
+  /** What Docker's health check says of a container of an image when it is started. */
+  health: Map<string, Container['health']>;
   /** Whether Nginx refuses its configuration. */
   refused: boolean;
   /** Seconds of all sleeps, none of which was slept. */
@@ -82,11 +88,13 @@ const listOf = (service: string): List => (service.startsWith('backend') ? 'back
 /** @param root where nginx/upstreams is @param start each service that runs, and its image */
 export function dockerModel(root: string, start: Record<string, string>): DockerModel {
   const loaded: Record<List, Listed[]> = { backend: [], frontend: [] };
+  let starts = 0;
   const container = (image: string): Container => ({
     image,
     state: 'running',
     ready: true,
     restarts: 0,
+    startedAt: ++starts,
     drained: false,
   });
   const read = (list: List): Listed[] =>
@@ -100,6 +108,7 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
     containers: new Map(Object.entries(start).map(([name, image]) => [name, container(image)])),
     images: new Set(Object.values(start)),
     fates: new Map(),
+    health: new Map(),
     refused: false,
     clock: 0,
     losses: [],
@@ -205,11 +214,15 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
     }
     if (line.startsWith('docker container inspect ')) {
       const name = argv.at(-1)!;
-      const { image, state, restarts } = model.containers.get(name)!;
+      const { image, state, restarts, health, startedAt } = model.containers.get(name)!;
       return said(
         JSON.stringify({
           ...{ name, image, imageId: `sha256:${image}`, labels: {}, networks: {}, memory: 0, restarts },
-          state: { Status: state },
+          state: {
+            Status: state,
+            StartedAt: new Date(startedAt).toISOString(),
+            ...(health ? { Health: { Status: health, Log: [{ Output: 'what it printed\n' }] } } : {}),
+          },
         }),
       );
     }
@@ -233,7 +246,12 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
         if (!model.images.has(image)) return failed(`No such image: ${image}`);
         const fate = model.fates.get(image) ?? 'ready';
         const state = fate === 'ends at once' ? 'exited' : 'running';
-        model.containers.set(each, { ...container(image), state, ready: fate === 'ready' });
+        model.containers.set(each, {
+          ...container(image),
+          state,
+          ready: fate === 'ready',
+          health: model.health.get(image),
+        });
       }
       return said();
     }
