@@ -143,8 +143,8 @@ export const deployment = readBy('deploy, rollback', {
   },
   DEPLOY_BAKE_SECONDS: {
     meaning:
-      'Seconds that a new release is watched, at most 3600; 0: not at all. More 5xx responses or slower ones than before ' +
-      'revert it.',
+      'Seconds that a new release is watched, at most 3600; 0: not at all. Before that, old and new instances serve ' +
+      'together for half as long. More 5xx responses or slower ones than the old release’s revert it.',
     type: whole('whole seconds, at most 3600', 0, 3600),
     default: '60',
     readBy: 'deploy',
