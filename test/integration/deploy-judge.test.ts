@@ -201,12 +201,62 @@ test('the canary’s failures count from three more than before', () => {
   assert.match(fails([0, 0], [0, 0], [10, 3])!, /3 requests/);
 });
 
-test('what clients get decides, in both phases', async () => {
-  const visits: Visit[] = [];
+for (const [release, image] of [
+  ['new', NEW.backend],
+  ['old', OLD.backend],
+] as const) {
+  for (const phase of ['compared', 'watched'] as const) {
+    test(`errors of the ${release} release while it is ${phase}: it is ${release === 'new' ? 'rolled back' : 'let be'}`, async () => {
+      let c: Case;
+      // What several clients got from each instance, at its address.
+      const visits = (): Visit[] =>
+        ['backend-1', 'backend-2'].flatMap(name => {
+          const { image: runs, startedAt } = c.docker.containers.get(name)!;
+          const isRolled = c.docker.containers.get('frontend')!.image === NEW.frontend;
+          const status = runs === image && isRolled === (phase === 'watched') ? 500 : 200;
+          return Array.from({ length: 100 }, (_, i) => ({
+            address: `10.9.0.${startedAt}`,
+            time: Math.floor(Date.now() / 1000),
+            client: `${i % 9}`,
+            path: 'GET /api/v1/articles',
+            status,
+            seconds: 0.1,
+          }));
+        });
+      c = await newCase({ bake: 60, visits });
+      const run = await c.deploy();
+      assert.is(run.ended, release === 'new' ? 'rolled back' : 'done', run.said);
+      if (release === 'new')
+        assert.match(run.said, /2 is worse than the previous release: \d+ of \d+ answers are 5xx/);
+      assert.is(run.changes.includes('stop frontend'), release === 'old' || phase === 'watched');
+    });
+  }
+}
+
+test('errors of an instance that is gone are those of the old release', async () => {
+  const visits = Array.from({ length: 100 }, (_, i) => ({
+    ...{ address: '10.9.0.250', time: 0, client: `${i % 9}`, path: 'GET /', status: 500, seconds: 1 },
+  }));
   const c = await newCase({ bake: 60, visits: () => visits });
-  // Each address is that of no instance: what the old release has answered.
-  for (let i = 0; i < 100; i++)
-    visits.push({ address: '10.0.0.1', time: 0, client: `${i % 9}`, path: 'GET /', status: 500, seconds: 1 });
+  const run = await c.deploy();
+  assert.is(run.ended, 'done', run.said);
+});
+
+test('an address that an old instance had before counts from the start of the new one', async () => {
+  let c: Case;
+  const before = (): Visit[] => {
+    const container = c.docker.containers.get('backend-1')!;
+    return Array.from({ length: 100 }, (_, i) => ({
+      ...{
+        address: `10.9.0.${container.startedAt}`,
+        time: -10,
+        client: `${i % 9}`,
+        path: 'GET /',
+        status: 500,
+      },
+    }));
+  };
+  c = await newCase({ bake: 60, visits: before });
   const run = await c.deploy();
   assert.is(run.ended, 'done', run.said);
 });

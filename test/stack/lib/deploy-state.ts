@@ -84,7 +84,7 @@ export async function assertNothingLeft({ stack, registry }: Deployable): Promis
   const stray = all.filter(
     line =>
       /-(frontend-2|migrate)-/.test(line.includes(stack.app) ? line : '') ||
-      (line.includes(`${registry.host}/`) && !line.endsWith(` ${project}`)),
+      (line.includes(`${registry.host}/`) && !line.endsWith(` ${project}`) && !/^\S+-forwarder /.test(line)),
   );
   assert.equal(stray, [], 'containers are left');
   const running = (await containers(stack)).flatMap(line => /-(backend-\d)-/.exec(line)?.[1] ?? []);

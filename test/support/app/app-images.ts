@@ -17,6 +17,7 @@ export const variants = {
   'never-ready': '2.1.0',
   'crash-under-traffic': '2.2.0',
   'errors-after-a-minute': '2.3.0',
+  faulty: '2.6.0',
   'bad-migration': '2.4.0',
   'locking-migration': '2.5.0',
   'contracting-migration': '3.0.0',

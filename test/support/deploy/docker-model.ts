@@ -217,7 +217,8 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
       const { image, state, restarts, health, startedAt } = model.containers.get(name)!;
       return said(
         JSON.stringify({
-          ...{ name, image, imageId: `sha256:${image}`, labels: {}, networks: {}, memory: 0, restarts },
+          ...{ name, image, imageId: `sha256:${image}`, labels: {}, memory: 0, restarts },
+          networks: { app: { IPAddress: `10.9.0.${startedAt}` } },
           state: {
             Status: state,
             StartedAt: new Date(startedAt).toISOString(),

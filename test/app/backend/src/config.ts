@@ -6,6 +6,7 @@ export const variants = [
   'never-ready',
   'crash-under-traffic',
   'errors-after-a-minute',
+  'faulty',
   'bad-migration',
   'locking-migration',
   'contracting-migration',
@@ -50,6 +51,13 @@ export function readConfig(env = process.env) {
     shutdownTimeoutMs: count('SHUTDOWN_TIMEOUT_MS', 35_000),
     crashAfterRequests: count('CRASH_AFTER_REQUESTS', 300),
     errorsAfterSeconds: count('ERRORS_AFTER_SECONDS', 60),
+    // Of the variant `faulty`; 0: it does not.
+    faults: {
+      errorsPercent: count('FAULT_ERRORS_PERCENT', 0),
+      slowMs: count('FAULT_SLOW_MS', 0),
+      crashSeconds: count('FAULT_CRASH_SECONDS', 0),
+      unreadySeconds: count('FAULT_UNREADY_SECONDS', 0),
+    },
   };
   if (wrong.length > 0) throw new Error(`configuration: ${wrong.join('; ')}`);
   return config;

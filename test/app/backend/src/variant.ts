@@ -6,8 +6,14 @@ import type { Config } from './config.ts';
 const FAIL_NOW = '/tmp/fail-now';
 
 /** What the variants that must not reach production do wrong. The others do nothing here. */
-export function misbehave({ variant, crashAfterRequests, errorsAfterSeconds }: Config) {
+export function misbehave({ variant, crashAfterRequests, errorsAfterSeconds, faults }: Config) {
   let requests = 0;
+  const isFaulty = variant === 'faulty';
+  if (isFaulty && faults.crashSeconds > 0) {
+    setTimeout(() => {
+      throw new Error(`this variant crashes after ${faults.crashSeconds} s`);
+    }, faults.crashSeconds * 1000);
+  }
 
   const onRequest: RequestHandler = (_req, res, next) => {
     requests += 1;
@@ -20,6 +26,10 @@ export function misbehave({ variant, crashAfterRequests, errorsAfterSeconds }: C
       (process.uptime() > errorsAfterSeconds || existsSync(FAIL_NOW))
     ) {
       res.status(500).json({ error: `this variant fails after ${errorsAfterSeconds} s` });
+    } else if (isFaulty && requests % 100 < faults.errorsPercent) {
+      res.status(500).json({ error: `this variant fails for ${faults.errorsPercent} %` });
+    } else if (isFaulty && faults.slowMs > 0) {
+      setTimeout(next, faults.slowMs);
     } else {
       next();
     }
@@ -27,6 +37,8 @@ export function misbehave({ variant, crashAfterRequests, errorsAfterSeconds }: C
 
   async function readiness(): Promise<void> {
     if (variant === 'never-ready') throw new Error('this variant is never ready');
+    if (isFaulty && faults.unreadySeconds > 0 && process.uptime() > faults.unreadySeconds)
+      throw new Error(`this variant is not ready after ${faults.unreadySeconds} s`);
   }
 
   return { onRequest, readiness };
