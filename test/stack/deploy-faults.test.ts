@@ -12,7 +12,7 @@ import { assertEnded, containers, listed, serving } from './lib/deploy-state.ts'
 import { startDeployable } from './lib/deployable.ts';
 import { visited, whileVisited } from './lib/visitor.ts';
 
-const d = await startDeployable({ SHUTDOWN_LINGER_MS: '300', DEPLOY_BAKE_SECONDS: '60' });
+const d = await startDeployable({ SHUTDOWN_LINGER_MS: '300', DEPLOY_BAKE_SECONDS: '40' });
 const { stack } = d;
 await d.publish('v2');
 await d.publish('crash-under-traffic');
@@ -24,7 +24,7 @@ test('a release that answers 500 while it is watched is rolled back', async () =
     const clients = await clientsOf(stack, 6);
     const run = await told(d, 'ERRORS_AFTER_SECONDS=86400\n', async () => {
       const started = d.start('deploy', backendOf('2.3.0'));
-      await started.shows(/watching 2\.3\.0 for 60 s/, 300);
+      await started.shows(/watching 2\.3\.0 for 40 s/, 300);
       return started;
     });
     for (const backend of ['backend-1', 'backend-2']) await stack.exec(backend, 'touch', '/tmp/fail-now');

@@ -70,11 +70,16 @@ test('the first release serves again', async () => {
 for (const [name, variables, why, bake] of [
   ['fails for 20 %', 'FAULT_ERRORS_PERCENT=20', /answers are 5xx/, '30'],
   ['is slow', 'FAULT_SLOW_MS=3000', /answers take more than/, '30'],
-  ['crashes after 20 s', 'FAULT_CRASH_SECONDS=20', /backend-1 (has restarted|has ended|ended soon)/, '30'],
+  [
+    'crashes after 20 s',
+    'FAULT_CRASH_SECONDS=20',
+    /backend-1 (has restarted|has ended|ended soon|failed while)|critical since the deployment: backend-1/,
+    '30',
+  ],
   [
     'is not ready after a minute',
     'FAULT_UNREADY_SECONDS=60',
-    /is not ready, 3 times in a row|canary failed|failed while/,
+    /is not ready, 3 times in a row|canary failed|failed while|critical since the deployment: backend-1/,
     '60',
   ],
 ] as const) {
