@@ -105,7 +105,7 @@ test('killed at every step in turn, --resume continues from each', async () => {
     assert.equal(listed(stack), ['backend-1']);
     await killDeployment(d, () => isTemporaryServing(d), RESUME);
     await assertRefused(d, 'roll');
-    await killDeployment(d, () => journal(stack)?.step === 'bake', RESUME, { DEPLOY_BAKE_SECONDS: '600' });
+    await killDeployment(d, () => journal(stack)?.step === 'bake', RESUME, { DEPLOY_BAKE_SECONDS: '60' });
     await assertRefused(d, 'bake');
     await resume(d, v1, v3);
   });
