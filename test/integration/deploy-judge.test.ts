@@ -72,8 +72,9 @@ for (const [name, looks, done] of [
 }
 
 test('a resumed deployment keeps what was critical before anything changed', async () => {
+  const { points } = await (await newCase()).deploy();
   const c = await newCase(critical([], [API]));
-  const first = await c.deploy({ at: 4, trouble: 'killed after' });
+  const first = await c.deploy({ at: points.indexOf('stop backend-1'), trouble: 'killed after' });
   assert.is(first.ended, 'killed');
   const run = await c.finish('resume');
   assert.is(run.ended, 'rolled back', run.said);
