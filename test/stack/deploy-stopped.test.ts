@@ -37,7 +37,7 @@ test('while Nginx refuses its configuration, the same instances serve, and --rev
     const { code, stderr } = await run.ended;
     assert.is(code, 1, stderr);
     assert.match(stderr, /going back to the previous release failed too: Nginx refuses/);
-    assert.match(stderr, /Fix the cause, then run deploy\.ts --revert/);
+    assert.match(stderr, /Fix the cause, then run \S*deploy\.ts --revert/);
     assert.is(journal(stack)!.step, 'revert');
     writeFileSync(snippet, text);
     assert.is((await d.run('deploy', ['--revert', '--yes'])).code, 0);
