@@ -57,7 +57,7 @@ test('after a contracting migration it stops with the ready instances serving, a
     ended.stderr,
     /not rolled back: 20250201000000_drop_subtitle changed the schema so that the previous release/,
   );
-  assert.match(ended.stderr, /\.\/scripts\/rollback\.ts 'the initial release' --with-database BACKUP/);
+  assert.match(ended.stderr, /\/scripts\/rollback\.ts 'the initial release' --with-database BACKUP/);
   for (const name of [['the initial release'], []]) {
     const back = await d.run('rollback', [...name, '--yes']);
     assert.is(back.code, 2, back.stderr);
