@@ -32,6 +32,8 @@ test('durations in readable units', () => {
 
 test('counts and plurals', () => {
   assert.is(count(1234567), '1,234,567');
+  for (const value of [0, 7, 999, 1000, 12345, 999999, 1e6, -123456, Number.MAX_SAFE_INTEGER])
+    assert.is(count(value), value.toLocaleString('en-US'));
   assert.equal(
     [0, 1, 2].map(value => plural(value, 'table')),
     ['0 tables', '1 table', '2 tables'],

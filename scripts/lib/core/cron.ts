@@ -20,16 +20,28 @@ export function cronTimes(expression: string, after: Date): CronExpression {
   return new CronExpression(fields, { tz: 'UTC', currentDate: after });
 }
 
+/** The times around the instant that was asked for last: the scheduler looks at the clock many times between two. */
+const around = new Map<string, { last: number; next: number }>();
+
+function timesAround(expression: string, instant: Date): { last: number; next: number } {
+  const time = instant.getTime();
+  const known = around.get(expression);
+  if (known && known.last <= time && time < known.next) return known;
+  const last = cronTimes(expression, new Date(time + 1)).prev();
+  const next = cronTimes(expression, instant).next();
+  const times = { last: last.getTime(), next: next.getTime() };
+  around.set(expression, times);
+  return times;
+}
+
 /** @returns the last time of an expression, in UTC, that is not after `instant` */
 export function lastTime(expression: string, instant: Date): Date {
-  return cronTimes(expression, new Date(instant.getTime() + 1))
-    .prev()
-    .toDate();
+  return new Date(timesAround(expression, instant).last);
 }
 
 /** @returns the first time of an expression, in UTC, after `instant` */
 export function nextTime(expression: string, instant: Date): Date {
-  return cronTimes(expression, instant).next().toDate();
+  return new Date(timesAround(expression, instant).next);
 }
 
 /** @returns what is wrong with an expression, or undefined */

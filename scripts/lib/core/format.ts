@@ -27,9 +27,9 @@ function joinUnits(major: number, majorUnit: string, minor: number, minorUnit: s
   return minor === 0 ? `${major} ${majorUnit}` : `${major} ${majorUnit} ${minor} ${minorUnit}`;
 }
 
-/** @returns a count with thousands separated: `1,234,567` */
+/** @returns a whole number with thousands separated: `1,234,567`. The first toLocaleString of a process takes 10 ms. */
 export function count(value: number): string {
-  return value.toLocaleString('en-US');
+  return String(value).replaceAll(/\B(?=(\d{3})+$)/g, ',');
 }
 
 /** @returns `1 table`, `2 tables` */
