@@ -51,7 +51,7 @@ export async function assertRefused(d: Deployable, step: string): Promise<void> 
     const { code, stderr } = await d.run(script, args);
     assert.is(code, 1, stderr);
     assert.match(stderr, new RegExp(`interrupted at the step “${step}”; it began `));
-    assert.match(stderr, /deploy\.ts --resume finishes it, deploy\.ts --revert goes back/);
+    assert.match(stderr, /deploy\.ts --resume finishes it, \S*deploy\.ts --revert goes back/);
   }
   assert.equal(await everything(d.stack), before);
 }
