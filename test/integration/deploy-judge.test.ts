@@ -262,4 +262,28 @@ test('an address that an old instance had before counts from the start of the ne
   assert.is(run.ended, 'done', run.said);
 });
 
+test('what instances have answered that were gone before it is not the old release’s: a bad one may have been taken back', async () => {
+  let c: Case;
+  const answers = (address: string, status: number): Visit[] =>
+    Array.from({ length: 100 }, (_, i) => ({
+      address,
+      time: Math.floor(Date.now() / 1000),
+      client: `${i % 9}`,
+      path: 'GET /api/v1/articles',
+      status,
+      seconds: 0.1,
+    }));
+  const visits = () =>
+    answers('10.9.0.99', 500).concat(
+      ['backend-1', 'backend-2'].flatMap(name => {
+        const { image, startedAt } = c.docker.containers.get(name)!;
+        return answers(`10.9.0.${startedAt}`, image === NEW.backend ? 500 : 200);
+      }),
+    );
+  c = await newCase({ bake: 60, visits });
+  const run = await c.deploy();
+  assert.is(run.ended, 'rolled back', run.said);
+  assert.match(run.said, /answers are 5xx.*; the previous release: 0\.0 %/);
+});
+
 test.run();

@@ -1,39 +1,62 @@
+/** Which release has answered a request. */
 import type { Config, Images } from '../config/config.ts';
 import { inspect } from '../docker/containers.ts';
 import type { Visit } from '../nginx/access-log.ts';
 import { upstreamOf } from '../nginx/upstreams.ts';
 import { runs } from './instance.ts';
 
+/** A container behind Nginx. Docker gives the address of a removed one to the next, so it counts from its start. */
+export interface Instance {
+  address: string;
+  /** When it started, in whole seconds since 1970. */
+  since: number;
+  /** `same`: the image is the same in both releases. */
+  release: 'old' | 'new' | 'same' | 'other';
+}
+
 /**
- * Tells by the address of the instance which release has answered a request. Docker gives the address of a removed container
- * to the next one, so a container's requests are those since its start; of the instances that are gone, all ran the old release.
- *
  * @param services all instances that may serve now
- * @returns the requests of both releases, without those of an upstream whose image is the same in both
+ * @returns those that exist now
+ * @throws CommandError when Docker can't tell
  */
-export async function byRelease(
+export async function instancesOf(
   config: Config,
   services: string[],
   images: Images,
   previous: Images,
-  visits: Visit[],
-): Promise<{ old: Visit[]; fresh: Visit[] }> {
-  const known = new Map<string, { since: number; release: 'old' | 'new' | 'same' }>();
+): Promise<Instance[]> {
+  const found: Instance[] = [];
   for (const service of services) {
     const container = await inspect(config, service);
     if (!container) continue;
     const upstream = upstreamOf(service);
-    const changes = images[upstream] !== previous[upstream];
-    const release = !changes ? 'same' : (await runs(config, service, images)) ? 'new' : 'old';
+    const release =
+      images[upstream] === previous[upstream]
+        ? 'same'
+        : (await runs(config, service, images))
+          ? 'new'
+          : (await runs(config, service, previous))
+            ? 'old'
+            : 'other';
     const since = Math.floor(container.startedAt.getTime() / 1000);
-    for (const address of Object.values(container.addresses)) known.set(address, { since, release });
+    for (const address of Object.values(container.addresses)) found.push({ address, since, release });
   }
-  const old: Visit[] = [];
-  const fresh: Visit[] = [];
-  for (const visit of visits) {
-    const instance = known.get(visit.address);
-    const release = instance && visit.time >= instance.since ? instance.release : 'old';
-    if (release !== 'same') (release === 'new' ? fresh : old).push(visit);
-  }
-  return { old, fresh };
+  return found;
+}
+
+/**
+ * @param instances all that are known; of those with one address, the last that had started answered
+ * @returns the requests of both releases. What an unknown instance has answered is no one's: it may have run a release that was
+ *   taken back minutes ago
+ */
+export function byRelease(instances: Instance[], visits: Visit[]): { old: Visit[]; fresh: Visit[] } {
+  const known = Map.groupBy(
+    instances.toSorted((a, b) => b.since - a.since),
+    ({ address }) => address,
+  );
+  const by = (release: Instance['release']) =>
+    visits.filter(
+      ({ address, time }) => known.get(address)?.find(({ since }) => time >= since)?.release === release,
+    );
+  return { old: by('old'), fresh: by('new') };
 }

@@ -9,7 +9,7 @@ import { upstreamOf } from '../nginx/upstreams.ts';
 import type { Canary, CanaryCount } from './canary.ts';
 import { type Guard, guardOver } from './guard.ts';
 import { regression } from './judge.ts';
-import { byRelease } from './served-by.ts';
+import { byRelease, type Instance, instancesOf } from './served-by.ts';
 
 /** Seconds of traffic before a release that it is compared with. */
 const BASELINE_SECONDS = 600;
@@ -27,17 +27,29 @@ export interface Watched {
   /** All instances that may serve meanwhile, of either release. */
   services: string[];
   canary: Canary;
-  /** What the old release has answered so far. */
+  /** Those of the old release, before anything was replaced. */
+  before: Instance[];
+  /** What these have answered until then. */
   old: Visit[];
   /** The canary's requests before anything was replaced. */
   canaryBefore: CanaryCount;
 }
 
-/** @returns a release to watch, with the traffic of the last ten minutes as the old release's */
-export async function startWatch(about: Omit<Watched, 'old' | 'canaryBefore'>): Promise<Watched> {
+/** @returns a release to watch, with what the old one's instances have answered in the last ten minutes */
+export async function startWatch(about: Omit<Watched, 'before' | 'old' | 'canaryBefore'>): Promise<Watched> {
+  const { config, services, images, previous, canary } = about;
+  const isWatched = config.deploy.bakeSeconds > 0;
   const since = new Date(Date.now() - BASELINE_SECONDS * 1000);
-  const old = about.config.deploy.bakeSeconds > 0 ? await readVisits(about.config, since) : [];
-  return { ...about, old, canaryBefore: about.canary.count() };
+  const before = isWatched ? await instancesOf(config, services, images, previous) : [];
+  const { old } = byRelease(before, isWatched ? await readVisits(config, since) : []);
+  return { ...about, before, old, canaryBefore: canary.count() };
+}
+
+/** @returns what each release has answered since then, its instances that are gone included */
+async function answeredSince(watched: Watched, since: Date): Promise<{ old: Visit[]; fresh: Visit[] }> {
+  const { config, services, images, previous, before } = watched;
+  const now = await instancesOf(config, services, images, previous);
+  return byRelease([...now, ...before], await readVisits(config, since));
 }
 
 /** @throws OperationalError when a check of health-check.ts is critical, again and again, that was not `before` */
@@ -69,11 +81,11 @@ export async function compare(watched: Watched): Promise<void> {
  * @throws OperationalError when it is worse than the previous release was
  */
 export async function watch(watched: Watched, rolledSince: Date): Promise<void> {
-  const { config, release, services, images, previous } = watched;
+  const { config, release } = watched;
   const { bakeSeconds } = config.deploy;
   if (bakeSeconds === 0) return;
   log.info(`watching ${release} for ${bakeSeconds} s`);
-  const { old } = await byRelease(config, services, images, previous, await readVisits(config, rolledSince));
+  const { old } = await answeredSince(watched, rolledSince);
   const before = watched.old.concat(old);
   await observe(watched, bakeSeconds, (_, fresh) => regression(before, fresh, false));
   log.done(`${release} is no worse than the previous release`);
@@ -81,10 +93,11 @@ export async function watch(watched: Watched, rolledSince: Date): Promise<void> 
 
 /** @param judge gets what each release has answered since this began, and returns why the new one is worse */
 async function observe(
-  { config, release, services, images, previous, canary, canaryBefore }: Watched,
+  watched: Watched,
   seconds: number,
   judge: (old: Visit[], fresh: Visit[]) => string | undefined,
 ): Promise<void> {
+  const { config, release, services, images, previous, canary, canaryBefore } = watched;
   const since = new Date();
   const began = performance.now();
   const first = canary.count();
@@ -93,8 +106,7 @@ async function observe(
   while (performance.now() < began + seconds * 1000) {
     await sleep(Math.min(PAUSE, seconds));
     throwIfSignalled();
-    const visits = await readVisits(config, since);
-    const { old, fresh } = await byRelease(config, services, images, previous, visits);
+    const { old, fresh } = await answeredSince(watched, since);
     const why = (await guard()) ?? judge(old, fresh) ?? canaryFails(canaryBefore, first, canary.count());
     if (why) {
       throw new OperationalError(
