@@ -120,7 +120,7 @@ function refuseContracted({ release, since }: Target, backup: string | undefined
   if (since.length === 0 || backup) return;
   throw usageError(
     `${release} may fail after ${since.join(', ')}, which changed the schema`,
-    'deploy a corrected version, or add --with-database BACKUP: list-backups.ts shows the backup made before each release.',
+    'deploy a corrected version, or add --with-database BACKUP: ./scripts/list-backups.ts shows the backup made before each release.',
   );
 }
 

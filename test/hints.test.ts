@@ -34,10 +34,6 @@ const hints = scriptHints([...commands.keys()], takesValue).filter(({ at }) => !
 const docker = dockerHints();
 const pages = pageCommands();
 
-/** Messages that name scripts by another rule: they are not written in the form with `./scripts/`. */
-const isOfDeploy = ({ file }: Pick<Hint, 'file'>) =>
-  /lib\/deploy\/|scripts\/(deploy|rollback)\.ts/.test(file);
-
 class Reached extends Error {}
 
 /** @returns why a script refuses these arguments before it reads its configuration; undefined: it does not */
@@ -108,13 +104,13 @@ test('the options that a message adds to this run exist', () => {
 });
 
 test('messages leave the path, the environment and the files of a command to what prints it', async () => {
-  const own = hints.filter(hint => !isOfDeploy(hint) && isMessage(hint));
+  const own = hints.filter(hint => isMessage(hint));
   const judge = ({ program, args, hasPath }: Hint) => {
     if (!hasPath) return `${program} ${args.join(' ')} is written without ./scripts/`;
     return args.includes('--env') ? `${program} has --env` : undefined;
   };
   assert.equal(await wrongOf(own, judge), []);
-  const composed = docker.filter(hint => hint.args[0] === 'compose' && !isOfDeploy(hint) && isMessage(hint));
+  const composed = docker.filter(hint => hint.args[0] === 'compose' && isMessage(hint));
   assert.ok(composed.length >= 3);
   assert.equal(
     composed
@@ -199,10 +195,9 @@ test('the commands of Docker in messages exist, with their options and services'
     hint => isMessage(hint) && !/^docker (here|on|down|denied|and) ?/.test(hint.text),
   );
   assert.ok(real.length > 12, `${real.length}`);
-  const judge = ({ args, file }: Hint) => {
+  const judge = ({ args }: Hint) => {
     if (args[0] !== 'compose') return wrongDocker(args);
-    // Those of deployments have the files of the environment.
-    const words = isOfDeploy({ file }) ? args.slice(args.indexOf('.env.VALUE') + 1) : args.slice(1);
+    const words = args.slice(1);
     const end = words.findIndex(word => /^(or|and|starts?)$/.test(word));
     return wrongCompose(words.slice(0, end < 0 ? undefined : end), environments);
   };
@@ -243,7 +238,7 @@ test('the commands of the pages exist, with their options, services and containe
 
 /** Of a command in a message: a test runs it, or there is a reason why none does. */
 test('each command of ours in a message has a test that runs it, or a reason', () => {
-  const own = hints.filter(hint => !isOfDeploy(hint) && isMessage(hint) && hint.hasPath);
+  const own = hints.filter(hint => isMessage(hint) && hint.hasPath);
   const keys = new Set(
     [...own, ...repeated].map(({ file, program, args }) =>
       [`${file.replace(/^scripts\//, '')}: ${program}`, ...args].join(' '),

@@ -137,7 +137,7 @@ for (const direction of ['revert', 'resume'] as const) {
         assert.equal([...c.docker.containers], before);
         assert.is.not(c.journal(), undefined);
         assert.match(run.said, /failed too: could not pull \S+: .*refused$/m);
-        assert.match(run.said, /Fix the cause, then run deploy\.ts --revert/);
+        assert.match(run.said, /Fix the cause, then run \S*deploy\.ts --revert/);
         const [, command] = /`(docker pull [^`]+)` must succeed first\./.exec(run.said) ?? [];
         c.docker.registry = true;
         assert.is(c.docker.answer(command!.split(' '), {}).code, 0);

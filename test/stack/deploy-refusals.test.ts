@@ -191,7 +191,7 @@ test('a migration that fails ends the deployment with its error', async () => {
   );
   assert.equal([migrations, contracting], [[], []]);
   assert.match(ended.stderr, /no instance was replaced/);
-  assert.match(ended.stderr, /`\S*deploy\.ts --plan` shows the command/);
+  assert.match(ended.stderr, /`\S*deploy\.ts sha256:\w{64} --plan` shows the command/);
   await markRolledBack(stack);
 });
 

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Config } from '../config/config.ts';
+import { word } from '../core/command-line.ts';
 import { OperationalError } from '../core/errors.ts';
 import { writeWhole } from '../core/files.ts';
 import { utc } from '../core/format.ts';
@@ -103,7 +104,8 @@ export function readJournal(config: Config): Journal | undefined {
     const what = parsed.issues.map(issue => v.getDotPath(issue) ?? 'everything').join(', ');
     throw new OperationalError(
       `the journal of an interrupted deployment is damaged: ${path}: ${what} is wrong`,
-      `mv ${path} ${path}.damaged; then deploy.ts or rollback.ts RELEASE brings all instances to one release. ` +
+      `mv ${word(path)} ${word(`${path}.damaged`)}; then ./scripts/deploy.ts TAG or ./scripts/rollback.ts RELEASE ` +
+        'brings all instances to one release. ' +
         'While nginx/maintenance/on exists, visitors see the maintenance page.',
     );
   }
@@ -125,7 +127,7 @@ export function refuseUnfinished(config: Config, concerns: (journal: Journal) =>
   const what = kind === 'deploy' ? 'deploy of' : 'rollback to';
   throw new OperationalError(
     `a ${what} ${release} was interrupted at the step “${left.progress.step}”; it began ${utc(time)}`,
-    'deploy.ts --resume finishes it, deploy.ts --revert goes back to the previous release.',
+    './scripts/deploy.ts --resume finishes it, ./scripts/deploy.ts --revert goes back to the previous release.',
   );
 }
 

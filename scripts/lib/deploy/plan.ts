@@ -113,7 +113,7 @@ export async function runningImages(config: Config): Promise<Images> {
     if (!container) {
       throw new OperationalError(
         `there is no container ${containerOf(config, service)}`,
-        `start the stack: docker compose -f docker-compose.${config.environment}.yml --env-file .env.${config.environment} up -d --wait`,
+        'start the stack: docker compose up -d --wait',
       );
     }
     return lastingName(container);

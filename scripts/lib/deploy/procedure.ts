@@ -5,7 +5,7 @@ import { duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { obeySignals, throwIfSignalled } from '../core/signals.ts';
 import { holdImages } from '../docker/held-images.ts';
-import { pullBoth } from '../docker/images.ts';
+import { pullBoth, versionOf } from '../docker/images.ts';
 import { criticalChecks } from '../health/all-checks.ts';
 import { migrate } from '../migrations/run.ts';
 import { beginMaintenance, isInMaintenance } from '../nginx/maintenance.ts';
@@ -108,11 +108,12 @@ async function makeBackup({ config, journal: { release } }: Deployment): Promise
 }
 
 async function runMigrations({ config, journal: { release } }: Deployment): Promise<void> {
-  const migrations = { command: config.migrate!.command, image: release.images.backend };
-  await migrate(config, migrations, config.postgres.database, {
+  const image = release.images.backend;
+  const version = versionOf(image);
+  await migrate(config, { command: config.migrate!.command, image }, config.postgres.database, {
     live: true,
     state: 'no instance was replaced.',
-    hint: 'repair the migration and what it left; the next `deploy.ts --plan` shows the command that resolves it.',
+    hint: `repair the migration and what it left; \`./scripts/deploy.ts ${version} --plan\` shows the command that resolves it.`,
   });
   log.done(`migrated: ${release.migrations.join(', ')}`);
 }

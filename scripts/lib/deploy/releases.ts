@@ -120,7 +120,7 @@ export function chooseRelease(targets: Target[], wanted: string | undefined): Ta
   if (found) return found;
   throw usageError(
     wanted === undefined ? 'there is no earlier release' : `there is no release ${wanted} to go back to`,
-    'rollback.ts --list shows the releases.',
+    './scripts/rollback.ts --list shows the releases.',
   );
 }
 

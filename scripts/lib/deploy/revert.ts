@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { word } from '../core/command-line.ts';
 import { log } from '../core/log.ts';
 import { holdImages } from '../docker/held-images.ts';
 import { pullBoth } from '../docker/images.ts';
@@ -58,12 +59,11 @@ export async function revert(config: Config, journal: Journal): Promise<Release[
 function stoppedText(config: Config, release: Journal['release']): string {
   const { backup, contracting } = release;
   const name = releaseBefore(config, release);
-  const quoted = /^[\w.:-]+$/.test(name) ? name : `'${name}'`;
   const known = backup !== null && !backup.startsWith('skipped');
   return (
     `not rolled back: ${contracting.join(', ')} changed the schema so that the previous release may fail\n` +
-    `  → deploy a corrected version, or go back with the data of ${known ? 'the' : 'a'} backup${known ? '' : ' of list-backups.ts'}:\n` +
-    `    ./scripts/rollback.ts ${quoted} --with-database ${known ? backup : 'BACKUP'}`
+    `  → deploy a corrected version, or go back with the data of ${known ? 'the' : 'a'} backup${known ? '' : ' of ./scripts/list-backups.ts'}:\n` +
+    `    ./scripts/rollback.ts ${word(name)} --with-database ${known ? backup : 'BACKUP'}`
   );
 }
 

@@ -92,7 +92,7 @@ export async function swapDataBack(config: Config, { oid }: DataChange): Promise
     if (kept === undefined) {
       throw new OperationalError(
         `the database that was ${live} before the rollback does not exist any more`,
-        'deploy.ts --resume finishes the rollback; list-backups.ts shows the backup of that database.',
+        './scripts/deploy.ts --resume finishes the rollback; ./scripts/list-backups.ts shows the backup of that database.',
       );
     }
     const copy =

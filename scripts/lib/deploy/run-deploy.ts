@@ -68,7 +68,7 @@ function recorded(config: Config, journal: Journal, work: (canary: Canary) => Pr
       throw new OperationalError(
         `going back to the previous release failed too: ${messageOf(error)}`,
         `Nginx sends requests only to instances that were ready.${hint}\n` +
-          `  → Fix the cause, then run deploy.ts --revert (or deploy.ts --resume to finish ${journal.release.release}).${page}`,
+          `  → Fix the cause, then run ./scripts/deploy.ts --revert (or ./scripts/deploy.ts --resume to finish ${journal.release.release}).${page}`,
       );
     } finally {
       await canary.stop();
@@ -93,7 +93,9 @@ async function close(config: Config, { progress }: Journal, release: Release): P
   } catch (error) {
     throw new OperationalError(
       `${release.release} has ended (${release.outcome}), which could not be recorded: ${messageOf(error)}`,
-      `correct that, then run deploy.ts ${release.outcome === 'done' ? '--resume' : '--revert'}.`,
+      release.outcome === 'done'
+        ? 'correct that, then run ./scripts/deploy.ts --resume.'
+        : 'correct that, then run ./scripts/deploy.ts --revert.',
     );
   }
 }

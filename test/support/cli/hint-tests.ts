@@ -2,11 +2,24 @@
 
 const HERE = 'integration/hints.test.ts';
 const LONG = 'long/integration/hints.test.ts';
+/** Over the model of Docker, or as a process. */
+const DEPLOY = 'integration/deploy-hints.test.ts';
 
 /** A test provokes the message and runs the command as it is shown: below test/. */
 export const RUN_BY: Record<string, string> = {
   'lib/backup/find.ts: list-backups.ts': HERE,
   'lib/backup/list.ts: verify-backup.ts VALUE': HERE,
+  'lib/deploy/journal.ts: deploy.ts --resume': DEPLOY,
+  'lib/deploy/journal.ts: deploy.ts --revert': DEPLOY,
+  'lib/deploy/journal.ts: deploy.ts TAG': DEPLOY,
+  'lib/deploy/procedure.ts: deploy.ts VALUE --plan': DEPLOY,
+  'lib/deploy/releases.ts: rollback.ts --list': DEPLOY,
+  'lib/deploy/revert.ts: rollback.ts VALUE --with-database VALUE': DEPLOY,
+  'lib/deploy/rollback-database.ts: deploy.ts --resume': DEPLOY,
+  'lib/deploy/rolling-update.ts: scale.ts 2': DEPLOY,
+  'lib/deploy/run-deploy.ts: deploy.ts --resume': DEPLOY,
+  'lib/deploy/run-deploy.ts: deploy.ts --revert': DEPLOY,
+  'rollback.ts: list-backups.ts': DEPLOY,
   'lib/health/checks/backup.ts: list-backups.ts': HERE,
   'lib/restore/run-restore.ts: health-check.ts': HERE,
   'lib/restore/run-restore.ts: restore.ts --finish': HERE,
@@ -48,6 +61,12 @@ export const NOT_RUN: Record<string, string> = {
   'lib/core/errors.ts: prune-backups.ts': SPACE,
   'lib/core/errors.ts: restore.ts --finish': SPACE,
   'lib/s3/advice.ts: prune-backups.ts': 'the test’s store has no quota',
+  'lib/deploy/journal.ts: rollback.ts RELEASE':
+    'it rolls out as deploy.ts TAG of the same message, which has a test',
+  'lib/deploy/plan.ts: health-check.ts': 'the same command as in lib/restore/run-restore.ts',
+  'lib/deploy/watch.ts: health-check.ts --verbose': 'stack/health-check.test.ts runs it with critical checks',
+  'lib/deploy/revert.ts: list-backups.ts': 'the same command as in rollback.ts',
+  'lib/deploy/rollback-database.ts: list-backups.ts': 'the same command as in rollback.ts',
   'lib/health/checks/backup-loaded.ts: verify-backup.ts latest --load':
     'integration/load-check.test.ts runs it',
   'lib/health/checks/backup.ts: backup.ts': 'integration/missing-copies.test.ts runs it in that state',

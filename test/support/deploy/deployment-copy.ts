@@ -76,6 +76,8 @@ standIns['lib/core/log.ts'] = {
 };
 
 const load = (path: string) => import(urlOf(path));
+/** @returns a file of the copy, by its path below scripts/ */
+export const importCopy = <T>(path: string): Promise<T> => load(path);
 standIns['lib/core/signals.ts'] = {};
 standIns['lib/core/shell.ts'] = {};
 export const { CommandError } = (await load(

@@ -73,7 +73,7 @@ function assertNotBegun(c: Case, { changes }: Run, where: string): void {
 /** Asserts that a deployment that could not be recorded is, by the command that it prints. */
 async function assertRecorded(c: Case, situation: Situation, { said }: Run, where: string): Promise<void> {
   const [, outcome, direction] =
-    /has ended \(([a-z ]+)\), which could not be recorded: [\s\S]*run deploy\.ts --(resume|revert)\.$/.exec(
+    /has ended \(([a-z ]+)\), which could not be recorded: [\s\S]*run \S*deploy\.ts --(resume|revert)\.$/.exec(
       said,
     ) ?? [];
   const run = await c.finish(direction as 'resume' | 'revert');

@@ -5,6 +5,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Config } from '../../../scripts/lib/config/config.ts';
 import type { Journal } from '../../../scripts/lib/deploy/journal.ts';
 import { type Release, readReleases } from '../../../scripts/lib/deploy/releases.ts';
 import type { Visit } from '../../../scripts/lib/nginx/access-log.ts';
@@ -69,7 +70,11 @@ export interface Case {
   deploy(point?: Point): Promise<Run>;
   /** What `deploy.ts --resume` or `--revert` does, the process before having ended. */
   finish(direction: 'resume' | 'revert', point?: Point): Promise<Run>;
+  /** Runs other work of the product as a process. */
+  process(work: (config: Config) => Promise<{ release: Release; exitCode: number }>): Promise<Run>;
   journal(): Journal | undefined;
+  /** Throws what another run says while a journal is left. */
+  refuseUnfinished(): void;
   /** Those that have been recorded. */
   releases(): Release[];
   /** The step of each journal that was written. */
@@ -163,7 +168,9 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
         },
         point,
       ),
+    process: work => runProcess(surroundings, () => work(config)),
     journal: () => journals.readJournal(config),
+    refuseUnfinished: () => journals.refuseUnfinished(config),
     releases: () => readReleases(config),
     state: () => ({
       lists: [read('nginx/upstreams/backend.conf'), read('nginx/upstreams/frontend.conf')],

@@ -132,7 +132,7 @@ export async function runProcess(
     };
     return meet(argv.join(' '), !kills || change !== undefined, act, fail);
   };
-  const step = <T>(name: string, act: () => T) => {
+  const step = <T>(name: string, act: () => T, hint?: string) => {
     points.push(name);
     const change = () => {
       docker.changes.push(name);
@@ -141,7 +141,7 @@ export async function runProcess(
       return result;
     };
     return meet(name, true, change, () => {
-      throw new CommandError(name, 1, `${name} has failed`, { purpose: name });
+      throw new CommandError(name, 1, `${name} has failed`, { purpose: name, ...(hint ? { hint } : {}) });
     });
   };
   const onDisk = (name: string, act: () => void) => {
@@ -190,10 +190,14 @@ export async function runProcess(
     pendingMigrations: async () => migrations.pending.map(name => ({ name, findings: [] })),
   };
   standIns['lib/migrations/run.ts'] = {
-    migrate: () =>
-      step('migrate', () => {
-        migrations.pending = [];
-      }),
+    migrate: (_: unknown, __: unknown, ___: unknown, { hint }: Pick<Ask, 'hint'>) =>
+      step(
+        'migrate',
+        () => {
+          migrations.pending = [];
+        },
+        hint,
+      ),
   };
   standIns['lib/backup/run-backup.ts'] = {
     backUp: () => step('back up', () => ({ json: { backup: { id: 'made' } }, exitCode: 0 })),

@@ -243,7 +243,8 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
     if (/ compose .* up --detach /.test(line)) {
       for (const each of servicesOf(argv)) {
         if (model.containers.has(each)) continue; // --no-recreate
-        const image = (listOf(each) === 'backend' ? env.BACKEND_IMAGE : env.FRONTEND_IMAGE) ?? '';
+        const name = listOf(each) === 'backend' ? 'BACKEND_IMAGE' : 'FRONTEND_IMAGE';
+        const image = env[name] ?? inEnvFile(name);
         if (!model.images.has(image)) return failed(`No such image: ${image}`);
         const fate = model.fates.get(image) ?? 'ready';
         const state = fate === 'ends at once' ? 'exited' : 'running';
@@ -257,8 +258,15 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
       return said();
     }
     if (line.startsWith('docker exec ')) return model.shell?.(argv.at(-1)!, timeout) ?? inNginx(argv.at(-1)!);
+    if (line === 'flock -n 0') return said();
     if (line.includes('docker logs')) return said('the last line');
     throw new Error(`the model knows no answer to: ${line}`);
+  }
+
+  /** @returns a value of the file that Compose reads for what the environment does not say */
+  function inEnvFile(name: string): string {
+    const text = readFileSync(join(root, '.env.production'), 'utf8');
+    return new RegExp(`^${name}=(.*)$`, 'm').exec(text)?.[1] ?? '';
   }
 
   function inNginx(script: string): Answer {
