@@ -31,6 +31,15 @@ export const RUN_BY: Record<string, string> = {
   'lib/restore/restore-tables.ts: restore.ts … --database': LONG,
   'schedule.ts: schedule.ts next': HERE,
   'unhide-backup.ts: list-backups.ts': HERE,
+  'lib/backup/find-file.ts: list-backups.ts': HERE,
+  'lib/backup/manifest.ts: list-backups.ts': HERE,
+  'lib/backup/verify.ts: list-backups.ts': HERE,
+  'lib/restore/choose-tables.ts: list-backups.ts': HERE,
+  'lib/restore/options.ts: list-backups.ts': HERE,
+  'lib/s3/download.ts: list-backups.ts': HERE,
+  'lib/health/checks/leftovers.ts: backup.ts': HERE,
+  'lib/health/checks/postgres.ts: restore.ts --finish': HERE,
+  'lib/schedule/crontab-install.ts: schedule.ts install': HERE,
 };
 
 const LISTS = 'the same command as in lib/backup/find.ts, which has a test';
@@ -39,14 +48,8 @@ const SPACE =
 
 /** Why no test runs the command from its message. */
 export const NOT_RUN: Record<string, string> = {
-  'lib/backup/find-file.ts: list-backups.ts': LISTS,
-  'lib/backup/manifest.ts: list-backups.ts': LISTS,
-  'lib/backup/verify.ts: list-backups.ts': LISTS,
-  'lib/restore/choose-tables.ts: list-backups.ts': LISTS,
   'lib/restore/compare.ts: list-backups.ts': LISTS,
   'lib/restore/copy-tables.ts: list-backups.ts': LISTS,
-  'lib/restore/options.ts: list-backups.ts': LISTS,
-  'lib/s3/download.ts: list-backups.ts': LISTS,
   'lib/restore/compare.ts: restore.ts … --accept-errors':
     'the same command as in lib/restore/judge-errors.ts',
   'lib/restore/copy-tables.ts: restore.ts … --database':
@@ -64,20 +67,15 @@ export const NOT_RUN: Record<string, string> = {
   'lib/deploy/journal.ts: rollback.ts RELEASE':
     'it rolls out as deploy.ts TAG of the same message, which has a test',
   'lib/deploy/plan.ts: health-check.ts': 'the same command as in lib/restore/run-restore.ts',
-  'lib/deploy/watch.ts: health-check.ts --verbose': 'stack/health-check.test.ts runs it with critical checks',
+  'lib/deploy/watch.ts: health-check.ts --verbose': 'stack/health-check.test.ts runs it',
   'lib/deploy/revert.ts: list-backups.ts': 'the same command as in rollback.ts',
   'lib/deploy/rollback-database.ts: list-backups.ts': 'the same command as in rollback.ts',
   'lib/health/checks/backup-loaded.ts: verify-backup.ts latest --load':
     'integration/load-check.test.ts runs it',
   'lib/health/checks/backup.ts: backup.ts': 'integration/missing-copies.test.ts runs it in that state',
-  'lib/health/checks/leftovers.ts: backup.ts': 'integration/leftovers.test.ts runs it in that state',
-  'lib/health/checks/postgres.ts: restore.ts --finish':
-    'a database that is kept for days; the same as in lib/restore/run-restore.ts',
   'lib/migrations/failed.ts: deploy.ts VALUE --resolve VALUE':
     'integration/app-migrations.test.ts runs it in its own process, with a container that is a stub',
   'lib/postgres/abandoned.ts: health-check.ts':
     'a server process that can’t be ended; the same as in lib/restore/run-restore.ts',
   'lib/restore/replication.ts: restore.ts --undo': 'integration/replication.test.ts undoes in that state',
-  'lib/schedule/crontab-install.ts: schedule.ts install':
-    'a scheduler of the backup service: integration/schedule-cron.test.ts has the message',
 };
