@@ -30,6 +30,10 @@ export const RUN_BY: Record<string, string> = {
   'lib/restore/judge-errors.ts: restore.ts … --as-superuser': LONG,
   'lib/restore/restore-tables.ts: restore.ts … --database': LONG,
   'schedule.ts: schedule.ts next': HERE,
+  'lib/backup/prune.ts: prune-backups.ts --dry-run': LONG,
+  'lib/backup/prune.ts: prune-backups.ts': LONG,
+  'lib/health/checks/backup-loaded.ts: verify-backup.ts latest --load': LONG,
+  'lib/health/checks/backup.ts: backup.ts': LONG,
   'unhide-backup.ts: list-backups.ts': HERE,
   'lib/backup/find-file.ts: list-backups.ts': HERE,
   'lib/backup/manifest.ts: list-backups.ts': HERE,
@@ -58,9 +62,6 @@ export const NOT_RUN: Record<string, string> = {
   'lib/backup/prune.ts: unhide-backup.ts': 'a bucket with versions: test/stores/hidden.test.ts runs it',
   'unhide-backup.ts: restore.ts VALUE --from s3':
     'a bucket with versions: test/stores/hidden.test.ts runs it',
-  'lib/backup/prune.ts: prune-backups.ts --dry-run':
-    'integration/prune-backups.test.ts runs it in that state',
-  'lib/backup/prune.ts: prune-backups.ts': 'integration/prune-backups.test.ts runs it in that state',
   'lib/core/errors.ts: prune-backups.ts': SPACE,
   'lib/core/errors.ts: restore.ts --finish': SPACE,
   'lib/s3/advice.ts: prune-backups.ts': 'the test’s store has no quota',
@@ -70,9 +71,6 @@ export const NOT_RUN: Record<string, string> = {
   'lib/deploy/watch.ts: health-check.ts --verbose': 'stack/health-check.test.ts runs it',
   'lib/deploy/revert.ts: list-backups.ts': 'the same command as in rollback.ts',
   'lib/deploy/rollback-database.ts: list-backups.ts': 'the same command as in rollback.ts',
-  'lib/health/checks/backup-loaded.ts: verify-backup.ts latest --load':
-    'integration/load-check.test.ts runs it',
-  'lib/health/checks/backup.ts: backup.ts': 'integration/missing-copies.test.ts runs it in that state',
   'lib/migrations/failed.ts: deploy.ts VALUE --resolve VALUE':
     'integration/app-migrations.test.ts runs it in its own process, with a container that is a stub',
   'lib/postgres/abandoned.ts: health-check.ts':
