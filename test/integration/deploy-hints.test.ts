@@ -19,7 +19,7 @@ import { rollback } from '../../scripts/rollback.ts';
 import { type AnyCommand, runHere } from '../support/cli/commands.ts';
 import { shellWords } from '../support/cli/hints.ts';
 import { commandIn, paste } from '../support/cli/paste.ts';
-import { importCopy } from '../support/deploy/deployment-copy.ts';
+import { importCopy, root } from '../support/deploy/deployment-copy.ts';
 import { assertBack, assertEnd, SITUATIONS } from '../support/deploy/deployment-ends.ts';
 import { type Case, NEW, newCase, OLD, type Situation } from '../support/deploy/deployment-model.ts';
 import type { Run } from '../support/deploy/deployment-process.ts';
@@ -49,6 +49,9 @@ function hintOf(refuse: () => void): string {
   }
   throw new Error('it was not refused');
 }
+
+const importUpstreams = () =>
+  importCopy<typeof import('../../scripts/lib/nginx/upstreams.ts')>('lib/nginx/upstreams.ts');
 
 const situation = SITUATIONS['two instances and a migration']!;
 
@@ -149,8 +152,7 @@ test('only one instance serves: the command starts another, and the deployment g
   const { refuseOnlyOne } = await importCopy<typeof import('../../scripts/lib/deploy/rolling-update.ts')>(
     'lib/deploy/rolling-update.ts',
   );
-  const lists =
-    await importCopy<typeof import('../../scripts/lib/nginx/upstreams.ts')>('lib/nginx/upstreams.ts');
+  const lists = await importUpstreams();
   const refuse = () => refuseOnlyOne(lists.wantedBackends(), OLD, NEW, null);
   const { scale } = await importCopy<{ scale: Command<never> }>('scale.ts');
   const args = shellWords(commandIn(hintOf(refuse), /(\S+scale\.ts 2)$/)).slice(1);
@@ -163,6 +165,26 @@ test('only one instance serves: the command starts another, and the deployment g
   assert.equal(c.docker.listed('backend'), ['backend-1', 'backend-2']);
   assert.equal(c.docker.losses, []);
   refuse();
+});
+
+test('no server of a list is active: the command restores the list', async () => {
+  const c = await newCase();
+  const { servingLine } = await importUpstreams();
+  const env = { PATH: process.env.PATH!, HOME: root };
+  const commit =
+    'git init -q && git add nginx && git -c user.name=me -c user.email=me@localhost commit -qm lists';
+  const begun = await paste({ env }, commit, root);
+  try {
+    assert.is(begun.code, 0, begun.stderr);
+    c.write('nginx/upstreams/backend.conf', 'server backend-1:3000 resolve down;\n');
+    const hint = hintOf(() => servingLine('backend'));
+    const { code, stderr } = await paste({ env }, commandIn(hint, /^`(git [^`]+)` restores/), tmpdir());
+    assert.is(code, 0, stderr);
+    assert.match(servingLine('backend'), /^server backend-1:/);
+    assert.is(c.read('nginx/upstreams/backend.conf'), c.lists[0]);
+  } finally {
+    rmSync(join(root, '.git'), { recursive: true, force: true });
+  }
 });
 
 test('a stopped deployment: the command goes back past the migration', async () => {
