@@ -90,7 +90,8 @@ test('a lost key: what is there is said, with both ways on', () =>
     const lost = { BACKUP_SIGNING_KEY: OTHER };
     const why =
       /no verified backup of app \(production\) with the signature of BACKUP_SIGNING_KEY; there are /;
-    const ways = /put the old key back into \.env\.production, or restore one by its id with --allow-foreign/;
+    const ways =
+      /put the old key back into \S*\.env\.production, or restore one by its id with --allow-foreign/;
     await refused(
       () => restoreHere(world, 'latest', {}, lost),
       3,
