@@ -74,8 +74,10 @@ async function whatChanged(stack: Stack): Promise<string | undefined> {
     ...['ps', '--all', '--filter', `name=^${app}-`, '--format', '{{.Names}} {{.Status}}'],
   );
   const lines = list.split('\n').filter(line => !line.startsWith(`${app}-forwarder Up `));
+  // The frontend has no health check but its image's own.
+  const isWell = (service: string) => (service === 'frontend' ? / Up [^(]+$/ : / Up .+ \(healthy\)$/);
   const well = (service: string) =>
-    lines.some(line => line.startsWith(`${stack.container(service)} Up `) && line.endsWith(' (healthy)'));
+    lines.some(line => line.startsWith(`${stack.container(service)} `) && isWell(service).test(line));
   if (lines.length !== SERVICES.length || !SERVICES.every(well)) return lines.sort().join(', ');
   const [now, before] = [filesOf(join(directory, 'nginx')), filesOf(join(ROOT, 'nginx'))];
   const other = [...new Set([...Object.keys(now), ...Object.keys(before)])].filter(
