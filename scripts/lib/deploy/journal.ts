@@ -37,7 +37,7 @@ const stored = v.object({
 });
 type Stored = v.InferOutput<typeof stored>;
 
-/** A rollback's change of the database. Whether it has happened is read from the server: see {@link isSwapped}. */
+/** A rollback's change of the database. Whether it has happened is read from the server: see restoreData. */
 export type DataChange = NonNullable<Stored['data']>;
 
 /** A deployment that runs, in `state/<environment>.deploy.json`: --resume and --revert read it after a killed run. */
