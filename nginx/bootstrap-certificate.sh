@@ -1,22 +1,30 @@
 #!/bin/sh
 # The Nginx image runs this before Nginx. Without a certificate Nginx does not start, and without Nginx no
-# certificate is issued: so a self-signed one, for every name that the configuration serves, stands in until
-# the first real one. An existing one is never touched.
+# certificate is issued: so a self-signed one, for every name that is served, stands in until the first real one. An
+# issued one is never touched; the temporary one is replaced when the names are others.
 set -eu
 umask 077
 
 directory=/etc/nginx/certificates
-if [ -s "$directory/fullchain.pem" ] && [ -s "$directory/privkey.pem" ]; then
+subject='CN=temporary certificate'
+names=$(sed 's/^server_name \(.*\);$/\1/' /run/settings/all-names.conf)
+
+# Whether the certificate that is there is not ours to replace, or good for these names.
+is_good() {
+    [ -s "$directory/fullchain.pem" ] && [ -s "$directory/privkey.pem" ] || return 1
+    shown=$(openssl x509 -noout -subject -nameopt RFC2253 -in "$directory/fullchain.pem" 2>/dev/null) || return 0
+    [ "$shown" = "subject=$subject" ] || return 0
+    for name in $names; do
+        openssl x509 -noout -checkhost "$name" -in "$directory/fullchain.pem" | grep -q 'does match' || return 1
+    done
+}
+if is_good; then
     exit 0
 fi
 
-configuration=$(sed -n 's/^include \(.*\);$/\/etc\/nginx\/\1/p' /etc/nginx/nginx.conf)
-names=$(sed -n 's/^ *server_name \(.*\);$/\1/p' "$configuration" | tr ' ' '\n' | sort -u)
-alternatives=$(echo "$names" | sed 's/^/DNS:/' | paste -sd, -)
-
-echo "$0: no certificate in $directory; making a self-signed one for" $names
+echo "$0: no certificate for these names in $directory; making a self-signed one for" $names
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 90 \
-    -subj "/CN=$(echo "$names" | head -n 1)" -addext "subjectAltName=$alternatives" \
+    -subj "/$subject" -addext "subjectAltName=DNS:$(echo "$names" | sed 's/ /,DNS:/g')" \
     -keyout "$directory/privkey.pem.new" -out "$directory/fullchain.pem.new" 2>/dev/null
 # The key first: Nginx is not running yet, and a kill in between leaves no pair, which is made again.
 mv "$directory/privkey.pem.new" "$directory/privkey.pem"

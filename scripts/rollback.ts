@@ -25,6 +25,7 @@ import { shortName } from './lib/docker/images.ts';
 import { criticalChecks } from './lib/health/all-checks.ts';
 import { refuseUnwritableSwitch } from './lib/nginx/maintenance.ts';
 import { nginxTimes, testNginx } from './lib/nginx/reload.ts';
+import { refuseOutdatedSettings } from './lib/nginx/settings.ts';
 import { refuseUnwritableLists, wantedBackends } from './lib/nginx/upstreams.ts';
 
 export const rollback = command({
@@ -80,6 +81,7 @@ export const rollback = command({
         async () => wantedBackends(),
         () => criticalChecks(config),
         () => testNginx(config),
+        () => refuseOutdatedSettings(config),
         async () => nginxTimes(),
         () => refuseUnwritable(config.envFile), // the images are written at the end
         () => refuseUnwritableLists(),

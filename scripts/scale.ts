@@ -12,6 +12,7 @@ import { refuseUnfinished } from './lib/deploy/journal.ts';
 import { retire } from './lib/deploy/rolling-update.ts';
 import { pull } from './lib/docker/images.ts';
 import { nginxTimes, testNginx } from './lib/nginx/reload.ts';
+import { refuseOutdatedSettings } from './lib/nginx/settings.ts';
 import {
   isDown,
   lineFor,
@@ -58,6 +59,7 @@ export const scale = command({
       const removed = more < 0 ? names.toSorted().slice(more) : [];
       await preflight(
         () => testNginx(config),
+        () => refuseOutdatedSettings(config),
         async () => nginxTimes(),
         () => refuseUnwritableLists(),
         () => roomInMemory(config, added),

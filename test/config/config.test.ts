@@ -31,6 +31,10 @@ test('nothing set: the defaults', () => {
   assert.is(config.app, 'neurmatic');
   assert.is(config.postgres.database, 'neurmatic_staging');
   assert.is(config.postgres.container, 'neurmatic-postgres-staging');
+  assert.equal(config.site.names, [
+    ...['staging.neurmatic.com', 'www.staging.neurmatic.com', 'api.staging.neurmatic.com'],
+  ]);
+  assert.is(loadConfig('production', {}).site.frontend, 'neurmatic.com');
   assert.is(config.backupDir, `${ROOT}/backups`);
   assert.is(config.format, 'plain');
   assert.equal([config.retentionDays, config.minKeep], [30, 7]);
@@ -41,12 +45,14 @@ test('nothing set: the defaults', () => {
 test('an app’s name gives the others; an empty container means this host’s programs', () => {
   const config = loadConfig('production', {
     APP_NAME: 'shop',
+    DOMAIN: 'shop.example',
     POSTGRES_CONTAINER: '',
     PGHOST: 'db',
     PGPORT: '6432',
   });
   assert.is(config.postgres.database, 'shop_production');
   assert.is(config.postgres.container, undefined);
+  assert.equal([config.site.frontend, config.site.api], ['shop.example', 'api.shop.example']);
   assert.equal([config.postgres.host, config.postgres.port], ['db', 6432]);
 });
 

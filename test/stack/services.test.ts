@@ -96,7 +96,7 @@ test('PostgreSQL runs with the settings of its environment, checksums, and its p
       .then(all => all.forEach(({ value, reason }) => console.log(value ?? reason.message)));`;
   const [right, wrong] = (await ok('backend-1', 'node', '-e', script)).split('\n');
   assert.is(right, 'connected');
-  assert.is(wrong, 'password authentication failed for user "neurmatic"');
+  assert.is(wrong, 'password authentication failed for user "acme"');
 });
 
 test('PostgreSQL logs slow statements and DDL, and no values of parameters', async () => {

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import { usageError } from '../core/errors.ts';
 import { hideSecrets } from '../core/log.ts';
 import { readEnvFile } from './env-file.ts';
+import { siteOf, siteProblems } from './site.ts';
 import { readVariables, SECRET, VARIABLES, type Variables } from './variables.ts';
 
 /** The repository's root: where .env files, backups/, logs/ and state/ are, whatever the working directory. */
@@ -63,6 +64,7 @@ export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessE
   );
   const { values, problems } = readVariables(given);
   problems.unshift(...unclear);
+  problems.push(...siteProblems(siteOf(environment, values)));
   if (given.BACKUP_SIGNING_KEY_PREVIOUS && !given.BACKUP_SIGNING_KEY)
     problems.push('BACKUP_SIGNING_KEY: needed, because BACKUP_SIGNING_KEY_PREVIOUS is set');
   if (given.S3_BUCKET) {
@@ -104,6 +106,7 @@ function build(environment: Environment, envFile: string, v: Variables) {
     /** The path of `.env.<environment>`, which may be missing. */
     envFile,
     app: v.APP_NAME,
+    site: siteOf(environment, v),
     postgres,
     backupDir: resolve(ROOT, v.BACKUP_DIR),
     format: v.BACKUP_FORMAT,

@@ -1,4 +1,6 @@
 /** Variables of the product, its database, its Compose stack and its deployment. */
+
+import { hostName, siteName } from './site.ts';
 import {
   any,
   databaseName,
@@ -14,6 +16,7 @@ import {
   whole,
 } from './types.ts';
 
+const NAME_READERS = 'docker compose, deploy, rollback, scale and health-check';
 const DATABASE_SCRIPTS = 'backup, restore, drill and health-check';
 const SENTRY_SLUG = text('letters, digits and -', /^[\w-]+$/);
 
@@ -24,6 +27,18 @@ export const product = {
     type: text('lower-case letters, digits, - and _', /^[a-z0-9][a-z0-9_-]{0,30}$/),
     default: 'neurmatic',
     readBy: 'docker compose, all scripts',
+  },
+  DOMAIN: {
+    meaning:
+      'Host name of the site, without www.: www.<DOMAIN> is redirected to it. Default: neurmatic.com, in staging ' +
+      'staging.neurmatic.com. A change takes effect with a new Nginx container.',
+    type: siteName,
+    readBy: NAME_READERS,
+  },
+  API_DOMAIN: {
+    meaning: 'Host name of the API. Default: api.<DOMAIN>.',
+    type: hostName,
+    readBy: NAME_READERS,
   },
 } satisfies Group;
 

@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import type { Config } from '../config/config.ts';
 import { messageOf } from '../core/errors.ts';
-import { siteOf } from '../nginx/server-names.ts';
 
 export interface CanaryCount {
   sent: number;
@@ -31,7 +30,7 @@ const TIMEOUT = 10;
  * WebSocket. It never throws: failures are counted.
  */
 export function startCanary(config: Config): Canary {
-  const { api } = siteOf(config);
+  const { api } = config.site;
   const count: CanaryCount = { sent: 0, failed: 0, slowest: 0, failures: [], reopened: 0 };
   const stopping = new AbortController();
   const paths = ['/api/v1/health/ready', ...config.deploy.canaryPaths];

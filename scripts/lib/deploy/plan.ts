@@ -12,6 +12,7 @@ import { refuseFailed } from '../migrations/failed.ts';
 import { type Pending, pendingMigrations } from '../migrations/pending.ts';
 import type { Risk } from '../migrations/risk.ts';
 import { changedSinceLoad, nginxTimes, testNginx } from '../nginx/reload.ts';
+import { refuseOutdatedSettings } from '../nginx/settings.ts';
 import {
   refuseUnwritableLists,
   type ServerLine,
@@ -59,6 +60,7 @@ export async function planDeployment(
     () => criticalChecks(config),
     () => changedSinceLoad(config),
     () => testNginx(config),
+    () => refuseOutdatedSettings(config),
     async () => nginxTimes(),
     () => refuseFailed(config, versionOf(wanted.backend)),
     () => refuseUnwritable(config.envFile), // the images are written at the end

@@ -37,6 +37,11 @@ export const inspectContainers = (...ids: string[]): string[] => {
   return ['docker', 'container', 'inspect', '--format', format, ...ids];
 };
 
+/** Prints a container's variables as a JSON array of `NAME=value`; only for a container that has no secrets in them. */
+export const inspectVariables = (name: string): string[] => [
+  ...['docker', 'container', 'inspect', '--format', '{{json .Config.Env}}', name],
+];
+
 /** Prints a line of JSON for each name that an image of these repositories has on this machine. */
 export const listImages = (repositories: string[]): string[] => {
   const format = json({ id: '.ID', repository: '.Repository', tag: '.Tag', digest: '.Digest' });

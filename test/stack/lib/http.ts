@@ -23,6 +23,7 @@ export interface Ask {
 
 /** The host name of a part of the stack. */
 export function hostOf(stack: Stack, part: 'api' | 'www' | 'site'): string {
+  if (part === 'api' && stack.variables.API_DOMAIN) return stack.variables.API_DOMAIN;
   return part === 'site' ? stack.domain : `${part}.${stack.domain}`;
 }
 

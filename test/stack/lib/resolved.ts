@@ -48,7 +48,8 @@ export async function resolved(
   values: Record<string, string> = {},
 ): Promise<Resolved> {
   const variables = {
-    APP_NAME: 'neurmatic',
+    APP_NAME: '',
+    DOMAIN: '',
     POSTGRES_DB: '',
     BACKUP_SIGNING_KEY: '',
     HTTP_PORT: '80',

@@ -119,15 +119,17 @@ export async function writeFiles(
 
   const [httpPort, httpsPort] = [await freePort(), await freePort()];
   const password = `p@ss w"o'rd\\#$$1-${randomBytes(8).toString('hex')}`;
-  const domain = environment === 'production' ? 'neurmatic.com' : 'staging.neurmatic.com';
+  const { DOMAIN: domain = environment === 'production' ? 'acme.example' : 'staging.acme.example' } =
+    overrides;
   const database = `${app}_${environment}`;
   const variables: Record<string, string> = {
     APP_NAME: app,
-    POSTGRES_USER: 'neurmatic',
+    DOMAIN: domain,
+    POSTGRES_USER: 'acme',
     POSTGRES_DB: database,
     POSTGRES_PASSWORD: password,
     REDIS_PASSWORD: password,
-    DATABASE_URL: `postgresql://neurmatic:${encodeURIComponent(password)}@postgres:5432/${database}`,
+    DATABASE_URL: `postgresql://acme:${encodeURIComponent(password)}@postgres:5432/${database}`,
     REDIS_URL: `redis://:${encodeURIComponent(password)}@redis:6379`,
     JWT_SECRET: randomBytes(48).toString('base64url'),
     BACKUP_SIGNING_KEY: randomBytes(32).toString('hex'), // else the first backup writes one into the file

@@ -81,19 +81,22 @@ async function startReader(
   upstream: string,
 ): Promise<Reader> {
   const { directory, locations } = copyOf(box, environment, upstream);
+  const site = `${environment}.example`;
   const container = await box.start(
     environment,
     ...['--network', box.id, '--publish', '127.0.0.1::81'],
     ...['--tmpfs', '/etc/nginx/certificates', '--tmpfs', '/var/cache/proxy'],
     ...['--volume', `${directory}/entry/${environment}.conf:/etc/nginx/nginx.conf:ro`],
     ...['--volume', `${directory}:/etc/nginx/site:ro`],
-    ...['--volume', `${ROOT}/nginx/bootstrap-certificate.sh:/docker-entrypoint.d/05-certificate.sh:ro`],
+    ...['--env', `DOMAIN=${site}`, '--env', `API_DOMAIN=api.${site}`, '--tmpfs', '/run'],
+    ...['settings', 'bootstrap-certificate'].flatMap((name, index) => [
+      ...['--volume', `${ROOT}/nginx/${name}.sh:/docker-entrypoint.d/0${index}-${name}.sh:ro`],
+    ]),
     IMAGE,
   );
   const ask = ['exec', container, 'curl', '-fsS', 'http://127.0.0.1:8080/health'];
   await until('Nginx', async () => (await box.try(...ask)).code === 0);
   const port = Number((await box.docker('port', container, '81/tcp')).split(':').at(-1));
-  const site = environment === 'production' ? 'neurmatic.com' : 'staging.neurmatic.com';
   return {
     name,
     port,

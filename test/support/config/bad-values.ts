@@ -3,6 +3,8 @@ const URL_ = 'an http(s) URL';
 const SPAN = 'a number above 0 and s, m, h or d, such as 4h';
 const CRON = 'five fields of cron (UTC), such as 0 2 * * *, or off; here ';
 const LETTERS = 'letters, digits and -';
+const HOST =
+  'a host name such as acme.example: lower case, without https://, port, path or final dot; an international name in its xn-- form';
 const IMAGE = 'an image’s name, with a tag or digest';
 
 const LONG = 'at least 32 characters, without blanks';
@@ -10,6 +12,9 @@ const LONG = 'at least 32 characters, without blanks';
 /** What each variable must be, in the words that an operator reads, and values that it must not have. */
 export const BAD: Record<string, [says: string, ...values: string[]]> = {
   APP_NAME: ['lower-case letters, digits, - and _', 'Bad Name!', '-app', 'x'.repeat(32)],
+  // More of them, through nginx/settings.sh as well: test/nginx/settings.test.ts.
+  DOMAIN: [HOST, 'acme.example;', 'https://acme.example', '*.acme.example', 'localhost'],
+  API_DOMAIN: [HOST, '10.0.0.1', 'Api.acme.example', 'api.acme.example.'],
   POSTGRES_DB: ['at most 40 bytes, without line breaks', 'x'.repeat(41)],
   POSTGRES_MAINTENANCE_DB: ['at most 63 bytes, without line breaks', 'x'.repeat(64), 'a\nb'],
   POSTGRES_CONTAINER: ['a container name, or empty for the client programs of this host', '-rm', 'a b'],

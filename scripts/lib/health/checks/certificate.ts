@@ -3,7 +3,6 @@ import type { Config } from '../../config/config.ts';
 import { messageOf } from '../../core/errors.ts';
 import { duration } from '../../core/format.ts';
 import { containerOf } from '../../docker/containers.ts';
-import { siteOf } from '../../nginx/server-names.ts';
 import { type Check, grade, NotConfigured, type Remark, summarize } from '../check.ts';
 import { docker } from '../docker.ts';
 import { certificateOf } from '../http.ts';
@@ -21,7 +20,7 @@ interface Served {
 export const certificate = (config: Config): Check => ({
   name: 'certificate',
   run: async () => {
-    const { names } = siteOf(config);
+    const { names } = config.site;
     const [served, file] = await Promise.all([
       Promise.all(names.map(name => look(config, name))),
       fileOf(config),

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, ROOT } from '../../config/config.ts';
+import type { Site } from '../../config/site.ts';
 import { containerOf } from '../../docker/containers.ts';
-import { type Site, siteOf } from '../../nginx/server-names.ts';
 import type { Check, Finding } from '../check.ts';
 import { type Answer, ask } from '../http.ts';
 import { notReady } from './backends.ts';
@@ -27,7 +27,7 @@ function visit(
   return {
     name: part,
     run: async () => {
-      const host = siteOf(config)[part satisfies keyof Site];
+      const host = config.site[part satisfies keyof Site];
       const hint = `docker logs --tail 50 ${containerOf(config, 'nginx')}`;
       const address = '127.0.0.1';
       const answer = await ask({ address, port: config.httpsPort, path, host, tls: true, hint });

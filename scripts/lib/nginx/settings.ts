@@ -1,0 +1,41 @@
+/** What the container of Nginx gets from the env file: nginx/settings.sh writes Nginx's settings from it at each start. */
+import type { Config } from '../config/config.ts';
+import { OperationalError } from '../core/errors.ts';
+import { run } from '../core/shell.ts';
+import { inspectVariables } from '../docker/commands.ts';
+import { containerOf, inspect } from '../docker/containers.ts';
+
+/** Gives the container the variables of today's env file: Compose replaces a container whose variables differ. */
+export const UPDATE_SETTINGS = 'docker compose up -d nginx';
+
+/** @returns the `environment:` of the service nginx, as the Compose file derives it from this configuration */
+export function nginxSettings({ site }: Config): Record<string, string> {
+  return { API_DOMAIN: site.api, DOMAIN: site.frontend };
+}
+
+/**
+ * @param variables of Nginx's container, as {@link inspectVariables} prints them
+ * @returns what is wrong where the container was started with other settings, or without; undefined: nothing
+ */
+export function outdatedSettings(config: Config, variables: string): string | undefined {
+  const has: string[] = JSON.parse(variables);
+  const names = Object.entries(nginxSettings(config)).flatMap(([name, value]) =>
+    has.includes(`${name}=${value}`) ? [] : [name],
+  );
+  return names.length === 0
+    ? undefined
+    : `Nginx runs with other values than the configuration has now: ${names.join(', ')}`;
+}
+
+/**
+ * Without a container there is nothing to compare.
+ * @throws OperationalError where Nginx's container was started with other settings than the configuration has now
+ */
+export async function refuseOutdatedSettings(config: Config): Promise<void> {
+  if (!(await inspect(config, 'nginx'))) return;
+  const variables = await run(inspectVariables(containerOf(config, 'nginx')), {
+    purpose: 'read the settings of Nginx’s container',
+  });
+  const problem = outdatedSettings(config, variables);
+  if (problem) throw new OperationalError(problem, `load them: ${UPDATE_SETTINGS}`);
+}
