@@ -4,8 +4,9 @@ import { Exit, exitCodeOf, messageOf } from './lib/core/errors.ts';
 import { withLock } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
 import { embeddedDrill } from './lib/drill/embedded.ts';
-import { conclude, writeReport } from './lib/drill/report.ts';
+import { conclude } from './lib/drill/report.ts';
 import { runDrill } from './lib/drill/run-drill.ts';
+import { writeReport } from './lib/drill/write-report.ts';
 import { notify } from './lib/notify/notify.ts';
 import { drillLock } from './lib/restore/leftovers.ts';
 

@@ -70,6 +70,8 @@ test('a variable is written, and all other bytes, the mode, the owner and a link
   for (const [before, after] of [
     ['', 'KEY=value\n'],
     ['# caf\xe9 \xff\xfe\r\nA=1\r\nKEY=\r\nB=2', '# caf\xe9 \xff\xfe\r\nA=1\r\nKEY=value\r\nB=2'],
+    ['A=1\r\nB=2', 'A=1\r\nB=2\r\nKEY=value\r\n'],
+    ['KEY=old # why\nB=2', 'KEY=value\nB=2'],
     ["A='two\nlines'\n#KEY=no\n", "A='two\nlines'\n#KEY=no\nKEY=value\n"],
   ] as const)
     assert.is((await written(before)).text, after);

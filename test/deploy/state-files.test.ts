@@ -6,8 +6,16 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadConfig } from '../../scripts/lib/config/config.ts';
 import { OperationalError } from '../../scripts/lib/core/errors.ts';
+import { withLock } from '../../scripts/lib/core/lock.ts';
 import { newJournal, readJournal, refuseUnfinished, writeJournal } from '../../scripts/lib/deploy/journal.ts';
-import { appendRelease, type Release, readReleases } from '../../scripts/lib/deploy/releases.ts';
+import {
+  appendRelease,
+  chooseRelease,
+  type Release,
+  reachable,
+  readReleases,
+} from '../../scripts/lib/deploy/releases.ts';
+import { KEPT_RELEASES } from '../../scripts/lib/deploy/shorten-releases.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'state-files-'));
 process.once('exit', () => rmSync(directory, { recursive: true }));
@@ -58,6 +66,44 @@ test('a release is recorded once, and as it ended last', async () => {
   assert.is(readFileSync(RELEASES, 'utf8').trim().split('\n').length, 2);
   await appendRelease(config, ended('2', 'rolled back'));
   assert.equal(names(), ['1 done', '2 rolled back']);
+});
+
+/** Lines as `appendRelease` writes them. */
+const lines = (environment: string, count: number) =>
+  Array.from({ length: count }, (_, at) => {
+    const time = new Date(Date.UTC(2025, 0, 1) + at * 60_000).toISOString();
+    const [images, previous] = [at, at - 1].map(each => ({ backend: `b:${each}`, frontend: `f:${each}` }));
+    return JSON.stringify({
+      ...ended('1'),
+      environment,
+      time,
+      release: `${environment}-${at}`,
+      images,
+      previous,
+    });
+  });
+
+test('releases.jsonl keeps the last releases of each environment, however busy the other one is', async () => {
+  const staging = loadConfig('staging', { STATE_DIR: directory });
+  const torn = '{"time":"20\xff';
+  const text = `${[...lines('production', 3), torn, ...lines('staging', 2 * KEPT_RELEASES - 1)].join('\n')}\n`;
+  const write = () => writeFileSync(RELEASES, Buffer.from(text, 'latin1'), { mode: 0o640 });
+  const last = { ...ended('9'), environment: 'staging' as const, images: { backend: 'b:9', frontend: 'f' } };
+  write();
+  await withLock(directory, 'production', 'a backup', () => appendRelease(staging, last));
+  assert.is(readReleases(staging).length, 2 * KEPT_RELEASES, 'it is not shortened while production writes');
+  write();
+  await appendRelease(staging, last);
+  const kept = readReleases(staging);
+  assert.equal(
+    [kept.length, kept[0]!.release, kept.at(-1)!.release],
+    [KEPT_RELEASES, `staging-${KEPT_RELEASES}`, '9'],
+  );
+  assert.is(chooseRelease(reachable(kept), undefined).release, `staging-${2 * KEPT_RELEASES - 2}`);
+  assert.equal(names(), ['production-0 done', 'production-1 done', 'production-2 done']);
+  assert.ok(readFileSync(RELEASES, 'latin1').includes(`\n${torn}\n`), 'what can’t be read is kept');
+  await appendRelease(staging, { ...last, time: '2026-02-01T00:00:00.000Z' });
+  assert.is(readReleases(staging).length, KEPT_RELEASES + 1);
 });
 
 test('a journal is read as it was written; those of earlier versions too', async () => {

@@ -6,7 +6,8 @@ import type { Config } from '../config/config.ts';
 import { messageOf } from '../core/errors.ts';
 import { isTime } from '../core/format.ts';
 import { appendLine, parseLines } from '../core/json-lines.ts';
-import { log } from '../core/log.ts';
+import { log, rotate } from '../core/log.ts';
+import type { Bounds } from '../core/rotate.ts';
 import type { LocalSource } from './fetch.ts';
 import { isOurs } from './manifest.ts';
 
@@ -22,12 +23,15 @@ const schema = v.object({
 export type BackupCheck = v.InferOutput<typeof schema>;
 
 const fileOf = ({ stateDir }: Config) => join(stateDir, 'backup-checks.jsonl');
+/** About 8,000 checks. The older file is read too: the last load of a weekly check must be found. */
+const BOUNDS: Bounds = { limit: 1e6, older: 1 };
 
 /** Notes that a backup has passed a check now. A failure to write is a warning: the check itself has passed. */
 export function recordCheck(config: Config, { id, place, check }: Omit<BackupCheck, 'at'>): void {
   try {
     mkdirSync(config.stateDir, { recursive: true, mode: 0o700 });
     const line = JSON.stringify({ id, place, check, at: new Date().toISOString() });
+    rotate(fileOf(config), BOUNDS);
     appendLine(fileOf(config), line);
   } catch (error) {
     log.warn(`this check of ${id} is not recorded: ${messageOf(error)}`);
@@ -43,11 +47,13 @@ export function recordPassed(config: Config, source: LocalSource, check: BackupC
 
 /** @returns the recorded checks, oldest first; a damaged line is ignored with a warning */
 export function readChecks(config: Config): BackupCheck[] {
-  const path = fileOf(config);
-  if (!existsSync(path)) return [];
-  return parseLines(readFileSync(path, 'utf8'), schema, line =>
-    log.warn(`line ${line} of ${path} is damaged and is ignored`),
-  );
+  const read = (path: string) =>
+    parseLines(existsSync(path) ? readFileSync(path, 'utf8') : '', schema, line =>
+      log.warn(`line ${line} of ${path} is damaged and is ignored`),
+    );
+  // In this order: what another process rotates in between is read twice, not missed.
+  const newer = read(fileOf(config));
+  return [...read(`${fileOf(config)}.1`), ...newer];
 }
 
 /** @returns the time of the last check of that kind, in either place unless one is given; undefined: never */

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { readFile, realpath, stat } from 'node:fs/promises';
+import { access, constants, readFile, stat } from 'node:fs/promises';
 import { parse } from 'dotenv';
 import { messageOf, OperationalError, usageError } from '../core/errors.ts';
-import { writeWhole } from '../core/files.ts';
+import { rewrite } from '../core/operator-file.ts';
 import { unclearLines } from './env-lines.ts';
 
 /**
@@ -28,27 +28,28 @@ export function readEnvFile(path: string): { values: Record<string, string>; pro
 export function setVariable(text: string, name: string, value: string): string {
   const line = new RegExp(`^(\\s*(?:export\\s+)?${name}\\s*=)(.*)$`, 'gm');
   const last = [...text.matchAll(line)].at(-1);
-  if (!last) return `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${name}=${value}\n`;
+  const end = text.includes('\r\n') ? '\r\n' : '\n';
+  if (!last) return `${text}${text === '' || text.endsWith('\n') ? '' : end}${name}=${value}${end}`;
   if (last[2]!.trim().replace(/^(['"])(.*)\1$/, '$2') === value) return text;
   return text.slice(0, last.index) + last[1] + value + text.slice(last.index + last[0].length);
 }
 
 /**
- * Sets variables in an env file, which appears whole or not at all and keeps its mode, its owner and each other byte. Where
- * they have these values already, nothing is written.
+ * Sets variables in an env file, which keeps all else, see {@link rewrite}, and each other byte. Where they have these values
+ * already, nothing is written.
  *
- * @throws OperationalError where the file is missing, is read-only, belongs to another user, or can't take a value
+ * @throws OperationalError where the file is missing, can't be written, or can't take a value
  */
 export async function writeVariables(path: string, values: Record<string, string>): Promise<void> {
   const names = Object.keys(values);
   try {
-    const { file, mode } = await writableFile(path);
-    const before = await readFile(file, 'latin1'); // each byte a character: the text may be of any encoding
+    await refuseReadOnly(path);
+    const before = await readFile(path, 'latin1'); // each byte a character: the text may be of any encoding
     const text = names.reduce((all, name) => setVariable(all, name, values[name]!), before);
     const read = parse(text);
     if (names.some(name => read[name] !== values[name]))
       throw new Error('a value of several lines has such a line');
-    if (text !== before) await writeWhole(file, Buffer.from(text, 'latin1'), mode & 0o7777);
+    if (text !== before) await rewrite(path, Buffer.from(text, 'latin1'));
   } catch (error) {
     throw new OperationalError(
       `can't set ${names.join(' and ')} in ${path}: ${messageOf(error)}`,
@@ -59,7 +60,7 @@ export async function writeVariables(path: string, values: Record<string, string
 
 /** @throws OperationalError where {@link writeVariables} would refuse the file */
 export async function refuseUnwritable(path: string): Promise<void> {
-  await writableFile(path).catch(error => {
+  await refuseReadOnly(path).catch(error => {
     throw new OperationalError(
       `can't write ${path}: ${messageOf(error)}`,
       `run as the file's owner, or correct its owner and mode.`,
@@ -67,11 +68,8 @@ export async function refuseUnwritable(path: string): Promise<void> {
   });
 }
 
-async function writableFile(path: string): Promise<{ file: string; mode: number }> {
-  const file = await realpath(path); // replaced is the file, not a link to it
-  const { mode, uid } = await stat(file);
-  const user = process.geteuid?.();
-  if (!(mode & 0o200)) throw new Error('it is read-only');
-  if (user !== 0 && user !== uid) throw new Error('it belongs to another user');
-  return { file, mode };
+async function refuseReadOnly(path: string): Promise<void> {
+  const { mode } = await stat(path);
+  if (!(mode & 0o200)) throw new Error('it is read-only'); // root could write it
+  await access(path, constants.W_OK);
 }

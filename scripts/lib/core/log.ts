@@ -1,7 +1,14 @@
-import { appendFileSync, mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { appendFileSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { type Place, pasteable } from './command-line.ts';
 import { styled } from './format.ts';
+import { type Bounds, rotateLarge } from './rotate.ts';
+
+/** A log in `<LOG_DIR>` and `history.jsonl`: 30 MB at most each. A busy one gets 10 MB in some months, others in years. */
+export const LOG_BOUNDS: Bounds = { limit: 10e6, older: 2 };
+
+/** The file in `<LOG_DIR>` to which cron's shell appends what its jobs print. */
+export const CRON_LOG = 'cron.log';
 
 const secrets = new Set<string>();
 let place: Place | undefined;
@@ -45,6 +52,13 @@ export function logTo(path: string, looking = false): void {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   } catch {} // the first message reports the reason
+  rotate(join(dirname(path), CRON_LOG), LOG_BOUNDS); // the shell does not
+}
+
+/** Rotates a file that has reached its limit, see {@link rotateLarge}. What prevents it is a warning, once. */
+export function rotate(path: string, bounds: Bounds): void {
+  const told = rotateLarge(path, bounds);
+  if (told) log.warn(told);
 }
 
 function write(level: string, message: string, styledMessage: string) {
@@ -57,7 +71,9 @@ function write(level: string, message: string, styledMessage: string) {
 function append(level: string, message: string) {
   if (!file) return;
   const lines = shown(message).replaceAll('\n', '\n  ');
+  rotate(file, LOG_BOUNDS);
   try {
+    refuseUnread(file);
     appendFileSync(file, `${new Date().toISOString()} [${process.pid}] ${level}: ${lines}\n`, {
       mode: 0o600,
     });
@@ -66,6 +82,12 @@ function append(level: string, message: string) {
     file = undefined; // a full disk must not end the run
     process.stderr.write(`warning: no more messages to ${path}: ${(error as Error).message}\n`);
   }
+}
+
+/** @throws where the file is a FIFO that no process reads: opening it to write would wait for one */
+function refuseUnread(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isFIFO())
+    closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
 }
 
 /** What each kind of command wrote last: one that is repeated fills no log with the same lines. */

@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from './errors.ts';
 import { appendLine } from './json-lines.ts';
-import { log, redact } from './log.ts';
+import { LOG_BOUNDS, log, redact, rotate } from './log.ts';
 
 /** @returns who runs this: the user who called sudo, else the user of this process */
 export function operator(): string {
@@ -29,7 +29,9 @@ export function record(stateDir: string, entry: HistoryEntry): void {
   try {
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
     const line = JSON.stringify({ time: new Date().toISOString(), user: operator(), ...entry });
-    appendLine(join(stateDir, 'history.jsonl'), redact(line));
+    const path = join(stateDir, 'history.jsonl');
+    rotate(path, LOG_BOUNDS);
+    appendLine(path, redact(line));
   } catch (error) {
     log.warn(`this run is not in the history: ${messageOf(error)}`);
   }

@@ -7,6 +7,7 @@ import { refuseUnwritablePath, sync } from '../core/files.ts';
 import { isTime } from '../core/format.ts';
 import { appendLine, parseLines } from '../core/json-lines.ts';
 import { log } from '../core/log.ts';
+import { shortenReleases } from './shorten-releases.ts';
 
 const images = v.object({ backend: v.string(), frontend: v.string() });
 
@@ -59,6 +60,7 @@ export async function appendRelease(config: Config, release: Release): Promise<v
   if (last?.time === release.time && last.outcome === release.outcome) return;
   appendLine(pathOf(config), JSON.stringify(release));
   await sync(pathOf(config));
+  await shortenReleases(config, pathOf(config));
 }
 
 /**

@@ -1,11 +1,7 @@
-import { existsSync } from 'node:fs';
-import { appendFile, mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Manifest } from '../backup/manifest.ts';
 import type { Config } from '../config/config.ts';
 import { Exit } from '../core/errors.ts';
-import { writeWhole } from '../core/files.ts';
-import { bytes, count, duration, stamp, table, utc } from '../core/format.ts';
+import { bytes, count, duration, table } from '../core/format.ts';
 import { totalRows } from '../postgres/row-counts.ts';
 
 /** The result of a drill. */
@@ -62,8 +58,8 @@ export function drillReport(
   };
 }
 
-/** The objectives that the drill missed, each as a sentence. */
-function missed({ rto, rtoObjective, rpo, rpoObjective }: DrillReport): string[] {
+/** @returns the objectives that the drill missed, each as a sentence */
+export function missed({ rto, rtoObjective, rpo, rpoObjective }: DrillReport): string[] {
   return [
     ...(rto > rtoObjective
       ? [`recovery took ${duration(rto)}; the objective (RTO_OBJECTIVE) is ${duration(rtoObjective)}`]
@@ -113,33 +109,4 @@ export function conclude(report: DrillReport) {
     json: { ...report, missed: problems },
     verdict,
   };
-}
-
-const HEADER = `| Drill | Environment | Backup | Data | RTO | RPO | Result |
-|---|---|---|---|---|---|---|
-`;
-
-/**
- * Writes `<stateDir>/drills/<time>.json` and appends a row to the table in `report.md`, for a quarterly report.
- * @returns the path of the JSON file
- */
-export async function writeReport(config: Config, report: DrillReport): Promise<string> {
-  const directory = join(config.stateDir, 'drills');
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const path = join(directory, `${stamp(new Date(report.time))}.json`);
-  await writeWhole(path, JSON.stringify({ ...report, missed: missed(report) }, null, 2) + '\n');
-  const markdown = join(directory, 'report.md');
-  const cells = [
-    utc(report.time),
-    report.environment,
-    report.backup,
-    bytes(report.databaseBytes),
-    `${duration(report.rto)} of ${duration(report.rtoObjective)}`,
-    `${duration(report.rpo)} of ${duration(report.rpoObjective)}`,
-    missed(report).length === 0 ? 'met' : 'missed',
-  ];
-  await appendFile(markdown, `${existsSync(markdown) ? '' : HEADER}| ${cells.join(' | ')} |\n`, {
-    mode: 0o600,
-  });
-  return path;
 }

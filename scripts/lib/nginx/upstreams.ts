@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { type Config, ROOT } from '../config/config.ts';
 import { word } from '../core/command-line.ts';
 import { OperationalError } from '../core/errors.ts';
-import { refuseUnwritablePath, writeWhole } from '../core/files.ts';
+import { refuseUnwritablePath } from '../core/files.ts';
+import { rewrite } from '../core/operator-file.ts';
 import { sleep } from '../core/signals.ts';
 import { nginxTimes, reloadNginx, testNginx } from './reload.ts';
 
@@ -43,6 +44,37 @@ export const down = (line: ServerLine): ServerLine => up(line).replace(/;$/, ' d
 export function parseUpstream(text: string): ServerLine[] {
   const lines = text.replace(/#.*/g, '').match(/\bserver\s[^;]*;/g) ?? [];
   return lines.map(line => line.replace(/\s+/g, ' '));
+}
+
+/** A line with one server: its indentation, and what stands behind it. */
+const LINE = /^([ \t]*)server\s[^;#]*;(?:[ \t]*(#.*))?$/;
+
+/**
+ * @returns the text of a list with these servers, where the others stood. Each comment stays: one behind a server goes with
+ *   it, and has a line of its own when the server leaves.
+ */
+export function withServers(text: string, servers: ServerLine[]): string {
+  const lines = text.replace(/\n$/, '').split('\n');
+  const places = lines.filter(line => LINE.test(line));
+  const behind = new Map(
+    places.flatMap(line => {
+      const [service, comment] = [serviceOf(line.trim()), LINE.exec(line)![2]];
+      return comment ? [[service, comment]] : [];
+    }),
+  );
+  const lineOf = (server: ServerLine) => [server, behind.get(serviceOf(server))].filter(Boolean).join(' ');
+  const names = new Set(servers.map(serviceOf));
+  let at = 0;
+  const result = lines.flatMap(line => {
+    const [, indentation, comment] = LINE.exec(line) ?? [];
+    if (indentation === undefined) return [line];
+    const left = comment && !names.has(serviceOf(line.trim())) ? [indentation + comment] : [];
+    const more = ++at === places.length ? servers.slice(at - 1) : servers.slice(at - 1, at);
+    return [...left, ...more.map(server => indentation + lineOf(server))];
+  });
+  const whole = `${result.join('\n')}\n`;
+  const isRead = parseUpstream(whole).join('\n') === servers.join('\n');
+  return isRead ? whole : `${servers.join('\n')}\n`; // several servers in a line, or one in several lines
 }
 
 /** @returns the servers of a list, as Nginx will next read it; throws an error of the file system without the file */
@@ -122,11 +154,11 @@ async function untilResolved(upstream: Upstream): Promise<void> {
 
 async function load(config: Config, upstream: Upstream, servers: ServerLine[]): Promise<void> {
   const before = readFileSync(pathOf(upstream), 'utf8');
-  await writeWhole(pathOf(upstream), `${servers.join('\n')}\n`, 0o644);
+  await rewrite(pathOf(upstream), withServers(before, servers));
   try {
     await testNginx(config);
   } catch (error) {
-    await writeWhole(pathOf(upstream), before, 0o644);
+    await rewrite(pathOf(upstream), before);
     throw error;
   }
   await reloadNginx(config);

@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts';
 import { Exit, OperationalError } from '../core/errors.ts';
 import { PARTIAL, publish, writeWhole } from '../core/files.ts';
 import { withLock } from '../core/lock.ts';
-import { log } from '../core/log.ts';
+import { CRON_LOG, log } from '../core/log.ts';
 import { CommandError, hasProgram, sh } from '../core/shell.ts';
 import { block, withoutBlock } from './crontab-lines.ts';
 import { jobsOf } from './jobs.ts';
@@ -22,7 +22,7 @@ export function ownBlock(config: Config, above = ''): string {
   const { mailTo, logDir } = config;
   return block(
     config,
-    { ...jobsOf(config), mailTo, log: join(logDir, 'cron.log') },
+    { ...jobsOf(config), mailTo, log: join(logDir, CRON_LOG) },
     above,
     userInfo().username,
   );

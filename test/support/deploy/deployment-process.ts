@@ -154,10 +154,13 @@ export async function runProcess(
       throw Object.assign(new Error(`ENOSPC: no space left on device: ${name}`), { code: 'ENOSPC' });
     });
   };
+  const writeFile = (path: string, text: string) =>
+    onDisk(`write ${basename(path)}`, () => write(path, text));
   standIns['lib/core/files.ts'] = {
     sync: (path: string) => onDisk(`sync ${basename(path)}`, () => {}),
-    writeWhole: (path: string, text: string) => onDisk(`write ${basename(path)}`, () => write(path, text)),
+    writeWhole: writeFile,
   };
+  standIns['lib/core/operator-file.ts'] = { rewrite: writeFile };
   Object.assign(standIns, databases.standIns(step));
   standIns['lib/core/shell.ts'] = {
     run: (argv: string[], options: Omit<Ask, 'argv'>) => run({ ...options, argv }),
