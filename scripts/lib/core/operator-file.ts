@@ -37,17 +37,14 @@ export async function rewrite(path: string, content: string | Buffer): Promise<v
 /** No right to the directory or the owner, or a file that is a mount. */
 const CANT_REPLACE = ['EACCES', 'EPERM', 'EBUSY', 'EXDEV', 'EROFS'];
 
-/** @returns false where the file can't be replaced, or its replacement would differ in more than the content */
+/** @returns false where the file can't be replaced, or its replacement can't have its owner and group */
 function replace(file: string, before: Stats, bytes: Buffer): boolean {
   const partial = file + PARTIAL;
   try {
     rmSync(partial, { force: true }); // of a killed run; a link there is not followed
     const descriptor = openSync(partial, 'wx', 0o600);
     try {
-      if (!takeAttributes(descriptor, partial, file, before)) {
-        rmSync(partial);
-        return false;
-      }
+      takeAttributes(descriptor, partial, file, before);
       writeAll(descriptor, bytes);
       fsyncSync(descriptor);
     } finally {
@@ -68,14 +65,12 @@ function replace(file: string, before: Stats, bytes: Buffer): boolean {
   return true;
 }
 
-function takeAttributes(descriptor: number, partial: string, file: string, before: Stats): boolean {
+function takeAttributes(descriptor: number, partial: string, file: string, before: Stats): void {
   const { uid, gid } = fstatSync(descriptor);
   if (uid !== before.uid || gid !== before.gid) fchownSync(descriptor, before.uid, before.gid);
   fchmodSync(descriptor, before.mode & 0o7777);
   // Access lists and other attributes, for which Node has no function. Where cp has no such option there are none to keep.
   spawnSync('cp', ['--attributes-only', '--preserve=all', '--', file, partial], { stdio: 'ignore' });
-  const now = fstatSync(descriptor);
-  return now.uid === before.uid && now.gid === before.gid && now.mode === before.mode;
 }
 
 function overwrite(file: string, bytes: Buffer): void {

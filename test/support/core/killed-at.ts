@@ -1,8 +1,8 @@
 /**
- * A process that calls a function of the product, and is killed before one of its calls to the file system that change or
- * open something. Started by {@link killedAt}.
+ * A process that calls a function of the product, and is killed before one of its calls that open or change a
+ * file. Started by {@link killedAt}.
  */
-import childProcess, { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
@@ -16,16 +16,7 @@ export interface Call {
   args: unknown[];
 }
 
-const STEPS = [
-  'openSync',
-  'writeSync',
-  'renameSync',
-  'rmSync',
-  'fsyncSync',
-  'ftruncateSync',
-  'fchmodSync',
-  'closeSync',
-];
+const STEPS = ['openSync', 'writeSync', 'renameSync', 'rmSync', 'ftruncateSync'] as const;
 const self = fileURLToPath(import.meta.url);
 const argvOf = (call: Call, at: number) => [self, JSON.stringify({ ...call, at })];
 const env = { ...process.env, NODE_COMPILE_CACHE: '' };
@@ -48,17 +39,14 @@ if (import.meta.main) {
   const step = (what: string) => {
     if (steps.push(what) - 1 === at) process.kill(process.pid, 'SIGKILL');
   };
-  const wrap = <T extends object>(module: T, key: keyof T) => {
-    const real = module[key] as (...args: unknown[]) => unknown;
-    Object.assign(module, {
-      [key]: (...given: unknown[]) => {
-        step(String(key));
-        return real(...given);
-      },
-    });
-  };
-  for (const key of STEPS) wrap(fs, key as keyof typeof fs);
-  wrap(childProcess, 'spawnSync');
+  for (const name of STEPS) {
+    const real = fs[name] as (...args: unknown[]) => unknown;
+    const stepping = (...given: unknown[]) => {
+      step(name);
+      return real(...given);
+    };
+    Object.assign(fs, { [name]: stepping });
+  }
   syncBuiltinESMExports();
   await called(...args);
   process.stdout.write(JSON.stringify(steps));
