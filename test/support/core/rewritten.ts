@@ -7,7 +7,7 @@ import { type Call, killedAt, stepsOf } from './killed-at.ts';
 export async function killedAnywhere(path: string, before: string, after: string): Promise<void> {
   const call: Call = { file: 'core/operator-file.ts', name: 'rewrite', args: [path, after] };
   const steps = stepsOf(call);
-  assert.ok(steps.includes('writeSync'));
+  assert.ok(steps.includes('openSync'));
   for (const [at, step] of steps.entries()) {
     writeFileSync(path, before);
     killedAt(call, at);
