@@ -2,6 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runSql } from '../../scripts/lib/postgres/client.ts';
+import { openSession } from '../../scripts/lib/postgres/session.ts';
 import { swapIn } from '../../scripts/lib/restore/swap.ts';
 import { begin, stateOf } from '../support/core/expect.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
@@ -115,6 +116,26 @@ test('no answer in time: the session is gone before the error, on this host and 
             1,
             /could not rename app: no answer in 0.7 s$/m,
           ),
+        );
+      }
+    } finally {
+      process.env.PATH = before;
+    }
+  }));
+
+test('a statement that fails in an open session says so, on this host and through docker exec', () =>
+  inTurn(async world => {
+    const before = process.env.PATH;
+    const { POSTGRES_CONTAINER, PATH } = throughDocker(world);
+    process.env.PATH = PATH;
+    try {
+      for (const container of [undefined, POSTGRES_CONTAINER]) {
+        const session = openSession({ ...world.pg.postgres, container }, 'app');
+        assert.equal(await session.query('SELECT 1 AS value'), [{ value: 1 }]);
+        await refused(
+          () => session.execute('SELECT 1/0'),
+          1,
+          /^could not keep a session with app: .*division by zero/,
         );
       }
     } finally {

@@ -30,6 +30,10 @@ export function scriptStage(script: string, ...words: string[]): string[] {
 /** What a command reads: so many bytes, or the statements of a dialogue to their end. */
 export type Input = number | 'dialogue';
 
+/** Passes the statements of a dialogue on. The script can end before they do: then it ends this `cat`, which waits for more. */
+const DIALOGUE =
+  'trap "{ kill \\$cat; wait \\$cat; } 2>/dev/null; exit" TERM; cat <&3 & cat=$!; wait $cat; trap exit TERM; ';
+
 /**
  * A script of bash, ended as a group when its standard input ends: for a container, where killing `docker exec` ends
  * nothing. The script reads `input` of it; the end of a dialogue gives it a second to end by itself.
@@ -38,7 +42,7 @@ export type Input = number | 'dialogue';
  * is adopted by process 1, and PostgreSQL as process 1 treats a killed child as a crash of its own and restarts.
  */
 export function withLifelineOnStdin([, , script, ...words]: string[], input: Input): string[] {
-  const pass = input === 'dialogue' ? 'cat <&3; ' : input > 0 ? `head -c ${input} <&3; ` : '';
+  const pass = input === 'dialogue' ? DIALOGUE : input > 0 ? `head -c ${input} <&3; ` : '';
   const end = input === 'dialogue' ? 'read -rt 1 _ <> <(:)' : 'read -r _ <&3';
   const watcher = `trap exit TERM; ${pass}exec >&-; ${end}; kill -TERM 0`;
   const watch = `exec 3<&0; trap : TERM; exec < <(${watcher}); watcher=$!; exec 3<&-; `;
