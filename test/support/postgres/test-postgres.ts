@@ -13,8 +13,10 @@ import { run, withLock } from '../../engine/process.ts';
 import { ask } from './ask.ts';
 
 const ITERATIONS = 1;
-/** With the smallest samples: a restore gathers statistics of all catalogs, too, in half of the time then. */
-const SETTING = 'default_statistics_target = 1';
+const SETTINGS = [
+  'default_statistics_target = 1', // a restore gathers statistics of all catalogs, too, in half of the time then
+  'jit = off', // of a query of catalogs that the planner takes for long: to load LLVM takes ten times as long
+];
 /** How the server asks for the password: with SCRAM, each session starts OpenSSL at both ends, a tenth of its cost. */
 const METHOD = 'password';
 /** Of a segment of the write-ahead log, of which each server gets a copy: with the default of 16 a third of all. */
@@ -60,7 +62,7 @@ async function ensureTemplate(programs: string): Promise<string> {
   const { size, mtimeMs } = statSync(`${programs}/postgres`);
   const name = hash(
     'sha256',
-    JSON.stringify([programs, size, mtimeMs, process.getuid?.(), ITERATIONS, SETTING, METHOD, WAL_MIB]),
+    JSON.stringify([programs, size, mtimeMs, process.getuid?.(), ITERATIONS, SETTINGS, METHOD, WAL_MIB]),
   ).slice(0, 12);
   const directory = join(CACHE, 'postgres', name);
   if (existsSync(directory)) return directory;
@@ -73,7 +75,7 @@ async function ensureTemplate(programs: string): Promise<string> {
     const server = await startThrowawayPostgres(password);
     try {
       await setPassword(server, password);
-      await ask(server.postgres, 'postgres', `ALTER SYSTEM SET ${SETTING}`);
+      for (const setting of SETTINGS) await ask(server.postgres, 'postgres', `ALTER SYSTEM SET ${setting}`);
       await server.halt();
       const rules = `${server.directory}/data/pg_hba.conf`;
       writeFileSync(rules, readFileSync(rules, 'utf8').replaceAll(/scram-sha-256$/gm, METHOD));
