@@ -110,7 +110,7 @@ async function runTemplate(
   options: RunOptions,
 ): Promise<{ stdout: string; stderr: string }> {
   const { stdin, lifeline = false, stdout = 'pipe', stderr = 'pipe', timeout = 60 } = options;
-  const { purpose, env, cwd, hint, state, until, evenInterrupted } = options;
+  const { env, cwd, until, evenInterrupted } = options;
   const program = programOf(template);
   if (!evenInterrupted && interrupt.aborted) throw interrupt.reason;
   until?.throwIfAborted();
@@ -132,21 +132,37 @@ async function runTemplate(
   until?.addEventListener('abort', end, { once: true });
   try {
     const output = await ended;
-    keepOutput(program, purpose, output.exitCode, output.stderr);
-    if (!evenInterrupted && interrupt.aborted) throw interrupt.reason;
-    if (timedOut) {
-      throw new OperationalError(
-        `could not ${purpose}: no answer in ${timeout} s`,
-        [state, hint ?? 'check whether the server hangs.'].filter(Boolean).join(' '),
-      );
-    }
-    if (output.exitCode !== 0) throw new CommandError(program, output.exitCode, output.stderr, options);
+    const { timeout: _, ...judged } = options;
+    judgeEnd(program, output, timedOut ? { ...judged, timeout } : judged);
     return { stdout: output.stdout, stderr: output.stderr };
   } finally {
     clearTimeout(timer);
     interrupt.removeEventListener('abort', end);
     until?.removeEventListener('abort', end);
   }
+}
+
+/**
+ * Keeps what a command that has ended wrote to stderr.
+ *
+ * @param timeout if it was ended because it took longer than that
+ * @throws as {@link sh}, if it did not succeed
+ */
+export function judgeEnd(
+  program: string,
+  { exitCode, stderr }: { exitCode: number | null; stderr: string },
+  { timeout, ...options }: RunOptions,
+): void {
+  const { purpose, hint, state, evenInterrupted } = options;
+  keepOutput(program, purpose, exitCode, stderr);
+  if (!evenInterrupted && interrupt.aborted) throw interrupt.reason;
+  if (timeout !== undefined) {
+    throw new OperationalError(
+      `could not ${purpose}: no answer in ${timeout} s`,
+      [state, hint ?? 'check whether the server hangs.'].filter(Boolean).join(' '),
+    );
+  }
+  if (exitCode !== 0) throw new CommandError(program, exitCode, stderr, options);
 }
 
 /** Starts a program with pipes as stdin, stdout and stderr. */

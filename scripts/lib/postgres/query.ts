@@ -1,13 +1,15 @@
 /** Reads of a database: one SELECT, or several that share a psql. */
 import type { Postgres } from '../config/config.ts';
 import { asJson, runSql, type SqlOptions } from './client.ts';
+import { readInSession } from './read-session.ts';
 
 /** SELECTs that are asked for in this moment, and their rows to come: by server, database and options. */
 const together = new Map<string, { selects: string[]; answers: Promise<unknown[][]> }>();
 
 /**
  * Runs one SELECT. Those of one database that are asked for at once, as in a Promise.all, share one psql, whose start takes
- * longer than most answers, and one snapshot; where one of them fails, all fail.
+ * longer than most answers, and one snapshot; where one of them fails, all fail. Those of the maintenance database share
+ * one session of the whole run.
  *
  * @returns its rows
  * @throws CommandError; OperationalError after `timeout` seconds
@@ -40,9 +42,13 @@ async function answersOf(
   selects: string[],
   options: QueryOptions,
 ): Promise<unknown[][]> {
-  const all = { purpose: `query ${database}`, timeout: 60, ...options, onlyReads: true };
+  const all = { purpose: `query ${database}`, timeout: 60, ...options };
   const sql = `SELECT pg_catalog.json_build_array(${selects.map(each => `(${asJson(each)})`).join(', ')})`;
-  return JSON.parse(await runSql(postgres, database, sql, all)) as unknown[][];
+  const isShared = database === (postgres.maintenance ?? 'postgres') && !all.inherit && !all.evenInterrupted;
+  const text =
+    (isShared ? await readInSession(postgres, database, sql, all) : undefined) ??
+    (await runSql(postgres, database, sql, { ...all, onlyReads: true }));
+  return JSON.parse(text) as unknown[][];
 }
 
 export type Query = <Row>(sql: string) => Promise<Row[]>;
