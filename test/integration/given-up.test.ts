@@ -146,11 +146,14 @@ test('a statement that fails in an open session says so, on this host and throug
 test('a limit of this program is one of the server, too: the server says what it waited for', () =>
   inTurn(async world => {
     const { postgres } = world.pg;
+    const timeout = 8; // a tenth of it is for the start of psql
     await givenUp(world, 'app', async () => {
-      const lock = runSql(postgres, 'postgres', 'DROP DATABASE app', { purpose: 'drop app', timeout: 1 });
-      await refused(() => lock, 1, /could not drop app: .*canceling statement due to lock timeout/);
-      const slow = runSql(postgres, 'postgres', 'SELECT pg_sleep(600)', { purpose: 'sleep', timeout: 1 });
-      await refused(() => slow, 1, /could not sleep: .*canceling statement due to statement timeout/);
+      const lock = runSql(postgres, 'postgres', 'DROP DATABASE app', { purpose: 'drop app', timeout });
+      const slow = runSql(postgres, 'postgres', 'SELECT pg_sleep(600)', { purpose: 'sleep', timeout });
+      await Promise.all([
+        refused(() => lock, 1, /could not drop app: .*canceling statement due to lock timeout/),
+        refused(() => slow, 1, /could not sleep: .*canceling statement due to statement timeout/),
+      ]);
     });
   }));
 
