@@ -1,5 +1,6 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { command, execute } from './lib/cli/command.ts';
+import { SOME_BACKUP } from './lib/cli/help.ts';
 import { Exit, exitCodeOf, messageOf } from './lib/core/errors.ts';
 import { withLockUnless } from './lib/core/lock.ts';
 import { logTo } from './lib/core/log.ts';
@@ -66,12 +67,9 @@ export const restore = command({
   examples: [
     ['restore.ts latest', 'the newest backup; asks for the name of the database'],
     ['restore.ts latest --from s3 --yes', 'unattended, on a new server'],
-    [
-      'restore.ts neurmatic_production_20260131_020007 --database old_rows',
-      'into another database, to copy single rows back',
-    ],
+    [`restore.ts ${SOME_BACKUP} --database old_rows`, 'into another database, to copy single rows back'],
     ['restore.ts latest --table public.members', 'one table beside the live one, to bring rows back'],
-    ['restore.ts old/neurmatic_20250106.sql.gz', 'a plain dump by any pg_dump'],
+    ['restore.ts old/app_20250106.sql.gz', 'a plain dump by any pg_dump'],
   ],
   exitCodes: [
     [Exit.done, 'restored, compared and swapped in'],

@@ -1,6 +1,7 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { command, execute } from './lib/cli/command.ts';
 import { confirm, requireTerminal } from './lib/cli/confirm.ts';
+import { SOME_BACKUP } from './lib/cli/help.ts';
 import { refuseUnwritable } from './lib/config/env-file.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
 import { table } from './lib/core/format.ts';
@@ -51,10 +52,7 @@ export const rollback = command({
   examples: [
     ['rollback.ts --list', 'list the releases, the newest first'],
     ['rollback.ts', 'go back to the previous release'],
-    [
-      'rollback.ts v2 --with-database neurmatic_production_20260131_020007',
-      'go back past a contracting migration',
-    ],
+    [`rollback.ts v2 --with-database ${SOME_BACKUP}`, 'go back past a contracting migration'],
   ],
   exitCodes: [
     [Exit.done, 'the older release serves'],

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { command, execute, type Result } from './lib/cli/command.ts';
 import { detachedRuns, follow, forgetOldRuns, isRunning, startDetached } from './lib/cli/detached-runs.ts';
+import { word } from './lib/core/command-line.ts';
 import { Exit, OperationalError, usageError } from './lib/core/errors.ts';
 import { log, logTo } from './lib/core/log.ts';
 import { CommandError, run } from './lib/core/shell.ts';
@@ -30,7 +31,7 @@ export const sshCommand = command({
   usage: ['--env production|staging'],
   details:
     'The forced command of a key; ~/.ssh/authorized_keys has, in one line:\n' +
-    '  restrict,command="/opt/neurmatic/scripts/ssh-command.ts --env production" ssh-ed25519 AAAA…\n' +
+    `  restrict,command="${word(join(import.meta.dirname, 'ssh-command.ts'))} --env production" ssh-ed25519 AAAA…\n` +
     'The client sends one of these commands; it can’t choose the environment:\n' +
     ACCEPTED.map(([form]) => `  ${form}`).join('\n') +
     '\ndeploy and rollback continue when the connection is lost. The same --run again does not start a second run,\n' +

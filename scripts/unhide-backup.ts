@@ -2,6 +2,7 @@
 import { notConfigured } from './lib/backup/find-file.ts';
 import { type HiddenBackup, hiddenBackups, problemInStore, unhide } from './lib/backup/hidden.ts';
 import { command, execute } from './lib/cli/command.ts';
+import { SOME_BACKUP } from './lib/cli/help.ts';
 import { Exit, verificationError } from './lib/core/errors.ts';
 import { bytes, plural, table, utc } from './lib/core/format.ts';
 import { withLockUnless } from './lib/core/lock.ts';
@@ -21,7 +22,7 @@ export const unhideBackup = command({
   },
   examples: [
     ['unhide-backup.ts', 'the hidden backups'],
-    ['unhide-backup.ts neurmatic_production_20260131_020007', 'bring this one back'],
+    [`unhide-backup.ts ${SOME_BACKUP}`, 'bring this one back'],
   ],
   exitCodes: [
     [Exit.done, 'listed, or in S3 again and verified'],

@@ -8,6 +8,7 @@ import { findSource, parsePlace } from './lib/backup/find.ts';
 import { describeSource } from './lib/backup/source.ts';
 import { checkSource } from './lib/backup/verify.ts';
 import { command, execute } from './lib/cli/command.ts';
+import { SOME_BACKUP } from './lib/cli/help.ts';
 import { Exit, exitCodeOf, messageOf, usageError } from './lib/core/errors.ts';
 import { bytes, count } from './lib/core/format.ts';
 import { withLock } from './lib/core/lock.ts';
@@ -39,7 +40,7 @@ export const verify = command({
   },
   examples: [
     ['verify-backup.ts latest --from s3', 'download the newest off-site copy and read all of it'],
-    ['verify-backup.ts neurmatic_production_20260131_020007', 'one backup'],
+    [`verify-backup.ts ${SOME_BACKUP}`, 'one backup'],
     ['verify-backup.ts latest --load', 'prove that the newest backup can be restored'],
   ],
   exitCodes: [

@@ -157,6 +157,7 @@ const COMPOSE: Record<string, string[]> = {
   up: ['-d', '--wait', '--no-recreate', '--no-deps'],
   stop: [],
   ps: [],
+  exec: [],
   run: ['--rm'],
 };
 
@@ -164,8 +165,11 @@ const COMPOSE: Record<string, string[]> = {
 function wrongCompose(args: string[], within: readonly (typeof environments)[number][]): string | undefined {
   const [verb = '', ...rest] = args;
   if (!COMPOSE[verb]) return `docker compose ${verb}`;
-  // After the service, `run` has a command of the container.
-  const words = verb === 'run' ? rest.slice(0, rest.findIndex(word => !word.startsWith('-')) + 1) : rest;
+  // After the service, these have a command of the container.
+  const words =
+    verb === 'run' || verb === 'exec'
+      ? rest.slice(0, rest.findIndex(word => !word.startsWith('-')) + 1)
+      : rest;
   for (const word of words) {
     const isKnown = word.startsWith('-')
       ? COMPOSE[verb].includes(word)
@@ -206,23 +210,23 @@ test('the commands of Docker in messages exist, with their options and services'
 
 /** Other programs of the pages. */
 const PROGRAMS =
-  'npm cd cp chmod $EDITOR ssh-keygen ssh-keyscan grep sort uniq head rm cat systemctl tail df du ls ps dmesg timedatectl touch'.split(
+  'npm cd cp chmod $EDITOR ssh-keygen ssh-keyscan grep sort uniq head rm cat systemctl tail df du ls ps dmesg timedatectl touch tr'.split(
     ' ',
   );
 
 test('the commands of the pages exist, with their options, services and containers', async () => {
   assert.ok(pages.length > 150, `${pages.length}`);
-  const containers = services.production.map(name => `neurmatic-${name}-production`);
+  const containers = services.production.map(name => `$APP_NAME-${name}-production`);
   const judge = async ({ command }: { command: string }): Promise<string | undefined> => {
     const [program = '', ...args] = shellWords(command);
-    if (program === '' || command.startsWith('#')) return undefined;
+    if (program === '' || command.startsWith('#') || /^APP_NAME=/.test(command)) return undefined;
     if (program.startsWith('./scripts/')) {
       const real = args.map(each => (/^<\w+>$|^…$/.test(each) ? 'latest' : each));
       const problem = await refusal(basename(program), real);
       return problem && !(args.length === 0 && /give/.test(problem)) ? `${command}: ${problem}` : undefined;
     }
     if (program !== 'docker') return PROGRAMS.includes(program) ? undefined : `${program} is not known`;
-    const container = args.find(word => /^neurmatic-.*-production$/.test(word));
+    const container = args.find(word => /^\$APP_NAME-.*-production$/.test(word));
     if (container && !containers.includes(container)) return `no container ${container}`;
     if (args.length === 1 || args[1] === '…') return undefined; // a name in a sentence
     if (args[0] !== 'compose') return wrongDocker(args);

@@ -1,5 +1,7 @@
 /* docs/RUNBOOK.md is pasted from at 3 am: what it names has to exist. */
-import { existsSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -11,10 +13,10 @@ import { commandOf } from './support/cli/commands.ts';
 const text = readFileSync(join(ROOT, 'docs/RUNBOOK.md'), 'utf8');
 const code = [...text.matchAll(/```bash\n([\s\S]*?)```/g)].map(([, block]) => block!).join('\n');
 const compose = readFileSync(join(ROOT, 'docker-compose.production.yml'), 'utf8');
-const containers = [...compose.matchAll(/container_name: \$\{APP_NAME:-neurmatic\}-(\S+)/g)].map(
-  ([, rest]) => `neurmatic-${rest}`,
+const containers = [...compose.matchAll(/container_name: \$\{APP_NAME:-\w+\}-(\S+)/g)].map(
+  ([, rest]) => `$APP_NAME-${rest}`,
 );
-const services = containers.map(name => name.replace(/^neurmatic-|-production$/g, ''));
+const services = containers.map(name => name.replace(/^\$APP_NAME-|-production$/g, ''));
 
 /** The text under a heading, to the next one of its kind. */
 function section(title: string): string | undefined {
@@ -68,7 +70,7 @@ test('every script in it exists, and takes the flags it is given', async () => {
 
 test('every container, service and file in it exists', () => {
   assert.ok(services.includes('backend-3'));
-  const named = [...text.matchAll(/neurmatic-[\w-]+-production/g)];
+  const named = [...text.matchAll(/\$APP_NAME-[\w-]+-production/g)];
   assert.ok(named.length > 5);
   for (const [name] of named) assert.ok(containers.includes(name), name);
   const ups = [...code.matchAll(/docker compose -f (\S+) --env-file \.env\.production up (.*)$/gm)];
@@ -81,6 +83,26 @@ test('every container, service and file in it exists', () => {
   const paths = [...text.matchAll(/(?<![\w/.-])(?:nginx|test|docs)\/[\w./-]+\.\w+/g)];
   assert.ok(paths.length > 0);
   for (const [path] of paths) assert.ok(existsSync(join(ROOT, path)), path);
+});
+
+test('its first command takes the product’s name from the env file', () => {
+  const command = code.split('\n')[0]!;
+  assert.match(command, /^APP_NAME=/);
+  const directory = mkdtempSync(join(tmpdir(), 'runbook-'));
+  try {
+    for (const value of ['acme', "'acme'", '"acme"']) {
+      writeFileSync(
+        join(directory, '.env.production'),
+        `# APP_NAME=old\nAPP_NAME=${value}\nDOMAIN=x.example\n`,
+      );
+      const script = `${command}\necho $APP_NAME-nginx-production \${APP_NAME}_production`;
+      const { stdout } = spawnSync('bash', ['-c', script], { cwd: directory, encoding: 'utf8' });
+      assert.is(stdout, 'acme-nginx-production acme_production\n', value);
+    }
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+  assert.not.match(text, /\$APP_NAME[\w]/, 'needs braces');
 });
 
 test('a script that a section calls is linked there', () => {

@@ -32,7 +32,7 @@ test('killed while a migration waits: the migration ends, too', () =>
     const letGo = await lockOrders(stack);
     try {
       const waits =
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'neurmatic-migrate' AND wait_event_type = 'Lock'";
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stack-migrate' AND wait_event_type = 'Lock'";
       await killDeployment(d, async () => (await sql(stack, waits)) !== '0', ['2.0.0', ...UNSAVED]);
       await until('its session is over', async () => (await sessions(stack)) === '0');
       await assertRefused(d, 'migrate');

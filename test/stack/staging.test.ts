@@ -1,11 +1,18 @@
+import { X509Certificate } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { commandIn, paste } from '../support/cli/paste.ts';
+import { until } from '../support/core/world.ts';
+import { reportOf } from '../support/health/health.ts';
+import { healthOf } from './lib/health.ts';
 import { ask, dial } from './lib/http.ts';
-import { startStack } from './lib/stack.ts';
+import { allSaid } from './lib/said.ts';
+import { certificateOf, startStack } from './lib/stack.ts';
 
 // Names of which nothing can be derived.
 const API_DOMAIN = 'backend.acme-api.example';
-const stack = await startStack('staging', { DOMAIN: 'shop.acme.example', API_DOMAIN });
+const stack = await startStack('staging', { DOMAIN: 'shop.acme.example', API_DOMAIN, DEPLOY_ENV: 'staging' });
+const health = healthOf(stack, { backup: true });
 
 test('staging comes up as production does, under its own names', async () => {
   const { status, body } = await ask(stack, 'api', '/api/v1/articles');
@@ -93,6 +100,59 @@ test('sizes are staging’s', async () => {
   const limits = await stack.exec('nginx', 'sh', '-c', 'grep -h "open files" /proc/[0-9]*/limits | sort -u');
   assert.match(limits.stdout, /open files +4096 +4096/);
   assert.match((await stack.exec('nginx', 'nginx', '-T')).stdout, 'worker_connections 2048;');
+});
+
+test('nothing that the stack says has a name that the configuration does not give', async () => {
+  const { script } = await health;
+  const said = await allSaid(stack, script);
+  const naming = Object.entries(said).filter(([, text]) => /neurmatic/i.test(text));
+  assert.equal(
+    naming.map(([what, text]) => `${what}: ${/.{0,80}neurmatic.{0,80}/i.exec(text)}`),
+    [],
+  );
+  const empty = Object.keys(said).filter(what => said[what]!.trim() === '');
+  assert.equal(empty, [], 'each has said something');
+  assert.match(said['nginx -T']!, `server_name ${API_DOMAIN};`);
+});
+
+test('other names: a warning with a command, which gives Nginx a new container', async () => {
+  const { well, script } = await health;
+  const names = { DOMAIN: 'new.example', API_DOMAIN: 'api.new.example' };
+  assert.is(well.services.containers!.status, 'ok');
+  const { services } = reportOf(await script('health-check', ['--json'], names));
+  assert.is(services.containers!.status, 'warning');
+  assert.match(
+    services.containers!.message,
+    /other values than the configuration has now: API_DOMAIN, DOMAIN/,
+  );
+  assert.is(services.api!.status, 'critical');
+  const command = commandIn(services.containers!.hint!, /^(docker compose .* up -d nginx)$/);
+  const refused = await script('scale', ['3', '--dry-run'], names);
+  assert.is(refused.code, 1);
+  assert.match(
+    refused.stderr,
+    /other values than the configuration has now: API_DOMAIN, DOMAIN\n +→ load them: docker compose .* up -d nginx/,
+  );
+
+  const env = { ...(stack.engine.env as Record<string, string>), ...names };
+  const done = await paste({ env }, command, stack.directory);
+  assert.is(done.code, 0, done.stderr);
+  const other = { ...stack, domain: names.DOMAIN, variables: { ...stack.variables, ...names } };
+  await until('the new Nginx', async () => {
+    const pem = await certificateOf(stack);
+    other.ca = pem;
+    return ask(other, 'api', '/api/v1/health').then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  });
+  assert.is((await ask(other, 'www', '/a')).headers.location, 'https://new.example/a');
+  assert.match(
+    new X509Certificate(other.ca).subjectAltName!,
+    /^DNS:new\.example, DNS:www\.new\.example, DNS:api\.new\.example$/,
+  );
+  const gone = await dial(stack, stack.domain, { rejectUnauthorized: false }).catch(error => error.code);
+  assert.is(gone, 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME');
 });
 
 test.run();

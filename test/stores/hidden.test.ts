@@ -95,7 +95,7 @@ for (const bucket of ['versions', 'locked'])
     for (const step of steps) {
       const [, script, args] = /^\.\/scripts\/([\w-]+)\.ts ?(.*)$/.exec(step)!;
       const words = args!
-        .replace(/neurmatic_production_\d{8}_\d{6}/, old.id)
+        .replace(/acme_production_\d{8}_\d{6}/, old.id)
         .split(' ')
         .filter(Boolean);
       if (script === 'restore') words.push('--yes'); // there is no terminal to type the name into

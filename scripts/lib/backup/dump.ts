@@ -92,7 +92,7 @@ async function dumpOnce(
     if (tables.length * 2 > (await lockCapacity(session.query))) protection.locked = false;
     const { locked } = protection;
     const [backend] = await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-    const who: Waiters = { pid: backend!.pid, application: `neurmatic-backup ${backend!.pid}` };
+    const who: Waiters = { pid: backend!.pid, application: `stack-backup ${backend!.pid}` };
     return await underLockWatch(postgres, database, who, patience, async () => {
       await session.execute('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       if (locked) await lockTables(session, tables, again);

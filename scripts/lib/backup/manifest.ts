@@ -98,7 +98,7 @@ function upgrade({ server, ...manifest }: v.InferOutput<typeof schema1>): Manife
 
 const FORM = /^([a-z0-9][a-z0-9_-]*)_(production|staging)_(\d{8}_\d{6})$/;
 
-/** @returns the id of a backup that starts now: `neurmatic_production_20260131_020007` */
+/** @returns the id of a backup that starts now: `acme_production_20260131_020007` */
 export function newId(config: Pick<Config, 'app' | 'environment'>, now: Date): string {
   return `${config.app}_${config.environment}_${stamp(now)}`;
 }

@@ -80,7 +80,7 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
     const environment = (options.env as string | undefined) ?? (process.env.DEPLOY_ENV || 'production');
     commandsFor(placeOf(environment));
     if (options.help) {
-      process.stdout.write(help(script, definition));
+      process.stdout.write(help(script, definition, backupsOf(environment)));
       process.exit(Exit.done);
     }
     if (options.version) {
@@ -114,6 +114,15 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
   const output = json ? redact(JSON.stringify(outcome.json ?? {}, show, 2)) : shown(outcome.text ?? '');
   if (output) process.stdout.write(output + '\n');
   process.exit(exitCode);
+}
+
+/** @returns what the ids of an environment's backups begin with; undefined where its configuration is wrong */
+function backupsOf(environment: string): string | undefined {
+  try {
+    return `${loadConfig(environmentOf(environment)).app}_${environment}`;
+  } catch {
+    return undefined;
+  }
 }
 
 function prepareProcess(): void {

@@ -38,13 +38,23 @@ export interface Description<O extends Options> {
   exitCodes: [code: number, meaning: string][];
 }
 
+/** Stands for the id of a backup in an example; the help shows one with the names of the configuration. */
+export const SOME_BACKUP = 'BACKUP_20260131_020007';
+
 /** Columns of a plain terminal. */
 const WIDTH = 80;
 /** Columns of what is left of its explanation; longer ones get lines of their own. */
 const LEFT = 34;
 
-/** @returns the text of `--help`, for a terminal of 80 columns */
-export function help<O extends Options>(script: string, description: Description<O>): string {
+/**
+ * @param backups what the ids of backups begin with
+ * @returns the text of `--help`, for a terminal of 80 columns
+ */
+export function help<O extends Options>(
+  script: string,
+  description: Description<O>,
+  backups = 'acme_production',
+): string {
   const { summary, usage, details, options, examples, exitCodes } = description;
   const section = (title: string, text: string) => `${styled('bold', title, process.stdout)}\n${text}\n`;
   const flags = Object.entries<Option>({ ...options, ...COMMON }).map(
@@ -61,7 +71,7 @@ export function help<O extends Options>(script: string, description: Description
     ),
     ...(details ? [`${paragraphs(details)}\n`] : []),
     section('Options', table(flags)),
-    section('Examples', table(examples.map(([example, what]) => [withPath(example), what]))),
+    section('Examples', table(examples.map(([example, what]) => [pasted(example, backups), what]))),
     section('Exit codes', table(exitCodes.map(([code, meaning]) => [String(code), meaning]))),
   ].join('\n');
 }
@@ -96,4 +106,5 @@ function indented(text: string, spaces: number, more = spaces): string {
 }
 
 /** @returns an example with the path of its script, as it is pasted in the repository */
-const withPath = (example: string): string => example.replace(/^[a-z-]+\.ts\b/, './scripts/$&');
+const pasted = (example: string, backups: string): string =>
+  example.replace(/^[a-z-]+\.ts\b/, './scripts/$&').replace(/\bBACKUP(?=_\d{8}_)/, backups);

@@ -98,7 +98,7 @@ export const stack = readBy('docker compose', {
   DATABASE_URL: {
     meaning:
       'The application’s connection to the database, with the user, password and database above, percent-encoded: ' +
-      'postgresql://postgres:PASSWORD@postgres:5432/neurmatic_production. The application gets all variables of this file.',
+      'postgresql://postgres:PASSWORD@postgres:5432/<APP_NAME>_production. The application gets all variables of this file.',
     readBy: 'backends',
   },
   REDIS_URL: {

@@ -6,7 +6,7 @@ import { CommandError, hasProgram, sh } from './shell.ts';
 import { sleep } from './signals.ts';
 
 /** In a directory that only root can write: no other user can block an installation. */
-const LOCK = '/run/neurmatic-packages.lock';
+const LOCK = '/run/installed-packages.lock';
 /** Longest wait for another of these installations, and for one by another program. */
 const WAIT_SECONDS = 900;
 const FOREIGN_LOCK_SECONDS = 300;

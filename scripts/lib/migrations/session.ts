@@ -8,7 +8,7 @@ import { query } from '../postgres/query.ts';
 import { databaseUrl } from '../postgres/url.ts';
 
 /** `application_name` in pg_stat_activity. */
-const APPLICATION = 'neurmatic-migrate';
+const APPLICATION = 'stack-migrate';
 /** Longest wait of a migration for a lock (later queries wait behind it), and of other sessions for its locks. Seconds. */
 const LOCK_SECONDS = 5;
 /*

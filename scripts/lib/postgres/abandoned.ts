@@ -4,7 +4,7 @@ import { exitCodeOf, messageOf, OperationalError } from '../core/errors.ts';
 import { CommandError } from '../core/shell.ts';
 
 /** `application_name` of every session of the scripts; a word of its own follows where a session is looked for. */
-export const APPLICATION = 'neurmatic-scripts';
+export const APPLICATION = 'stack-scripts';
 
 /** Longest wait for the end of a session, in seconds. */
 const END_SECONDS = 10;

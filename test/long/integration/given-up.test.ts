@@ -49,7 +49,7 @@ test('a server that does not answer: the error says how the session is ended lat
         () => run,
         1,
         /whether the server still executes it is unknown/,
-        /SELECT pg_terminate_backend\(pid\) FROM pg_stat_activity WHERE application_name = 'neurmatic-scripts [0-9a-f]{12}'/,
+        /SELECT pg_terminate_backend\(pid\) FROM pg_stat_activity WHERE application_name = 'stack-scripts [0-9a-f]{12}'/,
       );
     } finally {
       await world.pg.resume();

@@ -56,7 +56,7 @@ test('killed while a migration runs: its session ends, too', () =>
       client.connect().then(() => client.query('SELECT pg_sleep(600)'));`;
     const env = { MIGRATE_COMMAND: `node -e "${sleep.replaceAll('\n', '')}"` };
     const busy =
-      "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'neurmatic-migrate' AND wait_event = 'PgSleep'";
+      "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stack-migrate' AND wait_event = 'PgSleep'";
     await killDeployment(d, async () => (await sql(stack, busy)) !== '0', ['2.0.0', ...UNSAVED], env);
     await until('its session is over', async () => (await sessions(stack)) === '0');
     await assertRefused(d, 'migrate');

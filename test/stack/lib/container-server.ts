@@ -105,7 +105,7 @@ export async function startServer(): Promise<Server> {
         statements: async () =>
           Number(
             await sql(
-              "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'neurmatic-%' AND state = 'active'",
+              "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'stack-%' AND state = 'active'",
             ),
           ),
         processes: () => box.docker('top', container, '-eo', 'pid,args'),

@@ -72,7 +72,7 @@ export function releases(stack: Stack): Release[] {
 
 /** Sessions of migrations that the database still has. */
 export const sessions = (stack: Stack) =>
-  sql(stack, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'neurmatic-migrate'");
+  sql(stack, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stack-migrate'");
 
 /** @throws if a deployment has left something: its journal, a container, a session, half a file */
 export async function assertNothingLeft({ stack, registry }: Deployable): Promise<void> {

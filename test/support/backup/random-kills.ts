@@ -13,7 +13,7 @@ export const KILLS = Number(process.env.KILLS ?? 100);
 const VICTIMS = ['script', 'program', 'backend'] as const;
 
 /** What of PostgreSQL works for a script. */
-const WORKING = `application_name = 'neurmatic-scripts' AND backend_type = 'client backend'`;
+const WORKING = `application_name = 'stack-scripts' AND backend_type = 'client backend'`;
 
 /**
  * Kills runs with SIGKILL, at moments spread over the time that a whole run takes, and prints what came of them.

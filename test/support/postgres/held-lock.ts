@@ -32,7 +32,7 @@ export const statementsOfScripts = async (world: World, where = 'true'): Promise
   (
     await world.rows<{ query: string }>(
       `SELECT query FROM pg_stat_activity
-       WHERE application_name LIKE 'neurmatic-scripts%' AND pid <> pg_backend_pid() AND state = 'active' AND ${where}`,
+       WHERE application_name LIKE 'stack-scripts%' AND pid <> pg_backend_pid() AND state = 'active' AND ${where}`,
       'postgres',
     )
   ).map(({ query }) => query);
