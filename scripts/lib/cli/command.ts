@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Config, environmentOf, loadConfig, ROOT } from '../config/config.ts';
+import { checkEnvFile } from '../config/env-file-check.ts';
 import {
   Exit,
   type ExitCode,
@@ -93,7 +94,10 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
       (options as Record<string, unknown>)['dry-run'] !== true &&
       (typeof changesState === 'boolean' ? changesState : changesState(positionals, options));
     const read = () => {
-      config ??= loadConfig(environmentOf(environment));
+      if (!config) {
+        checkEnvFile(environmentOf(environment));
+        config = loadConfig(environmentOf(environment));
+      }
       commandsFor(placeOf(environment, config.postgres));
       return config;
     };
