@@ -6,6 +6,7 @@ import { checkEnvFile } from '../config/env-file-check.ts';
 import {
   Exit,
   type ExitCode,
+  type Interrupted,
   messageOf,
   OperationalError,
   operational,
@@ -103,7 +104,7 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
     };
     outcome = await definition.run({ options, positionals, config: read });
   } catch (thrown) {
-    const error = report(interrupt.aborted ? interrupt.reason : thrown);
+    const error = report(interrupt.aborted ? interruption(interrupt.reason, recorded) : thrown);
     const own = interrupt.aborted ? undefined : definition.failed?.(error);
     outcome = { exitCode: error.exitCode, json: { error }, ...own, error: error.message };
   }
@@ -146,6 +147,16 @@ export function parseArguments<O extends Options>(definition: Command<O>, args =
   } catch (error) {
     throw usageError(messageOf(error).split('. ')[0]!, 'see --help.');
   }
+}
+
+/** @param changes whether the run could have changed something */
+function interruption(reason: Interrupted, changes: boolean): OperationalError {
+  if (changes) return reason;
+  return new OperationalError(
+    reason.message,
+    'it had changed nothing: run the same command again.',
+    reason.exitCode,
+  );
 }
 
 function report(thrown: unknown): Failure {
