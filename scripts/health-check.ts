@@ -2,6 +2,7 @@
 import { command, execute } from './lib/cli/command.ts';
 import type { Config } from './lib/config/config.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
+import { terminalWidth } from './lib/core/format.ts';
 import { logTo } from './lib/core/log.ts';
 import { allChecks } from './lib/health/all-checks.ts';
 import type { Check, CheckResult } from './lib/health/check.ts';
@@ -65,7 +66,7 @@ export const healthCheck = command({
       formatTable(results, {
         environment,
         verbose: options.verbose,
-        columns: process.stdout.columns,
+        columns: terminalWidth(),
         seconds,
       });
     if (options.watch) return watch(check, format);

@@ -47,7 +47,7 @@ async function refusal(script: string, args: string[]): Promise<string | undefin
     const names = allChecks(loadConfig('production', {})).flatMap(({ name, page }) => [name, page]);
     const wrong = `${options.only ?? ''}`.split(',').filter(each => each && !names.includes(each));
     if (wrong.length > 0) return `no check ${wrong}`;
-    if (['drill.ts', 'ssh-command.ts'].includes(script) || options.help) return undefined;
+    if (['config.ts', 'drill.ts', 'ssh-command.ts'].includes(script) || options.help) return undefined;
     const config = () => {
       throw new Reached();
     };
@@ -206,7 +206,7 @@ test('the commands of Docker in messages exist, with their options and services'
 
 /** Other programs of the pages. */
 const PROGRAMS =
-  'npm cd cp chmod $EDITOR ssh-keygen ssh-keyscan grep sort uniq head rm cat systemctl tail df du ls ps dmesg timedatectl touch'.split(
+  'npm git mkdir install cd cp chmod $EDITOR ssh-keygen ssh-keyscan grep sort uniq head rm cat systemctl tail df du ls ps dmesg timedatectl touch'.split(
     ' ',
   );
 

@@ -78,7 +78,7 @@ test('where the terminal is narrower than a table, each row continues on further
     ['shop_20260131', '1 GiB', 'one of the newest', 'before v2'],
     ['shop_20260130', '12 B', 'expired', ''],
   ];
-  const wide = table(header, rows, undefined);
+  const wide = table(header, rows, Number.POSITIVE_INFINITY);
   assert.is(table(header, rows, 50), wide);
   assert.equal(table(header, rows, 49).split('\n'), [
     'id              size  reason',

@@ -72,11 +72,14 @@ export function wrap(text: string, width: number): string[] {
   return lines;
 }
 
+/** @returns the columns of the terminal that shows the output; no limit where there is none, or it does not know */
+export const terminalWidth = (): number => process.stdout.columns || Number.POSITIVE_INFINITY;
+
 /**
  * @param width columns of the terminal that shows it: where the table is wider, each row continues on further lines
  * @returns rows under a header in aligned columns; a column whose header starts with `>` is right-aligned
  */
-export function table(header: string[], rows: string[][], width = process.stdout.columns): string {
+export function table(header: string[], rows: string[][], width = terminalWidth()): string {
   const titles = header.map(title => title.replace(/^>/, ''));
   const widths = titles.map((title, column) =>
     Math.max(title.length, ...rows.map(row => (row[column] ?? '').length)),
@@ -105,7 +108,7 @@ export function table(header: string[], rows: string[][], width = process.stdout
 const FURTHER = '    ';
 
 /** @returns the columns of each line of a row, so that none is wider than the terminal if its columns are not */
-function columnsOfLines(widths: number[], width = Number.POSITIVE_INFINITY): number[][] {
+function columnsOfLines(widths: number[], width: number): number[][] {
   const groups: number[][] = [[]];
   let used = 0;
   for (const [column, own] of widths.entries()) {
