@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ROOT } from '../scripts/lib/config/config.ts';
 
-const pages = ['README.md', ...globSync('docs/*.md', { cwd: ROOT })];
+const pages = ['README.md', 'CHANGELOG.md', ...globSync('docs/*.md', { cwd: ROOT })];
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const tests = new Set(
   globSync('test/**/*.ts', { cwd: ROOT, exclude: path => path.includes('node_modules') }).map(path =>

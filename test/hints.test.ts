@@ -154,7 +154,7 @@ const DOCKER: Record<string, string[]> = {
   build: [],
 };
 const COMPOSE: Record<string, string[]> = {
-  up: ['-d', '--wait', '--no-recreate', '--no-deps'],
+  up: ['-d', '--build', '--wait', '--no-recreate', '--no-deps'],
   stop: [],
   ps: [],
   run: ['--rm'],
@@ -206,7 +206,7 @@ test('the commands of Docker in messages exist, with their options and services'
 
 /** Other programs of the pages. */
 const PROGRAMS =
-  'npm git mkdir install cd cp chmod $EDITOR ssh-keygen ssh-keyscan grep sort uniq head rm cat systemctl tail df du ls ps dmesg timedatectl touch'.split(
+  'npm git flock mkdir install cd cp chmod $EDITOR ssh-keygen ssh-keyscan grep sort uniq head rm cat systemctl tail df du ls ps dmesg timedatectl touch'.split(
     ' ',
   );
 

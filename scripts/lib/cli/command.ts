@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Config, environmentOf, loadConfig, ROOT } from '../config/config.ts';
+import { type Config, environmentOf, loadConfig } from '../config/config.ts';
 import { checkEnvFile } from '../config/env-file-check.ts';
 import {
   Exit,
@@ -18,6 +17,7 @@ import { record } from '../core/run-history.ts';
 import { interrupt, listenForSignals } from '../core/signals.ts';
 import { COMMON, type Description, help, type Options } from './help.ts';
 import { placeOf } from './place.ts';
+import { versionOf } from './version.ts';
 
 type Values<O extends Options> = {
   [K in keyof O]?: O[K]['type'] extends 'boolean'
@@ -86,8 +86,7 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
       process.exit(Exit.done);
     }
     if (options.version) {
-      const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-      process.stdout.write(`${script} ${version}\n`);
+      process.stdout.write(`${script} ${await versionOf()}\n`);
       process.exit(Exit.done);
     }
     const { changesState = false } = definition;
