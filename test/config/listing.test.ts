@@ -11,7 +11,7 @@ import { linesOf } from '../../scripts/lib/config/listing.ts';
 import { startOnTerminal } from '../support/core/terminal.ts';
 
 const copy = mkdtempSync(join(tmpdir(), 'config-'));
-for (const name of ['scripts', 'package.json'])
+for (const name of ['scripts', 'package.json', 'docker-compose.production.yml'])
   cpSync(join(ROOT, name), join(copy, name), { recursive: true });
 symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
 test.after(() => rmSync(copy, { recursive: true }));
@@ -83,6 +83,8 @@ test('a good file: exit 0, also with a variable of the application', () => {
   const { status, stdout, stderr } = run([], 'APP_NAME=shop\nPORT=3000\n');
   assert.equal([status, stderr], [0, '']);
   assert.match(stdout, /no value is wrong$/m);
+  assert.match(stdout, /^Not set, and the stack does not start without\n {2}.*\bBACKEND_IMAGE\b/m);
+  assert.not.match(stdout, /^ {2}POSTGRES_CONTAINER$/m);
 });
 
 test('no file: named first, with the command that makes it; the defaults are listed', () => {
@@ -93,6 +95,7 @@ test('no file: named first, with the command that makes it; the defaults are lis
     /^error: there is no \S+\.env\.production, and no variable of it is in the environment\n/,
   );
   assert.match(stdout, /^ {2}APP_NAME +neurmatic +default$/m);
+  assert.match(stdout, /these are the defaults$/m);
 });
 
 test('one variable: with what it means; an unknown name leads to the nearest one or to its replacement', () => {

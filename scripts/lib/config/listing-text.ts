@@ -10,7 +10,10 @@ const bold = (text: string) => styled('bold', text, process.stdout);
 const red = (text: string) => styled('red', text, process.stdout);
 
 /** @returns the whole listing; on a terminal of `columns`, longer values are cut */
-export function listingText({ variables, unknown, absent, ...all }: Listing, columns: number): string {
+export function listingText(
+  { variables, unknown, absent, neededByCompose, ...all }: Listing,
+  columns: number,
+): string {
   const width = Math.max(20, columns - 2 - NAME_WIDTH - SOURCE_WIDTH - 2);
   const groups = [...new Set(variables.map(({ group }) => group))];
   const longest = Math.max(...variables.map(({ value }) => value?.length ?? 0));
@@ -20,6 +23,8 @@ export function listingText({ variables, unknown, absent, ...all }: Listing, col
     const meant = kind === 'retired' ? `set ${instead}` : kind === 'near' ? `is ${instead} meant?` : '';
     return `  ${name.padEnd(NAME_WIDTH)}${`line ${line}`.padEnd(SOURCE_WIDTH)}${meant}`.trimEnd();
   });
+  const names = (list: string[]) =>
+    list.length > 0 ? wrap(list.join(', '), Math.min(columns, 120) - 2).map(line => `  ${line}`) : [];
   const section = (title: string, lines: string[]) =>
     lines.length > 0 ? [`${bold(title)}\n${lines.join('\n')}`] : [];
   const others = all.problems.filter(line => !variables.some(({ name }) => line.startsWith(`${name}: `)));
@@ -27,10 +32,8 @@ export function listingText({ variables, unknown, absent, ...all }: Listing, col
     all.exists ? `file: ${all.file}` : `there is no ${all.file}`,
     ...groups.flatMap(group => section(group, rows(group))),
     ...section('Names of the file that no script reads', foreign),
-    ...section(
-      'In .env.example but not in the file: the default holds',
-      wrap(absent.join(', '), Math.min(columns, 120) - 2).map(line => `  ${line}`),
-    ),
+    ...section('In .env.example but not in the file: the default holds', names(absent)),
+    ...section('Not set, and the stack does not start without', names(neededByCompose)),
     ...section(
       'Wrong lines of the file',
       others.map(line => `  ${line}`),
@@ -46,9 +49,9 @@ function row({ name, value, source, problem }: Listed, width: number): string {
   return `${red('✗')} ${line}\n    ${red(`wrong: ${problem}`)}`;
 }
 
-function summary({ problems, unknown }: Pick<Listing, 'problems' | 'unknown'>): string {
+function summary({ problems, unknown, exists }: Pick<Listing, 'problems' | 'unknown' | 'exists'>): string {
   const misnamed = unknown.filter(({ kind }) => kind !== 'unknown').length;
-  if (problems.length + misnamed === 0) return 'no value is wrong';
+  if (problems.length + misnamed === 0) return exists ? 'no value is wrong' : 'these are the defaults';
   return [
     ...(problems.length > 0 ? [plural(problems.length, 'wrong value')] : []),
     ...(misnamed > 0

@@ -1,7 +1,7 @@
 /** What each variable is, and where its value comes from: for an operator who asks, secrets masked. */
 import { existsSync, readFileSync } from 'node:fs';
-import type { Environment } from './config.ts';
-import { configurationOf } from './config.ts';
+import { join } from 'node:path';
+import { configurationOf, type Environment, ROOT } from './config.ts';
 import { type UnknownName, unknownNames } from './known-names.ts';
 import type { Group, Variable } from './types.ts';
 import { GROUPS, NAMES, SECRET } from './variables.ts';
@@ -31,8 +31,10 @@ export interface Listing {
   variables: Listed[];
   /** Names of the file that are not in the table. */
   unknown: (UnknownName & { line: number })[];
-  /** Variables of the table that a copy of .env.example has, and the file does not: their defaults hold. */
+  /** Variables that a copy of .env.example sets, and the file does not: their defaults hold. */
   absent: string[];
+  /** Variables without a value that the Compose file needs. A server for backups only can do without. */
+  neededByCompose: string[];
   /** All that is wrong, also what is not the fault of one variable; without values. */
   problems: string[];
 }
@@ -71,9 +73,27 @@ export function listing(environment: Environment, processEnv: NodeJS.ProcessEnv 
       Object.entries(variables).map(([name, variable]) => listed(group, name, variable)),
     ),
     unknown: unknownNames(Object.keys(file)).map(each => ({ ...each, line: lines.get(each.name) ?? 0 })),
-    absent: exists ? NAMES.filter(name => !(name in file) && !processEnv[name]) : [],
+    absent: exists
+      ? NAMES.filter(name => !(name in file) && !(name in processEnv) && !commentedOut(name))
+      : [],
+    neededByCompose: neededByCompose(environment).filter(name => !given[name]),
     problems,
   };
+}
+
+const ALL: Record<string, Variable> = Object.assign({}, ...Object.values(GROUPS));
+
+/** In .env.example, a variable whose empty value counts is a comment. */
+const commentedOut = (name: string) => ALL[name]?.emptyCounts === true;
+
+/** Compose refuses to start without a value for `${NAME:?…}`. */
+function neededByCompose(environment: Environment): string[] {
+  const path = join(ROOT, `docker-compose.${environment}.yml`);
+  if (!existsSync(path)) return []; // the image of the backup service
+  const names = [...readFileSync(path, 'utf8').matchAll(/(?<!\$)\$\{([A-Z0-9_]+):\?/g)].map(
+    ([, name]) => name!,
+  );
+  return [...new Set(names)];
 }
 
 /** @returns the line of each variable of an env file, of the last one where it is set twice */
@@ -93,9 +113,8 @@ const defaultOf = ({ default: standard, meaning }: Variable) => standard ?? COMP
 
 /** @returns a default in which `<APP_NAME>` and the like are replaced with their values */
 function filled(text: string, environment: string, given: Record<string, string | undefined>): string {
-  const variables: Record<string, Variable> = Object.assign({}, ...Object.values(GROUPS));
   return text.replace(/<([A-Z_]+|environment)>/g, (whole, name: string) =>
-    name === 'environment' ? environment : given[name] || variables[name]?.default || whole,
+    name === 'environment' ? environment : given[name] || ALL[name]?.default || whole,
   );
 }
 
