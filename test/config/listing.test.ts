@@ -84,7 +84,9 @@ test('a good file: exit 0, also with a variable of the application', () => {
   assert.equal([status, stderr], [0, '']);
   assert.match(stdout, /no value is wrong$/m);
   assert.match(stdout, /^Not set, and the stack does not start without\n {2}.*\bBACKEND_IMAGE\b/m);
-  assert.not.match(stdout, /^ {2}POSTGRES_CONTAINER$/m);
+  const [, absent] = /^In \.env\.example but not in the file.*\n((?: {2}.*\n)+)/m.exec(stdout)!;
+  assert.match(absent!, /\bPOSTGRES_DB\b/);
+  assert.not.match(absent!, /\bPOSTGRES_CONTAINER\b/, 'a comment in .env.example');
 });
 
 test('no file: named first, with the command that makes it; the defaults are listed', () => {
