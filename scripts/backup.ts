@@ -25,7 +25,10 @@ export const backup = command({
     },
     label: { type: 'string', value: 'TEXT', help: 'the reason, stored in the manifest' },
     'no-upload': { type: 'boolean', help: 'do not copy to S3' },
-    'dry-run': { type: 'boolean', help: 'run all checks, also of S3; print the commands, change nothing' },
+    'dry-run': {
+      type: 'boolean',
+      help: 'run all checks, also of S3; print commands to the same effect, change nothing',
+    },
   },
   examples: [
     ['backup.ts', 'production, as cron runs it'],

@@ -60,6 +60,8 @@ export const deploy = command({
   positionals: 2,
   changesState: true,
   async run({ options, positionals, config: load }) {
+    if (!positionals[0] && !options.resume && !options.revert)
+      throw usageError('the tag or digest to deploy is missing', 'give one, or see --help.');
     const config = load();
     logTo(`${config.logDir}/deploy.log`);
     if (options['skip-backup'] && !options.reason)
@@ -87,11 +89,10 @@ export const deploy = command({
   },
 });
 
-function wantedImages(config: Config, [backend, frontend]: string[]): Images {
-  if (!config.images)
-    throw usageError('BACKEND_IMAGE and FRONTEND_IMAGE are not set', 'set both in the env file.');
-  if (!backend) throw usageError('the tag or digest to deploy is missing', 'give one, or see --help.');
-  return namedImages(config.images, backend, frontend);
+function wantedImages({ images, envFile }: Config, [backend = '', frontend]: string[]): Images {
+  if (!images)
+    throw usageError('BACKEND_IMAGE and FRONTEND_IMAGE are not both set', `set both in ${envFile}.`);
+  return namedImages(images, backend, frontend);
 }
 
 /** @returns what --plan --json prints; its `unwell` is the key of the critical checks in the journal's file, too */

@@ -1,7 +1,8 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { command, execute } from './lib/cli/command.ts';
 import type { Config } from './lib/config/config.ts';
-import { usageError } from './lib/core/errors.ts';
+import { Exit, usageError } from './lib/core/errors.ts';
+import { terminalWidth } from './lib/core/format.ts';
 import { logTo } from './lib/core/log.ts';
 import { allChecks } from './lib/health/all-checks.ts';
 import type { Check, CheckResult } from './lib/health/check.ts';
@@ -44,6 +45,7 @@ export const healthCheck = command({
     [OVERALL.warning.code, 'warning'],
     [OVERALL.critical.code, 'critical'],
     [OVERALL.unknown.code, 'unknown; wrong flags or configuration'],
+    [Exit.sigint, '--watch: ended by Ctrl+C, as intended'],
   ],
   failed: ({ message, hint }) => ({
     exitCode: OVERALL.unknown.code,
@@ -64,7 +66,7 @@ export const healthCheck = command({
       formatTable(results, {
         environment,
         verbose: options.verbose,
-        columns: process.stdout.columns,
+        columns: terminalWidth(),
         seconds,
       });
     if (options.watch) return watch(check, format);

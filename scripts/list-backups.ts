@@ -1,5 +1,4 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
-import { existsSync } from 'node:fs';
 import { localBackups, storedBackups } from './lib/backup/catalog.ts';
 import { readChecks, recordCheck } from './lib/backup/check-log.ts';
 import { foreignDumps } from './lib/backup/directory.ts';
@@ -87,10 +86,9 @@ ${plural(backups.length, 'backup')}${which}`;
 }
 
 /** Where it has looked: the usual reason for an empty list is another directory than the one that is meant. */
-function nothing({ environment, envFile, postgres, backupDir, s3 }: Config): string {
+function nothing({ environment, postgres, backupDir, s3 }: Config): string {
   const places = [backupDir, ...(s3 ? [`s3://${s3.bucket}/${s3.prefix}`] : [])].join(' and in ');
-  const file = existsSync(envFile) ? '' : `; there is no .env.${environment} here, so defaults are used`;
-  return `no backups of ${postgres.database} (${environment}) in ${places}${file}`;
+  return `no backups of ${postgres.database} (${environment}) in ${places}`;
 }
 
 function describeForeign({ backupDir }: Config, names: string[]): string {

@@ -41,7 +41,7 @@ export const prune = command({
     return withLockUnless(looking, config.stateDir, config.environment, 'prune-backups.ts', async () => {
       const plans = await planRetention(config, store, !looking);
       const expired = plans.flatMap(({ decisions }) => decisions.filter(({ keep }) => !keep));
-      const summary = `${toTable(plans)}\n${plural(expired.length, 'backup')} to delete`;
+      const summary = `${toTable(plans)}${plural(expired.length, 'backup')} to delete`;
       const unreadable = plans.flatMap(({ problem }) => problem ?? []);
       if (expired.length === 0 || options['dry-run'])
         return { text: summary, json: toRows(plans), exitCode: report(unreadable) };
@@ -82,7 +82,7 @@ function toTable(plans: PlacePlan[]): string {
       reason,
     ]),
   );
-  return table(['', 'place', 'id', 'reason'], rows);
+  return rows.length > 0 ? `${table(['', 'place', 'id', 'reason'], rows)}\n` : '';
 }
 
 function toRows(plans: PlacePlan[], gone: Backup[] = [], hidden: Backup[] = []) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { command, execute } from './lib/cli/command.ts';
-import { confirm, requireTerminal } from './lib/cli/confirm.ts';
+import { confirm, hasTerminal, requireTerminal } from './lib/cli/confirm.ts';
 import { SOME_BACKUP } from './lib/cli/help.ts';
 import { refuseUnwritable } from './lib/config/env-file.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
@@ -68,6 +68,8 @@ export const rollback = command({
     logTo(`${config.logDir}/deploy.log`);
     const targets = reachable(readReleases(config));
     if (options.list) return { text: listReleases(targets), json: targets };
+    // With --yes it would be the next error: it comes before advice to add that.
+    if (!options.yes && !hasTerminal()) chooseRelease(targets, positionals[0]);
     requireTerminal(options.yes);
     const backup = options['with-database'];
     return withLock(config.stateDir, config.environment, 'rollback.ts', async () => {

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S sh -c 'exec "$(dirname "$(readlink -f "$0")")/../node_modules/.bin/node" "$0" "$@"'
+#!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 /**
  * `npm run demo`: the production stack with the reference application on this machine, until Ctrl-C. This process gets
  * the Docker engine and returns it; `stack/lib/demo-stack.ts` is the rest, in a process group of its own: it removes the

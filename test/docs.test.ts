@@ -1,11 +1,11 @@
 /* The pages point into the repository: each path and link that they name has to exist. */
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ROOT } from '../scripts/lib/config/config.ts';
 
-const pages = ['README.md', ...globSync('docs/*.md', { cwd: ROOT })];
+const pages = ['README.md', 'CHANGELOG.md', ...globSync('docs/*.md', { cwd: ROOT })];
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const tests = new Set(
   globSync('test/**/*.ts', { cwd: ROOT, exclude: path => path.includes('node_modules') }).map(path =>
@@ -63,6 +63,29 @@ test('every link leads somewhere', () => {
     return existsSync(join(ROOT, target)) && (!anchor || anchors(read(target)).includes(anchor));
   };
   assert.equal(missing(/\]\((?!https:)([^)]+)\)/g, leads), []);
+});
+
+test('every file of the repository that a comment of the configuration or the scripts names exists', () => {
+  const sources = [
+    ...globSync('{docker-compose.*.yml,Dockerfile,tsconfig.json,biome.json,.dclintrc.yaml,.dockerignore}', {
+      cwd: ROOT,
+    }),
+    ...globSync('{nginx,scripts,.github,.ci}/**/*', { cwd: ROOT, withFileTypes: true })
+      .filter(entry => entry.isFile())
+      .map(entry => relative(ROOT, join(entry.parentPath, entry.name))),
+  ];
+  assert.ok(sources.length > 100, `${sources.length}`);
+  const path =
+    /(?<![\w/*.${}-])(?:\.\/)?((?:(?:scripts|nginx|test|docs)\/)[\w./-]+\.(?:ts|md|conf|yml|sh|json))\b/g;
+  const wrong = sources.flatMap(source =>
+    [...read(source).matchAll(path)]
+      .filter(
+        ([, found]) => !existsSync(join(ROOT, found!)) && !existsSync(join(ROOT, dirname(source), found!)),
+      )
+      .map(([, found]) => `${source}: ${found}`),
+  );
+  // A form of names, in a comment on how messages are written.
+  assert.equal(wrong, ['scripts/lib/core/command-line.ts: scripts/NAME.ts']);
 });
 
 test.run();

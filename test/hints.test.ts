@@ -47,7 +47,7 @@ async function refusal(script: string, args: string[]): Promise<string | undefin
     const names = allChecks(loadConfig('production', {})).flatMap(({ name, page }) => [name, page]);
     const wrong = `${options.only ?? ''}`.split(',').filter(each => each && !names.includes(each));
     if (wrong.length > 0) return `no check ${wrong}`;
-    if (['drill.ts', 'ssh-command.ts'].includes(script) || options.help) return undefined;
+    if (['config.ts', 'drill.ts', 'ssh-command.ts'].includes(script) || options.help) return undefined;
     const config = () => {
       throw new Reached();
     };
@@ -154,7 +154,7 @@ const DOCKER: Record<string, string[]> = {
   build: [],
 };
 const COMPOSE: Record<string, string[]> = {
-  up: ['-d', '--wait', '--no-recreate', '--no-deps'],
+  up: ['-d', '--build', '--wait', '--no-recreate', '--no-deps'],
   stop: [],
   ps: [],
   exec: [],
@@ -210,7 +210,7 @@ test('the commands of Docker in messages exist, with their options and services'
 
 /** Other programs of the pages. */
 const PROGRAMS =
-  'npm cd cp chmod $EDITOR ssh-keygen ssh-keyscan grep sort uniq head rm cat systemctl tail df du ls ps dmesg timedatectl touch tr'.split(
+  'npm git flock mkdir install cd cp chmod $EDITOR ssh-keygen ssh-keyscan grep sort uniq head rm cat systemctl tail df du ls ps dmesg timedatectl touch tr'.split(
     ' ',
   );
 

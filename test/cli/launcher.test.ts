@@ -78,6 +78,16 @@ test('a script starts with an empty environment, and with the one of cron', () =
   }
 });
 
+test('without PATH in its environment, a script still finds programs', () => {
+  const path = join(repository, 'scripts/path.ts');
+  writeFileSync(path, `${firstLine}\nconsole.log(process.env.PATH);`, { mode: 0o755 });
+  const { stdout, stderr } = spawnSync('/usr/bin/env', ['-i', path], { encoding: 'utf8' });
+  for (const directory of ['/usr/local/bin', '/usr/bin', '/bin'])
+    assert.ok(stdout.trim().split(':').includes(directory), stdout + stderr);
+  const own = spawnSync('/usr/bin/env', ['-i', 'PATH=/opt/bin:/usr/bin:/bin', path], { encoding: 'utf8' });
+  assert.is(own.stdout, '/opt/bin:/usr/bin:/bin\n');
+});
+
 test('another Node on PATH is not used', () => {
   const bin = join(directory, 'bin');
   mkdirSync(bin);

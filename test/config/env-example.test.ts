@@ -13,7 +13,7 @@ import { GROUPS } from '../../scripts/lib/config/variables.ts';
 const text = readFileSync(join(ROOT, '.env.example'), 'utf8');
 const variables = Object.values<Group>(GROUPS).flatMap(group => Object.entries(group));
 
-test('.env.example is up to date: node scripts/lib/config/env-example.ts > .env.example', () => {
+test('.env.example is up to date: npx node scripts/lib/config/env-example.ts > .env.example', () => {
   assert.is(text, envExample());
 });
 

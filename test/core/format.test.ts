@@ -72,4 +72,31 @@ test('a table is aligned, numbers to the right', () => {
   assert.is(table(['only', 'header'], []), 'only  header');
 });
 
+test('where the terminal is narrower than a table, each row continues on further lines', () => {
+  const header = ['id', '>size', 'reason', 'label'];
+  const rows = [
+    ['shop_20260131', '1 GiB', 'one of the newest', 'before v2'],
+    ['shop_20260130', '12 B', 'expired', ''],
+  ];
+  const wide = table(header, rows, Number.POSITIVE_INFINITY);
+  assert.is(table(header, rows, 50), wide);
+  assert.equal(table(header, rows, 49).split('\n'), [
+    'id              size  reason',
+    '    label',
+    'shop_20260131  1 GiB  one of the newest',
+    '    before v2',
+    'shop_20260130   12 B  expired',
+  ]);
+  for (const width of [24, 30, 40, 44, 60])
+    for (const line of table(header, rows, width).split('\n')) assert.ok(line.length <= width, line);
+  const words = table(['id', 'reason'], [['a', 'much longer than the terminal is wide']], 24);
+  assert.equal(words.split('\n'), [
+    'id',
+    '    reason',
+    'a',
+    '    much longer than the',
+    '    terminal is wide',
+  ]);
+});
+
 test.run();

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,7 +22,7 @@ test('without the development dependencies the embedded drill says what is missi
     const { code, stdout, stderr } = await drill.ended;
     assert.is(code, 1, stderr);
     assert.match(stderr, /s3rver is not installed/);
-    assert.match(stderr, /→ run `npm ci`, without --omit=dev/);
+    assert.match(stderr, /→ in a clone of this repository: npm ci --include=dev && npm run drill\n/);
     assert.not.match(stderr, /this is a bug/);
     assert.match(JSON.parse(stdout).error.message, /s3rver/);
     assert.equal(
@@ -31,6 +32,17 @@ test('without the development dependencies the embedded drill says what is missi
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }
+});
+
+test('npm ci installs what the drill needs with NODE_ENV=production, too; --omit=dev still leaves it out', () => {
+  const omitted = (...flags: string[]) =>
+    execFileSync('npm', ['config', 'get', 'omit', ...flags], {
+      cwd: ROOT,
+      env: { ...process.env, NODE_ENV: 'production' },
+      encoding: 'utf8',
+    }).trim();
+  assert.not.match(omitted(), /dev/);
+  assert.match(omitted('--omit=dev'), /dev/);
 });
 
 test.run();

@@ -137,8 +137,11 @@ test('precedence: flag, then process environment, then .env.<environment>', asyn
     writeFileSync(file, before);
   }
   const none = await sh(`'${copy}/scripts/backup.ts'`, { DEPLOY_ENV: 'staging' });
-  assert.is(none.code, 1, none.stderr);
-  assert.match(none.stderr, /\(staging, plain\)/);
+  assert.is(none.code, 2, none.stderr);
+  assert.match(
+    none.stderr,
+    /there is no .*\/\.env\.staging, .*\n.*; or add --env production, whose file exists/,
+  );
 });
 
 test('the servers stop', world.stop);

@@ -37,11 +37,14 @@ async function inNewPlace(body: (env: Record<string, string>) => Promise<void>):
 test('arguments that mean nothing are usage errors, and leave nothing behind', async () => {
   const cases: [script: string, args: string[], message: RegExp][] = [
     ['deploy', ['--yes'], /the tag or digest to deploy is missing/],
+    ['deploy', [], /the tag or digest to deploy is missing/],
+    ['deploy', ['--resolve', 'add_users'], /the tag or digest to deploy is missing/],
     ['deploy', ['a b', '--yes'], /neither a tag nor a digest/],
     ['deploy', ['2.0.0'], /no terminal to confirm/],
     ['deploy', ['2.0.0', '--skip-backup', '--yes'], /--skip-backup needs a reason/],
     ['deploy', ['--resume', '--yes'], /no deployment was interrupted/],
     ['rollback', ['--yes'], /no earlier release/],
+    ['rollback', [], /no earlier release/],
     ['rollback', ['v0.1', '--yes'], /no release v0\.1 to go back to/],
     ['scale', ['1'], /from 2 to 8/],
     ['scale', ['9'], /from 2 to 8/],

@@ -1,8 +1,9 @@
 /* The health check of the machine, its flags and its output, without any server; see health-check.test.ts. */
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -220,6 +221,30 @@ test('on a terminal: colours, and --watch until Ctrl+C; without one, --watch is 
   assert.is(await terminal.ended, 130);
   assert.not.match(terminal.shown(), /error:/);
   assert.match(terminal.shown(), / % \*\*\*: /);
+});
+
+/** @returns what a terminal has shown of a run that Ctrl+C ends while a check waits for an answer */
+async function cutShort(args: string[]): Promise<string> {
+  const silent = createServer();
+  const asked = once(silent, 'connection');
+  const port = await listen(silent);
+  try {
+    const more = { HTTPS_PORT: `${port}` };
+    const terminal = startOnTerminal(world, 'health-check', ['--only', 'api', ...args], more);
+    const [socket] = (await asked) as [Socket];
+    terminal.type('\x03');
+    assert.is(await terminal.ended, 130);
+    socket.destroy();
+    return terminal.shown();
+  } finally {
+    silent.close();
+  }
+}
+
+test('Ctrl+C while a check waits: --watch ends as intended, one look has changed nothing', async () => {
+  assert.not.match(await cutShort(['--watch']), /error:|partial/);
+  const shown = await cutShort([]);
+  assert.match(shown, /interrupted by SIGINT\r\n {2}→ it had changed nothing: run the same command again/);
 });
 
 test('the server stops', () => {

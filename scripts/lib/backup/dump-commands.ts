@@ -1,4 +1,6 @@
 /** The commands of dumps, as argument arrays. */
+import type { Postgres } from '../config/config.ts';
+import { word } from '../core/command-line.ts';
 import { pipeline, scriptStage } from '../core/pipeline.ts';
 import { toDatabase } from '../postgres/client.ts';
 import { FRAME_BYTES } from './dump-frame.ts';
@@ -26,31 +28,63 @@ export const DECOMPRESS: Record<Format, string[]> = { plain: ['gzip', '-dc'], cu
  * @param lockWait the longest wait for a lock, in seconds
  */
 export function dumpPipeline(database: string, format: Format, snapshot: string, lockWait: number): string[] {
-  const pgDump = [
+  return pipeline(pgDump(database, format, lockWait, snapshot), COMPRESS[format]);
+}
+
+function pgDump(database: string, format: Format, lockWait: number, snapshot?: string): string[] {
+  return [
     'pg_dump',
     `--format=${format}`,
     ...(format === 'custom' ? ['--compress=0'] : []),
     '--no-password',
     `--lock-wait-timeout=${lockWait + 30}s`, // where nobody watches its locks: those who do name the holder
-    `--snapshot=${snapshot}`,
+    ...(snapshot === undefined ? [] : [`--snapshot=${snapshot}`]),
     `--dbname=${toDatabase(database)}`,
   ];
-  return pipeline(pgDump, COMPRESS[format]);
 }
 
 /** Roles and their settings: they belong to the server, and pg_dump leaves them out. `maintenance`: where it connects. */
 export function globalsPipeline(maintenance: string): string[] {
-  const database = `--database=${toDatabase(maintenance)}`;
-  const pgDumpall = [
+  return pipeline(pgDumpall(maintenance), COMPRESS.plain);
+}
+
+function pgDumpall(maintenance: string): string[] {
+  return [
     'pg_dumpall',
     '--globals-only',
     '--no-role-passwords',
     '--encoding=UTF8',
     '--no-password',
-    database,
+    `--database=${toDatabase(maintenance)}`,
   ];
-  return pipeline(pgDumpall, COMPRESS.plain);
 }
+
+/**
+ * @returns commands to paste that make the same files in the working directory, without the snapshot that both share; on
+ *   this host they need PGPASSWORD where the server asks for a password
+ */
+export function pasteableDump(
+  { database, ...server }: Postgres,
+  maintenance: string,
+  format: Format,
+  lockWait: number,
+): string[] {
+  const { container, host, port, user } = server;
+  const place = container ? ['docker', 'exec', container] : [];
+  const address = [`--username=${user}`, ...(container ? [] : addressOf(host, port))];
+  const line = ([program = '', ...args]: string[], compress: string[], file: string) =>
+    `${[...place, program, ...address, ...args].map(word).join(' ')} | ${compress.join(' ')} > ${word(file)}`;
+  const suffix = format === 'plain' ? 'sql.gz' : 'dump.zst';
+  return [
+    line(pgDump(database, format, lockWait), COMPRESS[format], `${database}.${suffix}`),
+    line(pgDumpall(maintenance), COMPRESS.plain, 'globals.sql.gz'),
+  ];
+}
+
+const addressOf = (host?: string, port?: number) => [
+  ...(host ? [`--host=${host}`] : []),
+  ...(port ? [`--port=${port}`] : []),
+];
 
 /** Decodes a whole artifact as a restore does, and discards it, except both ends of a plain dump. */
 export function decodePipeline(format: Format): string[] {

@@ -12,7 +12,7 @@ import { LOOK_RETRY_SECONDS } from '../s3/look.ts';
 import { openStore } from '../s3/open-store.ts';
 import { localBackups, newestFirst } from './catalog.ts';
 import { createBackup } from './create.ts';
-import { dumpPipeline, globalsPipeline } from './dump-commands.ts';
+import { dumpPipeline, globalsPipeline, pasteableDump } from './dump-commands.ts';
 import type { Format } from './manifest.ts';
 import { copyOffsite, tryStore } from './offsite-copy.ts';
 import { lookOffsite } from './offsite-look.ts';
@@ -92,7 +92,10 @@ export async function dryRun(config: Config, format: Format) {
     exitCode: look?.exitCode ?? Exit.done,
     text: [
       `would back up ${postgres.database} into ${config.backupDir}, about ${bytes(plan.estimate)}:`,
-      ...commands.map(argv => `  ${argv.join(' ')}`),
+      ...pasteableDump(postgres, maintenanceOf(postgres), format, lockWait).map(line => `  ${line}`),
+      ...(postgres.container || !postgres.password
+        ? []
+        : ['  Pasted, they need PGPASSWORD in the environment.']),
       `off-site copy: ${offsite}`,
       ...(look?.lines ?? []).map(line => `  ${line}`),
       ...(missing.length > 0 ? [`  ${missCopy(missing.length)}: ${missing.join(', ')}`] : []),

@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Config, environmentOf, loadConfig, ROOT } from '../config/config.ts';
+import { type Config, environmentOf, loadConfig } from '../config/config.ts';
+import { checkEnvFile } from '../config/env-file-check.ts';
 import {
   Exit,
   type ExitCode,
+  type Interrupted,
   messageOf,
   OperationalError,
   operational,
@@ -16,6 +17,7 @@ import { record } from '../core/run-history.ts';
 import { interrupt, listenForSignals } from '../core/signals.ts';
 import { COMMON, type Description, help, type Options } from './help.ts';
 import { placeOf } from './place.ts';
+import { versionOf } from './version.ts';
 
 type Values<O extends Options> = {
   [K in keyof O]?: O[K]['type'] extends 'boolean'
@@ -84,8 +86,7 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
       process.exit(Exit.done);
     }
     if (options.version) {
-      const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-      process.stdout.write(`${script} ${version}\n`);
+      process.stdout.write(`${script} ${await versionOf()}\n`);
       process.exit(Exit.done);
     }
     const { changesState = false } = definition;
@@ -93,13 +94,16 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
       (options as Record<string, unknown>)['dry-run'] !== true &&
       (typeof changesState === 'boolean' ? changesState : changesState(positionals, options));
     const read = () => {
-      config ??= loadConfig(environmentOf(environment));
+      if (!config) {
+        checkEnvFile(environmentOf(environment));
+        config = loadConfig(environmentOf(environment));
+      }
       commandsFor(placeOf(environment, config.postgres));
       return config;
     };
     outcome = await definition.run({ options, positionals, config: read });
   } catch (thrown) {
-    const error = report(interrupt.aborted ? interrupt.reason : thrown);
+    const error = report(interrupt.aborted ? interruption(interrupt.reason, recorded) : thrown);
     const own = interrupt.aborted ? undefined : definition.failed?.(error);
     outcome = { exitCode: error.exitCode, json: { error }, ...own, error: error.message };
   }
@@ -151,6 +155,16 @@ export function parseArguments<O extends Options>(definition: Command<O>, args =
   } catch (error) {
     throw usageError(messageOf(error).split('. ')[0]!, 'see --help.');
   }
+}
+
+/** @param changes whether the run could have changed something */
+function interruption(reason: Interrupted, changes: boolean): OperationalError {
+  if (changes) return reason;
+  return new OperationalError(
+    reason.message,
+    'it had changed nothing: run the same command again.',
+    reason.exitCode,
+  );
 }
 
 function report(thrown: unknown): Failure {

@@ -56,6 +56,23 @@ export function environmentOf(option: string | undefined): Environment {
  * @throws a usage error that lists every bad variable at once, without its value
  */
 export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessEnv = process.env): Config {
+  const { path, values, problems } = configurationOf(environment, processEnv);
+  if (problems.length > 0) {
+    const list = problems.map(problem => `\n  ${problem}`).join('');
+    throw usageError(
+      `the configuration of ${environment} has ${problems.length} bad value(s):${list}`,
+      `correct them in ${path} or in the environment; .env.example explains each.`,
+    );
+  }
+  return build(environment, path, values);
+}
+
+/**
+ * @returns the variables of one environment: those of its file, those that hold, and all that is wrong, which never shows
+ *   a value
+ * @throws a usage error where the file can't be read
+ */
+export function configurationOf(environment: Environment, processEnv: NodeJS.ProcessEnv) {
   const path = join(ROOT, `.env.${environment}`);
   const { values: file, problems: unclear } = readEnvFile(path);
   const given = { ...file, ...processEnv };
@@ -79,14 +96,7 @@ export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessE
         `${token}: not from the same place as ${key} (file, environment), so it can’t be its token; set it there, or to nothing`,
       );
   }
-  if (problems.length > 0) {
-    const list = problems.map(problem => `\n  ${problem}`).join('');
-    throw usageError(
-      `the configuration of ${environment} has ${problems.length} bad value(s):${list}`,
-      `correct them in ${path} or in the environment; .env.example explains each.`,
-    );
-  }
-  return build(environment, path, values);
+  return { path, file, given, values, problems };
 }
 
 function build(environment: Environment, envFile: string, v: Variables) {

@@ -1,4 +1,4 @@
-/** Writes .env.example: node scripts/lib/config/env-example.ts > .env.example */
+/** Writes .env.example: npx node scripts/lib/config/env-example.ts > .env.example */
 import { wrap } from '../core/format.ts';
 import { directory, type Group, type Variable } from './types.ts';
 import { GROUPS, SECRET } from './variables.ts';
@@ -10,7 +10,7 @@ const HEAD =
   'from the first of these that has it: the process environment, .env.<environment>, the default. An empty value counts ' +
   'as not set, except for POSTGRES_CONTAINER. On a wrong value every script stops and lists all wrong values. ' +
   'Put values with $, #, quotes or spaces between single quotes. A line that Compose would read differently is a wrong value. ' +
-  'This file is generated: node scripts/lib/config/env-example.ts > .env.example';
+  'This file is generated: npx node scripts/lib/config/env-example.ts > .env.example';
 
 const comment = (text: string) =>
   wrap(text, WIDTH - 2)

@@ -21,6 +21,12 @@ const DATABASE_SCRIPTS = 'backup, restore, drill and health-check';
 const SENTRY_SLUG = text('letters, digits and -', /^[\w-]+$/);
 
 export const product = {
+  DEPLOY_ENV: {
+    meaning:
+      'production or staging: whose file this is. Scripts refuse it for the other one, so that a copy of this file does ' +
+      'not take its values along. In the environment of a script: the default of --env.',
+    readBy: 'all scripts',
+  },
   APP_NAME: {
     meaning:
       'Prefix of containers, databases and backup names: at most 31 lower-case letters, digits, - and _.',

@@ -29,9 +29,11 @@ type Value<V> = V extends { type: infer T extends v.GenericSchema }
 /** The values of all variables that scripts read. */
 export type Variables = { [N in Names<Union> as Of<N> extends { type: unknown } ? N : never]: Value<Of<N>> };
 
-const READ = Object.entries<Variable>(Object.assign({}, ...Object.values(GROUPS))).filter(
-  ([, { type }]) => type,
-);
+const ALL = Object.entries<Variable>(Object.assign({}, ...Object.values(GROUPS)));
+const READ = ALL.filter(([, { type }]) => type);
+
+/** The names of all variables of the table. */
+export const NAMES: string[] = ALL.map(([name]) => name);
 
 /** The names of all variables that scripts read. */
 export const VARIABLES: string[] = READ.map(([name]) => name);

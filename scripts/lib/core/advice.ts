@@ -54,8 +54,11 @@ const ADVICE: Record<string, string> = {
   paused: 'the container is paused: `docker unpause CONTAINER`.',
   restarting: 'the container restarts again and again: `docker logs --tail 50 CONTAINER` says why.',
   'docker denied': 'run as root, or add this user to the group docker and log in again.',
+  'no compose':
+    'install Compose 2, Docker’s plugin: the package docker-compose-plugin, or docker-compose-v2.',
   'docker down': 'Docker does not answer: `systemctl status docker`, and check DOCKER_HOST.',
   registry: 'log in with `docker login`, and check that the image and tag exist.',
+  'no docker': 'install Docker, or correct PATH.',
   'no program': 'install the program that the message names, or correct PATH.',
   killed: 'if nobody killed it, memory ran out: see `dmesg`.',
 };
@@ -102,6 +105,8 @@ const SIGNS: [text: RegExp, cause: string, state?: string][] = [
   [/container \S+ is restarting/i, 'restarting'],
   [/permission denied while trying to connect to the docker/i, 'docker denied'],
   [/(cannot|failed to) connect to the docker/i, 'docker down'],
+  [/^unknown flag: --file|'compose' is not a docker command/m, 'no compose'],
+  [/\bdocker: (command )?not found|there is no docker on PATH/, 'no docker'],
   [/executable file not found|command not found/, 'no program'],
   [/unauthorized: |denied: requested access|no basic auth|manifest unknown/i, 'registry'],
 ];

@@ -44,14 +44,15 @@ export function nextTime(expression: string, instant: Date): Date {
   return new Date(timesAround(expression, instant).next);
 }
 
-/** @returns what is wrong with an expression, or undefined */
+/** @returns what is wrong with an expression, without quoting it; undefined: nothing */
 export function cronProblem(expression: string): string | undefined {
   if (!FIVE_FIELDS.test(expression)) return 'unsupported syntax';
   try {
     cronTimes(expression, new Date()).next();
     return undefined;
   } catch (error) {
-    return messageOf(error);
+    const [, range] = /expected range (\d+-\d+)/.exec(messageOf(error)) ?? [];
+    return range ? `a field is not within ${range}` : 'a field can’t be read, or names no day that exists';
   }
 }
 

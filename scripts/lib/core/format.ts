@@ -72,20 +72,54 @@ export function wrap(text: string, width: number): string[] {
   return lines;
 }
 
-/** @returns rows under a header in aligned columns; a column whose header starts with `>` is right-aligned */
-export function table(header: string[], rows: string[][]): string {
+/** @returns the columns of the terminal that shows the output; no limit where there is none, or it does not know */
+export const terminalWidth = (): number => process.stdout.columns || Number.POSITIVE_INFINITY;
+
+/**
+ * @param width columns of the terminal that shows it: where the table is wider, each row continues on further lines
+ * @returns rows under a header in aligned columns; a column whose header starts with `>` is right-aligned
+ */
+export function table(header: string[], rows: string[][], width = terminalWidth()): string {
   const titles = header.map(title => title.replace(/^>/, ''));
   const widths = titles.map((title, column) =>
     Math.max(title.length, ...rows.map(row => (row[column] ?? '').length)),
   );
+  const groups = columnsOfLines(widths, width);
+  const aligned = (cells: string[], column: number) => {
+    const cell = cells[column] ?? '';
+    return header[column]?.startsWith('>') ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!);
+  };
   const line = (cells: string[]) =>
-    cells
-      .map((cell, column) =>
-        header[column]?.startsWith('>') ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
-      )
-      .join('  ')
-      .trimEnd();
+    groups
+      .map((group, index) => [
+        index === 0 ? '' : FURTHER,
+        group.map(column => aligned(cells, column)).join('  '),
+      ])
+      .flatMap(([indent, text], index) => {
+        if (index > 0 && text!.trim() === '') return [];
+        const parts = text!.length > width ? wrap(text!, width - FURTHER.length) : [text!];
+        return parts.map((part, at) => `${at > 0 ? FURTHER : indent}${part}`.trimEnd());
+      })
+      .join('\n');
   return [line(titles), ...rows.map(line)].join('\n');
+}
+
+/** Before the lines that continue a row. */
+const FURTHER = '    ';
+
+/** @returns the columns of each line of a row, so that none is wider than the terminal if its columns are not */
+function columnsOfLines(widths: number[], width: number): number[][] {
+  const groups: number[][] = [[]];
+  let used = 0;
+  for (const [column, own] of widths.entries()) {
+    if (used > 0 && used + 2 + own > width) {
+      groups.push([]);
+      used = FURTHER.length;
+    }
+    used += (groups.at(-1)!.length > 0 ? 2 : 0) + own;
+    groups.at(-1)!.push(column);
+  }
+  return groups;
 }
 
 type Style = 'red' | 'yellow' | 'green' | 'bold' | 'dim';

@@ -104,6 +104,6 @@ function describeHolder(path: string): string {
     const age = duration((Date.now() - Date.parse(since)) / 1000);
     return `${doing}, by ${user} on ${host}, process ${pid}, since ${utc(since)} (${age})`;
   } catch {
-    return 'it has just started'; // between locking and writing the holder
+    return 'a run that has just started, or another program'; // that has not written, or does not write, its name
   }
 }

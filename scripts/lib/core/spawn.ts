@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import type { Options, Shell } from 'zx/core';
+import { OperationalError } from './errors.ts';
 
 /** Loaded with the first command: a script that only reads files or shows its help does not need it. */
 export const zx = (): typeof import('zx/core') => createRequire(import.meta.url)('zx/core');
@@ -37,7 +38,8 @@ let bash: string | undefined;
 
 /** zx's `$` with {@link SETTINGS}. */
 function $(options: Partial<Options>): Shell {
-  bash ??= zx().which.sync('bash');
+  bash ??= zx().which.sync('bash', { nothrow: true }) ?? undefined;
+  if (!bash) throw new OperationalError('there is no bash on PATH', 'install it, or correct PATH.');
   return zx().$({ ...SETTINGS, shell: bash, ...options });
 }
 

@@ -56,7 +56,7 @@ async function loadS3rver() {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
     throw new OperationalError(
       'the package s3rver is not installed; it is a development dependency',
-      'run `npm ci`, without --omit=dev, in a clone of this repository and start the drill there.',
+      'in a clone of this repository: npm ci --include=dev && npm run drill',
     );
   }
 }

@@ -6,7 +6,7 @@ import type { CheckResult } from './check.ts';
 
 export const WATCH_SECONDS = 5;
 
-/** Runs the checks and redraws the report every 5 s, until Ctrl+C. @throws a usage error without a terminal */
+/** Runs the checks and redraws the report every 5 s, until Ctrl+C ends it as documented. @throws a usage error without a terminal */
 export async function watch(
   look: () => Promise<CheckResult[]>,
   draw: (results: CheckResult[], seconds: number) => string,
@@ -15,7 +15,11 @@ export async function watch(
   process.stdout.write('\x1b[2J');
   while (!interrupt.aborted) {
     const started = performance.now();
-    const results = await look();
+    const results = await look().catch(error => {
+      if (interrupt.aborted) return undefined;
+      throw error;
+    });
+    if (!results) break;
     const text = shown(draw(results, (performance.now() - started) / 1000));
     // Each line is overwritten: clearing the screen first would flicker.
     const lines = text.split('\n').map(line => `${line}\x1b[K\n`);

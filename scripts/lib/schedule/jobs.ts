@@ -50,7 +50,8 @@ const minute = (instant: Date, timeZone: string) =>
 
 /** @returns the next run of each job, in UTC and in local time */
 export function comingRuns(config: Config, now: Date) {
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  const zones = timeZone === 'UTC' || timeZone === 'Etc/UTC' ? ['UTC'] : ['UTC', timeZone];
   const { jobs, off } = jobsOf(config);
   const runs = jobs
     .map(({ name, expression }) => ({ job: name, expression, next: nextTime(expression, now) }))
@@ -58,13 +59,12 @@ export function comingRuns(config: Config, now: Date) {
   const rows = runs.map(({ job, expression, next }) => [
     job,
     expression,
-    minute(next, 'UTC'),
-    minute(next, zone),
+    ...zones.map(zone => minute(next, zone)),
     duration((next.getTime() - now.getTime()) / 1000),
   ]);
   return {
     text: table(
-      ['job', 'schedule (UTC)', 'next (UTC)', `next (${zone})`, '>in'],
+      ['job', 'schedule (UTC)', ...zones.map(zone => `next (${zone})`), '>in'],
       [...rows, ...off.map(name => [name, 'off'])],
     ),
     json: { runs, off },

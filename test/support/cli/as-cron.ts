@@ -5,6 +5,7 @@ import { ROOT } from '../../../scripts/lib/config/config.ts';
 
 /** What a script can't do without. */
 export const ARGUMENTS: Record<string, string[]> = {
+  'deploy.ts': ['v1.0.0', '--plan'],
   'restore.ts': ['latest'],
   'scale.ts': ['3'],
   'schedule.ts': ['next'],

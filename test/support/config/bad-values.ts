@@ -37,7 +37,7 @@ export const BAD: Record<string, [says: string, ...values: string[]]> = {
   AWS_REGION: ['a region, such as eu-west-3', 'eu west'],
   HTTPS_PORT: ['a port number', 'https'],
   SCHEDULE_BACKUP: [`${CRON}unsupported syntax`, '@daily', '0 2 * *', 'OFF'],
-  SCHEDULE_HEALTH_CHECK: [`${CRON}Constraint error, got value 99 expected range 0-59`, '99 * * * *'],
+  SCHEDULE_HEALTH_CHECK: [`${CRON}a field is not within 0-59`, '99 * * * *'],
   SCHEDULE_DRILL: [`${CRON}unsupported syntax`, '0 4 1 1,4,7,10 * *'],
   SCHEDULE_LOAD_CHECK: [`${CRON}unsupported syntax`, 'nightly'],
   SCHEDULE_MAILTO: ['an address or user name', 'two words'],

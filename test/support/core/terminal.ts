@@ -16,7 +16,7 @@ export interface Terminal {
   ended: Promise<number | null>;
 }
 
-/** Starts a script on a pseudo-terminal, which script(1) of util-linux makes. */
+/** Starts a script on a pseudo-terminal of 80 columns, which script(1) of util-linux makes. */
 export function startOnTerminal(
   world: Pick<World, 'env'>,
   script: string,
@@ -24,10 +24,14 @@ export function startOnTerminal(
   env: Record<string, string> = {},
 ): Terminal {
   const line = [join(ROOT, `scripts/${script}.ts`), ...args].map(word => `'${word}'`).join(' ');
-  const child = spawn('script', ['--quiet', '--return', '--command', `exec ${line}`, '/dev/null'], {
-    env: { ...world.env, TERM: 'xterm', SHELL: '/bin/sh', ...env },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    'script',
+    ['--quiet', '--return', '--command', `stty cols 80; exec ${line}`, '/dev/null'],
+    {
+      env: { ...world.env, TERM: 'xterm', SHELL: '/bin/sh', ...env },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  );
   let shown = '';
   child.stdout.on('data', (text: Buffer) => {
     shown += text;
