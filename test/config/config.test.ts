@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { environmentOf, loadConfig, ROOT } from '../../scripts/lib/config/config.ts';
 import { VARIABLES } from '../../scripts/lib/config/variables.ts';
 import { OperationalError } from '../../scripts/lib/core/errors.ts';
-import { redact } from '../../scripts/lib/core/log.ts';
+import { redact } from '../../scripts/lib/core/redact.ts';
 import { BAD, FREE } from '../support/config/bad-values.ts';
 
 const SIGNING_KEY = 'k'.repeat(32);

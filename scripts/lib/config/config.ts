@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { usageError } from '../core/errors.ts';
-import { hideSecrets } from '../core/log.ts';
+import { hideSecrets } from '../core/redact.ts';
 import { readEnvFile } from './env-file.ts';
 import { siteOf, siteProblems } from './site.ts';
 import { readVariables, SECRET, VARIABLES, type Variables } from './variables.ts';
