@@ -115,7 +115,13 @@ test('values at their limits are accepted; units become seconds, and spaces arou
 
 test('an unknown variable is ignored, and an empty value counts as not set', () => {
   const empty = Object.fromEntries(VARIABLES.map(name => [name, '']));
-  const given = { ...empty, POSTGRES_CONTAINER: undefined, BACKUP_FORMATS: 'tar', PATH: '/bin' };
+  const given = {
+    ...empty,
+    POSTGRES_CONTAINER: undefined,
+    DATABASE_URL_OPTIONS: undefined,
+    BACKUP_FORMATS: 'tar',
+    PATH: '/bin',
+  };
   assert.equal(loadConfig('production', given), loadConfig('production', {}));
 });
 

@@ -28,6 +28,7 @@ test('all is well: every line of the stack', () => {
     postgres: 'ok',
     redis: 'ok',
     containers: 'ok',
+    configuration: 'ok',
     certificate: 'ok',
     backup: 'ok',
     'backup-s3': 'not configured',
@@ -113,7 +114,7 @@ test('maintenance mode is a warning that names it', () => {
 });
 
 test('an instance that crashes over and over, and one with another version that gets requests', () => {
-  const file = join(stack.directory, `.env.${stack.environment}`);
+  const file = join(stack.directory, `.env.${stack.environment}.app`);
   const settings = readFileSync(file, 'utf8');
   const list = readFileSync(join(stack.directory, 'nginx/upstreams/backend.conf'), 'utf8');
   const up = ['--profile', 'scale', 'up', '--detach', '--no-deps', '--no-recreate'];
