@@ -10,7 +10,9 @@ export const config = command({
   summary: 'Write the connection URLs of the env file, and keep the application’s variables apart.',
   usage: ['--write [--env production|staging] [--dry-run] [--json]', '--split [--dry-run]'],
   details:
-    'Containers keep the variables that they were created with: deploy a release afterwards, or recreate them.',
+    'Containers keep the variables that they were created with. The next release replaces the backends without losing a\n' +
+    'request. Until then, one after the other:\n' +
+    '  docker compose up -d --no-deps --wait backend-1',
   options: {
     write: {
       type: 'boolean',

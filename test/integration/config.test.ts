@@ -1,5 +1,15 @@
 /* config.ts --split and --write on files, and what scale.ts says before and after; test/stack/deploy-refusals.test.ts has deploy.ts and rollback.ts. */
-import { chmodSync, chownSync, existsSync, lstatSync, renameSync, statSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  rmdirSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -90,6 +100,22 @@ test('--split: killed between the two files, it is repeated; both files with dif
   assert.is(code, 2);
   assert.match(stderr, /have different values of CORS_ORIGIN\n/);
   assert.equal(read(), [OLD, 'CORS_ORIGIN=https://other.example\n']);
+});
+
+test('--split: a file that can’t be written loses no variable, whichever of the two it is', async () => {
+  // Where the new file would be written is a directory: not even root can open it.
+  for (const [index, path] of [appFile!, envFile!].entries()) {
+    write(OLD);
+    mkdirSync(`${path}.partial`);
+    assert.is((await run('config', ['--split'])).code, 1);
+    const [env, app = ''] = read();
+    assert.is(env, OLD, 'the application’s file comes first');
+    assert.is(app.includes('JWT_SECRET='), index === 1);
+    rmdirSync(`${path}.partial`);
+    assert.is((await run('config', ['--split'])).code, 0);
+    assert.is(read()[0], `${PARTS}\n`);
+    assert.equal(valuesOf(read()[1]!), { JWT_SECRET: SECRET, CORS_ORIGIN: 'https://shop.example' });
+  }
 });
 
 test('--split follows a link, and keeps the mode and owner that the file has', async () => {
