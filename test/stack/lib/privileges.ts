@@ -132,10 +132,13 @@ interface Inspected {
 
 /** Names of the variables that a container has over those of its image. */
 export function ownNames(environment: string[], image: string[]): string[] {
-  return environment
-    .filter(entry => !image.includes(entry))
-    .map(entry => entry.split('=')[0]!)
-    .sort();
+  return (
+    environment
+      // One without a value, which Compose did not find, is not set: Docker would remove it from those of the image.
+      .filter(entry => entry.includes('=') && !image.includes(entry))
+      .map(entry => entry.split('=')[0]!)
+      .sort()
+  );
 }
 
 export async function imageEnvironment(stack: Stack, image: string): Promise<string[]> {
