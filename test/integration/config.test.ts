@@ -30,7 +30,7 @@ REDIS_PASSWORD=r3dis-password
 BACKEND_IMAGE=shop/backend:1
 FRONTEND_IMAGE=shop/frontend:1
 AWS_ACCESS_KEY_ID=AKIABACKUPS
-AWS_SECRET_ACCESS_KEY=s3cret-of-the-backups
+AWS_SECRET_ACCESS_KEY=s3cret/of+the-backups
 `;
 const OLD = `${PARTS}
 # Tokens
@@ -230,8 +230,8 @@ test('a key of the backups in the application’s file is a warning, by its name
   for (const [app, names] of [
     ['AWS_ACCESS_KEY_ID=AKIABACKUPS\n', 'AWS_ACCESS_KEY_ID'],
     [
-      'S3_KEY=AKIABACKUPS\nDIRECT_URL=postgres://u:s3cret-of-the-backups@x/\n',
-      'S3_KEY \\(AWS_ACCESS_KEY_ID\\), DIRECT_URL \\(AWS_SECRET_ACCESS_KEY\\)',
+      'S3_KEY=AKIABACKUPS\nRAW=x:s3cret/of+the-backups\nDIRECT_URL=postgres://u:s3cret%2Fof%2Bthe-backups@x/\n',
+      'S3_KEY \\(AWS_ACCESS_KEY_ID\\), RAW \\(AWS_SECRET_ACCESS_KEY\\), DIRECT_URL \\(AWS_SECRET_ACCESS_KEY\\)',
     ],
   ] as const) {
     const stderr = await found(PARTS, app);
