@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { usageError } from '../core/errors.ts';
 import { hideSecrets } from '../core/redact.ts';
-import { readEnvFile } from './env-file.ts';
+import { readEnvFile, valuesIfReadable } from './env-file.ts';
 import { siteOf, siteProblems } from './site.ts';
 import { readVariables, secretsOf, VARIABLES, type Variables } from './variables.ts';
 
@@ -63,7 +63,7 @@ export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessE
   hideSecrets(
     secretsOf(Object.fromEntries([...Object.keys(file), ...VARIABLES].map(name => [name, given[name]]))),
   );
-  hideSecrets(applicationSecrets(appFileOf(path)));
+  hideSecrets(secretsOf(valuesIfReadable(appFileOf(path))));
   const { values, problems } = readVariables(given);
   problems.unshift(...unclear);
   problems.push(...siteProblems(siteOf(environment, values)));
@@ -89,15 +89,6 @@ export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessE
     );
   }
   return build(environment, path, values);
-}
-
-/** @returns the secrets of the application; none where its file can't be read, which is no concern of most scripts */
-function applicationSecrets(path: string): string[] {
-  try {
-    return secretsOf(readEnvFile(path).values);
-  } catch {
-    return [];
-  }
 }
 
 /** @returns the path of the application's variables, beside the env file */

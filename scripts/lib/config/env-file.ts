@@ -22,6 +22,15 @@ export function readEnvFile(path: string): { values: Record<string, string>; pro
   }
 }
 
+/** @returns the variables of an env file; none where it can't be read, which is no concern of most scripts */
+export function valuesIfReadable(path: string): Record<string, string> {
+  try {
+    return readEnvFile(path).values;
+  } catch {
+    return {};
+  }
+}
+
 /** @returns the variables of an env file's text */
 export function valuesOf(text: string): Record<string, string> {
   // Between single quotes Compose takes \' for a quote, and dotenv leaves the backslash.
