@@ -2,6 +2,7 @@
 import { command, execute } from './lib/cli/command.ts';
 import { confirm, hasTerminal, requireTerminal } from './lib/cli/confirm.ts';
 import { SOME_BACKUP } from './lib/cli/help.ts';
+import { refuseWrongEnvFiles } from './lib/config/application.ts';
 import { refuseUnwritable } from './lib/config/env-file.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
 import { table } from './lib/core/format.ts';
@@ -76,7 +77,8 @@ export const rollback = command({
       refuseUnfinished(config);
       const target = chooseRelease(targets, positionals[0]);
       refuseContracted(target, backup);
-      const [previous, servers, criticalBefore] = await preflight(
+      const [, previous, servers, criticalBefore] = await preflight(
+        () => refuseWrongEnvFiles(config),
         () => runningImages(config),
         async () => wantedBackends(),
         () => criticalChecks(config),

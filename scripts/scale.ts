@@ -1,5 +1,6 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { command, execute } from './lib/cli/command.ts';
+import { refuseWrongEnvFiles } from './lib/config/application.ts';
 import type { Config } from './lib/config/config.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
 import { withLockUnless } from './lib/core/lock.ts';
@@ -58,6 +59,7 @@ export const scale = command({
       // The highest numbers stop: the first two are those that `docker compose up` starts.
       const removed = more < 0 ? names.toSorted().slice(more) : [];
       await preflight(
+        () => refuseWrongEnvFiles(config),
         () => testNginx(config),
         () => refuseOutdatedSettings(config),
         async () => nginxTimes(),

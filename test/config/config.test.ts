@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { environmentOf, loadConfig, ROOT } from '../../scripts/lib/config/config.ts';
 import { VARIABLES } from '../../scripts/lib/config/variables.ts';
 import { OperationalError } from '../../scripts/lib/core/errors.ts';
-import { redact } from '../../scripts/lib/core/log.ts';
+import { redact } from '../../scripts/lib/core/redact.ts';
 import { BAD, FREE } from '../support/config/bad-values.ts';
 
 const SIGNING_KEY = 'k'.repeat(32);
@@ -115,7 +115,13 @@ test('values at their limits are accepted; units become seconds, and spaces arou
 
 test('an unknown variable is ignored, and an empty value counts as not set', () => {
   const empty = Object.fromEntries(VARIABLES.map(name => [name, '']));
-  const given = { ...empty, POSTGRES_CONTAINER: undefined, BACKUP_FORMATS: 'tar', PATH: '/bin' };
+  const given = {
+    ...empty,
+    POSTGRES_CONTAINER: undefined,
+    DATABASE_URL_OPTIONS: undefined,
+    BACKUP_FORMATS: 'tar',
+    PATH: '/bin',
+  };
   assert.equal(loadConfig('production', given), loadConfig('production', {}));
 });
 

@@ -5,10 +5,14 @@ import { parse } from 'dotenv';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as v from 'valibot';
+import { parse as parseYaml } from 'yaml';
+import { SET_BY_COMPOSE } from '../../scripts/lib/config/application.ts';
 import { loadConfig, ROOT } from '../../scripts/lib/config/config.ts';
 import { envExample } from '../../scripts/lib/config/env-example.ts';
+import { valuesOf } from '../../scripts/lib/config/env-file.ts';
+import { unclearLines } from '../../scripts/lib/config/env-lines.ts';
 import type { Group } from '../../scripts/lib/config/types.ts';
-import { GROUPS } from '../../scripts/lib/config/variables.ts';
+import { GROUPS, isKnown } from '../../scripts/lib/config/variables.ts';
 
 const text = readFileSync(join(ROOT, '.env.example'), 'utf8');
 const variables = Object.values<Group>(GROUPS).flatMap(group => Object.entries(group));
@@ -39,13 +43,53 @@ test('each variable of the Compose files is explained', () => {
   }
 });
 
-test('the application does not get the keys that sign backups, and is not replaced when the first one is made', () => {
-  for (const file of ['docker-compose.production.yml', 'docker-compose.staging.yml']) {
-    const compose = readFileSync(join(ROOT, file), 'utf8');
-    const [, block] = /environment: &backend-environment\n((?: {4}.*\n)*)/.exec(compose)!;
-    for (const name of ['BACKUP_SIGNING_KEY', 'BACKUP_SIGNING_KEY_PREVIOUS'])
-      assert.ok(block!.includes(`    ${name}: ""\n`), `${file}: ${name}`);
-  }
+test('.env.app.example is tracked and clear, and has nothing of the stack’s own', () => {
+  const example = readFileSync(join(ROOT, '.env.app.example'), 'utf8');
+  assert.equal(unclearLines(example), []);
+  const names = Object.keys(valuesOf(example.replaceAll(/^# (?=[A-Z_]+=)/gm, '')));
+  assert.equal(names.slice(0, 2), ['JWT_SECRET', 'CORS_ORIGIN']);
+  const known = names.filter(name => isKnown(name));
+  assert.equal(known, ['AWS_REGION', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'], 'keys of its own');
 });
+
+/** Names that the backup service has whatever the env file says. */
+const FIXED =
+  'BACKUP_DIR DEPLOY_ENV LOG_DIR PGHOST PGPORT POSTGRES_CONTAINER SCHEDULE_HEALTH_CHECK STATE_DIR'.split(' ');
+/** Who of `readBy` runs in the backup service. */
+const IN_SERVICE = /\b(all scripts|backup|backup service|drill|prune-backups|schedule|verify-backup)\b/;
+
+for (const environment of ['production', 'staging']) {
+  const { services } = parseYaml(readFileSync(join(ROOT, `docker-compose.${environment}.yml`), 'utf8'), {
+    merge: true,
+  });
+
+  test(`${environment}: the backup service gets what its scripts read, and nothing else`, () => {
+    const { environment: given, env_file } = services.backup;
+    const needed = variables
+      .filter(([, { readBy }]) => IN_SERVICE.test(readBy.replaceAll('the lines that schedule installs', '')))
+      .map(([name]) => name)
+      .filter(name => !FIXED.includes(name));
+    assert.equal(Object.keys(given).sort(), [...needed, ...FIXED].sort());
+    assert.equal(
+      Object.entries(given).flatMap(([name, value]) => (value === null ? [] : [name])),
+      FIXED,
+    );
+    assert.is(env_file, undefined);
+  });
+
+  test(`${environment}: the backends get the application’s file, and by name what the scripts know of`, () => {
+    for (const number of [1, 2, 3, 4, 5, 6, 7, 8]) {
+      const { environment: given, env_file } = services[`backend-${number}`];
+      assert.is(env_file, `.env.${environment}.app`);
+      assert.equal(Object.keys(given).sort(), Object.keys(SET_BY_COMPOSE).sort());
+      for (const [name, value] of Object.entries(SET_BY_COMPOSE))
+        if (value !== undefined) assert.is(given[name], value);
+    }
+    const others = Object.entries<{ env_file?: string }>(services).filter(
+      ([name]) => !/^backend-/.test(name),
+    );
+    for (const [name, { env_file }] of others) assert.is(env_file, undefined, name);
+  });
+}
 
 test.run();

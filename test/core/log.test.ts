@@ -13,7 +13,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { CRON_LOG, hideSecrets, LOG_BOUNDS, log, logTo } from '../../scripts/lib/core/log.ts';
+import { percentEncoded } from '../../scripts/lib/core/format.ts';
+import { CRON_LOG, LOG_BOUNDS, log, logTo } from '../../scripts/lib/core/log.ts';
+import { failureIn } from '../../scripts/lib/core/program-output.ts';
+import { hideSecrets, redact } from '../../scripts/lib/core/redact.ts';
 import { record } from '../../scripts/lib/core/run-history.ts';
 import { captured } from '../support/core/here.ts';
 
@@ -118,6 +121,46 @@ test('the history is rotated too, and has each run', async () => {
     assert.is(readFileSync(path, 'utf8').trim().split('\n').length, 2);
     assert.is(statSync(`${path}.1`).size, LOG_BOUNDS.limit);
   });
+});
+
+test('of secrets that contain or overlap one another, no character is left', () => {
+  const inner = 'p4ssword-of-the-server';
+  const parts = ['abcdef-secret', 'secret-uvwxyz', 'ababab-ab'];
+  // The shorter ones first, as a file can have them.
+  hideSecrets([inner, `postgresql://app:${inner}@postgres:5432/app?x=1`, `${inner}-and-more`, ...parts]);
+  assert.is(redact(`at postgresql://app:${inner}@postgres:5432/app?x=1, end`), 'at ***, end');
+  assert.is(redact(`${inner}-and-more, ${inner}-and-less`), '***, ***-and-less');
+  assert.is(redact('<abcdef-secret-uvwxyz>'), '<***>');
+  assert.is(redact('<abababab-abab-ab>'), '<ab***ab-ab>');
+  assert.is(redact('nothing'), 'nothing');
+});
+
+test('a secret is hidden in the forms in which programs write it', () => {
+  const secret = `it's (a) * "p@ssw/rd" + 100 %`;
+  hideSecrets([secret]);
+  const forms = [
+    secret,
+    encodeURIComponent(secret),
+    percentEncoded(secret),
+    JSON.stringify(secret).slice(1, -1),
+    secret.replaceAll("'", "\\'"),
+    secret.replaceAll("'", "'\\''"),
+  ];
+  assert.is(new Set(forms).size, forms.length);
+  for (const form of forms) assert.is(redact(`<${form}>`), '<***>', form);
+});
+
+test('each long line of a secret is hidden, also where a program indents or cuts it', () => {
+  const lines = ['-----BEGIN PRIVATE KEY-----', 'MIIEvQIBADANBgkqhkiG9w0', 'BAQEFAASCBKcwggSjAgEAAo', 'x9=='];
+  hideSecrets([lines.join('\n')]);
+  assert.is(redact(`> ${lines[1]}\n>   ${lines[2]}`), '> ***\n>   ***');
+});
+
+test('a secret is hidden before a long line of a program is cut', () => {
+  const secret = 'a-long-secret-of-a-program';
+  hideSecrets([secret]);
+  const line = `error: ${'x'.repeat(280)}${secret} and more`;
+  assert.not.match(redact(failureIn(line).summary!), 'a-long');
 });
 
 test.run();

@@ -42,6 +42,7 @@ test('without Docker and Nginx the report is complete and shows what is not conf
     postgres: 'ok',
     redis: 'not configured',
     containers: 'not configured',
+    configuration: 'not configured',
     certificate: 'critical',
     backup: 'ok',
     'backup-s3': 'ok',

@@ -10,6 +10,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { until } from '../support/core/world.ts';
 import { layOutBackupService } from './lib/backup-service.ts';
+import { assertPrivileges, BACKUP } from './lib/privileges.ts';
 
 const YEARLY = '0 0 1 1 *';
 const LONG_AGO = new Date(Date.now() - 800 * 86_400_000).toISOString();
@@ -82,6 +83,12 @@ test('the service backs up what is due, is healthy, and has half of its memory l
   assert.is(limit, 512 * 2 ** 20);
   assert.ok(peak > 0 && peak < limit / 2, `${peak} of ${limit} bytes`);
 });
+
+test('it has the variables, mounts, networks and secrets that it needs, and no other', () =>
+  assertPrivileges(stack, 'backup', BACKUP, {
+    ...stack.variables,
+    ...service.s3.env,
+  }));
 
 test('a scheduler that hangs is unhealthy; after a restart it is healthy, and runs the missed jobs', async () => {
   await service.signal('STOP');

@@ -1,6 +1,6 @@
 /** Holds the Compose files to the hardening rules of lib/compose-rules.ts. An exception that is no longer needed fails, too. */
 import { spawnSync } from 'node:child_process';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { ensureEngine } from '../engine/engine.ts';
 import { CLEAR, composeReads, UNCLEAR } from '../support/config/env-lines.ts';
 import { PASSWORD, RULES } from './lib/compose-rules.ts';
 import { type Mount, type Resolved, resolved } from './lib/resolved.ts';
-import { ROOT } from './lib/stack.ts';
+import { layOut, ROOT } from './lib/stack.ts';
 
 const secrets = {
   POSTGRES_PASSWORD: PASSWORD,
@@ -115,6 +115,29 @@ for (const [environment, file] of Object.entries(FILES)) {
     assert.match(setting('save')!, /^\d+ \d+/);
   });
 }
+
+test('after an update, Compose starts nothing without the application’s file or a URL, and says which', async () => {
+  const stack = await layOut('production', secrets);
+  const refusal = () =>
+    stack.compose('create', '--pull', 'never', 'backend-1').then(
+      () => 'it was accepted',
+      (error: Error) => error.message,
+    );
+  const [envFile, appFile] = ['.env.production', '.env.production.app'].map(name =>
+    join(stack.directory, name),
+  );
+  const text = readFileSync(envFile!, 'utf8');
+  for (const name of ['DATABASE_URL', 'REDIS_URL']) {
+    writeFileSync(envFile!, text.replace(new RegExp(`^${name}=.*\n`, 'm'), ''));
+    assert.match(
+      await refusal(),
+      new RegExp(`${name} is not set .*config\\.ts --write --env production writes it`),
+    );
+  }
+  writeFileSync(envFile!, text);
+  rmSync(appFile!);
+  assert.match(await refusal(), /\.env\.production\.app/);
+});
 
 test('dclint finds nothing in either file', () => {
   const files = readdirSync(ROOT).filter(name => /^docker-compose\..*\.yml$/.test(name));

@@ -2,6 +2,8 @@
  * A release that comes by SSH over a connection that is lost, which images stay, and the rollback past a
  * contracting migration, with the database.
  */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { startSshServer } from '../support/cli/sshd.ts';
@@ -85,6 +87,16 @@ test('rollback.ts refuses to go back past a contracting migration', async () => 
     /2\.0\.0 may fail after 20250201000000_drop_subtitle, which changed the schema/,
   );
   assert.match(refused.stderr, /--with-database BACKUP/);
+  const envFile = join(stack.directory, '.env.production');
+  const text = readFileSync(envFile, 'utf8');
+  writeFileSync(envFile, `${text}STRIPE_KEY=a-value-of-its-own\n`);
+  const stray = await d.run('rollback', ['--with-database', releases(stack).at(-1)!.backup!, '--yes']);
+  writeFileSync(envFile, text);
+  assert.is(stray.code, 2, stray.stderr);
+  assert.match(
+    stray.stderr,
+    /1 variable of the application, .*: STRIPE_KEY\n.*→ move them: \S*config\.ts --split/,
+  );
 });
 
 /** Whether the live database is that of the backup, or one from before the contracting migration. */

@@ -68,6 +68,37 @@ test('--plan shows what would be done, with the risks of the migrations, and cha
     assert.equal(releases(stack), []);
   }));
 
+test('variables of the application in the env file, or URLs that do not agree with their parts, are wrong usage', async () => {
+  const path = join(stack.directory, '.env.production');
+  const text = readFileSync(path, 'utf8');
+  const refused = async (more: string, pattern: RegExp) => {
+    writeFileSync(path, text + more);
+    try {
+      await unchanged(async () => {
+        for (const args of [
+          ['2.0.0', '--plan'],
+          ['2.0.0', ...UNSAVED],
+        ]) {
+          const { code, stderr } = await d.run('deploy', args);
+          assert.is(code, 2, stderr);
+          assert.match(stderr, pattern);
+          assert.not.match(stderr, 'a-value-of-its-own');
+        }
+      });
+    } finally {
+      writeFileSync(path, text);
+    }
+  };
+  await refused(
+    'STRIPE_KEY=a-value-of-its-own\n',
+    /\.env\.production has 1 variable of the application, .*: STRIPE_KEY\n.*→ move them: \S*config\.ts --split/,
+  );
+  await refused(
+    'APP_DB_PASSWORD=a-value-of-its-own\n',
+    /DATABASE_URL does not say what .*\n.*→ write it: \S*config\.ts --write/,
+  );
+});
+
 test('all problems are listed at once', async () => {
   const text = readFileSync(nginxFile, 'utf8');
   const stray = `${stack.app}-stray`;

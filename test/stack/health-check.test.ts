@@ -28,6 +28,7 @@ test('all is well: every line of the stack', () => {
     postgres: 'ok',
     redis: 'ok',
     containers: 'ok',
+    configuration: 'ok',
     certificate: 'ok',
     backup: 'ok',
     'backup-s3': 'not configured',
@@ -84,9 +85,11 @@ test('Redis is stopped: its line and those that need it turn', () =>
   }));
 
 test('another password for Redis than the one it has, and none', async () => {
-  const now = await untilTurned({ redis: 'critical' }, { REDIS_PASSWORD: 'another-one' });
+  const password = { REDIS_PASSWORD: 'another-one' };
+  const now = await untilTurned({ redis: 'critical', configuration: 'warning' }, password);
   assert.match(now.services.redis!.message, /REDIS_PASSWORD is not its password/);
-  await untilTurned({ redis: 'not configured' }, { REDIS_PASSWORD: '' });
+  assert.match(now.services.configuration!.message, /^REDIS_URL does not say what /);
+  await untilTurned({ redis: 'not configured', configuration: 'warning' }, { REDIS_PASSWORD: '' });
 });
 
 test('Nginx is stopped: all lines that need it turn', () =>
@@ -113,7 +116,7 @@ test('maintenance mode is a warning that names it', () => {
 });
 
 test('an instance that crashes over and over, and one with another version that gets requests', () => {
-  const file = join(stack.directory, `.env.${stack.environment}`);
+  const file = join(stack.directory, `.env.${stack.environment}.app`);
   const settings = readFileSync(file, 'utf8');
   const list = readFileSync(join(stack.directory, 'nginx/upstreams/backend.conf'), 'utf8');
   const up = ['--profile', 'scale', 'up', '--detach', '--no-deps', '--no-recreate'];
@@ -199,7 +202,7 @@ test('the frontend is stopped; a change of state is notified once, by one of two
   const texts = () => receiver.received.map(({ body }): string => JSON.parse(body).text);
   const notify = async (extra: Record<string, string> = {}) =>
     script('health-check', ['--json', '--notify'], { SLACK_WEBHOOK_URL: receiver.url, ...extra });
-  const broken = { REDIS_PASSWORD: 'another-one' };
+  const broken = { REDIS_PASSWORD: 'another-one', REDIS_URL: 'redis://:another-one@redis' };
   try {
     assert.is((await notify()).code, 0);
     assert.equal(texts(), [], 'a first run notifies only if something is wrong');

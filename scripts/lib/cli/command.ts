@@ -12,7 +12,8 @@ import {
   textOf,
   usageError,
 } from '../core/errors.ts';
-import { commandsFor, log, redact, shown } from '../core/log.ts';
+import { commandsFor, log, shown } from '../core/log.ts';
+import { redact } from '../core/redact.ts';
 import { record } from '../core/run-history.ts';
 import { interrupt, listenForSignals } from '../core/signals.ts';
 import { COMMON, type Description, help, type Options } from './help.ts';

@@ -1,9 +1,9 @@
 import { join, resolve } from 'node:path';
 import { usageError } from '../core/errors.ts';
-import { hideSecrets } from '../core/log.ts';
-import { readEnvFile } from './env-file.ts';
+import { hideSecrets } from '../core/redact.ts';
+import { readEnvFile, valuesIfReadable } from './env-file.ts';
 import { siteOf, siteProblems } from './site.ts';
-import { readVariables, SECRET, VARIABLES, type Variables } from './variables.ts';
+import { readVariables, secretsOf, VARIABLES, type Variables } from './variables.ts';
 
 /** The repository's root: where .env files, backups/, logs/ and state/ are, whatever the working directory. */
 export const ROOT = resolve(import.meta.dirname, '../../..');
@@ -76,9 +76,11 @@ export function configurationOf(environment: Environment, processEnv: NodeJS.Pro
   const path = join(ROOT, `.env.${environment}`);
   const { values: file, problems: unclear } = readEnvFile(path);
   const given = { ...file, ...processEnv };
+  // Of the process's variables only those that scripts read: others are no concern of theirs.
   hideSecrets(
-    [...Object.keys(file), ...VARIABLES].filter(name => SECRET.test(name)).map(name => given[name]),
+    secretsOf(Object.fromEntries([...Object.keys(file), ...VARIABLES].map(name => [name, given[name]]))),
   );
+  hideSecrets(secretsOf(valuesIfReadable(appFileOf(path))));
   const { values, problems } = readVariables(given);
   problems.unshift(...unclear);
   problems.push(...siteProblems(siteOf(environment, values)));
@@ -99,6 +101,9 @@ export function configurationOf(environment: Environment, processEnv: NodeJS.Pro
   return { path, file, given, values, problems };
 }
 
+/** @returns the path of the application's variables, beside the env file */
+const appFileOf = (envFile: string) => `${envFile}.app`;
+
 function build(environment: Environment, envFile: string, v: Variables) {
   const container = v.POSTGRES_CONTAINER ?? `${v.APP_NAME}-postgres-${environment}`;
   const migrateCommand = v.MIGRATE_COMMAND ?? (v.BACKEND_IMAGE ? 'npx prisma migrate deploy' : undefined);
@@ -115,9 +120,15 @@ function build(environment: Environment, envFile: string, v: Variables) {
     environment,
     /** The path of `.env.<environment>`, which may be missing. */
     envFile,
+    /** The path of `.env.<environment>.app`, the variables of the application, which may be missing. */
+    appFile: appFileOf(envFile),
     app: v.APP_NAME,
     site: siteOf(environment, v),
     postgres,
+    /** The database user of the application; without a password, it connects as that of the scripts. */
+    application: { user: v.APP_DB_USER ?? v.APP_NAME.replaceAll('-', '_'), password: v.APP_DB_PASSWORD },
+    /** What Compose gives to the backends. */
+    urls: { database: v.DATABASE_URL, redis: v.REDIS_URL, options: v.DATABASE_URL_OPTIONS },
     backupDir: resolve(ROOT, v.BACKUP_DIR),
     format: v.BACKUP_FORMAT,
     /** Seconds. */

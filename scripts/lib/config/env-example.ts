@@ -6,9 +6,10 @@ import { GROUPS, SECRET } from './variables.ts';
 const WIDTH = 118;
 
 const HEAD =
-  'Copy this file to .env.production or .env.staging, set its mode to 600, and fill it in. A script takes each variable ' +
+  'Copy this file to .env.production or .env.staging, set its mode to 600, and fill it in. It is for Compose and the ' +
+  'scripts: the application’s own variables are in .env.<environment>.app, see .env.app.example. A script takes each variable ' +
   'from the first of these that has it: the process environment, .env.<environment>, the default. An empty value counts ' +
-  'as not set, except for POSTGRES_CONTAINER. On a wrong value every script stops and lists all wrong values. ' +
+  'as not set, except for POSTGRES_CONTAINER and DATABASE_URL_OPTIONS. On a wrong value every script stops and lists all wrong values. ' +
   'Put values with $, #, quotes or spaces between single quotes. A line that Compose would read differently is a wrong value. ' +
   'This file is generated: npx node scripts/lib/config/env-example.ts > .env.example';
 
@@ -20,7 +21,7 @@ const comment = (text: string) =>
 function entry([name, variable]: [string, Variable]): string {
   const { meaning, readBy, default: standard, type, emptyCounts } = variable;
   const facts = [standard && `Default: ${standard}.`, SECRET.test(name) && 'Secret.', `Read by ${readBy}.`];
-  // The application gets the file, too: a directory of the scripts must not become one of its own.
+  // Compose and the scripts resolve a relative directory by rules of their own.
   const value = type === directory ? '' : (standard ?? '');
   return [
     comment(meaning),

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { access, constants, readFile, stat } from 'node:fs/promises';
+import { access, chown, constants, readFile, stat, writeFile } from 'node:fs/promises';
 import { parse } from 'dotenv';
 import { messageOf, OperationalError, usageError } from '../core/errors.ts';
 import { rewrite } from '../core/operator-file.ts';
@@ -13,15 +13,29 @@ export function readEnvFile(path: string): { values: Record<string, string>; pro
   if (!existsSync(path)) return { values: {}, problems: [] };
   try {
     const text = readFileSync(path, 'utf8');
-    // Between single quotes Compose takes \' for a quote, and dotenv leaves the backslash.
-    const values = Object.entries(parse(text)).map(([name, value]) => [name, value.replaceAll("\\'", "'")]);
-    return { values: Object.fromEntries(values), problems: unclearLines(text) };
+    return { values: valuesOf(text), problems: unclearLines(text) };
   } catch (error) {
     throw usageError(
       `can't read ${path}: ${messageOf(error)}`,
       'run as the user who owns it, or correct its permissions.',
     );
   }
+}
+
+/** @returns the variables of an env file; none where it can't be read, which is no concern of most scripts */
+export function valuesIfReadable(path: string): Record<string, string> {
+  try {
+    return readEnvFile(path).values;
+  } catch {
+    return {};
+  }
+}
+
+/** @returns the variables of an env file's text */
+export function valuesOf(text: string): Record<string, string> {
+  // Between single quotes Compose takes \' for a quote, and dotenv leaves the backslash.
+  const values = Object.entries(parse(text)).map(([name, value]) => [name, value.replaceAll("\\'", "'")]);
+  return Object.fromEntries(values);
 }
 
 /** @returns the text of an env file in which the last line that sets the variable now sets it to this value */
@@ -54,6 +68,29 @@ export async function writeVariables(path: string, values: Record<string, string
     throw new OperationalError(
       `can't set ${names.join(' and ')} in ${path}: ${messageOf(error)}`,
       `set it there by hand, as the file's owner.`,
+    );
+  }
+}
+
+/**
+ * Gives an env file another text. A file that is there keeps all else, see {@link rewrite}; a new one is its owner's only.
+ *
+ * @param like the file whose owner a new file gets, where root writes it
+ * @throws OperationalError where the file can't be written
+ */
+export async function writeEnvFile(path: string, text: string, like: string): Promise<void> {
+  try {
+    if (!existsSync(path)) {
+      await writeFile(path, '', { mode: 0o600 });
+      const { uid, gid } = await stat(like);
+      if (process.geteuid?.() === 0) await chown(path, uid, gid);
+    }
+    await refuseReadOnly(path);
+    await rewrite(path, text);
+  } catch (error) {
+    throw new OperationalError(
+      `can't write ${path}: ${messageOf(error)}`,
+      `run as the file's owner, or correct its owner and mode.`,
     );
   }
 }

@@ -1,5 +1,5 @@
 /** Names in an env file that no script reads, although they look as if one would. */
-import { NAMES } from './variables.ts';
+import { isKnown, NAMES } from './variables.ts';
 
 /** What a variable was called in scripts that were used before, or is called in other programs, and what sets it here. */
 const RETIRED: Record<string, string> = {
@@ -37,15 +37,21 @@ export interface UnknownName {
 
 /** @returns the variables of a file that the table does not have, in the order of the file */
 export function unknownNames(names: string[]): UnknownName[] {
-  const known = new Set(NAMES);
   return names
-    .filter(name => !known.has(name))
+    .filter(name => !isKnown(name))
     .map(name => {
       const retired = Object.hasOwn(RETIRED, name) ? RETIRED[name] : undefined;
       if (retired) return { name, kind: 'retired', instead: retired };
       const near = nearestName(name);
       return near ? { name, kind: 'near', instead: near } : { name, kind: 'unknown' };
     });
+}
+
+/** @returns the names of {@link unknownNames} that were not meant for these scripts, so far as a name tells it */
+export function applicationNames(names: string[]): string[] {
+  return unknownNames(names)
+    .filter(({ kind }) => kind === 'unknown')
+    .map(({ name }) => name);
 }
 
 /** @returns a sentence that says what to do about the name of a variable; undefined where it may be the application's */

@@ -52,7 +52,7 @@ export const schedule = {
   SCHEDULE_MAILTO: {
     meaning: 'Recipient of cron’s mails, on a server that can send mail. Default: the crontab’s user.',
     type: text('an address or user name', /^[\w.@+-]+$/),
-    readBy: 'schedule',
+    readBy: 'the lines that schedule installs in the crontab',
   },
 } satisfies Group;
 

@@ -61,6 +61,17 @@ export const postgres = readBy(DATABASE_SCRIPTS, {
     type: any,
     readBy: `docker compose, ${DATABASE_SCRIPTS}`,
   },
+  APP_DB_USER: {
+    meaning: 'User that the application connects as. Default: APP_NAME, with - as _.',
+    type: any,
+    readBy: 'config, deploy, rollback, scale, health-check',
+  },
+  APP_DB_PASSWORD: {
+    meaning:
+      'The password of APP_DB_USER. Empty: the application connects as POSTGRES_USER, which has more rights than it needs.',
+    type: any,
+    readBy: 'config, deploy, rollback, scale, health-check',
+  },
   POSTGRES_DB: {
     meaning:
       'The live database: at most 40 bytes, because a restore appends to the name. Default: <APP_NAME>_<environment>.',
@@ -103,21 +114,34 @@ export const stack = readBy('docker compose', {
   },
   DATABASE_URL: {
     meaning:
-      'The application’s connection to the database, with the user, password and database above, percent-encoded: ' +
-      'postgresql://postgres:PASSWORD@postgres:5432/<APP_NAME>_production. The application gets all variables of this file.',
-    readBy: 'backends',
+      'The backends’ connection to the database. ./scripts/config.ts --write makes it of APP_DB_USER, APP_DB_PASSWORD, ' +
+      'POSTGRES_DB and DATABASE_URL_OPTIONS, percent-encoded. A URL of another server than the stack’s is left as it is.',
+    type: any,
+    readBy: 'docker compose, config, deploy, rollback, scale, health-check',
+  },
+  DATABASE_URL_OPTIONS: {
+    meaning:
+      'What follows the ? in DATABASE_URL: name=value, joined by &. Default: connection_limit=20, the size of Prisma’s ' +
+      'pool in each backend: eight of them leave room in max_connections. Set, but empty: none.',
+    type: text(
+      'name=value, joined by &, percent-encoded',
+      /^(?:[\w.-]+=[\w.~%!()*+,;:@/-]*(?:&[\w.-]+=[\w.~%!()*+,;:@/-]*)*)?$/,
+    ),
+    emptyCounts: true,
+    readBy: 'config, deploy, rollback, scale, health-check',
   },
   REDIS_URL: {
-    meaning: 'The application’s connection to Redis: redis://:PASSWORD@redis:6379.',
-    readBy: 'backends',
+    meaning:
+      'The backends’ connection to Redis. ./scripts/config.ts --write makes it of REDIS_PASSWORD. A URL of another server ' +
+      'than the stack’s is left as it is.',
+    type: any,
+    readBy: 'docker compose, config, deploy, rollback, scale, health-check',
   },
   REDIS_PASSWORD: {
     meaning: 'Required by the stack. The Redis server itself only gets its hash.',
     type: any,
     readBy: 'docker compose, health-check',
   },
-  JWT_SECRET: { meaning: 'Only the application reads it.', readBy: 'backends' },
-  CORS_ORIGIN: { meaning: 'Only the application reads it.', readBy: 'backends' },
   HTTP_PORT: {
     meaning:
       'Port of the server for HTTP, on all its IPv4 addresses. Change it for a second stack, or behind a proxy.',

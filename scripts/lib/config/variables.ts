@@ -35,15 +35,34 @@ const READ = ALL.filter(([, { type }]) => type);
 /** The names of all variables of the table. */
 export const NAMES: string[] = ALL.map(([name]) => name);
 
+const KNOWN = new Set(NAMES);
+/** Compose's and Docker's own: https://docs.docker.com/compose/how-tos/environment-variables/envvars/ */
+const TOOLS = /^(COMPOSE|DOCKER|BUILDX|BUILDKIT)_/;
+
+/** @returns whether a variable of `.env.<environment>` is of the stack or its scripts; others are the application's */
+export function isKnown(name: string): boolean {
+  return KNOWN.has(name) || TOOLS.test(name);
+}
+
 /** The names of all variables that scripts read. */
 export const VARIABLES: string[] = READ.map(([name]) => name);
 
 /**
  * Names whose values are hidden in all output: secrets, and addresses that contain one. A rule and not a property of the
- * table, because the application's own variables are in the same file.
+ * table, because it holds for the application's own variables, too.
  */
 export const SECRET =
-  /(PASSWORD|SECRET|TOKEN|_KEY|_KEY_ID|_KEY_PREVIOUS|_DSN|WEBHOOK_URL|PING_URL|^DATABASE_URL|^REDIS_URL)$/;
+  /(PASSWORD|PASS|PWD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS|_SALT|_KEY|_KEY_ID|_KEY_PREVIOUS|_DSN|WEBHOOK_URL|PING_URL|DATABASE_URL|REDIS_URL)$/;
+
+/** A password before the host of a URL. */
+const LOGIN = /^[a-z][a-z\d+.-]*:\/\/[^\s/?#]*@/i;
+
+/** @returns the values that are hidden: of names that say so, and URLs with a login */
+export function secretsOf(values: Record<string, string | undefined>): string[] {
+  return Object.entries(values)
+    .filter(([name, value]) => value && (SECRET.test(name) || LOGIN.test(value)))
+    .map(([, value]) => value!);
+}
 
 /**
  * @param given the file's and the process's variables; an empty value counts as not set

@@ -128,3 +128,13 @@ type Style = 'red' | 'yellow' | 'green' | 'bold' | 'dim';
 export function styled(style: Style, text: string, stream: NodeJS.WriteStream = process.stderr): string {
   return styleText(style, text, { stream });
 }
+
+/**
+ * @returns text for a part of a URL, such as a password, in which all but letters, digits, `-`, `.`, `_` and `~` is
+ *   percent-encoded as UTF-8: no two programs read these differently
+ * @see https://www.rfc-editor.org/rfc/rfc3986#section-2.3
+ */
+export function percentEncoded(text: string): string {
+  const hex = (character: string) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+  return encodeURIComponent(text).replace(/[!'()*]/g, hex);
+}

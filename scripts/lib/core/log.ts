@@ -2,6 +2,7 @@ import { appendFileSync, closeSync, constants, mkdirSync, openSync, statSync } f
 import { dirname, join } from 'node:path';
 import { type Place, pasteable } from './command-line.ts';
 import { styled } from './format.ts';
+import { redact } from './redact.ts';
 import { type Bounds, rotateLarge } from './rotate.ts';
 
 /** A log in `<LOG_DIR>` and `history.jsonl`: 30 MB at most each. A busy one gets 10 MB in some months, others in years. */
@@ -10,27 +11,9 @@ export const LOG_BOUNDS: Bounds = { limit: 10e6, older: 2 };
 /** The file in `<LOG_DIR>` to which cron's shell appends what its jobs print. */
 export const CRON_LOG = 'cron.log';
 
-const secrets = new Set<string>();
 let place: Place | undefined;
 let file: string | undefined;
 let unfinishedLine = false;
-
-/** Replaces these values with `***` in all later messages, except those under 4 characters: other text contains them. */
-export function hideSecrets(values: (string | undefined)[]): void {
-  for (const value of values) {
-    if (!value || value.length < 4) continue;
-    secrets.add(value);
-    secrets.add(encodeURIComponent(value)); // as in a connection URL
-    secrets.add(JSON.stringify(value).slice(1, -1));
-  }
-}
-
-/** @returns the text without any value given to {@link hideSecrets} */
-export function redact(text: string): string {
-  let result = text;
-  for (const secret of secrets) result = result.replaceAll(secret, '***');
-  return result;
-}
 
 /** From now on the commands in messages are shown in the form that acts on this environment, from this directory. */
 export function commandsFor(where: Place): void {

@@ -1,5 +1,7 @@
 /** Takes apart what a program wrote to stderr. It knows the forms of PostgreSQL's programs and of its server. */
 
+import { redact } from './redact.ts';
+
 /** Begins the line in which a pipe reports the exit status of each program. */
 export const STATUSES = 'exit statuses of ';
 
@@ -57,9 +59,10 @@ function shorten(lines: string[]): string[] {
   const shown: string[] = [];
   for (const line of lines) {
     ofField = FIELD.test(line) ? 1 : ofField + 1;
-    if (ofField <= FIELD_LINES)
-      shown.push(line.length > LINE_LENGTH ? `${line.slice(0, LINE_LENGTH - 1)}…` : line);
-    else if (shown.at(-1) !== '…') shown.push('…');
+    if (ofField <= FIELD_LINES) {
+      const whole = redact(line); // a secret that is cut would no longer be found
+      shown.push(whole.length > LINE_LENGTH ? `${whole.slice(0, LINE_LENGTH - 1)}…` : whole);
+    } else if (shown.at(-1) !== '…') shown.push('…');
   }
   return shown.length > MESSAGE_LINES ? [...shown.slice(0, MESSAGE_LINES - 1), '…'] : shown;
 }

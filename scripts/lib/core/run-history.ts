@@ -3,7 +3,8 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from './errors.ts';
 import { appendLine } from './json-lines.ts';
-import { LOG_BOUNDS, log, redact, rotate } from './log.ts';
+import { LOG_BOUNDS, log, rotate } from './log.ts';
+import { redact } from './redact.ts';
 
 /** @returns who runs this: the user who called sudo, else the user of this process */
 export function operator(): string {

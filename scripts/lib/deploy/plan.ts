@@ -1,4 +1,5 @@
 import { planBackup } from '../backup/plan.ts';
+import { refuseWrongEnvFiles } from '../config/application.ts';
 import type { Config, Images } from '../config/config.ts';
 import { refuseUnwritable } from '../config/env-file.ts';
 import { OperationalError } from '../core/errors.ts';
@@ -52,7 +53,8 @@ export async function planDeployment(
   options: { surge: boolean; backup: boolean },
 ): Promise<Plan> {
   const notes: string[] = [];
-  const [backend, frontend, previous, servers, criticalBefore, changed] = await preflight(
+  const [, backend, frontend, previous, servers, criticalBefore, changed] = await preflight(
+    () => refuseWrongEnvFiles(config),
     () => findRemote(wanted.backend),
     () => findRemote(wanted.frontend),
     () => runningImages(config),

@@ -5,6 +5,7 @@ import { backupHere, backupInS3 } from './checks/backup.ts';
 import { backupLoaded } from './checks/backup-loaded.ts';
 import { certificate } from './checks/certificate.ts';
 import { clock } from './checks/clock.ts';
+import { configuration } from './checks/configuration.ts';
 import { containers } from './checks/containers.ts';
 import { disk } from './checks/disk.ts';
 import { leftovers } from './checks/leftovers.ts';
@@ -26,6 +27,7 @@ export function allChecks(config: Config): Check[] {
     postgres(config),
     redis(config),
     containers(config, list),
+    configuration(config),
     certificate(config),
     backupHere(config),
     backupInS3(config),

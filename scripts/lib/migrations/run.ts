@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts';
 import { log } from '../core/log.ts';
 import { type RunOptions, run, sh } from '../core/shell.ts';
 import { runOnce } from '../docker/commands.ts';
+import { exportsOf, migrationEnvironment } from './environment.ts';
 import { endSessions, endWhenBlocking, migrationUrl } from './session.ts';
 
 type Migrations = NonNullable<Config['migrate']>;
@@ -61,22 +62,23 @@ export async function migrate(
   }
 }
 
-/** Passes the URL on standard input: `docker inspect` would show an environment variable. */
+/** Passes the variables on standard input: `docker inspect` would show those of a container. */
 async function inContainer(
-  { app, environment, postgres }: Config,
+  config: Config,
   image: string,
   command: string,
   url: string,
   options: Pick<RunOptions, 'purpose' | 'state' | 'hint' | 'timeout'>,
 ): Promise<void> {
+  const { app, environment, postgres } = config;
   const name = `${app}-migrate-${environment}`;
   const remove = () => sh(`remove container ${name}`, { evenInterrupted: true })`docker rm --force ${name}`;
   await remove(); // left by a killed run
   // In the database container's network, where PostgreSQL is 127.0.0.1, independent of the networks' names.
   const network = postgres.container ? `container:${postgres.container}` : 'host';
   // Its stdout goes to stderr, which the error message quotes.
-  const script = 'IFS= read -r DATABASE_URL; export DATABASE_URL; exec sh -c "$1" </dev/null >&2';
-  const stdin = secretInput(`${url}\n`);
+  const script = 'eval "$(cat)"; exec sh -c "$1" </dev/null >&2';
+  const stdin = secretInput(exportsOf(migrationEnvironment(config, url)));
   try {
     await run(runOnce(name, network, image, 'sh', '-c', script, 'sh', command), { ...options, stdin });
   } finally {

@@ -1,6 +1,7 @@
 /** The database session of a running migration, found by its application name. */
 import type { Config } from '../config/config.ts';
 import { messageOf, OperationalError } from '../core/errors.ts';
+import { percentEncoded } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { sleep } from '../core/signals.ts';
 import { literal, runSql } from '../postgres/client.ts';
@@ -18,11 +19,21 @@ const LOCK_SECONDS = 5;
  */
 const SETTINGS = `-c lock_timeout=${LOCK_SECONDS}s -c client_connection_check_interval=2s`;
 
-/** @returns a database URL that names the session {@link APPLICATION} and limits its wait for locks */
-export function migrationUrl({ postgres }: Config, database: string): string {
+/** Options of the application's URL that are not a migration's: its pool, and what is set here. */
+const OTHERS = /^(connection_limit|pool_timeout|pgbouncer|application_name|options)=/;
+
+/** @returns a database URL with DATABASE_URL_OPTIONS such as Prisma's `schema`, which names the session {@link APPLICATION} and limits its wait for locks */
+export function migrationUrl(
+  { postgres, urls }: Pick<Config, 'postgres' | 'urls'>,
+  database: string,
+): string {
   const url = databaseUrl(postgres, database);
-  const parameters = `application_name=${APPLICATION}&options=${encodeURIComponent(SETTINGS)}`;
-  return url + (url.includes('?') ? '&' : '?') + parameters;
+  const parameters = [
+    ...(urls.options ?? '').split('&').filter(option => option && !OTHERS.test(option)),
+    `application_name=${APPLICATION}`,
+    `options=${percentEncoded(SETTINGS)}`,
+  ];
+  return url + (url.includes('?') ? '&' : '?') + parameters.join('&');
 }
 
 interface Guard {

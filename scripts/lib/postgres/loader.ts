@@ -1,7 +1,7 @@
 /** A role that lives for one load: it may do nothing but fill the new database, which it owns meanwhile. */
 import { createHmac, hash, pbkdf2Sync, randomBytes } from 'node:crypto';
 import type { Postgres } from '../config/config.ts';
-import { hideSecrets } from '../core/log.ts';
+import { hideSecrets } from '../core/redact.ts';
 import { identifier, literal } from './client.ts';
 
 /** Of all roles of loads; no other role has it. */

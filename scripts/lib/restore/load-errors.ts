@@ -1,6 +1,7 @@
 /** What psql and pg_restore say about statements that fail. */
 import { count } from '../core/format.ts';
 import { withoutStatuses } from '../core/program-output.ts';
+import { redact } from '../core/redact.ts';
 
 /** A statement of a dump that failed. */
 export interface LoadError {
@@ -98,5 +99,5 @@ export function describeError({ line, statement, text }: LoadError): string {
   const what = first.length < 60 && more.length > 0 ? `${first} ${more[0]}` : first;
   const where = line === undefined ? '' : ` (line ${count(line)})`;
   const why = text.replaceAll('\n', '\n      ');
-  return `${what.slice(0, 160)}${where}\n      ${why}`;
+  return `${redact(what).slice(0, 160)}${where}\n      ${why}`;
 }

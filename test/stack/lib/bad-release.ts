@@ -8,9 +8,9 @@ import { type Deployable, UNSAVED } from './deployable.ts';
 /** Arguments of a deployment that leaves the frontend as it is. */
 export const backendOf = (tag: string): string[] => [tag, '1.0.0', ...UNSAVED];
 
-/** Further variables of the new release, from its start on. */
+/** Further variables of the application, of the new release, from its start on. */
 export async function told<T>({ stack }: Deployable, variables: string, body: () => Promise<T>): Promise<T> {
-  const file = join(stack.directory, `.env.${stack.environment}`);
+  const file = join(stack.directory, `.env.${stack.environment}.app`);
   const text = readFileSync(file, 'utf8');
   appendFileSync(file, variables);
   try {

@@ -13,7 +13,7 @@ import {
   attach,
   certificateOf,
   type Description,
-  envFile,
+  envFiles,
   ROOT,
   type Stack,
   stackImages,
@@ -84,8 +84,8 @@ async function whatChanged(stack: Stack): Promise<string | undefined> {
     path => now[path] !== before[path],
   );
   if (other.length > 0) return `nginx/${other.join(', nginx/')}`;
-  const file = `.env.${environment}`;
-  if (readFileSync(join(directory, file), 'utf8') !== envFile(variables)) return file;
+  for (const [file, text] of Object.entries(envFiles(environment, variables)))
+    if (readFileSync(join(directory, file), 'utf8') !== text) return file;
   return (await certificateOf(stack)) === ca ? undefined : 'its certificate';
 }
 

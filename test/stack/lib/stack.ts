@@ -8,6 +8,8 @@ import { randomBytes } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { isKnown } from '../../../scripts/lib/config/variables.ts';
+import { percentEncoded } from '../../../scripts/lib/core/format.ts';
 import { freePort } from '../../../scripts/lib/drill/free-port.ts';
 import { type Engine, ensureEngine } from '../../engine/engine.ts';
 import { attempt, type Result, run } from '../../engine/process.ts';
@@ -24,7 +26,7 @@ export interface Description {
   app: string;
   /** The copy that it runs from. */
   directory: string;
-  /** The variables of its .env file. */
+  /** The variables of its env files. */
   variables: Record<string, string>;
   domain: string;
   /** Published on 127.0.0.1. */
@@ -118,7 +120,8 @@ export async function writeFiles(
   symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
 
   const [httpPort, httpsPort] = [await freePort(), await freePort()];
-  const password = `p@ss w"o'rd\\#$$1-${randomBytes(8).toString('hex')}`;
+  const newPassword = () => `p@ss w"o'rd\\#$$1-${randomBytes(8).toString('hex')}`;
+  const [password, redisPassword] = [newPassword(), newPassword()];
   const { DOMAIN: domain = environment === 'production' ? 'acme.example' : 'staging.acme.example' } =
     overrides;
   const database = `${app}_${environment}`;
@@ -128,9 +131,9 @@ export async function writeFiles(
     POSTGRES_USER: 'acme',
     POSTGRES_DB: database,
     POSTGRES_PASSWORD: password,
-    REDIS_PASSWORD: password,
-    DATABASE_URL: `postgresql://acme:${encodeURIComponent(password)}@postgres:5432/${database}`,
-    REDIS_URL: `redis://:${encodeURIComponent(password)}@redis:6379`,
+    REDIS_PASSWORD: redisPassword,
+    DATABASE_URL: `postgresql://acme:${percentEncoded(password)}@postgres:5432/${database}`,
+    REDIS_URL: `redis://:${percentEncoded(redisPassword)}@redis:6379`,
     JWT_SECRET: randomBytes(48).toString('base64url'),
     BACKUP_SIGNING_KEY: randomBytes(32).toString('hex'), // else the first backup writes one into the file
     CORS_ORIGIN: `https://${domain}`,
@@ -140,8 +143,21 @@ export async function writeFiles(
     HTTPS_PORT: `${httpsPort}`,
     ...overrides,
   };
-  writeFileSync(join(directory, `.env.${environment}`), envFile(variables), { mode: 0o600 });
+  for (const [name, text] of Object.entries(envFiles(environment, variables)))
+    writeFileSync(join(directory, name), text, { mode: 0o600 });
   return { environment, app, directory, variables, domain, httpPort, httpsPort, ca: '' };
+}
+
+/** The two env files of an environment, by their names, with the variables that belong into each. */
+export function envFiles(
+  environment: Environment,
+  variables: Record<string, string>,
+): Record<string, string> {
+  const entries = Object.entries(variables);
+  return {
+    [`.env.${environment}`]: envFile(Object.fromEntries(entries.filter(([name]) => isKnown(name)))),
+    [`.env.${environment}.app`]: envFile(Object.fromEntries(entries.filter(([name]) => !isKnown(name)))),
+  };
 }
 
 /** The text of an .env file. */

@@ -18,6 +18,7 @@ export const BAD: Record<string, [says: string, ...values: string[]]> = {
   POSTGRES_DB: ['at most 40 bytes, without line breaks', 'x'.repeat(41)],
   POSTGRES_MAINTENANCE_DB: ['at most 63 bytes, without line breaks', 'x'.repeat(64), 'a\nb'],
   POSTGRES_CONTAINER: ['a container name, or empty for the client programs of this host', '-rm', 'a b'],
+  DATABASE_URL_OPTIONS: ['name=value, joined by &, percent-encoded', '?a=1', 'a=1&', 'a=1 ', 'a', 'a=$B'],
   PGPORT: ['a port number', '65536', '0', '5432x', '1e3', '-1'],
   BACKUP_FORMAT: ['plain or custom', 'tar', 'Plain'],
   BACKUP_LOCK_WAIT: [SPAN, '60', '0s'],
@@ -62,5 +63,12 @@ export const BAD: Record<string, [says: string, ...values: string[]]> = {
 export const FREE = [
   ...['POSTGRES_USER', 'POSTGRES_PASSWORD', 'PGHOST', 'BACKUP_DIR', 'S3_SSE_KMS_KEY_ID', 'AWS_ACCESS_KEY_ID'],
   ...['AWS_SECRET_ACCESS_KEY', 'LOG_DIR', 'STATE_DIR', 'REDIS_PASSWORD', 'MIGRATE_COMMAND', 'MIGRATIONS_DIR'],
-  ...['SENTRY_AUTH_TOKEN', 'AWS_SESSION_TOKEN'],
+  ...[
+    'SENTRY_AUTH_TOKEN',
+    'AWS_SESSION_TOKEN',
+    'APP_DB_USER',
+    'APP_DB_PASSWORD',
+    'DATABASE_URL',
+    'REDIS_URL',
+  ],
 ];

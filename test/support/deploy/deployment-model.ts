@@ -39,6 +39,10 @@ interrupt.listenForSignals();
 const unwatched = loadConfig('production', {
   BACKEND_IMAGE: OLD.backend,
   FRONTEND_IMAGE: OLD.frontend,
+  POSTGRES_PASSWORD: 'password',
+  DATABASE_URL: 'postgresql://postgres:password@postgres/neurmatic_production',
+  REDIS_PASSWORD: 'password',
+  REDIS_URL: 'redis://:password@redis',
   DEPLOY_READY_TIMEOUT: '3s',
   DEPLOY_BAKE_SECONDS: '0',
 });
@@ -99,6 +103,7 @@ export async function newCase(situation: Situation = {}): Promise<Case> {
   write('nginx/upstreams/frontend.conf', FRONTEND);
   for (const list of LISTS) grow(list, 86_400);
   write('.env.production', `BACKEND_IMAGE=${OLD.backend}\nFRONTEND_IMAGE=${OLD.frontend}\n`);
+  write('.env.production.app', '');
   const journaled: string[] = [];
   if (data?.maintenance) write(SWITCH, '');
   else rmSync(join(root, SWITCH), { force: true });

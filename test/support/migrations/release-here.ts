@@ -34,7 +34,9 @@ esac
     { mode: 0o755 },
   );
   process.env.PATH = `${home}:${process.env.PATH}`;
-  const config = loadConfig('production', {
+  const [envFile, appFile] = ['env', 'env.app'].map(name => join(home, name));
+  for (const path of [envFile!, appFile!]) writeFileSync(path, '', { mode: 0o600 });
+  const read = loadConfig('production', {
     HOME: home,
     STATE_DIR: home,
     LOG_DIR: home,
@@ -47,7 +49,11 @@ esac
     POSTGRES_PASSWORD: postgres.password!,
     POSTGRES_DB: postgres.database,
     POSTGRES_CONTAINER: '',
+    DATABASE_URL: 'postgresql://app@postgres.example/app',
+    REDIS_PASSWORD: 'redis-password',
+    REDIS_URL: 'redis://:redis-password@redis',
   });
+  const config = { ...read, envFile: envFile!, appFile: appFile! };
   return {
     config,
     digest,
