@@ -18,6 +18,13 @@ import {
 
 const NAME_READERS = 'docker compose, deploy, rollback, scale and health-check';
 const DATABASE_SCRIPTS = 'backup, restore, drill and health-check';
+/** Begins with a letter, so that no name of PostgreSQL's own (pg_…) and no number is taken; needs no quotes anywhere. */
+const roleName = text(
+  'lower-case letters, digits and _, at most 63, beginning with a letter and not with pg_',
+  /^(?!pg_)[a-z][a-z0-9_]{0,62}$/,
+);
+/** In SQL scripts and in URLs, so without what these would read in another way. */
+const rolePassword = text('at least 16 characters, without blanks', /^[!-~]{16,}$/);
 const SENTRY_SLUG = text('letters, digits and -', /^[\w-]+$/);
 
 export const product = {
@@ -55,6 +62,29 @@ export const postgres = readBy(DATABASE_SCRIPTS, {
     type: any,
     readBy: `docker compose, ${DATABASE_SCRIPTS}`,
   },
+  APP_DB_USER: {
+    meaning:
+      'The role that the application connects as: no superuser, owner of its schema. Default: APP_NAME with _ for -. ' +
+      'The stack makes it on a new server, database-roles on one that is there.',
+    type: roleName,
+    readBy: 'docker compose, database-roles, deploy, restore',
+  },
+  APP_DB_PASSWORD: {
+    meaning: 'Its password. Empty: migrations run as POSTGRES_USER. database-roles makes one.',
+    type: rolePassword,
+    readBy: 'docker compose, database-roles, deploy, restore',
+  },
+  BACKUP_DB_USER: {
+    meaning: 'The role that backups connect as: it reads everything and changes nothing.',
+    type: roleName,
+    default: 'backup',
+    readBy: 'docker compose, database-roles, backup',
+  },
+  BACKUP_DB_PASSWORD: {
+    meaning: 'Its password. Empty: backups connect as POSTGRES_USER. database-roles makes one.',
+    type: rolePassword,
+    readBy: 'docker compose, database-roles, backup',
+  },
   POSTGRES_DB: {
     meaning:
       'The live database: at most 40 bytes, because a restore appends to the name. Default: <APP_NAME>_<environment>.',
@@ -77,6 +107,11 @@ export const postgres = readBy(DATABASE_SCRIPTS, {
   },
   PGHOST: {
     meaning: 'Only with an empty POSTGRES_CONTAINER: the server. Default: the local socket.',
+    type: any,
+  },
+  PGUSER: {
+    meaning:
+      'Only with an empty POSTGRES_CONTAINER: the user, instead of POSTGRES_USER. The backup service sets it.',
     type: any,
   },
   PGPORT: { meaning: 'Only with an empty POSTGRES_CONTAINER: the server’s port. Default: 5432.', type: port },

@@ -4,6 +4,7 @@ import { messageOf, OperationalError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
 import { sleep } from '../core/signals.ts';
 import { literal, runSql } from '../postgres/client.ts';
+import { appPostgres } from '../postgres/limited-roles.ts';
 import { query } from '../postgres/query.ts';
 import { databaseUrl } from '../postgres/url.ts';
 
@@ -18,9 +19,9 @@ const LOCK_SECONDS = 5;
  */
 const SETTINGS = `-c lock_timeout=${LOCK_SECONDS}s -c client_connection_check_interval=2s`;
 
-/** @returns a database URL that names the session {@link APPLICATION} and limits its wait for locks */
-export function migrationUrl({ postgres }: Config, database: string): string {
-  const url = databaseUrl(postgres, database);
+/** @returns a database URL of the application's role that names the session {@link APPLICATION} and limits its wait for locks */
+export function migrationUrl(config: Pick<Config, 'postgres' | 'roles'>, database: string): string {
+  const url = databaseUrl(appPostgres(config), database);
   const parameters = `application_name=${APPLICATION}&options=${encodeURIComponent(SETTINGS)}`;
   return url + (url.includes('?') ? '&' : '?') + parameters;
 }
