@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ROOT } from '../../scripts/lib/config/config.ts';
-import { isDone, readRoleChanges } from '../../scripts/lib/postgres/limited-roles.ts';
+import { isDone, readRoleChanges } from '../../scripts/lib/postgres/role-changes.ts';
 import { configOf } from '../support/backup/old-backups.ts';
 import { createTurns } from '../support/core/turns.ts';
 import type { World } from '../support/core/world.ts';

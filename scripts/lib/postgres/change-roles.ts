@@ -9,7 +9,8 @@ import { plural } from '../core/format.ts';
 import { hideSecrets, log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
 import { giveRights } from './give-rights.ts';
-import { isDone, type LimitedRoles, type RoleChanges, readRoleChanges } from './limited-roles.ts';
+import type { LimitedRoles } from './limited-roles.ts';
+import { isDone, type RoleChanges, readRoleChanges } from './role-changes.ts';
 import { serverFacts } from './server.ts';
 
 /**

@@ -6,7 +6,8 @@ import { log } from '../core/log.ts';
 import { CommandError } from '../core/shell.ts';
 import { sleep } from '../core/signals.ts';
 import { identifier, literal } from './client.ts';
-import { isDone, type LimitedRoles, type RoleChanges, readRoleChanges } from './limited-roles.ts';
+import type { LimitedRoles } from './limited-roles.ts';
+import { isDone, type RoleChanges, readRoleChanges } from './role-changes.ts';
 import { verifierOf } from './scram.ts';
 import { openSession } from './session.ts';
 

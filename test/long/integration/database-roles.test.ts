@@ -1,7 +1,7 @@
 /** Each hard schema gets another owner without any other change, and a backup of it by the role of backups comes back. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { isDone, readRoleChanges } from '../../../scripts/lib/postgres/limited-roles.ts';
+import { isDone, readRoleChanges } from '../../../scripts/lib/postgres/role-changes.ts';
 import { configOf } from '../../support/backup/old-backups.ts';
 import { makeBackup, restoreHere } from '../../support/core/in-process.ts';
 import { createTurns } from '../../support/core/turns.ts';
