@@ -64,6 +64,8 @@ export const NOT_RUN: Record<string, string> = {
     'integration/database-roles.test.ts runs it in its own process after that message',
   'lib/core/advice.ts: database-roles.ts':
     'integration/database-roles.test.ts runs it in its own process where the roles are missing',
+  'lib/restore/missing-roles.ts: database-roles.ts':
+    'integration/database-roles.test.ts runs it in its own process after that restore',
   'lib/postgres/change-roles.ts: backup.ts':
     'integration/database-roles.test.ts runs it in its own process after that change',
   'unhide-backup.ts: restore.ts VALUE --from s3':
