@@ -54,7 +54,11 @@ test('.env.app.example is tracked and clear, and has nothing of the stack’s ow
 
 /** Names that the backup service has whatever the env file says. */
 const FIXED =
-  'BACKUP_DIR DEPLOY_ENV LOG_DIR PGHOST PGPORT POSTGRES_CONTAINER SCHEDULE_HEALTH_CHECK STATE_DIR'.split(' ');
+  'BACKUP_DIR DEPLOY_ENV LOG_DIR PGHOST PGPORT PGUSER POSTGRES_CONTAINER POSTGRES_PASSWORD SCHEDULE_HEALTH_CHECK STATE_DIR'.split(
+    ' ',
+  );
+/** They are its PGUSER and POSTGRES_PASSWORD. */
+const RENAMED = ['BACKUP_DB_USER', 'BACKUP_DB_PASSWORD'];
 /** Who of `readBy` runs in the backup service. */
 const IN_SERVICE = /\b(all scripts|backup|backup service|drill|prune-backups|schedule|verify-backup)\b/;
 
@@ -68,7 +72,7 @@ for (const environment of ['production', 'staging']) {
     const needed = variables
       .filter(([, { readBy }]) => IN_SERVICE.test(readBy.replaceAll('the lines that schedule installs', '')))
       .map(([name]) => name)
-      .filter(name => !FIXED.includes(name));
+      .filter(name => !FIXED.includes(name) && !RENAMED.includes(name));
     assert.equal(Object.keys(given).sort(), [...needed, ...FIXED].sort());
     assert.equal(
       Object.entries(given).flatMap(([name, value]) => (value === null ? [] : [name])),

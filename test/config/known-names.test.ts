@@ -30,7 +30,7 @@ test('every variable is found again with a letter missing, and with two letters 
     const missing = name.slice(0, at) + name.slice(at + 1);
     const swapped = name.slice(0, at) + name[at + 1] + name[at] + name.slice(at + 2);
     return [missing, swapped]
-      .filter(slip => !NAMES.includes(slip) && nearestName(slip) !== name)
+      .filter(slip => !NAMES.includes(slip) && !nearestName(slip)?.split(' or ').includes(name))
       .map(slip => `${slip} is taken for ${nearestName(slip)}, not ${name}`);
   });
   assert.equal(lost, []);
@@ -78,7 +78,14 @@ test('a name of the scripts that were here before is named with what replaced it
 });
 
 test('what replaces a retired name is a variable of the table', () => {
-  const retired = ['BACKUP_RETENTION', 'DB_PORT', 'DB_CONTAINER', 'PGUSER', 'S3_REGION', 'AWS_ENDPOINT_URL'];
+  const retired = [
+    'BACKUP_RETENTION',
+    'DB_PORT',
+    'DB_CONTAINER',
+    'PGPASSWORD',
+    'S3_REGION',
+    'AWS_ENDPOINT_URL',
+  ];
   for (const { name, kind, instead } of unknownNames(retired)) {
     assert.is(kind, 'retired', name);
     for (const [each] of instead!.matchAll(/[A-Z0-9_]{5,}/g)) assert.ok(NAMES.includes(each), each);

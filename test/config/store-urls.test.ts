@@ -17,13 +17,13 @@ test('the URLs are made of the parts', () => {
   assert.is(redis!.right, 'redis://:r%2Fs@redis:6379');
   assert.equal([database!.is, redis!.is], ['missing', 'missing']);
   const app = {
-    APP_DB_PASSWORD: 'a?b',
+    APP_DB_PASSWORD: 'a?b-of-16-letters',
     DATABASE_URL_OPTIONS: 'schema=x&pool_timeout=5',
     POSTGRES_DB: 'd b/ü',
   };
   assert.is(
     states(app)[0]!.right,
-    'postgresql://my_shop:a%3Fb@postgres:5432/d%20b%2F%C3%BC?schema=x&pool_timeout=5',
+    'postgresql://my_shop:a%3Fb-of-16-letters@postgres:5432/d%20b%2F%C3%BC?schema=x&pool_timeout=5',
   );
   assert.is(states({ ...app, APP_DB_USER: 'o@' })[0]!.right!.split('a%')[0], 'postgresql://o%40:');
   assert.not.match(states({ DATABASE_URL_OPTIONS: '' })[0]!.right!, /\?/);

@@ -69,7 +69,7 @@ test('a migration’s URL has the options of the application’s, such as a sche
     migrationUrl(loadConfig('production', { ...OPEN, DATABASE_URL_OPTIONS: options }), 'd'),
   );
   const { options: own, ...rest } = Object.fromEntries(url.searchParams);
-  assert.equal(rest, { schema: 'shop', sslmode: 'prefer', application_name: 'neurmatic-migrate' });
+  assert.equal(rest, { schema: 'shop', sslmode: 'prefer', application_name: 'stack-migrate' });
   assert.match(own!, /lock_timeout=5s/);
 });
 

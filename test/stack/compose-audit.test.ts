@@ -45,6 +45,18 @@ for (const [environment, file] of Object.entries(FILES)) {
     assert.not('data' in file.services.nginx!.networks!, 'Nginx, which is public, does not reach the stores');
   });
 
+  test(`${environment}: the backup service has only the role of backups, once that has a password`, async () => {
+    const roles = { BACKUP_DB_PASSWORD: 'of-the-backup-role', APP_DB_PASSWORD: 'of-the-application' };
+    const own = (await resolved(environment as 'production', { ...secrets, ...roles })).services.backup!;
+    assert.is(own.environment!.PGUSER, 'backup');
+    assert.is(own.environment!.POSTGRES_PASSWORD, roles.BACKUP_DB_PASSWORD);
+    const text = JSON.stringify(own.environment);
+    for (const secret of [PASSWORD, roles.APP_DB_PASSWORD]) assert.not(text.includes(secret));
+    const before = file.services.backup!.environment!;
+    assert.is(before.PGUSER, '');
+    assert.is(before.POSTGRES_PASSWORD, PASSWORD);
+  });
+
   test(`${environment}: the backup service has the directories of the scripts on the server, wherever they are`, async () => {
     const sources = ({ services }: Resolved) =>
       Object.fromEntries(

@@ -47,6 +47,7 @@ const secrets = [
   SENTINEL,
   stack.variables.POSTGRES_PASSWORD!,
   encodeURIComponent(stack.variables.POSTGRES_PASSWORD!),
+  stack.variables.APP_DB_PASSWORD!,
 ];
 
 function assertNotShown(where: string, text: string): void {

@@ -96,7 +96,8 @@ test('PostgreSQL runs with the settings of its environment, checksums, and its p
       .then(all => all.forEach(({ value, reason }) => console.log(value ?? reason.message)));`;
   const [right, wrong] = (await ok('backend-1', 'node', '-e', script)).split('\n');
   assert.is(right, 'connected');
-  assert.is(wrong, 'password authentication failed for user "acme"');
+  // The application's own role, which postgres/make-roles.sh has made.
+  assert.is(wrong, `password authentication failed for user "${stack.app}"`);
 });
 
 test('PostgreSQL logs slow statements and DDL, and no values of parameters', async () => {
@@ -118,6 +119,18 @@ test('PostgreSQL logs slow statements and DDL, and no values of parameters', asy
     );
   });
   assert.not.match(text, 'a-bound-secret');
+  const { APP_DB_PASSWORD, BACKUP_DB_PASSWORD, POSTGRES_PASSWORD } = stack.variables;
+  for (const secret of [APP_DB_PASSWORD!, BACKUP_DB_PASSWORD!, POSTGRES_PASSWORD!])
+    assert.not(text.includes(secret));
+});
+
+test('the application owns its tables and is no superuser; the backup role reads them and writes none', async () => {
+  const rights = `SELECT pg_get_userbyid(relowner) || '|' || rolsuper FROM pg_class JOIN pg_roles r ON r.oid = relowner
+    WHERE relname = '_migrations' OR relname = '_prisma_migrations' LIMIT 1`;
+  assert.is(await sql(stack, rights), `${stack.app}|false`);
+  const members = `SELECT has_database_privilege('backup', current_database(), 'CONNECT'), pg_has_role('backup', 'pg_read_all_data', 'MEMBER'),
+    has_database_privilege('backup', current_database(), 'CREATE'), has_database_privilege('backup', current_database(), 'TEMPORARY')`;
+  assert.is(await sql(stack, members), 't|t|f|f');
 });
 
 test('Redis asks for its password, keeps both kinds of file, and evicts only what expires', async () => {

@@ -28,6 +28,7 @@ import {
   whileNotRewritten,
 } from './lock-tables.ts';
 import type { Format } from './manifest.ts';
+import { refuseIncomplete } from './unreadable-objects.ts';
 
 /** What is dumped, and into which files. */
 interface Wanted {
@@ -76,7 +77,7 @@ export async function dump(config: Config, server: ServerFacts, wanted: Wanted) 
 }
 
 async function dumpOnce(
-  { postgres }: Config,
+  { postgres, roles }: Config,
   server: ServerFacts,
   wanted: Wanted,
   patience: { limit: number; left: number },
@@ -88,6 +89,8 @@ async function dumpOnce(
   try {
     const tables = await tablesToLock(session.query);
     refuseUnreadable(tables, postgres.user);
+    const isOwnRole = roles.backup.password !== undefined && postgres.user === roles.backup.name;
+    if (!server.superuser) await refuseIncomplete(session.query, postgres.user, isOwnRole);
     // pg_dump needs as many once more, and the application must find room, too.
     if (tables.length * 2 > (await lockCapacity(session.query))) protection.locked = false;
     const { locked } = protection;

@@ -7,6 +7,7 @@ import { attempt } from '../core/signals.ts';
 import { logMissingChannels } from '../notify/notify.ts';
 import { producer } from '../postgres/client.ts';
 import { maintenanceOf } from '../postgres/databases.ts';
+import { backupPostgres } from '../postgres/limited-roles.ts';
 import { totalRows } from '../postgres/row-counts.ts';
 import { LOOK_RETRY_SECONDS } from '../s3/look.ts';
 import { openStore } from '../s3/open-store.ts';
@@ -34,7 +35,7 @@ export async function backUp(
   wanted: { format: Format; label?: string; upload: boolean; sendMissing?: boolean },
 ) {
   const started = performance.now();
-  let config = given;
+  let config: Config = { ...given, postgres: backupPostgres(given) };
   const store = config.s3 && wanted.upload ? await openStore(config.s3) : undefined;
   const [plan, refusal] = await Promise.all([planBackup(config, wanted.format), store && tryStore(store)]);
   logMissingChannels(config);
@@ -78,7 +79,8 @@ export async function backUp(
 }
 
 /** What {@link backUp} would do, after its checks; exit code 4 when there can be no off-site copy. */
-export async function dryRun(config: Config, format: Format) {
+export async function dryRun(given: Config, format: Format) {
+  const config: Config = { ...given, postgres: backupPostgres(given) };
   const plan = await planBackup(config, format);
   const { postgres, lockWait } = config;
   const commands = [

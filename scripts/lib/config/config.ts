@@ -108,7 +108,7 @@ function build(environment: Environment, envFile: string, v: Variables) {
   const container = v.POSTGRES_CONTAINER ?? `${v.APP_NAME}-postgres-${environment}`;
   const migrateCommand = v.MIGRATE_COMMAND ?? (v.BACKEND_IMAGE ? 'npx prisma migrate deploy' : undefined);
   const postgres: Postgres = {
-    user: v.POSTGRES_USER,
+    user: (container ? undefined : v.PGUSER) ?? v.POSTGRES_USER,
     database: v.POSTGRES_DB ?? `${v.APP_NAME}_${environment}`,
     maintenance: v.POSTGRES_MAINTENANCE_DB,
     password: v.POSTGRES_PASSWORD,
@@ -125,8 +125,11 @@ function build(environment: Environment, envFile: string, v: Variables) {
     app: v.APP_NAME,
     site: siteOf(environment, v),
     postgres,
-    /** The database user of the application; without a password, it connects as that of the scripts. */
-    application: { user: v.APP_DB_USER ?? v.APP_NAME.replaceAll('-', '_'), password: v.APP_DB_PASSWORD },
+    /** The roles with fewer rights than POSTGRES_USER. Without a password they are not in use yet. */
+    roles: {
+      app: { name: v.APP_DB_USER ?? roleNameOf(v.APP_NAME), password: v.APP_DB_PASSWORD },
+      backup: { name: v.BACKUP_DB_USER, password: v.BACKUP_DB_PASSWORD },
+    },
     /** What Compose gives to the backends. */
     urls: { database: v.DATABASE_URL, redis: v.REDIS_URL, options: v.DATABASE_URL_OPTIONS },
     backupDir: resolve(ROOT, v.BACKUP_DIR),
@@ -187,6 +190,12 @@ function build(environment: Environment, envFile: string, v: Variables) {
     /** Seconds. */
     rpo: v.RPO_OBJECTIVE,
   };
+}
+
+/** APP_NAME may begin with a digit, which a role's name must not. */
+function roleNameOf(app: string): string {
+  const name = app.replaceAll('-', '_');
+  return /^[a-z]/.test(name) ? name : `app_${name}`;
 }
 
 function s3Settings(v: Variables, bucket: string) {

@@ -12,7 +12,6 @@ const RETIRED: Record<string, string> = {
   DB_PORT: 'PGPORT, with an empty POSTGRES_CONTAINER',
   DB_CONTAINER: 'POSTGRES_CONTAINER',
   PGDATABASE: 'POSTGRES_DB',
-  PGUSER: 'POSTGRES_USER',
   PGPASSWORD: 'POSTGRES_PASSWORD',
   S3_BACKUP_BUCKET: 'S3_BUCKET',
   AWS_S3_BUCKET: 'S3_BUCKET',
@@ -65,7 +64,7 @@ const plain = (name: string) => name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '');
 
 /**
  * @returns the name of the table that was probably meant: with another case or other separators, with one or two letters
- *   wrong, or with a word too many or too few at one end; undefined where there is none, or several are as near
+ *   wrong (several that are as near: all of them), or with a word too many or too few at one end; undefined where there is none
  */
 export function nearestName(name: string): string | undefined {
   const same = NAMES.filter(known => plain(known) === plain(name));
@@ -74,7 +73,7 @@ export function nearestName(name: string): string | undefined {
   const distances = NAMES.map(known => [known, editDistance(plain(known), plain(name))] as const);
   const least = Math.min(...distances.map(([, distance]) => distance));
   const nearest = distances.filter(([, distance]) => distance === least);
-  if (least <= allowed) return nearest.length === 1 ? nearest[0]![0] : undefined;
+  if (least <= allowed) return nearest.map(([known]) => known).join(' or ');
   const words = name.toUpperCase().split('_');
   const within = NAMES.filter(
     known => isWithin(words, known.split('_')) || isWithin(known.split('_'), words),

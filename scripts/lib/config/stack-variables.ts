@@ -18,6 +18,13 @@ import {
 
 const NAME_READERS = 'docker compose, deploy, rollback, scale and health-check';
 const DATABASE_SCRIPTS = 'backup, restore, drill and health-check';
+/** Begins with a letter, so that no name of PostgreSQL's own (pg_…) and no number is taken; needs no quotes anywhere. */
+const roleName = text(
+  'lower-case letters, digits and _, at most 63, beginning with a letter and not with pg_',
+  /^(?!pg_)[a-z][a-z0-9_]{0,62}$/,
+);
+/** In SQL scripts and in URLs, so without what these would read in another way. */
+const rolePassword = text('at least 16 characters, without blanks', /^[!-~]{16,}$/);
 const SENTRY_SLUG = text('letters, digits and -', /^[\w-]+$/);
 
 export const product = {
@@ -62,15 +69,29 @@ export const postgres = readBy(DATABASE_SCRIPTS, {
     readBy: `docker compose, ${DATABASE_SCRIPTS}`,
   },
   APP_DB_USER: {
-    meaning: 'User that the application connects as. Default: APP_NAME, with - as _.',
-    type: any,
-    readBy: 'config, deploy, rollback, scale, health-check',
+    meaning:
+      'The role that the application connects as: no superuser, owner of its schema. Default: APP_NAME with _ for -. ' +
+      'The stack makes it on a new server, database-roles on one that is there.',
+    type: roleName,
+    readBy: 'docker compose, config, database-roles, deploy, rollback, scale, restore, health-check',
   },
   APP_DB_PASSWORD: {
     meaning:
-      'The password of APP_DB_USER. Empty: the application connects as POSTGRES_USER, which has more rights than it needs.',
-    type: any,
-    readBy: 'config, deploy, rollback, scale, health-check',
+      'Its password. Empty: the application and migrations connect as POSTGRES_USER, which has more rights than they need. ' +
+      'database-roles makes one.',
+    type: rolePassword,
+    readBy: 'docker compose, config, database-roles, deploy, rollback, scale, restore, health-check',
+  },
+  BACKUP_DB_USER: {
+    meaning: 'The role that backups connect as: it reads everything and changes nothing.',
+    type: roleName,
+    default: 'backup',
+    readBy: 'docker compose, database-roles, backup',
+  },
+  BACKUP_DB_PASSWORD: {
+    meaning: 'Its password. Empty: backups connect as POSTGRES_USER. database-roles makes one.',
+    type: rolePassword,
+    readBy: 'docker compose, database-roles, backup',
   },
   POSTGRES_DB: {
     meaning:
@@ -94,6 +115,11 @@ export const postgres = readBy(DATABASE_SCRIPTS, {
   },
   PGHOST: {
     meaning: 'Only with an empty POSTGRES_CONTAINER: the server. Default: the local socket.',
+    type: any,
+  },
+  PGUSER: {
+    meaning:
+      'Only with an empty POSTGRES_CONTAINER: the user, instead of POSTGRES_USER. The backup service sets it.',
     type: any,
   },
   PGPORT: { meaning: 'Only with an empty POSTGRES_CONTAINER: the server’s port. Default: 5432.', type: port },

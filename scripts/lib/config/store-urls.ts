@@ -64,9 +64,9 @@ export function urlStates(config: Config): UrlState[] {
 }
 
 /** @returns the user that the application connects as, and the variable that its password comes from */
-export function databaseUser({ postgres, application }: Config) {
-  return application.password
-    ? { user: application.user, password: application.password, passwordName: 'APP_DB_PASSWORD' }
+export function databaseUser({ postgres, roles: { app } }: Config) {
+  return app.password
+    ? { user: app.name, password: app.password, passwordName: 'APP_DB_PASSWORD' }
     : { user: postgres.user, password: postgres.password ?? '', passwordName: 'POSTGRES_PASSWORD' };
 }
 

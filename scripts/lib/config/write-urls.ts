@@ -18,7 +18,7 @@ export async function writeUrls(
   config: Config,
   looking: boolean,
 ): Promise<{ written: UrlName[]; lines: string[] }> {
-  const { envFile, application, postgres } = config;
+  const { envFile, roles, postgres } = config;
   if (!existsSync(envFile)) throw usageError(`there is no ${envFile}`, 'make it: .env.example says how.');
   const { values } = readEnvFile(envFile);
   const ofFile = { ...config.urls, database: values.DATABASE_URL, redis: values.REDIS_URL };
@@ -29,7 +29,7 @@ export async function writeUrls(
   for (const { name } of states)
     if (process.env[name])
       log.warn(`${name} of this shell overrides the file, for Compose as well\n  → unset it: unset ${name}`);
-  if (!application.password && postgres.container)
+  if (!roles.app.password && postgres.container)
     log.warn(
       `APP_DB_PASSWORD is empty: the application connects as ${postgres.user}, which has more rights than it needs`,
     );

@@ -2,7 +2,8 @@
 import { DISK_FULL_HINT } from './errors.ts';
 import { evidenceIn, sqlStateIn } from './program-output.ts';
 
-const CREDENTIALS = 'check POSTGRES_USER and POSTGRES_PASSWORD';
+const CREDENTIALS =
+  'check POSTGRES_USER and POSTGRES_PASSWORD; for a backup BACKUP_DB_USER and BACKUP_DB_PASSWORD, which ./scripts/database-roles.ts sets';
 const ADDRESS = 'check POSTGRES_CONTAINER, or without a container PGHOST and PGPORT';
 
 /**

@@ -5,6 +5,7 @@ import { percentEncoded } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { sleep } from '../core/signals.ts';
 import { literal, runSql } from '../postgres/client.ts';
+import { appPostgres } from '../postgres/limited-roles.ts';
 import { query } from '../postgres/query.ts';
 import { databaseUrl } from '../postgres/url.ts';
 
@@ -22,14 +23,14 @@ const SETTINGS = `-c lock_timeout=${LOCK_SECONDS}s -c client_connection_check_in
 /** Options of the application's URL that are not a migration's: its pool, and what is set here. */
 const OTHERS = /^(connection_limit|pool_timeout|pgbouncer|application_name|options)=/;
 
-/** @returns a database URL with DATABASE_URL_OPTIONS such as Prisma's `schema`, which names the session {@link APPLICATION} and limits its wait for locks */
-export function migrationUrl(
-  { postgres, urls }: Pick<Config, 'postgres' | 'urls'>,
-  database: string,
-): string {
-  const url = databaseUrl(postgres, database);
+/**
+ * @returns a database URL of the application's role with DATABASE_URL_OPTIONS such as Prisma's `schema`, which names the
+ *   session {@link APPLICATION} and limits its wait for locks
+ */
+export function migrationUrl(config: Pick<Config, 'postgres' | 'roles' | 'urls'>, database: string): string {
+  const url = databaseUrl(appPostgres(config), database);
   const parameters = [
-    ...(urls.options ?? '').split('&').filter(option => option && !OTHERS.test(option)),
+    ...(config.urls.options ?? '').split('&').filter(option => option && !OTHERS.test(option)),
     `application_name=${APPLICATION}`,
     `options=${percentEncoded(SETTINGS)}`,
   ];

@@ -99,7 +99,7 @@ export async function sizeOfDatabase(postgres: Postgres, database: string): Prom
 /**
  * Creates an empty database with owner, encoding, locale and tablespace of the live one.
  * @param otherwise its encoding, locale and owner if there is no live one
- * @param loader a role that is created with it, and owns it until the load is over
+ * @param holder owns it until the load is over; with `create`, a role that is created with it
  * @returns its owner, or who is to become it
  * @throws CommandError
  */
@@ -107,21 +107,26 @@ export async function createLike(
   postgres: Postgres,
   name: string,
   otherwise?: Encoding & { owner?: string },
-  loader?: Loader,
+  holder?: Pick<Loader, 'name'> & Partial<Pick<Loader, 'create'>>,
 ): Promise<string> {
   const model = await definitionOf(postgres, postgres.database);
   const encoding = model ?? otherwise;
   const words = [`CREATE DATABASE ${identifier(name)} TEMPLATE template0`];
   if (encoding) words.push(...encodingOptions(encoding));
   const owner = model?.owner ?? otherwise?.owner ?? postgres.user;
-  words.push(`OWNER ${identifier(loader?.name ?? owner)}`);
+  words.push(`OWNER ${identifier(holder?.name ?? owner)}`);
   if (model?.tablespace) words.push(`TABLESPACE ${identifier(model.tablespace)}`);
   const locale = 'install the locale that the message names on this server, which the backed-up server has.';
-  await runSql(postgres, maintenanceOf(postgres), [...(loader ? [loader.create] : []), words.join(' ')], {
-    purpose: `create database ${name}`,
-    timeout: 600,
-    hints: { 42809: locale, 22023: locale },
-  });
+  await runSql(
+    postgres,
+    maintenanceOf(postgres),
+    [...(holder?.create ? [holder.create] : []), words.join(' ')],
+    {
+      purpose: `create database ${name}`,
+      timeout: 600,
+      hints: { 42809: locale, 22023: locale },
+    },
+  );
   return owner;
 }
 

@@ -1,8 +1,9 @@
 /** A role that lives for one load: it may do nothing but fill the new database, which it owns meanwhile. */
-import { createHmac, hash, pbkdf2Sync, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import type { Postgres } from '../config/config.ts';
 import { hideSecrets } from '../core/redact.ts';
 import { identifier, literal } from './client.ts';
+import { verifierOf } from './scram.ts';
 
 /** Of all roles of loads; no other role has it. */
 export const LOADER_PREFIX = '_loader_';
@@ -42,19 +43,6 @@ export function newLoader(postgres: Postgres, database: string): Loader {
   const until = new Date(Date.now() + VALID_HOURS * 3_600_000).toISOString();
   // It reads what it loads whatever the policies say, as the owner of a dump's tables has to.
   const create = `CREATE ROLE ${identifier(name)} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION BYPASSRLS
-    PASSWORD ${literal(verifierOf(password))} VALID UNTIL ${literal(until)}`;
+    PASSWORD ${literal(verifierOf(password, 1))} VALID UNTIL ${literal(until)}`;
   return { name, create, postgres: { ...postgres, user: name, password } };
-}
-
-/**
- * What a server keeps of a password, so that statements and the server's log do not hold it. A password with this much
- * chance in it needs no iterations. https://www.rfc-editor.org/rfc/rfc5803
- */
-function verifierOf(password: string): string {
-  const iterations = 1;
-  const salt = randomBytes(16);
-  const salted = pbkdf2Sync(password, salt, iterations, 32, 'sha256');
-  const keyOf = (text: string) => createHmac('sha256', salted).update(text).digest();
-  const stored = hash('sha256', keyOf('Client Key'), 'base64');
-  return `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${stored}:${keyOf('Server Key').toString('base64')}`;
 }

@@ -19,7 +19,7 @@ type ReadOptions = Pick<RunOptions, 'purpose'> & { timeout: number };
 
 interface ReadSession {
   isBusy: () => boolean;
-  /** @returns undefined: the session was lost between two reads */
+  /** @returns undefined: it failed, and the session had answered before */
   read: (sql: string, options: ReadOptions) => Promise<string | undefined>;
 }
 
@@ -30,7 +30,8 @@ const sessions = new Map<string, ReadSession>();
  * one, and the session ends with the first error.
  *
  * @param timeout in seconds
- * @returns the output of psql; undefined: the session has other work, or was lost, so that a psql of its own must ask
+ * @returns the output of psql; undefined: the session has other work, or has failed after other reads, so that a psql of
+ *   its own must ask
  * @throws CommandError; OperationalError after `timeout` seconds; Interrupted
  */
 export async function readInSession(
@@ -118,8 +119,8 @@ function open(postgres: Postgres, database: string, closed: () => void): ReadSes
     try {
       const text = await answer(sql, timeout);
       const exitCode = text === undefined ? await psql : 0;
-      const isLost = exitCode !== 0 && exitCode !== 1 && exitCode !== 3; // psql, after an error of the server
-      if (text === undefined && isLost && reads > 1 && !timedOut && !interrupted.aborted) return undefined;
+      // The error may be that of the session: it was lost, or its role has been replaced since. A new one tells.
+      if (text === undefined && reads > 1 && !timedOut && !interrupted.aborted) return undefined;
       judgeEnd(argv[0]!, { exitCode, stderr: printed.stderr }, timedOut ? { ...options, timeout } : options);
       return text;
     } finally {

@@ -48,7 +48,7 @@ export async function createTarget(
   postgres: Postgres,
   name: string,
   otherwise: (Encoding & { owner?: string | undefined }) | undefined,
-  { scan, mayFallBack, hasCron, source }: Rights & { source: { name: string } },
+  { scan, mayFallBack, hasCron, source }: Rights & { source: Pick<CheckedSource, 'name' | 'without'> },
 ): Promise<Target> {
   if (scan) {
     const loader = newLoader(postgres, name);
@@ -73,7 +73,8 @@ export async function createTarget(
   }
   const [{ quiet }, owner] = await Promise.all([
     copySettings(postgres),
-    createLike(postgres, name, otherwise),
+    // Without owners the user keeps it: it may not be able to give it away.
+    createLike(postgres, name, otherwise, source.without?.owners ? { name: postgres.user } : undefined),
   ]);
   if (hasCron) await createCron(postgres, name);
   return { name, postgres, limits: quiet, quiet, owner };

@@ -120,7 +120,9 @@ export async function createMissingRoles(postgres: Postgres, { plan, globals }: 
     ...create.flatMap(role => role.others),
   ];
   await runEach(postgres, others);
-  log.warn(`created ${list} without passwords, because a backup has none: set them`);
+  log.warn(
+    `created ${list} without passwords, because a backup has none: set them. ./scripts/database-roles.ts sets those of APP_DB_USER and BACKUP_DB_USER`,
+  );
 }
 
 /** Runs statements together; if that fails, each by itself, and names those that fail. */

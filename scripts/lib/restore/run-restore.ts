@@ -15,7 +15,9 @@ import { preflight } from '../core/preflight.ts';
 import { type Stopwatch, stopwatch } from '../core/step-timer.ts';
 import { runMigrations } from '../migrations/run.ts';
 import { siblingDatabases, siblingName } from '../postgres/databases.ts';
+import { giveRights } from '../postgres/give-rights.ts';
 import { readSpaceFacts, type SpaceFacts } from '../postgres/load-space.ts';
+import { ownsNothing } from '../postgres/role-changes.ts';
 import { type ServerFacts, serverFacts } from '../postgres/server.ts';
 import { watchLoad } from '../postgres/space-watch.ts';
 import { detachSubscriptions } from '../postgres/subscriptions.ts';
@@ -131,6 +133,7 @@ async function loadAndSwap(
         copyProperties(postgres, loaded, replaced, next, rights.denied),
       ]);
       kept = replaced && siblingName(live, 'before', taken);
+      await giveToApplication(config, next);
       await watchLoad(postgres, space, next, () => runMigrations(config, next, migrate));
       replication.push(...(await replaceLive(postgres, next, kept)));
     } else {
@@ -144,6 +147,16 @@ async function loadAndSwap(
     await dropOrWarn(postgres, next);
     throw error;
   }
+}
+
+/**
+ * A backup from before the application had a role of its own, or of another server: all is POSTGRES_USER's. Where this
+ * server has the role, it gets what it owns in the live database.
+ */
+async function giveToApplication({ postgres, roles }: Config, next: string): Promise<void> {
+  if (!roles.app.password || !(await ownsNothing(postgres, next, roles.app.name))) return;
+  log.info(`nothing in the backup belongs to ${roles.app.name}: it gets what ${postgres.user} owns`);
+  await giveRights(postgres, next, roles);
 }
 
 /** What was restored, how long it took, how old the data is, and what to do next. */

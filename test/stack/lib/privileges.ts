@@ -27,7 +27,7 @@ const BACKEND: Privileges = {
   },
   mounts: { 'tmpfs → /tmp (rw)': 'uploads on their way to the object store' },
   networks: { app: 'Nginx, and mail and error services outside', data: 'the stores' },
-  secrets: ['DATABASE_URL', 'JWT_SECRET', 'POSTGRES_PASSWORD', 'REDIS_PASSWORD', 'REDIS_URL'],
+  secrets: ['APP_DB_PASSWORD', 'DATABASE_URL', 'JWT_SECRET', 'REDIS_PASSWORD', 'REDIS_URL'],
 };
 
 export const PRIVILEGES: Record<string, Privileges> = {
@@ -64,18 +64,24 @@ export const PRIVILEGES: Record<string, Privileges> = {
   },
   postgres: {
     environment: {
+      APP_DB_PASSWORD: 'of the role that is made on the first start',
+      APP_DB_USER: 'the same',
+      APP_NAME: 'the default of its name',
+      BACKUP_DB_PASSWORD: 'of the role that is made on the first start',
+      BACKUP_DB_USER: 'the same',
       POSTGRES_DB: 'made on the first start',
       POSTGRES_INITDB_ARGS: 'checksums',
       POSTGRES_PASSWORD: 'of the user that is made on the first start',
       POSTGRES_USER: 'the same',
     },
     mounts: {
+      'postgres → /docker-entrypoint-initdb.d (ro)': 'makes the roles on the first start',
       'volume postgres_data → /var/lib/postgresql/data (rw)': 'the data',
       'volume postgres_scratch → /tmp (rw)': 'a restore decompresses a dump there',
       'tmpfs → /var/run/postgresql (rw)': 'the socket',
     },
     networks: { data: 'its clients' },
-    secrets: ['POSTGRES_PASSWORD'],
+    secrets: ['APP_DB_PASSWORD', 'BACKUP_DB_PASSWORD', 'POSTGRES_PASSWORD'],
   },
   redis: {
     environment: { REDISCLI_AUTH: 'its health check; the server gets the hash' },
@@ -97,10 +103,11 @@ export const BACKUP: Privileges = {
     LOG_DIR: 'where they are mounted',
     PGHOST: 'the server',
     PGPORT: 'the server',
+    PGUSER: 'the role of backups',
     POSTGRES_CONTAINER: 'empty: there is no Docker',
     POSTGRES_DB: 'the database',
-    POSTGRES_PASSWORD: 'the user that dumps and loads',
-    POSTGRES_USER: 'the same',
+    POSTGRES_PASSWORD: 'of the role of backups',
+    POSTGRES_USER: 'names the owner of what it loads',
     S3_BUCKET: 'the bucket',
     S3_ENDPOINT: 'its store',
     SCHEDULE_BACKUP: 'its times',
@@ -118,7 +125,7 @@ export const BACKUP: Privileges = {
     'tmpfs → /tmp (rw)': 'pieces of a work in progress',
   },
   networks: { data: 'PostgreSQL', egress: 'the object store' },
-  secrets: ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'BACKUP_SIGNING_KEY', 'POSTGRES_PASSWORD'],
+  secrets: ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'BACKUP_DB_PASSWORD', 'BACKUP_SIGNING_KEY'],
 };
 
 /** As far as the tests look at it. */

@@ -52,6 +52,8 @@ export async function resolved(
     DOMAIN: '',
     POSTGRES_DB: '',
     BACKUP_SIGNING_KEY: '',
+    APP_DB_PASSWORD: '',
+    BACKUP_DB_PASSWORD: '',
     HTTP_PORT: '80',
     HTTPS_PORT: '443',
     ...values,

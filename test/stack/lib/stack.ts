@@ -47,7 +47,15 @@ export interface Stack extends Description {
   exec(service: string, ...command: string[]): Promise<Result>;
 }
 
-const FILES = ['nginx', 'scripts', 'Dockerfile', '.dockerignore', 'package.json', 'package-lock.json'];
+const FILES = [
+  'nginx',
+  'postgres',
+  'scripts',
+  'Dockerfile',
+  '.dockerignore',
+  'package.json',
+  'package-lock.json',
+];
 
 /** The images that the Compose files name themselves; those of the product come from `ensureApp`. */
 export const officialImages = (): string[] => [
@@ -124,6 +132,7 @@ export async function writeFiles(
   const [password, redisPassword] = [newPassword(), newPassword()];
   const { DOMAIN: domain = environment === 'production' ? 'acme.example' : 'staging.acme.example' } =
     overrides;
+  const [appPassword, backupPassword] = [randomBytes(32).toString('hex'), randomBytes(32).toString('hex')];
   const database = `${app}_${environment}`;
   const variables: Record<string, string> = {
     APP_NAME: app,
@@ -132,7 +141,9 @@ export async function writeFiles(
     POSTGRES_DB: database,
     POSTGRES_PASSWORD: password,
     REDIS_PASSWORD: redisPassword,
-    DATABASE_URL: `postgresql://acme:${percentEncoded(password)}@postgres:5432/${database}`,
+    APP_DB_PASSWORD: appPassword,
+    BACKUP_DB_PASSWORD: backupPassword,
+    DATABASE_URL: `postgresql://${app}:${appPassword}@postgres:5432/${database}`,
     REDIS_URL: `redis://:${percentEncoded(redisPassword)}@redis:6379`,
     JWT_SECRET: randomBytes(48).toString('base64url'),
     BACKUP_SIGNING_KEY: randomBytes(32).toString('hex'), // else the first backup writes one into the file

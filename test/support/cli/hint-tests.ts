@@ -60,6 +60,16 @@ export const NOT_RUN: Record<string, string> = {
     'the same command as in lib/restore/restore-tables.ts',
   'lib/backup/hidden.ts: unhide-backup.ts': 'a bucket with versions: test/stores/hidden.test.ts runs it',
   'lib/backup/prune.ts: unhide-backup.ts': 'a bucket with versions: test/stores/hidden.test.ts runs it',
+  'lib/backup/unreadable-objects.ts: database-roles.ts':
+    'integration/database-roles.test.ts runs it in its own process after that message',
+  'lib/core/advice.ts: database-roles.ts':
+    'integration/database-roles.test.ts runs it in its own process where the roles are missing',
+  'lib/restore/missing-roles.ts: database-roles.ts':
+    'integration/database-roles.test.ts runs it in its own process after that restore',
+  'lib/postgres/change-roles.ts: config.ts --write':
+    'integration/config.test.ts runs it on an env file as that change leaves it',
+  'lib/postgres/change-roles.ts: backup.ts':
+    'integration/database-roles.test.ts runs it in its own process after that change',
   'unhide-backup.ts: restore.ts VALUE --from s3':
     'a bucket with versions: test/stores/hidden.test.ts runs it',
   'lib/core/errors.ts: prune-backups.ts': SPACE,

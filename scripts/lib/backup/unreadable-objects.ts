@@ -1,0 +1,41 @@
+/** What a user who is no superuser can't dump, though it reads all tables. */
+import { OperationalError } from '../core/errors.ts';
+import { plural } from '../core/format.ts';
+import type { Query } from '../postgres/query.ts';
+
+/* As PostgreSQL's own check, which pg_read_all_data does not pass: https://www.postgresql.org/docs/15/lo-implementation.html */
+const LARGE_OBJECTS = `SELECT count(*)::int AS closed FROM pg_largeobject_metadata
+  WHERE current_setting('lo_compat_privileges') = 'off' AND NOT pg_has_role(lomowner, 'USAGE')
+    AND NOT EXISTS (SELECT FROM aclexplode(lomacl) WHERE privilege_type = 'SELECT' AND (grantee = 0 OR pg_has_role(grantee, 'USAGE')))`;
+
+/* pg_dump leaves out subscriptions, and options of user mappings that the view does not show to the user. */
+const LEFT_OUT = `SELECT 'subscription ' || quote_ident(subname) AS name FROM pg_subscription
+    WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+  UNION ALL SELECT 'user mapping of ' || quote_ident(v.usename) || ' for ' || quote_ident(v.srvname) FROM pg_user_mappings v
+    JOIN pg_user_mapping m ON m.oid = v.umid WHERE m.umoptions IS NOT NULL AND v.umoptions IS NULL ORDER BY 1`;
+
+/**
+ * Refuses a dump that would fail at large objects. A dump by the role of backups would also lack objects without an
+ * error, which the superuser's has.
+ *
+ * @param isOwnRole whether backups connect as BACKUP_DB_USER
+ * @throws OperationalError with what to do
+ */
+export async function refuseIncomplete(query: Query, user: string, isOwnRole: boolean): Promise<void> {
+  const [row] = await query<{ closed: number }>(LARGE_OBJECTS);
+  const { closed } = row!;
+  if (closed > 0)
+    throw new OperationalError(
+      `${user} may not read ${plural(closed, 'large object')}`,
+      isOwnRole
+        ? './scripts/database-roles.ts grants it. PostgreSQL before 18 has no default privileges for them: where the application creates such objects, let it GRANT SELECT ON LARGE OBJECT, or leave BACKUP_DB_PASSWORD empty.'
+        : `GRANT SELECT ON LARGE OBJECT … TO ${user}, as their owner.`,
+    );
+  if (!isOwnRole) return;
+  const names = (await query<{ name: string }>(LEFT_OUT)).map(({ name }) => name);
+  if (names.length > 0)
+    throw new OperationalError(
+      `only a superuser can dump ${names.join(', ')}, so a backup by ${user} would lack them`,
+      'leave BACKUP_DB_PASSWORD empty: backups then connect as POSTGRES_USER.',
+    );
+}
