@@ -31,9 +31,10 @@ test('all is well: every line of the stack', () => {
     configuration: 'ok',
     certificate: 'ok',
     backup: 'ok',
-    'backup-s3': 'not configured',
+    'backup-s3': 'warning',
     'backup-loaded': 'ok',
     leftovers: 'ok',
+    'old-installation': 'ok',
   });
   assert.match(well.services['backend-1']!.message, /^ready, version 1\.0\.0$/);
   assert.match(well.services.versions!.message, /^2 of 2 run 1\.0\.0$/);
@@ -71,6 +72,20 @@ test('PostgreSQL hangs: its line and those that need it turn; the report is comp
       assert.match(now.services.containers!.message, /^postgres is paused/);
     },
   ));
+
+test('a data directory that musl has sorted: the line of PostgreSQL turns', () => {
+  const database = stack.variables.POSTGRES_DB!;
+  const set = (version: string) =>
+    sql(stack, `UPDATE pg_database SET datcollversion = ${version} WHERE datname = '${database}'`);
+  return withFault(
+    () => set('NULL'),
+    () => set('pg_database_collation_actual_version(oid)'),
+    async () => {
+      const now = await untilTurned({ postgres: 'critical' });
+      assert.match(now.services.postgres!.message, /^its data directory comes from an image of Alpine: /);
+    },
+  );
+});
 
 test('Redis is stopped: its line and those that need it turn', () =>
   whileStopped('redis', async () => {
