@@ -8,7 +8,7 @@ const OLD = [
   '@daily cd /opt/neurmatic/infrastructure/scripts && ./backup.sh',
   '*/5 * * * * /opt/neurmatic/infrastructure/scripts/health-check.sh --json | mail ops',
   '0 2 * * * . /opt/neurmatic/.env.production; bash "/srv/scripts/backup.sh"',
-  '0 2 * * * PGPASSWORD=x /root/backup.sh',
+  '0 2 * * * /root/backup.sh --force',
   '0 2 * * * cd /opt/neurmatic && docker-compose -f docker-compose.production.yml --profile backup run --rm backup',
   '0 2 * * * docker compose -f /opt/neurmatic/docker-compose.production.yml up backup',
   '\t0 2\t* * *\t/opt/neurmatic/infrastructure/scripts/backup.sh',
@@ -28,6 +28,13 @@ const OTHERS = [
 
 test('a line that runs an old script is found, in whichever way it does', () => {
   for (const line of OLD) assert.equal(oldLines(`MAILTO=x\n${line}\n`), [line.trim()], line);
+});
+
+test('the value of a variable is not shown', () => {
+  for (const value of ['s3cret', "'s3cret word'", '"s3cret word"'])
+    assert.equal(oldLines(`0 2 * * * PGPASSWORD=${value} DB_NAME=x /root/backup.sh`), [
+      '0 2 * * * PGPASSWORD=… DB_NAME=… /root/backup.sh',
+    ]);
 });
 
 test('other lines are not, nor comments', () => {

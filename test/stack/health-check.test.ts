@@ -6,6 +6,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { startThrowawayS3 } from '../../scripts/lib/drill/throwaway-s3.ts';
 import { until } from '../support/core/world.ts';
 import { startReceiver } from '../support/notify/receiver.ts';
 import { healthOf, MACHINE } from './lib/health.ts';
@@ -14,7 +15,11 @@ import { sharedStack } from './lib/shared.ts';
 import { sql } from './lib/visitor.ts';
 
 const stack = await sharedStack();
-const { well, script, untilTurned, withFault, whileStopped } = await healthOf(stack, { backup: true });
+const s3 = await startThrowawayS3();
+const { well, script, untilTurned, withFault, whileStopped } = await healthOf(stack, {
+  backup: true,
+  env: s3.env,
+});
 
 test('all is well: every line of the stack', () => {
   const rest = { ...well.statuses };
@@ -31,7 +36,7 @@ test('all is well: every line of the stack', () => {
     configuration: 'ok',
     certificate: 'ok',
     backup: 'ok',
-    'backup-s3': 'warning',
+    'backup-s3': 'ok',
     'backup-loaded': 'ok',
     leftovers: 'ok',
     'old-installation': 'ok',
@@ -264,5 +269,7 @@ test('no password and no secret is in any output', async () => {
     for (const secret of secrets) assert.not.ok((stdout + stderr).includes(secret), args.join());
   }
 });
+
+test('the store stops', () => s3.stop());
 
 test.run();

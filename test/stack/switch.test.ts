@@ -103,7 +103,7 @@ const steps: Step[] = page
     return {
       title: text.split('\n')[0]!,
       lines: blocks(/^```bash\n([\s\S]*?)^```/gm),
-      back: blocks(/\*\*Back\*\*[^`]*^```\n([\s\S]*?)^```/gm),
+      back: blocks(/\*\*Back:?\*\*[^`]*^```\n([\s\S]*?)^```/gm),
     };
   });
 
@@ -171,6 +171,14 @@ async function assertOldServes(renamed: boolean): Promise<void> {
   assert.is(await sql(name, `SELECT count(*) FROM orders WHERE id::text = '${id}'`), '1');
 }
 
+/** @returns the restart policies of the old containers, each once */
+async function restartPolicies(): Promise<string[]> {
+  const format = ['--format', '{{.HostConfig.RestartPolicy.Name}}'];
+  return [
+    ...new Set((await stack.docker('inspect', ...format, ...oldNames(app, 'old-'))).trim().split('\n')),
+  ];
+}
+
 async function oldInstallation(): Promise<{ status: string; message: string }> {
   const { stdout } = await paste('./scripts/health-check.ts --only old-installation --json');
   return JSON.parse(stdout).services['old-installation'];
@@ -230,6 +238,12 @@ const after: Record<number, (said: string[]) => Promise<void> | void> = {
     assert.match(cron.run(['crontab', '-l']).stdout.toString(), otherLine);
     assert.not.match(said.at(-1)!, /critical(?! 0)/);
   },
+  14: async () => {
+    assert.equal(await old.states(), {});
+    const volumes = ['volume', 'ls', '--filter', `label=com.docker.compose.project=${app}`, '--quiet'];
+    assert.match(await stack.docker(...volumes), new RegExp(`^${app}_postgres_production_data$`, 'm'));
+    await untilAnswered('/api/v1/articles', 200);
+  },
 };
 
 test('the page has its fourteen steps, and commands in each', () => {
@@ -246,9 +260,16 @@ for (const [index, { title, lines, back }] of steps.entries()) {
     if (number === 1) await runLines(lines.slice(0, 2));
     if (number === 1) writeFileSync(join(directory, '.env.production'), edited, { mode: 0o600 });
     const said = await runLines(number === 1 ? lines.slice(2) : lines, number === 13 ? [0, 1] : [0]);
+    if (number === 5) {
+      await runLines(back);
+      await assertOldServes(false);
+      await runLines(lines);
+    }
     if (number === 9) {
+      assert.equal(await restartPolicies(), ['no'], 'a reboot does not start them');
       await runLines(back);
       await assertOldServes(true);
+      assert.equal(await restartPolicies(), ['always']);
       const gap = await longestGap(() => runLines(lines));
       console.log(`the ports were closed for ${gap} ms at most`);
     }

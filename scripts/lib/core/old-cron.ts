@@ -23,15 +23,19 @@ const OLD = [
   /\bcompose\b.*\b(run|up)\b(?=.*\sbackup(\s|$))(?!.*\.ts\b)(?!.*\s-d\b)(?!.*--detach)/,
 ];
 
+/** The password of the database was often in the line itself. */
+const ASSIGNED = /\b([A-Za-z_]\w*)=("[^"]*"|'[^']*'|\S+)/g;
+
 /**
  * @param text a crontab, or a script of cron.daily
- * @returns its lines that run an old script; a comment runs nothing
+ * @returns its lines that run an old script, without the values of variables; a comment runs nothing
  */
 export function oldLines(text: string): string[] {
   return text
     .split('\n')
     .map(line => line.trim())
-    .filter(line => !line.startsWith('#') && OLD.some(pattern => pattern.test(line)));
+    .filter(line => !line.startsWith('#') && OLD.some(pattern => pattern.test(line)))
+    .map(line => line.replace(ASSIGNED, '$1=…'));
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The stack of the old Compose files: the same product under another name of the Compose project. */
 import type { Config } from '../config/config.ts';
 import { hasProgram, run } from '../core/shell.ts';
+import { withTimeout } from '../core/signals.ts';
 import { query } from '../postgres/query.ts';
 import { projectOf } from './containers.ts';
 
@@ -11,11 +12,13 @@ const PROJECT = '{{.Label "com.docker.compose.project"}}';
  * @param timeout in seconds, of each question to Docker
  * @returns the containers and volumes of PostgreSQL that another Compose project has for this product and environment, by
  *   name
- * @throws CommandError when Docker fails
+ * @throws CommandError when Docker fails; OperationalError when it does not answer
  */
 export async function oldDataServices(config: Config, timeout = 60): Promise<string[]> {
   const { app, environment } = config;
-  const ask = (argv: string[]) => run(argv, { purpose: 'look for an old installation', timeout });
+  const purpose = 'look for an old installation';
+  // docker may ignore the SIGTERM that `run` sends.
+  const ask = (argv: string[]) => withTimeout(timeout, () => run(argv, { purpose, timeout }), purpose);
   const volume = `label=com.docker.compose.volume=postgres_${environment}_data`;
   const service = 'label=com.docker.compose.service=postgres';
   const [containers, volumes] = await Promise.all([

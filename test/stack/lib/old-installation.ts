@@ -54,8 +54,8 @@ export async function startOldInstallation(stack: Stack): Promise<OldInstallatio
         ...['--format', '{{.Names}} {{.State}}'],
       );
       const rows = list
-        .trim()
         .split('\n')
+        .filter(Boolean)
         .map(line => line.split(' '));
       return Object.fromEntries(rows.map(([name, state]) => [name!, state === 'running']));
     },

@@ -8,6 +8,7 @@ import { COMMAND_SECONDS } from '../docker.ts';
 /** What is left of the scripts and Compose files that this repository replaces, and does harm: docs/SWITCH.md. */
 export const oldInstallation = (config: Config): Check => ({
   name: 'old-installation',
+  timeout: 2 * COMMAND_SECONDS + 1, // Docker, then PostgreSQL
   run: async () => {
     // A Docker that does not answer has a line of its own.
     const [lines, forgotten] = await Promise.all([
