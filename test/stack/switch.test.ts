@@ -112,6 +112,7 @@ const here = (line: string) =>
   line
     .replaceAll('/opt/neurmatic-stack', directory)
     .replaceAll(/\/opt\/neurmatic(?![\w-])/g, old.directory)
+    .replaceAll('neurmatic.com', stack.domain)
     .replaceAll(/(?<![\w.])neurmatic(?=[-_])(?!-backups)/g, app)
     .replaceAll(/\b(18080|18443)\b/g, port => `${ports[port as unknown as 18080]}`);
 
@@ -153,10 +154,13 @@ async function longestGap(body: () => Promise<unknown>): Promise<number> {
       await sleep(20);
     }
   })();
-  await body();
-  await untilAnswered('/api/v1/articles', 503);
-  over = true;
-  await asking;
+  try {
+    await body();
+    await untilAnswered('/api/v1/articles', 503);
+  } finally {
+    over = true;
+    await asking;
+  }
   return Math.round(gap);
 }
 
