@@ -2,7 +2,7 @@
  * docs/SWITCH.md: each `bash` block of the page, in order, on an old installation with data. Its database sorts text by code
  * points, as musl does. Until visitors are let in, the way back is tried as well.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
@@ -262,6 +262,7 @@ for (const [index, { title, lines, back }] of steps.entries()) {
   const number = index + 1;
   test(`step ${title}`, async () => {
     if (number === 1) await runLines(lines.slice(0, 2));
+    if (number === 1) rmSync(join(directory, '.env.production.app'));
     if (number === 1) writeFileSync(join(directory, '.env.production'), edited, { mode: 0o600 });
     const said = await runLines(number === 1 ? lines.slice(2) : lines, number === 13 ? [0, 1] : [0]);
     if (number === 5) {
