@@ -1,7 +1,7 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { localBackups, storedBackups } from './lib/backup/catalog.ts';
 import { readChecks, recordCheck } from './lib/backup/check-log.ts';
-import { foreignDumps } from './lib/backup/directory.ts';
+import { foreignDumps, foreignObjects } from './lib/backup/directory.ts';
 import { type ListedBackup, listBackups } from './lib/backup/list.ts';
 import { copiesOf, missingCopies } from './lib/backup/missing-copies.ts';
 import { missCopy } from './lib/backup/send-missing.ts';
@@ -19,7 +19,7 @@ export const list = command({
   details:
     '“verified” means that every byte was read and compared; the columns say how long ago that was, and how long ago\n' +
     'the backup was last loaded into a database. “foreign” backups do not have the signature of BACKUP_SIGNING_KEY: only\n' +
-    'their id, path or address restores them. Dumps of other origin in BACKUP_DIR are listed below.',
+    'their id, path or address restores them. Dumps of other origin in BACKUP_DIR and below S3_PREFIX are listed below.',
   options: {
     verify: { type: 'boolean', help: 'read every local backup again first; verify-backup.ts also reads S3' },
   },
@@ -43,7 +43,8 @@ export const list = command({
       for (const { id, problem } of local)
         if (!problem) recordCheck(config, { id, place: 'local', check: 'read' });
     }
-    const stored = config.s3 ? await storedBackups(config, await openStore(config.s3), now) : [];
+    const store = config.s3 && (await openStore(config.s3));
+    const stored = store ? await storedBackups(config, store, now) : [];
     if (!config.s3) log.info('S3: not configured (S3_BUCKET is empty)');
     const missing = config.s3
       ? missingCopies(config, config.s3.retentionDays, local, copiesOf(stored)).map(({ id }) => id)
@@ -51,10 +52,15 @@ export const list = command({
     const backups = listBackups([...local, ...stored], readChecks(config), missing);
     const dumps = await foreignDumps(config);
     const parts = [backups.length > 0 ? toTable(backups, now) : nothing(config)];
-    if (dumps.length > 0) parts.push(describeForeign(config, dumps));
+    const objects = store ? await foreignObjects(store) : [];
+    if (dumps.length + objects.length > 0) parts.push(describeForeign(config, dumps, objects));
     return {
       text: parts.join('\n'),
-      json: [...backups, ...dumps.map(file => ({ id: null, file, local: 'foreign' }))],
+      json: [
+        ...backups,
+        ...dumps.map(file => ({ id: null, file, local: 'foreign' })),
+        ...objects.map(file => ({ id: null, file, s3: 'foreign' })),
+      ],
       exitCode:
         options.verify && local.some(({ problem, foreign }) => problem && !foreign)
           ? Exit.verification
@@ -91,9 +97,12 @@ function nothing({ environment, postgres, backupDir, s3 }: Config): string {
   return `no backups of ${postgres.database} (${environment}) in ${places}`;
 }
 
-function describeForeign({ backupDir }: Config, names: string[]): string {
-  const list = names.map(name => `  ${backupDir}/${name}`).join('\n');
-  return `${plural(names.length, 'dump')} of another origin; restore.ts and verify-backup.ts take the path:\n${list}`;
+/** @param addresses of dumps in the store */
+function describeForeign({ backupDir }: Config, names: string[], addresses: string[]): string {
+  const dumps = [...names.map(name => `${backupDir}/${name}`), ...addresses];
+  const list = dumps.map(dump => `  ${dump}`).join('\n');
+  const takes = addresses.length > 0 ? 'the path or the address' : 'the path';
+  return `${plural(dumps.length, 'dump')} of another origin; restore.ts and verify-backup.ts take ${takes}:\n${list}`;
 }
 
 if (import.meta.main) await execute(list);

@@ -34,7 +34,10 @@ export const schedule = command({
   exitCodes: [
     [Exit.done, 'done; status: alive, and nothing overdue'],
     [Exit.failed, 'failed; status: not alive, or a job is overdue'],
-    [Exit.usage, 'wrong flags or configuration, or a crontab in which a marker is missing'],
+    [
+      Exit.usage,
+      'wrong flags or configuration, a crontab in which a marker is missing, or with a line of the old scripts',
+    ],
     [Exit.locked, 'a scheduler of this environment is already running'],
     [Exit.sigterm, 'run: stopped by SIGTERM, as intended'],
   ],

@@ -29,6 +29,8 @@ interface StandIn {
   directory: string;
   /** The Debian release whose packages it is made of. */
   suite: string;
+  /** Another replacement that it is made from; default: the bare system. */
+  from?: string;
   /** What prints its version. */
   version: string[];
   /** Adds to the build context what doesn't come from Debian. */
@@ -44,6 +46,13 @@ const STAND_INS: StandIn[] = [
     ref: /^postgres:(15(?:\.\d+)?)-bookworm$/,
     directory: 'postgres',
     suite: 'bookworm',
+    version: ['postgres', '--version'],
+  },
+  {
+    ref: /^postgres:(15)-alpine$/,
+    directory: 'postgres-alpine',
+    suite: 'bookworm',
+    from: 'postgres:15.20-bookworm',
     version: ['postgres', '--version'],
   },
   {
@@ -113,8 +122,9 @@ async function pull(engine: Engine, ref: string): Promise<string | undefined> {
 }
 
 async function build(engine: Engine, ref: string, standIn: StandIn, wanted: string): Promise<void> {
-  const { directory, suite, prepare } = standIn;
-  const base = await ensureBase(engine, suite);
+  const { directory, suite, from, prepare } = standIn;
+  if (from) await ensureImage(engine, from);
+  const base = from ?? (await ensureBase(engine, suite));
   say(`Building a replacement for ${ref} from Debian ${suite}`);
   const id = async () =>
     (await attempt('docker', ['image', 'inspect', '--format', '{{.Id}}', ref], engine)).stdout.trim();

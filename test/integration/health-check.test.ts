@@ -49,6 +49,7 @@ test('without Docker and Nginx the report is complete and shows what is not conf
     'backup-loaded': 'not configured',
     disk: 'ok',
     leftovers: 'ok',
+    'old-installation': 'ok',
     memory: 'ok',
     clock: 'ok',
   });
@@ -180,7 +181,9 @@ test('without a schedule, RPO_OBJECTIVE is the limit', async () => {
 
 test('S3 is not configured, refuses, fails or is gone: none of these is reported as a backup', async () => {
   const none = await look({ S3_BUCKET: '' });
-  assert.equal(turned(well, none), { 'backup-s3': 'not configured', clock: 'not configured' });
+  assert.equal(turned(well, none), { 'backup-s3': 'warning', clock: 'not configured' });
+  assert.match(none.services['backup-s3']!.message, /^S3_BUCKET is empty: there is no off-site copy$/);
+  assert.match(none.services['backup-s3']!.hint!, /^set S3_BUCKET and its keys in .*\.env\.production; /);
   try {
     proxy.fault = () => answers(403, 'AccessDenied');
     const refused = await look();

@@ -80,7 +80,7 @@ test('a clock ahead of or behind that of S3, and one that is not synchronised', 
   assert.equal(turned(well, off), { clock: 'warning' });
   assert.match(off.services.clock!.message, /not synchronised.*timedatectl/);
   const on = await look({ ...says('yes'), S3_BUCKET: '' });
-  assert.equal(turned(well, on), { 'backup-s3': 'not configured' });
+  assert.equal(turned(well, on), { 'backup-s3': 'warning' });
 });
 
 test('a disk fills up, runs out of inodes, or can’t be written', async () => {

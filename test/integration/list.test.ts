@@ -6,7 +6,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { recordCheck } from '../../scripts/lib/backup/check-log.ts';
 import type { ListedBackup } from '../../scripts/lib/backup/list.ts';
-import type { Manifest } from '../../scripts/lib/backup/manifest.ts';
+import { artifactName, globalsName, type Manifest } from '../../scripts/lib/backup/manifest.ts';
+import { locate, openStore } from '../../scripts/lib/s3/open-store.ts';
 import { list } from '../../scripts/list-backups.ts';
 import { verify } from '../../scripts/verify-backup.ts';
 import { configOf, plant } from '../support/backup/old-backups.ts';
@@ -122,6 +123,43 @@ test('dumps of another origin are shown as such, and what is not a dump is not',
       name => `  ${directory}/${name}`,
     );
     assert.is(foreign, `; restore.ts and verify-backup.ts take the path:\n${names.join('\n')}\n`);
+  }));
+
+test('dumps in S3 that other programs made are listed by their address, which restores one', () =>
+  inTurn(async world => {
+    const { manifest, path } = await localBackup(world);
+    const store = await openStore(configOf(world, {}).s3!);
+    const put = (name: string, from: string) =>
+      store.client.putObject({ ...locate(store, name), Body: readFileSync(from) });
+    const other = { ...manifest, id: manifest.id.replace('production', 'staging') };
+    for (const name of [
+      'neurmatic_20250106_020000.sql.gz',
+      'backup-20250106-020000.sql',
+      'notes.txt',
+      'old/app.dump',
+    ])
+      await put(name, path);
+    // Those of another environment or app in the same bucket are not foreign.
+    for (const name of [
+      artifactName(other.id, 'plain'),
+      globalsName(other.id),
+      `shop_production_20250106_020000.dump.zst`,
+    ])
+      await put(name, path);
+    const { stdout, listed: all } = await listHere(world);
+    const [, foreign] = stdout.split('2 dumps of another origin');
+    const addresses = ['backup-20250106-020000.sql', 'neurmatic_20250106_020000.sql.gz'].map(
+      name => `s3://bucket/database/${name}`,
+    );
+    const list = addresses.map(address => `  ${address}\n`).join('');
+    assert.is(foreign, `; restore.ts and verify-backup.ts take the path or the address:\n${list}`);
+    assert.equal(
+      all.slice(1),
+      addresses.map(file => ({ id: null, file, s3: 'foreign' })) as unknown as ListedBackup[],
+    );
+    await restoreHere(world, addresses[1], { database: 'old_data', 'allow-foreign': true });
+    assert.is((await world.sql('SELECT count(*) FROM t', 'old_data')).trim(), '1000');
+    await world.sql('DROP DATABASE old_data', 'postgres');
   }));
 
 test('a dump without a manifest is not called unchanged', () =>

@@ -104,6 +104,46 @@ test('a block without its end is refused, and stays unchanged', () => {
   assert.is(crontab(), broken);
 });
 
+test('beside a line of the old scripts it is refused, with the line; health-check.ts warns of it', () => {
+  configure('production', {});
+  const old = '0 2 * * * /opt/neurmatic/infrastructure/scripts/backup.sh';
+  const look = () => {
+    const { stdout, stderr } = cron.run([
+      join(copy, 'scripts/health-check.ts'),
+      '--only',
+      'old-installation',
+      '--json',
+    ]);
+    assert.ok(`${stdout}`.startsWith('{'), stderr);
+    return JSON.parse(`${stdout}`).services['old-installation'];
+  };
+  const places = [
+    ['crontab -l', `${OTHERS}${old}\n`, ''],
+    ['/etc/cron.d/backup', OTHERS, old.replace('* /', '* root /')],
+  ] as const;
+  for (const [place, own, file] of places) {
+    install(own);
+    assert.is(cron.run(['tee', '/etc/cron.d/backup'], `${file}\n`).code, 0);
+    const { code, stderr } = schedule('install');
+    assert.is(code, 2, stderr);
+    const line = file || old;
+    assert.ok(stderr.includes(`\n  ${place}: ${line}\n`) || /crontabs\/root: 0 2/.test(stderr), stderr);
+    assert.match(
+      stderr,
+      /→ remove these lines, with `crontab -e` those of `crontab -l`: docs\/SWITCH\.md, step 2/,
+    );
+    assert.is(crontab(), own, 'nothing is changed');
+    const { status, message } = look();
+    assert.is(status, 'warning');
+    assert.ok(message.startsWith('1 cron line of the old scripts, ') && message.endsWith(line), message);
+  }
+  cron.run(['rm', '/etc/cron.d/backup']);
+  install(`${OTHERS}# ${old}\n`);
+  assert.is(look().status, 'ok');
+  assert.is(schedule('install').code, 0, 'a comment runs nothing');
+  assert.is(schedule('remove').code, 0);
+});
+
 test('a crontab that can’t be read is never overwritten', () => {
   install(OTHERS);
   const bin = join(world.directory, 'bin');

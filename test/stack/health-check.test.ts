@@ -6,6 +6,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { startThrowawayS3 } from '../../scripts/lib/drill/throwaway-s3.ts';
 import { until } from '../support/core/world.ts';
 import { startReceiver } from '../support/notify/receiver.ts';
 import { healthOf, MACHINE } from './lib/health.ts';
@@ -14,7 +15,11 @@ import { sharedStack } from './lib/shared.ts';
 import { sql } from './lib/visitor.ts';
 
 const stack = await sharedStack();
-const { well, script, untilTurned, withFault, whileStopped } = await healthOf(stack, { backup: true });
+const s3 = await startThrowawayS3();
+const { well, script, untilTurned, withFault, whileStopped } = await healthOf(stack, {
+  backup: true,
+  env: s3.env,
+});
 
 test('all is well: every line of the stack', () => {
   const rest = { ...well.statuses };
@@ -31,9 +36,10 @@ test('all is well: every line of the stack', () => {
     configuration: 'ok',
     certificate: 'ok',
     backup: 'ok',
-    'backup-s3': 'not configured',
+    'backup-s3': 'ok',
     'backup-loaded': 'ok',
     leftovers: 'ok',
+    'old-installation': 'ok',
   });
   assert.match(well.services['backend-1']!.message, /^ready, version 1\.0\.0$/);
   assert.match(well.services.versions!.message, /^2 of 2 run 1\.0\.0$/);
@@ -71,6 +77,20 @@ test('PostgreSQL hangs: its line and those that need it turn; the report is comp
       assert.match(now.services.containers!.message, /^postgres is paused/);
     },
   ));
+
+test('a data directory that musl has sorted: the line of PostgreSQL turns', () => {
+  const database = stack.variables.POSTGRES_DB!;
+  const set = (version: string) =>
+    sql(stack, `UPDATE pg_database SET datcollversion = ${version} WHERE datname = '${database}'`);
+  return withFault(
+    () => set('NULL'),
+    () => set('pg_database_collation_actual_version(oid)'),
+    async () => {
+      const now = await untilTurned({ postgres: 'critical' });
+      assert.match(now.services.postgres!.message, /^its data directory comes from an image of Alpine: /);
+    },
+  );
+});
 
 test('Redis is stopped: its line and those that need it turn', () =>
   whileStopped('redis', async () => {
@@ -249,5 +269,7 @@ test('no password and no secret is in any output', async () => {
     for (const secret of secrets) assert.not.ok((stdout + stderr).includes(secret), args.join());
   }
 });
+
+test('the store stops', () => s3.stop());
 
 test.run();

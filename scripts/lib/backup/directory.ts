@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { checkDirectory, privateDirectory } from '../core/files.ts';
-import { isOurs, parseArtifactName } from './manifest.ts';
+import { type Store, urlOf } from '../s3/open-store.ts';
+import { listObjects } from '../s3/store.ts';
+import { isOurs, parseArtifactName, parseId } from './manifest.ts';
 
 /** Where a look at a backup unpacks it: `.look-<random>`. */
 export const LOOK = '.look-';
@@ -35,6 +37,24 @@ export async function foreignDumps(config: Config): Promise<string[]> {
     !name.endsWith('.globals.sql.gz') &&
     !isOurs(parseArtifactName(name)?.id ?? '', config);
   return names.filter(isForeign).sort();
+}
+
+/**
+ * @returns the addresses of the dumps directly below S3_PREFIX that these scripts did not make. Their own, of whichever app
+ *   and environment, have a manifest and are not among them: environments share buckets
+ * @throws exit code 4
+ */
+export async function foreignObjects(store: Store): Promise<string[]> {
+  const isForeign = (name: string) =>
+    !name.includes('/') &&
+    DUMP.test(name) &&
+    !name.endsWith('.globals.sql.gz') &&
+    !parseId(parseArtifactName(name)?.id ?? '');
+  const names = (await listObjects(store, '')).map(({ name }) => name);
+  return names
+    .filter(isForeign)
+    .sort()
+    .map(name => urlOf(store, name));
 }
 
 /**

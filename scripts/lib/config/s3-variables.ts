@@ -4,7 +4,8 @@ import { any, choice, days, flag, readBy, span, text, url } from './types.ts';
 
 export const offsite = readBy(BACKUP_SCRIPTS, {
   S3_BUCKET: {
-    meaning: 'The bucket, which must exist. Empty: no off-site copy, and every backup says so.',
+    meaning:
+      'The bucket, which must exist. Empty: no off-site copy, every backup says so, and health-check warns in production.',
     type: text('a bucket name', /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/),
   },
   S3_PREFIX: {

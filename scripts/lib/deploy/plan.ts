@@ -7,6 +7,7 @@ import { preflight } from '../core/preflight.ts';
 import { sh } from '../core/shell.ts';
 import { containerOf, inspect, projectOf } from '../docker/containers.ts';
 import { isTag, lastingName, pull, shortName, versionOf } from '../docker/images.ts';
+import { forgottenData } from '../docker/old-stack.ts';
 import { findRemote } from '../docker/registry.ts';
 import { criticalChecks } from '../health/all-checks.ts';
 import { refuseFailed } from '../migrations/failed.ts';
@@ -69,6 +70,7 @@ export async function planDeployment(
     () => refuseUnwritableLists(),
     () => refuseUnwritableReleases(config),
     () => refuseOpenPorts(config),
+    () => refuseForgottenData(config),
     async () => void (options.backup && (await planBackup(config, config.format))),
   );
   if (changed.length > 0)
@@ -147,6 +149,12 @@ async function refuseOpenPorts(config: Config): Promise<void> {
     `ports open to every network: ${open.join('; ')}`,
     'publish only Nginx’s ports, or on 127.0.0.1; Docker’s rules bypass the firewall.',
   );
+}
+
+/** Its migrations would make an empty database look like the one that is missing. */
+async function refuseForgottenData(config: Config): Promise<void> {
+  const wrong = await forgottenData(config);
+  if (wrong) throw new OperationalError(wrong, 'move it first: docs/SWITCH.md, from step 3 on.');
 }
 
 /** @returns the plan as lines of text */

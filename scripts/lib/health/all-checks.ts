@@ -10,6 +10,7 @@ import { containers } from './checks/containers.ts';
 import { disk } from './checks/disk.ts';
 import { leftovers } from './checks/leftovers.ts';
 import { memory } from './checks/memory.ts';
+import { oldInstallation } from './checks/old-installation.ts';
 import { postgres } from './checks/postgres.ts';
 import { api, frontend } from './checks/public.ts';
 import { redis } from './checks/redis.ts';
@@ -34,6 +35,7 @@ export function allChecks(config: Config): Check[] {
     backupLoaded(config),
     disk(config),
     leftovers(config),
+    oldInstallation(config),
     memory(),
     clock(config),
   ];

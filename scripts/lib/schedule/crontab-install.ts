@@ -3,10 +3,11 @@ import { open, readFile, rm } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { Exit, OperationalError } from '../core/errors.ts';
+import { Exit, OperationalError, usageError } from '../core/errors.ts';
 import { PARTIAL, publish, writeWhole } from '../core/files.ts';
 import { withLock } from '../core/lock.ts';
 import { CRON_LOG, log } from '../core/log.ts';
+import { findOldLines } from '../core/old-cron.ts';
 import { CommandError, hasProgram, sh } from '../core/shell.ts';
 import { block, withoutBlock } from './crontab-lines.ts';
 import { jobsOf } from './jobs.ts';
@@ -29,8 +30,9 @@ export function ownBlock(config: Config, above = ''): string {
 }
 
 /** Puts the environment's lines at the end of this user's crontab, replacing earlier ones. @returns whether it changed */
-export function installBlock(config: Config): Promise<boolean> {
+export async function installBlock(config: Config): Promise<boolean> {
   refuseDouble(config);
+  await refuseOldLines();
   mkdirSync(config.logDir, { recursive: true, mode: 0o700 }); // a line does not run if its log can't be opened
   return change(config, others => {
     const above = others === '' || others.endsWith('\n') ? others : `${others}\n`;
@@ -49,6 +51,17 @@ function refuseDouble(config: Config): void {
     `schedule.ts run already runs: ${twice.map(({ name }) => name).join(', ')}`,
     `stop it with \`docker compose stop backup\`, or install the other jobs: \`${off} ./scripts/schedule.ts install\`.`,
     Exit.locked,
+  );
+}
+
+/** @throws a usage error that shows the lines of the old scripts, whose backup.sh deletes the new backups */
+async function refuseOldLines(): Promise<void> {
+  const old = await findOldLines();
+  if (old.length === 0) return;
+  const list = old.map(({ place, line }) => `\n  ${place}: ${line}`).join('');
+  throw usageError(
+    `cron still runs the scripts that this repository replaces; the old backup.sh deletes new backups:${list}`,
+    'remove these lines, with `crontab -e` those of `crontab -l`: docs/SWITCH.md, step 2.',
   );
 }
 

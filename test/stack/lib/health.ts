@@ -29,8 +29,14 @@ export interface Health {
   whileStopped: (service: string, body: () => Promise<void>) => Promise<void>;
 }
 
-/** @param backup makes a backup first, without which two lines are critical */
-export async function healthOf(stack: Stack, { backup = false } = {}): Promise<Health> {
+/**
+ * @param backup makes a backup first, without which two lines are critical
+ * @param variables beside those of the stack, such as those of a store
+ */
+export async function healthOf(
+  stack: Stack,
+  { backup = false, env: variables = {} }: { backup?: boolean; env?: Env } = {},
+): Promise<Health> {
   // Not the stack's own directories: the next test finds in them what it found before.
   const directory = mkdtempSync(join(tmpdir(), 'health-check-'));
   process.once('exit', () => rmSync(directory, { recursive: true }));
@@ -40,6 +46,7 @@ export async function healthOf(stack: Stack, { backup = false } = {}): Promise<H
   const env = {
     ...(stack.engine.env as Env),
     ...stack.variables,
+    ...variables,
     NODE_EXTRA_CA_CERTS: authority,
     BACKUP_DIR: join(directory, 'backups'),
     LOG_DIR: join(directory, 'logs'),

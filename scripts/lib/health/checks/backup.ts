@@ -31,7 +31,7 @@ export const backupInS3 = (config: Config): Check => ({
   timeout: TIMEOUT,
   run: async () => {
     const { s3 } = config;
-    if (!s3) throw new NotConfigured('S3_BUCKET is empty: there is no off-site copy');
+    if (!s3) return noOffsiteCopy(config);
     const store = await openStore({ ...s3, timeout: Math.min(s3.timeout, REQUEST_SECONDS) }, 1);
     const objects = await listStored(config, store);
     const newest = await newestOf(walkStored(config, store, objects));
@@ -52,6 +52,17 @@ export const backupInS3 = (config: Config): Check => ({
     };
   },
 });
+
+/** Without a second place, the loss of the server is the loss of its backups: in production that is a fault. */
+function noOffsiteCopy({ environment, envFile }: Config): Finding {
+  const message = 'S3_BUCKET is empty: there is no off-site copy';
+  if (environment !== 'production') throw new NotConfigured(message);
+  return {
+    status: 'warning',
+    message,
+    hint: `set S3_BUCKET and its keys in ${envFile}; no script has a default bucket, as the old backup.sh had.`,
+  };
+}
 
 function freshness(config: Config, newest: Backup | undefined, where: string): Finding {
   const now = Date.now();
