@@ -25,7 +25,7 @@ test('the URLs are made of the parts', () => {
     states(app)[0]!.right,
     'postgresql://my_shop:a%3Fb-of-16-letters@postgres:5432/d%20b%2F%C3%BC?schema=x&pool_timeout=5',
   );
-  assert.is(states({ ...app, APP_DB_USER: 'o@' })[0]!.right!.split('a%')[0], 'postgresql://o%40:');
+  assert.is(states({ POSTGRES_USER: 'o@' })[0]!.right!.split('p%')[0], 'postgresql://o%40:');
   assert.not.match(states({ DATABASE_URL_OPTIONS: '' })[0]!.right!, /\?/);
   assert.equal(
     states({ POSTGRES_PASSWORD: '', REDIS_PASSWORD: '' }).map(({ is, lacks }) => [is, lacks]),
