@@ -57,8 +57,6 @@ const FIXED =
   'BACKUP_DIR DEPLOY_ENV LOG_DIR PGHOST PGPORT PGUSER POSTGRES_CONTAINER POSTGRES_PASSWORD SCHEDULE_HEALTH_CHECK STATE_DIR'.split(
     ' ',
   );
-/** They are its PGUSER and POSTGRES_PASSWORD. */
-const RENAMED = ['BACKUP_DB_USER', 'BACKUP_DB_PASSWORD'];
 /** Who of `readBy` runs in the backup service. */
 const IN_SERVICE = /\b(all scripts|backup|backup service|drill|prune-backups|schedule|verify-backup)\b/;
 

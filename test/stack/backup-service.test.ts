@@ -58,7 +58,7 @@ test('it sees how much space PostgreSQL’s disk has left, and nothing else of i
   const restore =
     './scripts/restore.ts latest --database copy --no-owners --dry-run 2>&1 && ./scripts/verify-backup.ts latest --load 2>&1';
   const [seen, said] = (await service.once('bash', '-c', `{ ${look}; } || true; echo ---; ${restore}`)).split(
-    '---',
+    '\n---\n', // PostgreSQL's warnings have dashes, too
   );
   const [blocks, device, ...refusals] = seen!.trim().split('\n');
   const inside = await stack.exec('postgres', 'bash', '-c', look.split(' ls ')[0]!);

@@ -23,8 +23,6 @@ const roleName = text(
   'lower-case letters, digits and _, at most 63, beginning with a letter and not with pg_',
   /^(?!pg_)[a-z][a-z0-9_]{0,62}$/,
 );
-/** In SQL scripts and in URLs, so without what these would read in another way. */
-const rolePassword = text('at least 16 characters, without blanks', /^[!-~]{16,}$/);
 const SENTRY_SLUG = text('letters, digits and -', /^[\w-]+$/);
 
 export const product = {
@@ -79,7 +77,7 @@ export const postgres = readBy(DATABASE_SCRIPTS, {
     meaning:
       'Its password. Empty: the application and migrations connect as POSTGRES_USER, which has more rights than they need. ' +
       'database-roles makes one.',
-    type: rolePassword,
+    type: any,
     readBy: 'docker compose, config, database-roles, deploy, rollback, scale, restore, health-check',
   },
   BACKUP_DB_USER: {
@@ -90,7 +88,7 @@ export const postgres = readBy(DATABASE_SCRIPTS, {
   },
   BACKUP_DB_PASSWORD: {
     meaning: 'Its password. Empty: backups connect as POSTGRES_USER. database-roles makes one.',
-    type: rolePassword,
+    type: any,
     readBy: 'docker compose, database-roles, backup',
   },
   POSTGRES_DB: {
