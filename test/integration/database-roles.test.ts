@@ -225,6 +225,10 @@ test('a server without the roles gets them with a restore, and their passwords b
     await giveRolesHere(world);
     const { id } = await makeBackup(world, { upload: false }, ENV);
     await world.sql('DROP DATABASE app WITH (FORCE)', 'postgres');
+    await world.sql(
+      `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '${BACKUP}'`,
+      'postgres',
+    );
     await world.sql(`DROP ROLE ${APP}, ${BACKUP}`, 'postgres');
     const { stderr } = await captured(() => restoreHere(world, id, {}, ENV));
     assert.match(stderr, /created .*without passwords/);

@@ -62,6 +62,8 @@ async function empty(servers: World): Promise<void> {
     'postgres',
   )) as [{ databases: string[]; roles: string[] }];
   const statements = [
+    // A session of this process that stays open would be that of a role that is gone.
+    `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename <> 'postgres'`,
     ...databases.map(name => `DROP DATABASE ${identifier(name)} WITH (FORCE)`),
     ...roles.map(name => `DROP ROLE ${identifier(name)}`),
     `CREATE DATABASE ${identifier(database)} STRATEGY FILE_COPY`, // a third of the work
