@@ -163,12 +163,20 @@ function build(environment: Environment, envFile: string, v: Variables) {
       v.BACKEND_IMAGE && v.FRONTEND_IMAGE
         ? { backend: v.BACKEND_IMAGE, frontend: v.FRONTEND_IMAGE }
         : undefined,
+    /** How the application's images differ from each other's: paths and ports of an instance. */
+    application: {
+      healthPath: v.HEALTH_PATH,
+      readyPath: v.READY_PATH ?? `${v.HEALTH_PATH}/ready`,
+      /** Undefined: it has none. */
+      metricsPath: v.METRICS_PATH,
+      ports: { backend: v.BACKEND_PORT, frontend: v.FRONTEND_PORT },
+    },
     deploy: {
       /** Seconds in which a new instance must become ready. */
       readyTimeout: v.DEPLOY_READY_TIMEOUT,
       /** Seconds that a new release is watched. */
       bakeSeconds: v.DEPLOY_BAKE_SECONDS,
-      canaryPaths: v.CANARY_REQUESTS.split(','),
+      canaryPaths: v.CANARY_REQUESTS?.split(',') ?? [v.HEALTH_PATH],
       migrationsDir: v.MIGRATIONS_DIR,
     },
     sentry:

@@ -11,8 +11,10 @@ import { inNginx } from '../nginx/reload.ts';
 import { upstreamOf } from '../nginx/upstreams.ts';
 
 /** @returns the address that answers 200 when the instance can take requests, as the application contract has it */
-export const readyUrl = (service: string): string =>
-  upstreamOf(service) === 'backend' ? `http://${service}:3000/api/v1/health/ready` : `http://${service}:80/`;
+export function readyUrl({ application: { ports, readyPath } }: Config, service: string): string {
+  const upstream = upstreamOf(service);
+  return `http://${service}:${ports[upstream]}${upstream === 'backend' ? readyPath : '/'}`;
+}
 
 /** @returns the image of a pair that a service runs */
 export const imageOf = (images: Images, service: string): string => images[upstreamOf(service)];
@@ -35,7 +37,7 @@ export async function isReady(config: Config, service: string): Promise<boolean>
 const CURL_HAS_NO_ANSWER = [6, 7, 22, 28, 52, 56];
 
 async function answers(config: Config, service: string, seconds: number): Promise<boolean> {
-  const ask = `curl -fsS -m ${seconds.toFixed(1)} -o /dev/null ${readyUrl(service)}`;
+  const ask = `curl -fsS -m ${seconds.toFixed(1)} -o /dev/null ${readyUrl(config, service)}`;
   try {
     await inNginx(config, ask, `ask ${service}`);
     return true;

@@ -9,6 +9,23 @@ const IMAGE = 'an image’s name, with a tag or digest';
 
 const LONG = 'at least 32 characters, without blanks';
 
+/** No path of an application: also what would have a meaning in Nginx's configuration or in a shell. */
+const PATHS = [
+  'health',
+  '/',
+  '/health/',
+  '//health',
+  '/a/../b',
+  '/.env',
+  '/a b',
+  '/a;',
+  '/a{',
+  '/$host',
+  '/a?b',
+  '/a`b',
+  '/a\n/b',
+];
+
 /** What each variable must be, in the words that an operator reads, and values that it must not have. */
 export const BAD: Record<string, [says: string, ...values: string[]]> = {
   APP_NAME: ['lower-case letters, digits, - and _', 'Bad Name!', '-app', 'x'.repeat(32)],
@@ -37,6 +54,11 @@ export const BAD: Record<string, [says: string, ...values: string[]]> = {
   S3_RETENTION_DAYS: [DAYS, '90 days'],
   AWS_REGION: ['a region, such as eu-west-3', 'eu west'],
   HTTPS_PORT: ['a port number', 'https'],
+  HEALTH_PATH: ['a path such as /health/ready', ...PATHS, 'none'],
+  READY_PATH: ['a path such as /health/ready', ...PATHS],
+  METRICS_PATH: ['a path such as /metrics, or none', ...PATHS, 'None'],
+  BACKEND_PORT: ['a port number', '0', '3000 weight=2'],
+  FRONTEND_PORT: ['a port number', '80;'],
   SCHEDULE_BACKUP: [`${CRON}unsupported syntax`, '@daily', '0 2 * *', 'OFF'],
   SCHEDULE_HEALTH_CHECK: [`${CRON}a field is not within 0-59`, '99 * * * *'],
   SCHEDULE_DRILL: [`${CRON}unsupported syntax`, '0 4 1 1,4,7,10 * *'],
