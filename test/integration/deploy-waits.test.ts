@@ -80,7 +80,7 @@ async function drainedWith(
   {
     answer = '120s',
     connections = [[]] as (keyof typeof CONNECTIONS)[][],
-    config = {} as Partial<Config['application']>,
+    config = {} as Partial<Config['contract']>,
   } = {},
 ) {
   const directory = mkdtempSync(join(tmpdir(), 'drain-'));
@@ -110,7 +110,7 @@ async function drainedWith(
     }`,
   ];
   const seen: { seconds: number; timeout: number; calls: number; looks: number }[] = [];
-  const c = await newCase({ frontend: false, application: config });
+  const c = await newCase({ frontend: false, contract: config });
   const api = c.read(API);
   c.write(API, api.replace(/(?<=proxy_read_timeout )\w+/g, answer));
   c.docker.shell = (script, timeout) => {
@@ -256,7 +256,7 @@ test('an instance is back in the list when it is ready three times in a row', as
 test('an instance that does not answer fails after DEPLOY_READY_TIMEOUT, not later', async () => {
   const { run, seconds } = await readyWith('ready', 'ready', 'hangs');
   assert.is(run.ended, 'rolled back', run.said);
-  assert.match(run.said, /backend-1 is not ready after 3 s/);
+  assert.match(run.said, /backend-1 is not ready after 3 s: \/api\/v1\/health\/ready does not answer/);
   assert.is(seconds.length, 3);
   // After two pauses of 0.3 s, the rest of the time for the last look.
   assert.ok(seconds[2]! <= 2.4, `${seconds[2]} s`);

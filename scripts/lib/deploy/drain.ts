@@ -52,7 +52,7 @@ async function untilIdle(config: Config, service: string): Promise<void> {
 function explain(config: Config, service: string): void {
   if (explained.has(config)) return;
   explained.add(config);
-  const { metricsPath } = config.application;
+  const { metricsPath } = config.contract;
   const why = metricsPath
     ? `${metricsPath} of ${service} has no http_requests_in_flight`
     : 'METRICS_PATH is none';
@@ -77,7 +77,7 @@ const hex = (port: number): string => port.toString(16).toUpperCase().padStart(4
 
 /** @returns `idle`, when the instance had no requests within `seconds`, else `busy`; and what was counted */
 function look(config: Config, service: string, seconds: number): Promise<string> {
-  const { metricsPath, ports } = config.application;
+  const { metricsPath, ports } = config.contract;
   const count = `curl -fsS -m ${COUNT_SECONDS} http://${service}:${ports.backend}${metricsPath} |
     awk '/^http_requests_in_flight[ {]/ { all += $NF; found = 1 } END { if (found) print all }'`;
   // By the clock, not by turns: a count that is not answered takes as long as curl waits for it.

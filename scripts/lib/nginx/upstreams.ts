@@ -24,7 +24,7 @@ export const upstreamOf = (service: string): Upstream =>
   service.startsWith('backend') ? 'backend' : 'frontend';
 
 /** @returns the line with the port that instances of its list listen on now */
-export const withPort = ({ application: { ports } }: Config, line: ServerLine): ServerLine =>
+export const withPort = ({ contract: { ports } }: Config, line: ServerLine): ServerLine =>
   line.replace(/(?<=^server [\w.-]+:)\d+/, String(ports[upstreamOf(serviceOf(line))]));
 
 /** @returns the line of one more backend: that of `like`, with the other's name, no weight but 1, and no mark */

@@ -26,7 +26,7 @@ export interface Situation {
   contracting?: string[];
   frontend?: boolean;
   /** Paths of an instance that are not the default ones. */
-  application?: Partial<Config['application']>;
+  contract?: Partial<Config['contract']>;
   /** A rollback with the database; whether an operator has switched the maintenance page on before. */
   data?: { maintenance: boolean };
   /** Seconds that the release is watched; default: not at all. */
@@ -96,8 +96,8 @@ export interface Case {
 export async function newCase(situation: Situation = {}): Promise<Case> {
   const { servers = ['backend-1', 'backend-2'], unready = [], surge = null } = situation;
   const { migrations = [], contracting = [], frontend = true, bake = 0, data } = situation;
-  const application = { ...unwatched.application, ...situation.application };
-  const config = { ...unwatched, application, deploy: { ...unwatched.deploy, bakeSeconds: bake } };
+  const contract = { ...unwatched.contract, ...situation.contract };
+  const config = { ...unwatched, contract, deploy: { ...unwatched.deploy, bakeSeconds: bake } };
   const images = { ...NEW, ...(frontend ? {} : { frontend: OLD.frontend }) };
   const write = (path: string, text: string) => writeFileSync(join(root, path), text);
   rmSync(join(root, 'state'), { recursive: true, force: true });

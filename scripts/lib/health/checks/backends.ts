@@ -10,7 +10,7 @@ import { memoize } from '../runner.ts';
 
 /** One line for each listed instance, asked directly and not through Nginx, and one that compares their versions. */
 export function backends(config: Config, containers: Containers): Check[] {
-  const { healthPath, readyPath, ports } = config.application;
+  const { healthPath, readyPath, ports } = config.contract;
   const get = async (name: string, path: string): Promise<Answer> => {
     const address = await addressOf(config, await containers(), name);
     const hint = `docker logs --tail 50 ${containerOf(config, name)}`;
@@ -46,7 +46,12 @@ function inService(): Instances {
   }
 }
 
-async function addressOf(config: Config, containers: Awaited<ReturnType<Containers>>, name: string) {
+/** @returns the address of an instance in the network app. @throws OperationalError when it has none */
+export async function addressOf(
+  config: Config,
+  containers: Awaited<ReturnType<Containers>>,
+  name: string,
+): Promise<string> {
   const found = containers.find(({ service }) => service === name);
   const up = `docker compose up -d --no-recreate ${name}`;
   if (!found)

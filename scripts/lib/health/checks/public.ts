@@ -9,7 +9,7 @@ import { notReady } from './backends.ts';
 
 /** The API as clients reach it: by its name, over TLS, through Nginx. */
 export const api = (config: Config): Check =>
-  visit(config, 'api', config.application.readyPath, () => undefined);
+  visit(config, 'api', config.contract.readyPath, () => undefined);
 
 export const frontend = (config: Config): Check =>
   visit(config, 'frontend', '/', ({ headers, body }) =>
