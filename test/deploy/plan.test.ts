@@ -19,6 +19,7 @@ const PLAN: Plan = {
     { name: 'index', findings: [{ kind: 'blocks', what: 'builds an index', sql: 'CREATE INDEX …' }] },
   ],
   criticalBefore: ['clock (it is 400 s behind that of S3)'],
+  contract: ['the backend runs as root', 'the frontend exposes 8080, and FRONTEND_PORT is 80'],
   notes: ['Nginx will load a file'],
 };
 
@@ -29,7 +30,7 @@ test('--plan --json keeps its keys, which other programs read', () => {
   assert.equal(rest, same);
   assert.equal(
     Object.keys(planJson(PLAN)).sort(),
-    'images migrations notes previous release servers surge unwell'.split(' '),
+    'contract images migrations notes previous release servers surge unwell'.split(' '),
   );
 });
 
@@ -38,6 +39,8 @@ test('--plan shows the images, the instances, the risks of each migration and th
     'backend   backend:1 → backend:2',
     'frontend  frontend:1 (unchanged)',
     'instances backend-1, backend-2, and backend-3 during the deployment',
+    'contract  the backend runs as root',
+    '          the frontend exposes 8080, and FRONTEND_PORT is 80',
     'migration add: harmless to the previous release',
     'migration drop:',
     '  no rollback: drops a column: ALTER TABLE …',
@@ -47,6 +50,7 @@ test('--plan shows the images, the instances, the risks of each migration and th
     '  blocks: builds an index: CREATE INDEX …',
     'note: Nginx will load a file',
   ]);
+  assert.ok(describePlan({ ...PLAN, contract: [] }).includes('contract  the images keep it'));
   assert.ok(describePlan({ ...PLAN, migrations: [] }).includes('migrations none pending'));
 });
 

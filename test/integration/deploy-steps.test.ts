@@ -159,7 +159,10 @@ for (const fate of ['never ready', 'ends at once'] as const) {
         const run = await c.deploy();
         assert.is(run.ended, 'rolled back', run.said);
         const service = image === NEW.frontend ? 'frontend-2' : (surge ?? 'backend-1');
-        const how = fate === 'never ready' ? 'is not ready after 3 s' : 'ended soon after its start';
+        const how =
+          fate === 'never ready'
+            ? String.raw`is not ready after 3 s: \S+ does not answer`
+            : 'ended soon after its start';
         assert.match(run.said, new RegExp(`^${service} ${how}; last log lines:\n  the last line$`, 'm'));
         await assertEnd(c, {}, OLD, run.said);
       });

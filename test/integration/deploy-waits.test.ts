@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Config } from '../../scripts/lib/config/config.ts';
 import { pass } from '../support/deploy/deployment-copy.ts';
 import { newCase } from '../support/deploy/deployment-model.ts';
 import type { DockerModel } from '../support/deploy/docker-model.ts';
@@ -57,17 +58,37 @@ test('a missing setting is an error, not a wait of zero seconds', async () => {
   assert.match(run.said, /nginx\/snippets\/http\.conf has no line such as `keepalive_min_timeout 5s;`/);
 });
 
+/** Of Nginx's connections to an instance, as the kernel lists them: to another one, idle, in use, a WebSocket's. */
+const CONNECTIONS = {
+  other: '0: 0A00090A:E05E 0B00090A:0BB8 01 00000000:00000000 00:00000000 00000000',
+  closing: '1: 0A00090A:E05F 0700090A:0BB8 06 00000000:00000000 03:00000000 00000000',
+  request: '2: 0A00090A:E060 0700090A:0BB8 01 00000000:00000000 00:00000000 00000000',
+  opening: '3: 0A00090A:E061 0700090A:0BB8 02 00000000:00000001 01:00000000 00000000',
+  socket: '4: 0A00090A:E062 0700090A:0BB8 01 00000000:00000000 02:000AFC61 00000000',
+} as const;
+
 /**
  * A deployment whose looks at an instance's requests run as they do in Nginx's container, on a clock of their own that
  * advances by what `sleep` and `curl -m` take.
  *
  * @param metrics what curl does, for each time that it is called; the last is repeated
+ * @param connections those of Nginx at each look at them; the last is repeated
  * @param answer how long Nginx waits for one
  */
-async function drainedWith(metrics: (number | 'hangs')[], { answer = '120s' } = {}) {
+async function drainedWith(
+  metrics: (number | 'hangs' | 'refuses' | 'does not count')[],
+  {
+    answer = '120s',
+    connections = [[]] as (keyof typeof CONNECTIONS)[][],
+    config = {} as Partial<Config['contract']>,
+  } = {},
+) {
   const directory = mkdtempSync(join(tmpdir(), 'drain-'));
   const clock = join(directory, 'clock');
   const calls = join(directory, 'calls');
+  const looks = join(directory, 'looks');
+  for (const [index, names] of connections.entries())
+    writeFileSync(`${looks}.${index + 1}`, names.map(name => `${CONNECTIONS[name]}\n`).join(''));
   // Functions of its shell, as a program for each of some hundred calls is two seconds of a processor.
   const clocked = (name: string, script: string) => `${name}() { read t <${clock}; ${script}; }`;
   const programs = [
@@ -75,24 +96,37 @@ async function drainedWith(metrics: (number | 'hangs')[], { answer = '120s' } = 
     clocked('sleep', `echo $((t + 500)) >${clock}`),
     clocked(
       'curl',
-      `read n <${calls}; n=$((n + 1)); echo $n >${calls}; set -- ${metrics.join(' ')}
+      `read n <${calls}; n=$((n + 1)); echo $n >${calls}; set -- ${metrics.map(each => String(each).split(' ')[0]).join(' ')}
       [ $n -lt $# ] || n=$#; shift $((n - 1))
+      case "$1" in refuses) return 22;; does) echo http_requests_total 5; return;; esac
       [ "$1" != hangs ] || { echo $((t + 3000)) >${clock}; return 28; }
       printf '# TYPE http_requests_in_flight gauge\\nhttp_requests_in_flight %s\\n' "$1"`,
     ),
+    `getent() { echo "10.9.0.7 STREAM $2"; echo '10.9.0.7 DGRAM'; }`,
+    `cat() {
+      [ "$*" = /proc/net/tcp ] || { command cat "$@"; return; }
+      read n <${looks}; n=$((n + 1)); echo $n >${looks}; [ -f ${looks}.$n ] || n=${connections.length}
+      while read -r line; do echo "$line"; done <${looks}.$n
+    }`,
   ];
-  const seen: { seconds: number; timeout: number; calls: number }[] = [];
-  const c = await newCase({ frontend: false });
+  const seen: { seconds: number; timeout: number; calls: number; looks: number }[] = [];
+  const c = await newCase({ frontend: false, contract: config });
   const api = c.read(API);
   c.write(API, api.replace(/(?<=proxy_read_timeout )\w+/g, answer));
   c.docker.shell = (script, timeout) => {
-    if (!script.includes('http_requests_in_flight')) return undefined;
+    if (!script.includes('ahostsv4')) return undefined;
     writeFileSync(clock, '1000000\n');
     writeFileSync(calls, '0\n');
+    writeFileSync(looks, '0\n');
     const text = [...programs, script].join('\n');
     const { status, stdout, stderr } = spawnSync('sh', ['-c', text], { encoding: 'utf8' });
     const seconds = Number(readFileSync(clock, 'utf8')) / 1000 - 1000;
-    seen.push({ seconds, timeout, calls: Number(readFileSync(calls, 'utf8')) });
+    seen.push({
+      seconds,
+      timeout,
+      calls: Number(readFileSync(calls, 'utf8')),
+      looks: Number(readFileSync(looks, 'utf8')),
+    });
     return { code: status!, stdout, stderr };
   };
   try {
@@ -110,13 +144,50 @@ test('an instance is stopped when its requests are 0 three times in a row', asyn
     seen.map(({ calls }) => calls),
     [6, 6],
   );
-  assert.not.match(run.said, /still answers requests/);
+  assert.not.match(run.said, /stopping it/);
 });
 
-test('an instance that does not count its requests is stopped after the longest time of a request, with a warning', async () => {
-  const { run, seen } = await drainedWith(['hangs']);
+const said = (text: string, pattern: RegExp) => [...text.matchAll(new RegExp(pattern, 'g'))].length;
+const EXPLAINED = /an instance is drained when Nginx has no open request to it/;
+
+for (const [what, metrics, application, why] of [
+  [
+    'refuses to tell its count',
+    'refuses',
+    {},
+    /\/api\/v1\/metrics of backend-[12] has no http_requests_in_flight/,
+  ],
+  ['has metrics without a count', 'does not count', {}, /has no http_requests_in_flight: an instance/],
+  ['does not answer for its count', 'hangs', {}, /has no http_requests_in_flight: an instance/],
+  ['has no metrics', 'refuses', { metricsPath: undefined }, /METRICS_PATH is none: an instance/],
+] as const) {
+  test(`an instance that ${what} is stopped when Nginx has no open request to it; a WebSocket does not count`, async () => {
+    const { run, seen } = await drainedWith([metrics], {
+      config: application,
+      connections: [['request', 'socket'], [], ['opening'], ['other', 'closing', 'socket']],
+    });
+    assert.is(run.ended, 'done', run.said);
+    assert.equal(
+      seen.map(({ looks }) => looks),
+      [6, 6],
+    );
+    for (const { seconds } of seen) assert.ok(seconds < 30, `${seconds} s`);
+    assert.match(run.said, why);
+    assert.is(said(run.said, EXPLAINED), 1, 'it is said once');
+    assert.not.match(run.said, /stopping it/);
+  });
+}
+
+test('an instance whose count begins to be told is drained by it', async () => {
+  const { run } = await drainedWith(['hangs', 1, 0], { connections: [['request']] });
   assert.is(run.ended, 'done', run.said);
-  assert.match(run.said, /backend-1 still answers requests after 125 s, or does not count them; stopping it/);
+  assert.is(said(run.said, EXPLAINED), 0);
+});
+
+test('an instance whose connections do not end is stopped after the longest time of a request, with a warning', async () => {
+  const { run, seen } = await drainedWith(['hangs'], { connections: [['request']] });
+  assert.is(run.ended, 'done', run.said);
+  assert.match(run.said, /backend-1 still has connections after 125 s; stopping it, which ends them/);
   assert.is(seen.length, 2);
   for (const { seconds, timeout } of seen) {
     assert.ok(seconds >= 125, `${seconds} s`);
@@ -130,7 +201,7 @@ async function nginxRestarting(times: number) {
   let left = times;
   const clock = c.docker.clock;
   c.docker.shell = script =>
-    script.includes('http_requests_in_flight') && left-- > 0
+    script.includes('ahostsv4') && left-- > 0
       ? { code: 1, stdout: '', stderr: 'Error response from daemon: Container shop-nginx is restarting' }
       : undefined;
   const run = await c.deploy();
@@ -142,7 +213,7 @@ test('while Nginx restarts, an instance is not stopped: its requests are counted
   assert.is(run.ended, 'done', run.said);
   assert.equal(c.docker.losses, []);
   assert.match(run.said, /could not drain backend-1: .*is restarting; trying again/);
-  assert.not.match(run.said, /still answers requests/);
+  assert.not.match(run.said, /stopping it/);
 });
 
 test('when Nginx does not come back, the instance is not stopped and the deployment is rolled back', async () => {
@@ -155,7 +226,7 @@ test('when Nginx does not come back, the instance is not stopped and the deploym
 test('an instance whose requests never end is stopped when Nginx waits for them no longer', async () => {
   const { run, seen } = await drainedWith([1], { answer: '15s' });
   assert.is(run.ended, 'done', run.said);
-  assert.match(run.said, /backend-2 still answers requests after 20 s/);
+  assert.match(run.said, /backend-2 still has requests after 20 s; stopping it/);
   for (const { seconds } of seen) assert.ok(seconds >= 20 && seconds < 25, `${seconds} s`);
 });
 
@@ -185,7 +256,7 @@ test('an instance is back in the list when it is ready three times in a row', as
 test('an instance that does not answer fails after DEPLOY_READY_TIMEOUT, not later', async () => {
   const { run, seconds } = await readyWith('ready', 'ready', 'hangs');
   assert.is(run.ended, 'rolled back', run.said);
-  assert.match(run.said, /backend-1 is not ready after 3 s/);
+  assert.match(run.said, /backend-1 is not ready after 3 s: \/api\/v1\/health\/ready does not answer/);
   assert.is(seconds.length, 3);
   // After two pauses of 0.3 s, the rest of the time for the last look.
   assert.ok(seconds[2]! <= 2.4, `${seconds[2]} s`);

@@ -43,6 +43,7 @@ test('without Docker and Nginx the report is complete and shows what is not conf
     redis: 'not configured',
     containers: 'not configured',
     configuration: 'not configured',
+    contract: 'not configured',
     certificate: 'critical',
     backup: 'ok',
     'backup-s3': 'ok',
@@ -60,7 +61,10 @@ test('without Docker and Nginx the report is complete and shows what is not conf
 
 test('without docker where PostgreSQL is reached through it: critical', async () => {
   const now = await look({ POSTGRES_CONTAINER: 'somewhere' });
-  const broken = ['backend-1', 'backend-2', 'postgres', 'containers'].map(name => [name, 'critical']);
+  const broken = ['backend-1', 'backend-2', 'postgres', 'containers', 'contract'].map(name => [
+    name,
+    'critical',
+  ]);
   assert.equal(turned(well, now), { ...Object.fromEntries(broken), versions: 'unknown' });
   assert.match(now.services.containers!.message, /^there is no docker on PATH$/);
 });

@@ -12,11 +12,15 @@ const directory = mkdtempSync(join(tmpdir(), 'settings-'));
 const settings = join(directory, 'run');
 process.once('exit', () => rmSync(directory, { recursive: true }));
 
+const LISTS = join(ROOT, 'nginx/upstreams');
+/** What is not about names: application-settings.test.ts. */
+const { DOMAIN: _, API_DOMAIN: __, ...OTHERS } = nginxSettings(loadConfig('production', {}));
+
 /** Runs the script as the container does, but for the directory. */
 function write(env: Record<string, string>) {
   rmSync(settings, { recursive: true, force: true });
-  const { status, stderr } = spawnSync(join(ROOT, 'nginx/settings.sh'), [settings], {
-    env: { PATH: process.env.PATH, ...env },
+  const { status, stderr } = spawnSync(join(ROOT, 'nginx/settings.sh'), [settings, LISTS], {
+    env: { PATH: process.env.PATH, ...OTHERS, ...env },
     encoding: 'utf8',
   });
   return { status, stderr };
@@ -132,14 +136,16 @@ test('without a value, as without Compose, nothing is written, and both are name
 test('the files appear together, over those of an earlier start', () => {
   const names = { DOMAIN: 'acme.example', API_DOMAIN: 'backend.acme.example' };
   assert.is(write({ DOMAIN: 'old.example', API_DOMAIN: 'api.old.example' }).status, 0);
-  const { status } = spawnSync(join(ROOT, 'nginx/settings.sh'), [settings], {
-    env: { ...process.env, ...names },
+  const { status } = spawnSync(join(ROOT, 'nginx/settings.sh'), [settings, LISTS], {
+    env: { ...process.env, ...OTHERS, ...names },
   });
   assert.is(status, 0);
   assert.equal(readdirSync(directory), ['run']);
   const read = (name: string) => readFileSync(join(settings, name), 'utf8');
   assert.equal(
-    readdirSync(settings).map(name => [name, read(name).split('\n')[0]]),
+    readdirSync(settings)
+      .filter(name => name.includes('name'))
+      .map(name => [name, read(name).split('\n')[0]]),
     [
       ['all-names.conf', 'server_name acme.example www.acme.example backend.acme.example;'],
       ['api-name.conf', 'server_name backend.acme.example;'],
@@ -155,11 +161,11 @@ test('what Nginx runs with is compared with the configuration', () => {
   const { config } = load({ DOMAIN: 'acme.example' });
   const variables = (values: Record<string, string>) =>
     JSON.stringify(['PATH=/bin', ...Object.entries(values).map(([name, value]) => `${name}=${value}`)]);
-  assert.equal(nginxSettings(config!), { API_DOMAIN: 'api.acme.example', DOMAIN: 'acme.example' });
+  assert.equal(nginxSettings(config!), { ...OTHERS, API_DOMAIN: 'api.acme.example', DOMAIN: 'acme.example' });
   assert.is(outdatedSettings(config!, variables(nginxSettings(config!))), undefined);
   const api = outdatedSettings(config!, variables({ ...nginxSettings(config!), API_DOMAIN: 'x.example' }));
   assert.match(api!, /now: API_DOMAIN$/);
-  assert.match(outdatedSettings(config!, variables({}))!, /now: API_DOMAIN, DOMAIN$/);
+  assert.match(outdatedSettings(config!, variables(OTHERS))!, /now: API_DOMAIN, DOMAIN$/);
 });
 
 test.run();

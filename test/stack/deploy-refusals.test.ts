@@ -42,6 +42,7 @@ test('--plan shows what would be done, with the risks of the migrations, and cha
     assert.is(expanding.code, 0, expanding.stderr);
     assert.match(expanding.stdout, /^backend +backend@sha256:\w{12} → backend@sha256:\w{12}$/m);
     assert.match(expanding.stdout, /^instances backend-1, backend-2$/m);
+    assert.match(expanding.stdout, /^contract {2}the images keep it$/m);
     assert.match(
       expanding.stdout,
       /^migration 20250201000000_order_note: harmless to the previous release$/m,
@@ -53,7 +54,7 @@ test('--plan shows what would be done, with the risks of the migrations, and cha
     const plan = JSON.parse(contracting.stdout);
     assert.equal(
       Object.keys(plan).sort(),
-      'images migrations notes previous release servers surge unwell'.split(' '),
+      'contract images migrations notes previous release servers surge unwell'.split(' '),
     );
     assert.is(plan.surge, 'backend-3');
     assert.is(plan.previous.backend, stack.variables.BACKEND_IMAGE);

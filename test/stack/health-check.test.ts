@@ -34,6 +34,7 @@ test('all is well: every line of the stack', () => {
     redis: 'ok',
     containers: 'ok',
     configuration: 'ok',
+    contract: 'ok',
     certificate: 'ok',
     backup: 'ok',
     'backup-s3': 'ok',
@@ -49,6 +50,7 @@ test('all is well: every line of the stack', () => {
   );
   assert.match(well.services.redis!.message, /^primary; .* of 2\.00 GiB used; Redis 7/);
   assert.match(well.services.containers!.message, /^6 containers, all running and healthy$/);
+  assert.is(well.services.contract!.message, 'the images keep it');
   assert.match(well.services.certificate!.message, /^valid for 89 d .* more; issued by/);
   assert.ok(well.services.certificate!.value! >= 98);
 });

@@ -16,7 +16,7 @@ export const SET_BY_COMPOSE: Record<string, string | undefined> = {
   DATABASE_URL: undefined,
   INSTANCE_ID: undefined,
   NODE_ENV: 'production',
-  PORT: '3000',
+  PORT: undefined, // BACKEND_PORT
   REDIS_URL: undefined,
 };
 

@@ -86,6 +86,9 @@ export function configurationOf(environment: Environment, processEnv: NodeJS.Pro
   problems.push(...siteProblems(siteOf(environment, values)));
   if (given.BACKUP_SIGNING_KEY_PREVIOUS && !given.BACKUP_SIGNING_KEY)
     problems.push('BACKUP_SIGNING_KEY: needed, because BACKUP_SIGNING_KEY_PREVIOUS is set');
+  const isRefused = (name: string) => problems.some(problem => problem.startsWith(`${name}:`));
+  if (given.ADMIN_PATHS && !isRefused('ADMIN_PATHS') && !given.ADMIN_HASHED_PASSWORD && !given.ADMIN_ALLOW)
+    problems.push('ADMIN_PATHS: needs ADMIN_HASHED_PASSWORD or ADMIN_ALLOW, or everybody reaches them');
   if (given.S3_BUCKET) {
     for (const key of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) {
       if (!given[key]) problems.push(`${key}: needed, because S3_BUCKET is set`);
@@ -166,12 +169,28 @@ function build(environment: Environment, envFile: string, v: Variables) {
       v.BACKEND_IMAGE && v.FRONTEND_IMAGE
         ? { backend: v.BACKEND_IMAGE, frontend: v.FRONTEND_IMAGE }
         : undefined,
+    /** How the application's images differ from each other's: paths and ports of an instance. */
+    contract: {
+      healthPath: v.HEALTH_PATH,
+      readyPath: v.READY_PATH ?? `${v.HEALTH_PATH}/ready`,
+      /** Undefined: it has none. */
+      metricsPath: v.METRICS_PATH,
+      ports: { backend: v.BACKEND_PORT, frontend: v.FRONTEND_PORT },
+      /** Undefined: the image's own. */
+      backendUser: v.BACKEND_USER,
+      /** Which requests Nginx passes on, in the form of the variables of this name. */
+      uploadPaths: v.UPLOAD_PATHS,
+      publicPaths: v.PUBLIC_PATHS ?? '',
+      adminPaths: v.ADMIN_PATHS ?? '',
+      adminAllow: v.ADMIN_ALLOW ?? '',
+      adminHashedPassword: v.ADMIN_HASHED_PASSWORD ?? '',
+    },
     deploy: {
       /** Seconds in which a new instance must become ready. */
       readyTimeout: v.DEPLOY_READY_TIMEOUT,
       /** Seconds that a new release is watched. */
       bakeSeconds: v.DEPLOY_BAKE_SECONDS,
-      canaryPaths: v.CANARY_REQUESTS.split(','),
+      canaryPaths: v.CANARY_REQUESTS?.split(',') ?? [v.HEALTH_PATH],
       migrationsDir: v.MIGRATIONS_DIR,
     },
     sentry:

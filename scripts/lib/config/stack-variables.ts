@@ -220,9 +220,9 @@ export const deployment = readBy('deploy, rollback', {
   },
   CANARY_REQUESTS: {
     meaning:
-      'Paths of the API that the canary requests in addition to readiness: safe to GET, separated by commas.',
+      'Paths of the API that the canary requests in addition to readiness: safe to GET, separated by commas. Default: ' +
+      '<HEALTH_PATH>.',
     type: text('paths that are safe to GET, separated by commas', /^\/[^\s,]*(,\/[^\s,]*)*$/),
-    default: '/api/v1/health',
   },
   SENTRY_ORG: {
     meaning: 'Sentry gets each release when SENTRY_ORG, SENTRY_PROJECT and SENTRY_AUTH_TOKEN are all set.',

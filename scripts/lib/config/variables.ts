@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { application } from './application-variables.ts';
 import { backup, objectives } from './backup-variables.ts';
 import { directories, notifications, schedule } from './operation-variables.ts';
 import { offsite } from './s3-variables.ts';
@@ -10,6 +11,7 @@ export const GROUPS = {
   'The product': stack.product,
   PostgreSQL: stack.postgres,
   'The stack': stack.stack,
+  'The application': application,
   'Backups on this server': backup,
   'Backups off-site, in S3': offsite,
   'Recovery objectives': objectives,

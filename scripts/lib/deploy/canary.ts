@@ -33,7 +33,7 @@ export function startCanary(config: Config): Canary {
   const { api } = config.site;
   const count: CanaryCount = { sent: 0, failed: 0, slowest: 0, failures: [], reopened: 0 };
   const stopping = new AbortController();
-  const paths = ['/api/v1/health/ready', ...config.deploy.canaryPaths];
+  const paths = [config.contract.readyPath, ...config.deploy.canaryPaths];
 
   const repeat = async (attempt: (turn: number) => Promise<void>, nameOf: (turn: number) => string) => {
     for (let turn = 0; !stopping.signal.aborted; turn++) {

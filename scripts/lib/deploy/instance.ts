@@ -11,8 +11,10 @@ import { inNginx } from '../nginx/reload.ts';
 import { upstreamOf } from '../nginx/upstreams.ts';
 
 /** @returns the address that answers 200 when the instance can take requests, as the application contract has it */
-export const readyUrl = (service: string): string =>
-  upstreamOf(service) === 'backend' ? `http://${service}:3000/api/v1/health/ready` : `http://${service}:80/`;
+export function readyUrl({ contract: { ports, readyPath } }: Config, service: string): string {
+  const upstream = upstreamOf(service);
+  return `http://${service}:${ports[upstream]}${upstream === 'backend' ? readyPath : '/'}`;
+}
 
 /** @returns the image of a pair that a service runs */
 export const imageOf = (images: Images, service: string): string => images[upstreamOf(service)];
@@ -28,20 +30,24 @@ export async function runs(config: Config, service: string, images: Images): Pro
  * @throws CommandError when Docker or Nginx's container can't tell
  */
 export async function isReady(config: Config, service: string): Promise<boolean> {
-  return (await inspect(config, service))?.state === 'running' && (await answers(config, service, 5));
+  return (
+    (await inspect(config, service))?.state === 'running' && (await problem(config, service, 5)) === undefined
+  );
 }
 
 /** Could not resolve, could not connect, 4xx or 5xx, timeout, empty reply, reset: https://curl.se/docs/manpage.html#EXIT */
 const CURL_HAS_NO_ANSWER = [6, 7, 22, 28, 52, 56];
 
-async function answers(config: Config, service: string, seconds: number): Promise<boolean> {
-  const ask = `curl -fsS -m ${seconds.toFixed(1)} -o /dev/null ${readyUrl(service)}`;
+/** @returns why an instance is not ready: `/health/ready answers 404`; undefined: it is */
+async function problem(config: Config, service: string, seconds: number): Promise<string | undefined> {
+  const ask = `curl -fsS -m ${seconds.toFixed(1)} -o /dev/null ${readyUrl(config, service)}`;
   try {
     await inNginx(config, ask, `ask ${service}`);
-    return true;
+    return undefined;
   } catch (error) {
-    if (error instanceof CommandError && CURL_HAS_NO_ANSWER.includes(error.status ?? 0)) return false;
-    throw error;
+    if (!(error instanceof CommandError) || !CURL_HAS_NO_ANSWER.includes(error.status ?? 0)) throw error;
+    const status = /returned error: (\d{3})/.exec(error.stderr)?.[1];
+    return `${readyUrl(config, service).replace(/^http:\/\/[^/]*/, '')} ${status ? `answers ${status}` : 'does not answer'}`;
   }
 }
 
@@ -59,15 +65,20 @@ const PAUSE = 0.3;
 export async function untilReady(config: Config, service: string): Promise<void> {
   const { readyTimeout } = config.deploy;
   const began = performance.now();
+  let why: string | undefined;
   for (let good = 0; ; ) {
     throwIfSignalled();
     const container = await inspect(config, service);
     if (container?.state !== 'running' || container.restarts > 0)
       throw await notReady(config, service, 'ended soon after its start');
     const left = readyTimeout - (performance.now() - began) / 1000;
-    if (left <= 0) throw await notReady(config, service, `is not ready after ${readyTimeout} s`);
+    if (left <= 0) {
+      const because = why ? `: ${why}` : '';
+      throw await notReady(config, service, `is not ready after ${readyTimeout} s${because}`);
+    }
     try {
-      good = (await answers(config, service, Math.min(ANSWER_TIMEOUT, Math.max(left, 0.1)))) ? good + 1 : 0;
+      why = await problem(config, service, Math.min(ANSWER_TIMEOUT, Math.max(left, 0.1)));
+      good = why === undefined ? good + 1 : 0;
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       good = 0;

@@ -23,6 +23,7 @@ import {
   wantedBackends,
 } from '../nginx/upstreams.ts';
 import { nextBackends, roomForImages, roomInMemory } from './capacity.ts';
+import { unkept } from './contract.ts';
 import { isReady } from './instance.ts';
 import { refuseUnwritableReleases } from './releases.ts';
 import { refuseOnlyOne } from './rolling-update.ts';
@@ -38,6 +39,8 @@ export interface Plan {
   migrations: Pending[];
   /** What health-check.ts finds critical now. */
   criticalBefore: string[];
+  /** What of the application contract its images do not keep. */
+  contract: string[];
   /** Findings that do not prevent it. */
   notes: string[];
 }
@@ -78,19 +81,14 @@ export async function planDeployment(
   const images = { backend: backend.pinned, frontend: frontend.pinned };
   const surge = options.surge ? nextBackends(servers.map(serviceOf), 1)[0]! : null;
   const newFrontend = images.frontend !== previous.frontend;
-  const [migrations] = await preflight(
+  const [[migrations, contract]] = await preflight(
     async () => {
       await roomForImages([backend, frontend]);
       await pull(images.backend);
-      const pending = await pendingMigrations(config, images.backend);
-      if (!pending)
-        notes.push(`the image has no directory ${config.deploy.migrationsDir}: nothing is migrated`);
-      if (pending && pending.length > 0 && !config.migrate)
-        throw new OperationalError(
-          'there are pending migrations, and MIGRATE_COMMAND is not set',
-          'set it, for example to `npx prisma migrate deploy`.',
-        );
-      return pending ?? [];
+      return preflight(
+        () => migrationsOf(config, images.backend, notes),
+        () => unkept(config, images.backend, frontend.platform),
+      );
     },
     async () => refuseOnlyOne(servers, previous, images, surge),
     () => roomInMemory(config, [...(surge ? [surge] : []), ...(newFrontend ? ['frontend-2'] : [])]),
@@ -98,7 +96,18 @@ export async function planDeployment(
   if (criticalBefore.length > 0)
     notes.push(`critical now (./scripts/health-check.ts explains it): ${criticalBefore.join(', ')}`);
   const release = await releaseName(wanted.backend, images.backend);
-  return { release, images, previous, servers, surge, migrations, criticalBefore, notes };
+  return { release, images, previous, servers, surge, migrations, criticalBefore, contract, notes };
+}
+
+async function migrationsOf(config: Config, backend: string, notes: string[]): Promise<Pending[]> {
+  const pending = await pendingMigrations(config, backend);
+  if (!pending) notes.push(`the image has no directory ${config.deploy.migrationsDir}: nothing is migrated`);
+  if (pending && pending.length > 0 && !config.migrate)
+    throw new OperationalError(
+      'there are pending migrations, and MIGRATE_COMMAND is not set',
+      'set it, for example to `npx prisma migrate deploy`.',
+    );
+  return pending ?? [];
 }
 
 async function releaseName(wanted: string, pinned: string): Promise<string> {
@@ -158,7 +167,15 @@ async function refuseForgottenData(config: Config): Promise<void> {
 }
 
 /** @returns the plan as lines of text */
-export function describePlan({ images, previous, servers, surge, migrations, notes }: Plan): string[] {
+export function describePlan({
+  images,
+  previous,
+  servers,
+  surge,
+  migrations,
+  contract,
+  notes,
+}: Plan): string[] {
   const findings = migrations.flatMap(({ name, findings: found }) => [
     `migration ${name}:${found.length === 0 ? ' harmless to the previous release' : ''}`,
     ...found.map(risk => `  ${effectOf(risk)}: ${risk.what}: ${risk.sql}`),
@@ -169,6 +186,9 @@ export function describePlan({ images, previous, servers, surge, migrations, not
     `backend   ${change(previous.backend, images.backend)}`,
     `frontend  ${change(previous.frontend, images.frontend)}`,
     `instances ${servers.map(serviceOf).join(', ')}${surge ? `, and ${surge} during the deployment` : ''}`,
+    ...(contract.length === 0 ? ['the images keep it'] : contract).map(
+      (text, index) => `${index === 0 ? 'contract' : ''}`.padEnd(10) + text,
+    ),
     ...(migrations.length === 0 ? ['migrations none pending'] : findings),
     ...notes.map(note => `note: ${note}`),
   ];

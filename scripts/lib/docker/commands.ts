@@ -37,7 +37,7 @@ export const inspectContainers = (...ids: string[]): string[] => {
   return ['docker', 'container', 'inspect', '--format', format, ...ids];
 };
 
-/** Prints a container's variables as a JSON array of `NAME=value`; only for a container that has no secrets in them. */
+/** Prints a container's variables as a JSON array of `NAME=value`; only for a container that has no secret but hashes. */
 export const inspectVariables = (name: string): string[] => [
   ...['docker', 'container', 'inspect', '--format', '{{json .Config.Env}}', name],
 ];

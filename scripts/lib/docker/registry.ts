@@ -6,6 +6,8 @@ import { repositoryOf } from './images.ts';
 export interface Remote {
   /** By its digest: what is pulled, run and remembered. */
   pinned: string;
+  /** The one of this server's platform, by its digest. */
+  platform: string;
   /** Of its layers, compressed. */
   bytes: number;
 }
@@ -28,6 +30,7 @@ export async function findRemote(reference: string): Promise<Remote> {
   const manifestOf = async (each: string): Promise<Manifest> =>
     JSON.parse(await askRegistry(reference, '--raw', `${repository}@${each}`));
   let manifest = await manifestOf(digest);
+  let platform = `${repository}@${digest}`;
   if (manifest.manifests) {
     const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
     const own = manifest.manifests.find(
@@ -40,9 +43,10 @@ export async function findRemote(reference: string): Promise<Remote> {
       );
     }
     manifest = await manifestOf(own.digest);
+    platform = `${repository}@${own.digest}`;
   }
   const bytes = (manifest.layers ?? []).reduce((sum, { size }) => sum + size, manifest.config?.size ?? 0);
-  return { pinned: `${repository}@${digest}`, bytes };
+  return { pinned: `${repository}@${digest}`, platform, bytes };
 }
 
 async function askRegistry(reference: string, ...args: string[]): Promise<string> {

@@ -7,6 +7,7 @@ import { certificate } from './checks/certificate.ts';
 import { clock } from './checks/clock.ts';
 import { configuration } from './checks/configuration.ts';
 import { containers } from './checks/containers.ts';
+import { contract } from './checks/contract.ts';
 import { disk } from './checks/disk.ts';
 import { leftovers } from './checks/leftovers.ts';
 import { memory } from './checks/memory.ts';
@@ -29,6 +30,7 @@ export function allChecks(config: Config): Check[] {
     redis(config),
     containers(config, list),
     configuration(config),
+    contract(config, list),
     certificate(config),
     backupHere(config),
     backupInS3(config),

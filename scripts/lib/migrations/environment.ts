@@ -10,8 +10,17 @@ import { log } from '../core/log.ts';
  * @returns the variables of the application, and those that Compose gives to a backend. A restore at night does not fail
  *   because the application's file can't be read: that is a warning
  */
-export function migrationEnvironment({ appFile, urls }: Config, url: string): Record<string, string> {
-  const set = { ...SET_BY_COMPOSE, INSTANCE_ID: 'migrate', REDIS_URL: urls.redis, DATABASE_URL: url };
+export function migrationEnvironment(
+  { appFile, urls, contract: { ports } }: Config,
+  url: string,
+): Record<string, string> {
+  const ofRun = {
+    PORT: `${ports.backend}`,
+    INSTANCE_ID: 'migrate',
+    REDIS_URL: urls.redis,
+    DATABASE_URL: url,
+  };
+  const set = { ...SET_BY_COMPOSE, ...ofRun };
   const given = Object.entries(set).filter((each): each is [string, string] => each[1] !== undefined);
   return { ...own(appFile), ...Object.fromEntries(given) };
 }

@@ -9,8 +9,21 @@ import { containerOf, inspect } from '../docker/containers.ts';
 export const UPDATE_SETTINGS = 'docker compose up -d nginx';
 
 /** @returns the `environment:` of the service nginx, as the Compose file derives it from this configuration */
-export function nginxSettings({ site }: Config): Record<string, string> {
-  return { API_DOMAIN: site.api, DOMAIN: site.frontend };
+export function nginxSettings({ site, contract }: Config): Record<string, string> {
+  return {
+    ADMIN_ALLOW: contract.adminAllow,
+    ADMIN_HASHED_PASSWORD: contract.adminHashedPassword,
+    ADMIN_PATHS: contract.adminPaths,
+    API_DOMAIN: site.api,
+    BACKEND_PORT: `${contract.ports.backend}`,
+    DOMAIN: site.frontend,
+    FRONTEND_PORT: `${contract.ports.frontend}`,
+    HEALTH_PATH: contract.healthPath,
+    METRICS_PATH: contract.metricsPath ?? 'none',
+    PUBLIC_PATHS: contract.publicPaths,
+    READY_PATH: contract.readyPath,
+    UPLOAD_PATHS: contract.uploadPaths,
+  };
 }
 
 /**

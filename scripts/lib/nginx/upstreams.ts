@@ -23,6 +23,10 @@ export const serviceOf = (line: ServerLine): string => /^server ([\w.-]+):/.exec
 export const upstreamOf = (service: string): Upstream =>
   service.startsWith('backend') ? 'backend' : 'frontend';
 
+/** @returns the line with the port that instances of its list listen on now */
+export const withPort = ({ contract: { ports } }: Config, line: ServerLine): ServerLine =>
+  line.replace(/(?<=^server [\w.-]+:)\d+/, String(ports[upstreamOf(serviceOf(line))]));
+
 /** @returns the line of one more backend: that of `like`, with the other's name, no weight but 1, and no mark */
 export function lineFor(service: string, like: ServerLine): ServerLine {
   return up(like)
@@ -154,7 +158,8 @@ async function untilResolved(upstream: Upstream): Promise<void> {
 
 async function load(config: Config, upstream: Upstream, servers: ServerLine[]): Promise<void> {
   const before = readFileSync(pathOf(upstream), 'utf8');
-  await rewrite(pathOf(upstream), withServers(before, servers));
+  const lines = servers.map(line => withPort(config, line));
+  await rewrite(pathOf(upstream), withServers(before, lines));
   try {
     await testNginx(config);
   } catch (error) {

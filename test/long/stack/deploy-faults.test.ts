@@ -20,7 +20,13 @@ test('a release that is never ready is rolled back, and no request fails', async
   // As long as the previous release takes at most, on the way back.
   const patience = { DEPLOY_READY_TIMEOUT: '20s' };
   const ended = await whileVisited(stack, () => d.run('deploy', backendOf('2.1.0'), patience));
-  assertEnded(stack, ended, 1, 'rolled back', /backend-1 is not ready after 20 s; last log lines:/);
+  assertEnded(
+    stack,
+    ended,
+    1,
+    'rolled back',
+    /backend-1 is not ready after 20 s: \/api\/v1\/health\/ready answers 503; last log lines:/,
+  );
   assert.match(ended.stdout, /deployment of 2\.1\.0 FAILED, rolled back: /);
   assert.match(ended.stdout, /canary +\d+ requests, 0 failed/);
   await assertAs(d, v1);

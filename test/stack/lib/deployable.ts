@@ -8,6 +8,7 @@ import {
   baseImages,
   buildBackend,
   buildFrontend,
+  REFERENCE,
   type Variant,
   variants,
 } from '../../support/app/app-images.ts';
@@ -54,22 +55,24 @@ async function untilVisited(stack: Stack): Promise<void> {
  * @param keepalive Nginx's `keepalive_min_timeout`, as long as which a deployment waits again and again: a second, unless
  *   told, where nobody sends a second request on a connection, as neither visitor.ts nor the canary does
  * @param address of this machine that the ports are published on
+ * @param application whose images it has
  */
 export async function startDeployable(
   variables: Record<string, string> = {},
-  { keepalive = '1s', address = '0.0.0.0' } = {},
+  { keepalive = '1s', address = '0.0.0.0', application = REFERENCE } = {},
 ): Promise<Deployable> {
   const engine = await ensureEngine();
   await ensureImages(engine, baseImages);
   const registry = await startRegistry(engine.env);
+  const { name } = application;
   const publish: Deployable['publish'] = async variant => {
     const tag = variants[variant];
     const backend = await registry.push(
-      await buildBackend('reference-backend', variant, engine.env),
+      await buildBackend(`${name}-backend`, variant, engine.env, application.backend),
       `shop/backend:${tag}`,
     );
     const frontend = await registry.push(
-      await buildFrontend('reference-frontend', tag, engine.env),
+      await buildFrontend(`${name}-frontend`, tag, engine.env, application.frontend),
       `shop/frontend:${tag}`,
     );
     return { tag, backend, frontend };
@@ -92,10 +95,16 @@ export async function startDeployable(
       MIGRATE_COMMAND: 'node src/migrate.ts deploy',
       DEPLOY_BAKE_SECONDS: '5',
       DEPLOY_READY_TIMEOUT: '60s',
+      ...application.variables,
       ...variables,
     },
     directory => {
       const line = `keepalive_min_timeout ${keepalive};`;
+      // As Nginx's settings.sh tells an operator to.
+      for (const part of ['backend', 'frontend']) {
+        const port = application.variables[`${part.toUpperCase()}_PORT`];
+        if (port) replace(directory, `nginx/upstreams/${part}.conf`, /(?<=^server [\w-]+:)\d+/gm, port);
+      }
       replace(directory, 'nginx/snippets/http.conf', /^keepalive_min_timeout \w+;$/m, line);
       replace(directory, 'docker-compose.production.yml', /"0\.0\.0\.0:(?=\$)/g, `"${address}:`);
     },

@@ -35,6 +35,20 @@ export const ROUTES: Record<string, Route> = {
     target: '/api/v1/metrics',
     location: '~* ^/api/v1/metrics(?:/|$)',
   },
+  queues: {
+    path: '/admin/queues',
+    use: true,
+    method: 'GET',
+    target: '/admin/queues',
+    location: '~* ^/admin/queues(?:/|$)',
+  },
+  webhook: {
+    path: '/webhooks',
+    use: true,
+    method: 'POST',
+    target: '/webhooks/payments',
+    location: '~* ^/webhooks(?:/|$)',
+  },
   login: {
     path: '/api/v1/auth/login',
     method: 'POST',

@@ -3,11 +3,15 @@
  * request target. In the copy of the configuration that runs here, each location names itself in a header of the
  * answer, the limits are so high that none is met, and a plain port stands beside each TLS port. All else is as it is.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { loadConfig } from '../../../scripts/lib/config/config.ts';
+import { nginxSettings } from '../../../scripts/lib/nginx/settings.ts';
 import { ensureEngine } from '../../engine/engine.ts';
 import { ensureImages } from '../../images/images.ts';
 import { Sandbox, until } from '../../images/sandbox.ts';
@@ -80,18 +84,16 @@ async function startReader(
   name: string,
   upstream: string,
 ): Promise<Reader> {
-  const { directory, locations } = copyOf(box, environment, upstream);
   const site = `${environment}.example`;
+  const { directory, settings, locations } = copyOf(box, environment, upstream, site);
   const container = await box.start(
     environment,
     ...['--network', box.id, '--publish', '127.0.0.1::81'],
     ...['--tmpfs', '/etc/nginx/certificates', '--tmpfs', '/var/cache/proxy'],
     ...['--volume', `${directory}/entry/${environment}.conf:/etc/nginx/nginx.conf:ro`],
     ...['--volume', `${directory}:/etc/nginx/site:ro`],
-    ...['--env', `DOMAIN=${site}`, '--env', `API_DOMAIN=api.${site}`, '--tmpfs', '/run'],
-    ...['settings', 'bootstrap-certificate'].flatMap((name, index) => [
-      ...['--volume', `${ROOT}/nginx/${name}.sh:/docker-entrypoint.d/0${index}-${name}.sh:ro`],
-    ]),
+    ...['--tmpfs', '/run', '--volume', `${settings}:/run/settings:ro`],
+    ...['--volume', `${ROOT}/nginx/bootstrap-certificate.sh:/docker-entrypoint.d/05-certificate.sh:ro`],
     IMAGE,
   );
   const ask = ['exec', container, 'curl', '-fsS', 'http://127.0.0.1:8080/health'];
@@ -132,10 +134,40 @@ function application(packages: string): RequestListener {
   return app;
 }
 
+/** What nginx/settings.sh writes for an application that has paths of each kind. @returns the directory */
+function settingsOf(environment: 'production' | 'staging', site: string): string {
+  const directory = join(mkdtempSync(join(tmpdir(), 'settings-')), 'run');
+  const variables = nginxSettings(
+    loadConfig(environment, {
+      DOMAIN: site,
+      PUBLIC_PATHS: '/webhooks',
+      ADMIN_PATHS: '/admin/queues',
+      ADMIN_ALLOW: '10.0.0.0/8,127.0.0.0/8,172.16.0.0/12,192.168.0.0/16',
+    }),
+  );
+  execFileSync(join(ROOT, 'nginx/settings.sh'), [directory, join(ROOT, 'nginx/upstreams')], {
+    env: { PATH: process.env.PATH, ...variables },
+  });
+  chmodSync(dirname(directory), 0o755);
+  return directory;
+}
+
 /** The configuration as described above. */
-function copyOf(box: Sandbox, environment: string, upstream: string) {
+function copyOf(box: Sandbox, environment: 'production' | 'staging', upstream: string, site: string) {
   const source = join(ROOT, 'nginx');
   const locations: string[] = [];
+  /** A location with a name is where errors go: what counts is the one before it. */
+  const marked = (text: string) =>
+    text.replace(/^( *)location ([^@\n].*) \{$/gm, (line, indent, name) => {
+      locations.push(name);
+      return `${line}\n${indent}    set $at ${locations.length - 1};`;
+    });
+  const settings = settingsOf(environment, site);
+  for (const name of readdirSync(settings)) {
+    const path = join(settings, name);
+    writeFileSync(path, marked(readFileSync(path, 'utf8')));
+  }
+  process.once('exit', () => rmSync(dirname(settings), { recursive: true }));
   let entry = '';
   for (const file of readdirSync(source, { recursive: true, withFileTypes: true })) {
     if (!file.isFile()) continue;
@@ -144,15 +176,11 @@ function copyOf(box: Sandbox, environment: string, upstream: string) {
     if (path.startsWith('upstreams/')) text = `server ${upstream} max_fails=0 route=one;\n`;
     text = text
       .replace(/^( *)listen 443 ssl( default_server)?;$/gm, '$&\n$1listen 81$2;')
-      .replace(/\brate=\d+r\/[sm]/g, 'rate=100000r/s')
-      // A location with a name is where errors go: what counts is the one before it.
-      .replace(/^( *)location ([^@\n].*) \{$/gm, (line, indent, name) => {
-        locations.push(name);
-        return `${line}\n${indent}    set $at ${locations.length - 1};`;
-      });
+      .replace(/\brate=\d+r\/[sm]/g, 'rate=100000r/s');
+    text = marked(text);
     if (path === 'snippets/headers.conf') text += 'add_header X-Location $at always;\n';
     const written = box.file(`${environment}/${path}`, text);
     if (path === `${environment}.conf`) entry = written;
   }
-  return { directory: entry.slice(0, entry.lastIndexOf('/')), locations };
+  return { directory: entry.slice(0, entry.lastIndexOf('/')), settings, locations };
 }

@@ -71,13 +71,50 @@ function sources(directory: string): [string, string][] {
 }
 
 /** Builds `name:variant` from the sources, without a network. The base images have to be there. */
-export async function buildBackend(name: string, variant: Variant, env: NodeJS.ProcessEnv): Promise<string> {
+export async function buildBackend(
+  name: string,
+  variant: Variant,
+  env: NodeJS.ProcessEnv,
+  args: Record<string, string> = {},
+): Promise<string> {
   installBackend();
   const tag = `${name}:${variant}`;
-  return build(BACKEND, tag, { APP_VARIANT: variant, APP_VERSION: variants[variant] }, env);
+  return build(BACKEND, tag, { APP_VARIANT: variant, APP_VERSION: variants[variant], ...args }, env);
 }
 
 /** Builds `name:version` of the frontend. */
-export async function buildFrontend(name: string, version: string, env: NodeJS.ProcessEnv): Promise<string> {
-  return build(frontendDirectory, `${name}:${version}`, { APP_VERSION: version }, env);
+export async function buildFrontend(
+  name: string,
+  version: string,
+  env: NodeJS.ProcessEnv,
+  args: Record<string, string> = {},
+): Promise<string> {
+  return build(frontendDirectory, `${name}:${version}`, { APP_VERSION: version, ...args }, env);
 }
+
+/** An application of the tests: what its images are built with, and what it needs of the stack's variables. */
+export interface Application {
+  name: 'reference' | 'other';
+  backend: Record<string, string>;
+  frontend: Record<string, string>;
+  variables: Record<string, string>;
+}
+
+/** It keeps all defaults of the application contract. */
+export const REFERENCE: Application = { name: 'reference', backend: {}, frontend: {}, variables: {} };
+
+/** It keeps none of the defaults that a variable can change. */
+export const OTHER: Application = {
+  name: 'other',
+  backend: { APP_CONTRACT: 'other', NODE_ENV: '' },
+  frontend: { PORT: '8080', RUN_AS: '1001', VITE_API_URL: 'https://api.neurmatic.com' },
+  variables: {
+    HEALTH_PATH: '/health',
+    METRICS_PATH: '/metrics',
+    BACKEND_PORT: '3001',
+    FRONTEND_PORT: '8080',
+    FRONTEND_USER: '1001',
+    WRITABLE_DIR_1: '/app/logs',
+    WRITABLE_DIR_2: '/app/uploads',
+  },
+};

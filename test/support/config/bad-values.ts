@@ -9,7 +9,56 @@ const IMAGE = 'an image’s name, with a tag or digest';
 
 const ROLE = 'lower-case letters, digits and _, at most 63, beginning with a letter and not with pg_';
 
+const USER = 'the number of a user who is not root';
+const WRITABLE = 'an absolute path without a dot segment';
 const LONG = 'at least 32 characters, without blanks';
+
+/** No path of an application: also what would have a meaning in Nginx's configuration or in a shell. */
+const PATHS = [
+  'health',
+  '/',
+  '/health/',
+  '//health',
+  '/a/../b',
+  '/.env',
+  '/a b',
+  '/a;',
+  '/a{',
+  '/$host',
+  '/a?b',
+  '/a`b',
+  '/a\n/b',
+];
+
+const UPLOADS = [
+  '/a',
+  '/a:50',
+  '/a:0m',
+  '/a:50g',
+  '/a:50m;',
+  '/a:50m,',
+  'a:50m',
+  '/a:99999m',
+  '/a:1m\n/b:1m',
+];
+const HASHES = [
+  'secret',
+  '$1$abcdefgh$0123456789012345678901',
+  '$6$short',
+  `$6$${'a'.repeat(20)}:admin`,
+  `$6$${'a'.repeat(20)}\nroot:`,
+];
+const NETWORKS = [
+  '0.0.0.0/0',
+  '10.0.0.0/7',
+  '::/0',
+  '1.2.3',
+  '1.2.3.256',
+  '1.2.3.4;',
+  'all',
+  '10.0.0.0/8, 1.2.3.4',
+  '1.2.3.4\nall',
+];
 
 /** What each variable must be, in the words that an operator reads, and values that it must not have. */
 export const BAD: Record<string, [says: string, ...values: string[]]> = {
@@ -41,6 +90,21 @@ export const BAD: Record<string, [says: string, ...values: string[]]> = {
   S3_RETENTION_DAYS: [DAYS, '90 days'],
   AWS_REGION: ['a region, such as eu-west-3', 'eu west'],
   HTTPS_PORT: ['a port number', 'https'],
+  HEALTH_PATH: ['a path such as /health/ready', ...PATHS, 'none'],
+  READY_PATH: ['a path such as /health/ready', ...PATHS],
+  METRICS_PATH: ['a path such as /metrics, or none', ...PATHS, 'None'],
+  UPLOAD_PATHS: ['paths, each with the size of a request, such as /api/v1/uploads:50m', ...UPLOADS],
+  PUBLIC_PATHS: ['paths such as /webhooks,/oauth', ...PATHS, '/a,', ',/a', '/a, /b'],
+  ADMIN_PATHS: ['paths such as /webhooks,/oauth', ...PATHS, '/a,,/b'],
+  ADMIN_HASHED_PASSWORD: ['what `openssl passwd -6` prints, between single quotes', ...HASHES],
+  ADMIN_ALLOW: ['addresses or networks, such as 203.0.113.7,10.8.0.0/16', ...NETWORKS],
+  BACKEND_USER: [USER, 'node', '0', '1000:1000', '1001,mode=0'],
+  FRONTEND_USER: [USER, 'nginx', '-1'],
+  WRITABLE_DIR_1: [WRITABLE, 'logs', '/', '/app/', '/app/../etc', '/app:size=9g', '/app/./logs', '/a b'],
+  WRITABLE_DIR_2: [WRITABLE, './uploads'],
+  WRITABLE_DIR_3: [WRITABLE, '~/uploads'],
+  BACKEND_PORT: ['a port number', '0', '3000 weight=2'],
+  FRONTEND_PORT: ['a port number', '80;'],
   SCHEDULE_BACKUP: [`${CRON}unsupported syntax`, '@daily', '0 2 * *', 'OFF'],
   SCHEDULE_HEALTH_CHECK: [`${CRON}a field is not within 0-59`, '99 * * * *'],
   SCHEDULE_DRILL: [`${CRON}unsupported syntax`, '0 4 1 1,4,7,10 * *'],

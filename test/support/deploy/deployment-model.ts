@@ -25,6 +25,8 @@ export interface Situation {
   migrations?: string[];
   contracting?: string[];
   frontend?: boolean;
+  /** Paths of an instance that are not the default ones. */
+  contract?: Partial<Config['contract']>;
   /** A rollback with the database; whether an operator has switched the maintenance page on before. */
   data?: { maintenance: boolean };
   /** Seconds that the release is watched; default: not at all. */
@@ -94,7 +96,8 @@ export interface Case {
 export async function newCase(situation: Situation = {}): Promise<Case> {
   const { servers = ['backend-1', 'backend-2'], unready = [], surge = null } = situation;
   const { migrations = [], contracting = [], frontend = true, bake = 0, data } = situation;
-  const config = { ...unwatched, deploy: { ...unwatched.deploy, bakeSeconds: bake } };
+  const contract = { ...unwatched.contract, ...situation.contract };
+  const config = { ...unwatched, contract, deploy: { ...unwatched.deploy, bakeSeconds: bake } };
   const images = { ...NEW, ...(frontend ? {} : { frontend: OLD.frontend }) };
   const write = (path: string, text: string) => writeFileSync(join(root, path), text);
   rmSync(join(root, 'state'), { recursive: true, force: true });

@@ -279,9 +279,11 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
       return said();
     }
     const asked = model.containers.get(/https?:\/\/([\w-]+):/.exec(script)?.[1] ?? '');
-    if (script.includes('http_requests_in_flight')) {
-      if (asked) asked.drained = true;
-      return said(asked?.ready ? 'idle' : 'busy');
+    const drained = model.containers.get(/ahostsv4 ([\w-]+)/.exec(script)?.[1] ?? '');
+    if (script.includes('ahostsv4')) {
+      if (drained) drained.drained = true;
+      const by = script.includes('http_requests_in_flight') ? 'requests' : 'connections';
+      return said(`${drained?.ready ? 'idle' : 'busy'} ${by}`);
     }
     if (script.includes('curl '))
       return asked?.ready ? said() : failed('', script.startsWith('curl') ? 22 : 1);

@@ -1,31 +1,34 @@
 import type { Config } from '../../config/config.ts';
 import { OperationalError } from '../../core/errors.ts';
 import { containerOf, projectOf } from '../../docker/containers.ts';
+import { shortName } from '../../docker/images.ts';
 import { type Instances, instances } from '../../nginx/upstreams.ts';
 import { type Check, type Finding, NotConfigured } from '../check.ts';
 import { type Containers, stateOf } from '../docker.ts';
 import { type Answer, ask, jsonOf } from '../http.ts';
 import { memoize } from '../runner.ts';
 
-/** The port of the application contract. */
-const PORT = 3000;
-
 /** One line for each listed instance, asked directly and not through Nginx, and one that compares their versions. */
 export function backends(config: Config, containers: Containers): Check[] {
+  const { healthPath, readyPath, ports } = config.contract;
   const get = async (name: string, path: string): Promise<Answer> => {
     const address = await addressOf(config, await containers(), name);
     const hint = `docker logs --tail 50 ${containerOf(config, name)}`;
-    return ask({ address, port: PORT, path: `/api/v1/${path}`, hint });
+    return ask({ address, port: ports.backend, path, hint });
   };
   const { serving, down } = inService();
-  const asked = serving.map(name => ({ name, alive: memoize(() => get(name, 'health')) }));
+  const asked = serving.map(name => ({ name, alive: memoize(() => get(name, healthPath)) }));
   const lines = asked.map(({ name, alive }) => ({
     name,
     page: 'backend',
-    run: async () => readiness(...(await Promise.all([alive(), get(name, 'health/ready')]))),
+    run: async () => readiness(healthPath, ...(await Promise.all([alive(), get(name, readyPath)]))),
   }));
   const idle = down.map(name => ({ name, page: 'backend', run: async () => IDLE }));
-  return [...lines, ...idle, { name: 'versions', run: () => compareVersions(asked) }];
+  return [
+    ...lines,
+    ...idle,
+    { name: 'versions', run: async () => compareVersions(asked, healthPath, await imagesOf(containers)) },
+  ];
 }
 
 const IDLE: Finding = {
@@ -43,7 +46,12 @@ function inService(): Instances {
   }
 }
 
-async function addressOf(config: Config, containers: Awaited<ReturnType<Containers>>, name: string) {
+/** @returns the address of an instance in the network app. @throws OperationalError when it has none */
+export async function addressOf(
+  config: Config,
+  containers: Awaited<ReturnType<Containers>>,
+  name: string,
+): Promise<string> {
   const found = containers.find(({ service }) => service === name);
   const up = `docker compose up -d --no-recreate ${name}`;
   if (!found)
@@ -54,16 +62,27 @@ async function addressOf(config: Config, containers: Awaited<ReturnType<Containe
   return address;
 }
 
-const versionOf = (answer: Answer) => String(jsonOf(answer).version ?? 'unknown');
+/** @returns undefined when the application does not tell it */
+function versionOf(answer: Answer): string | undefined {
+  const { version } = jsonOf(answer);
+  return version === undefined ? undefined : String(version);
+}
 
-function readiness(health: Answer, ready: Answer): Finding {
+/** @returns the image of each service, as people recognise it; nothing when Docker can't tell */
+const imagesOf = async (containers: Containers): Promise<Map<string, string>> =>
+  new Map((await containers().catch(() => [])).map(({ service, image }) => [service, shortName(image)]));
+
+function readiness(healthPath: string, health: Answer, ready: Answer): Finding {
   const measured = { value: Math.round(ready.ms), unit: 'ms' } as const;
   if (health.status !== 200)
-    return { status: 'critical', message: `/api/v1/health answers ${health.status}`, ...measured };
+    return { status: 'critical', message: `${healthPath} answers ${health.status}`, ...measured };
   if (ready.status === 200)
-    return { status: 'ok', message: `ready, version ${versionOf(health)}`, ...measured };
+    return { status: 'ok', message: `ready, ${tells(versionOf(health), healthPath)}`, ...measured };
   return { status: 'critical', message: notReady(ready), ...measured };
 }
+
+const tells = (version: string | undefined, healthPath: string) =>
+  version === undefined ? `without a version in ${healthPath}` : `version ${version}`;
 
 /** @returns why an instance is not ready, from the body that the application contract asks for */
 export function notReady(answer: Answer): string {
@@ -72,7 +91,12 @@ export function notReady(answer: Answer): string {
   return `not ready: ${typeof why === 'string' ? `${why} (${answer.status})` : `it answers ${answer.status}`}`;
 }
 
-async function compareVersions(asked: { name: string; alive: () => Promise<Answer> }[]): Promise<Finding> {
+/** @param images of each service: what is compared for an application that does not tell its version */
+async function compareVersions(
+  asked: { name: string; alive: () => Promise<Answer> }[],
+  healthPath: string,
+  images: Map<string, string>,
+): Promise<Finding> {
   // Throws where inService() does not.
   if (instances().serving.length === 0)
     throw new OperationalError(
@@ -82,7 +106,10 @@ async function compareVersions(asked: { name: string; alive: () => Promise<Answe
   const answers = await Promise.allSettled(asked.map(({ alive }) => alive()));
   const known = asked.flatMap(({ name }, index) => {
     const answer = answers[index]!;
-    return answer.status === 'fulfilled' ? [{ name, version: versionOf(answer.value) }] : [];
+    if (answer.status === 'rejected') return [];
+    return [
+      { name, version: versionOf(answer.value) ?? `${images.get(name)} (no version in ${healthPath})` },
+    ];
   });
   const versions = [...new Set(known.map(({ version }) => version))];
   if (versions.length > 1) {

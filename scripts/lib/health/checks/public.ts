@@ -8,7 +8,8 @@ import { type Answer, ask } from '../http.ts';
 import { notReady } from './backends.ts';
 
 /** The API as clients reach it: by its name, over TLS, through Nginx. */
-export const api = (config: Config): Check => visit(config, 'api', '/api/v1/health/ready', () => undefined);
+export const api = (config: Config): Check =>
+  visit(config, 'api', config.contract.readyPath, () => undefined);
 
 export const frontend = (config: Config): Check =>
   visit(config, 'frontend', '/', ({ headers, body }) =>

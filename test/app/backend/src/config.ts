@@ -36,6 +36,8 @@ export function readConfig(env = process.env) {
     instance: text('INSTANCE_ID', hostname()),
     version: text('APP_VERSION', variant),
     variant,
+    // As an application is that keeps none of the contract's defaults: other.ts.
+    isOther: env.APP_CONTRACT === 'other',
     databaseUrl: text('DATABASE_URL'),
     // How long a request waits for a connection to the database before it is answered with 500.
     databaseTimeoutMs: count('DATABASE_TIMEOUT_MS', 5_000),
@@ -59,6 +61,7 @@ export function readConfig(env = process.env) {
       unreadySeconds: count('FAULT_UNREADY_SECONDS', 0),
     },
   };
+  if (config.isOther && env.NODE_ENV !== 'production') wrong.push('NODE_ENV must be production');
   if (wrong.length > 0) throw new Error(`configuration: ${wrong.join('; ')}`);
   return config;
 }

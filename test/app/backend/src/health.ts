@@ -9,12 +9,12 @@ const uncached = { 'Cache-Control': 'no-store' };
 
 /** The probes of the contract. `checks` are what readiness depends on; liveness depends on nothing. */
 export function health(config: Config, registry: Registry, checks: Record<string, Check>) {
-  const { version, instance } = config;
+  const told = config.isOther ? {} : { version: config.version, instance: config.instance };
   const router = Router();
   let leaving = false;
 
   router.get('/health', (_req, res) => {
-    res.set(uncached).json({ status: 'ok', version, instance });
+    res.set(uncached).json({ status: 'ok', ...told });
   });
 
   router.get('/health/ready', async (_req, res) => {
@@ -25,10 +25,14 @@ export function health(config: Config, registry: Registry, checks: Record<string
     res
       .status(status === 'ready' ? 200 : 503)
       .set(uncached)
-      .json({ status, failed, version, instance });
+      .json({ status, failed, ...told });
   });
 
   router.get('/metrics', async (_req, res) => {
+    if (config.isOther) {
+      res.status(401).json({ error: 'for administrators' });
+      return;
+    }
     res
       .set(uncached)
       .type(registry.contentType)

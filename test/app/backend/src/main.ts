@@ -9,6 +9,7 @@ import { content } from './content.ts';
 import { health } from './health.ts';
 import { openJobs } from './jobs.ts';
 import { log, logConsole } from './log.ts';
+import { otherRoutes } from './other.ts';
 import { openSockets } from './sockets.ts';
 import { closeRedis, openDatabase, openRedis } from './stores.ts';
 import { watchTraffic } from './traffic.ts';
@@ -21,7 +22,8 @@ const onError: ErrorRequestHandler = (error, req, res, next) => {
   else res.status(status).json({ error: status >= 500 ? 'something went wrong' : error.message });
 };
 
-function start(config: Config): void {
+async function start(config: Config): Promise<void> {
+  const other = config.isOther ? await otherRoutes(config) : undefined;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const database = openDatabase(config);
@@ -59,9 +61,10 @@ function start(config: Config): void {
     if (req.method === 'OPTIONS') res.sendStatus(204);
     else next();
   });
-  app.use('/api/v1', probes.router);
+  app.use(config.isOther ? '/' : '/api/v1', probes.router);
   app.use(traffic.watch, variant.onRequest);
   app.use('/api/v1', accounts(config, database, redis), content(config, database), jobs.router);
+  if (other) app.use(other);
   app.use((_req, res) => res.status(404).json({ error: 'not found' }));
   app.use(onError);
 
@@ -103,4 +106,4 @@ process.on('uncaughtException', error => {
   log('fatal', 'crashed', { error });
   process.exit(1);
 });
-start(readConfig());
+await start(readConfig());

@@ -1,0 +1,58 @@
+/** A stack of the application that keeps none of the contract's defaults, and requests that last. */
+import { execFileSync } from 'node:child_process';
+import * as assert from 'uvu/assert';
+import { OTHER } from '../../support/app/app-images.ts';
+import { type Deployable, startDeployable } from './deployable.ts';
+import { type Answer, ask } from './http.ts';
+import type { Stack } from './stack.ts';
+import { whileVisited } from './visitor.ts';
+
+/** The password of its pages for administrators. */
+export const ADMIN = 'a password';
+
+export const startOther = (): Promise<Deployable> =>
+  startDeployable(
+    {
+      UPLOAD_PATHS: '/api/v1/media/upload:10m',
+      PUBLIC_PATHS: '/webhooks',
+      ADMIN_PATHS: '/admin/queues',
+      ADMIN_HASHED_PASSWORD: execFileSync('openssl', ['passwd', '-6', '-stdin'], {
+        input: ADMIN,
+        encoding: 'utf8',
+      }).trim(),
+      DEPLOY_BAKE_SECONDS: '2',
+      // It accepts nothing more when it is stopped, and gives up what is open after a second: only the drain can save that.
+      SHUTDOWN_LINGER_MS: '0',
+      SHUTDOWN_TIMEOUT_MS: '1000',
+    },
+    { application: OTHER },
+  );
+
+/** Milliseconds: longer than the drain waits for Nginx's old workers, and shorter than Nginx waits for an answer. */
+const SLOW = 9_000;
+
+/**
+ * Runs `body` while a visitor uses the site.
+ *
+ * @param body gets a function that opens two requests at once, of which Nginx sends one to each instance
+ * @throws unless all of these are answered, too
+ */
+export async function whileSlow<T>(stack: Stack, body: (slow: () => void) => Promise<T>): Promise<T> {
+  const rounds: Promise<Answer[]>[] = [];
+  const slow = () => {
+    const one = () => ask(stack, 'api', `/api/v1/slow?ms=${SLOW}`);
+    const round = Promise.all([one(), one()]);
+    round.catch(() => {}); // thrown below
+    rounds.push(round);
+  };
+  const result = await whileVisited(stack, () => body(slow));
+  assert.ok(rounds.length > 0);
+  for (const answers of await Promise.all(rounds)) {
+    assert.equal(
+      answers.map(({ status }) => status),
+      [200, 200],
+    );
+    assert.is(new Set(answers.map(({ headers }) => headers['x-instance'])).size, 2);
+  }
+  return result;
+}
