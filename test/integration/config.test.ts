@@ -222,7 +222,7 @@ test('the application’s file: missing, with lines that Compose reads different
     await found(PARTS, 'A=abc#def\n'),
     /\.env\.production\.app: A: Compose would read another value/,
   );
-  assert.match(await found(PARTS, 'PORT=8080\n'), /PORT: Compose sets it to a value of its own; remove it/);
+  assert.match(await found(PARTS, 'PORT=8080\n'), /PORT: Compose sets it to 3000; remove it/);
   assert.match(
     await found(PARTS, 'DATABASE_URL=x\n'),
     /DATABASE_URL: Compose sets it to a value of its own; remove it/,

@@ -77,18 +77,16 @@ function urlFault({ name, is, lacks, right }: UrlState): [message: string, hint:
   return [`${name} ${what}`, 'write it: ./scripts/config.ts --write'];
 }
 
-function applicationRemarks({ appFile }: Config, scripts: Record<string, string>): Remark[] {
+function applicationRemarks({ appFile, contract }: Config, scripts: Record<string, string>): Remark[] {
   const file = basename(appFile);
+  const set: typeof SET_BY_COMPOSE = { ...SET_BY_COMPOSE, PORT: `${contract.ports.backend}` };
   try {
     const { values, problems } = readEnvFile(appFile);
     const refused = [
       ...problems,
       ...Object.entries(values)
-        .filter(([name, value]) => Object.hasOwn(SET_BY_COMPOSE, name) && value !== SET_BY_COMPOSE[name])
-        .map(
-          ([name]) =>
-            `${name}: Compose sets it to ${SET_BY_COMPOSE[name] ?? 'a value of its own'}; remove it`,
-        ),
+        .filter(([name, value]) => Object.hasOwn(set, name) && value !== set[name])
+        .map(([name]) => `${name}: Compose sets it to ${set[name] ?? 'a value of its own'}; remove it`),
     ].map(message => ({ refused: true, message: `${file}: ${message}`, hint: `correct it in ${appFile}.` }));
     const shared = sharedSecrets(values, scripts);
     if (shared.length === 0) return refused;

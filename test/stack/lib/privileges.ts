@@ -25,7 +25,12 @@ const BACKEND: Privileges = {
     PORT: 'Nginx asks there',
     REDIS_URL: 'its queues, sessions and sockets',
   },
-  mounts: { 'tmpfs → /tmp (rw)': 'uploads on their way to the object store' },
+  mounts: {
+    'tmpfs → /run/writable-1 (rw)': 'the default of WRITABLE_DIR_1, which nobody uses',
+    'tmpfs → /run/writable-2 (rw)': 'the same of WRITABLE_DIR_2',
+    'tmpfs → /run/writable-3 (rw)': 'the same of WRITABLE_DIR_3',
+    'tmpfs → /tmp (rw)': 'uploads on their way to the object store',
+  },
   networks: { app: 'Nginx, and mail and error services outside', data: 'the stores' },
   secrets: ['APP_DB_PASSWORD', 'DATABASE_URL', 'JWT_SECRET', 'REDIS_PASSWORD', 'REDIS_URL'],
 };
@@ -44,7 +49,17 @@ export const PRIVILEGES: Record<string, Privileges> = {
     secrets: [],
   },
   nginx: {
-    environment: { API_DOMAIN: 'the names that it serves', DOMAIN: 'the names that it serves' },
+    environment: {
+      ...Object.fromEntries(
+        'ADMIN_ALLOW ADMIN_HASHED_PASSWORD ADMIN_PATHS HEALTH_PATH METRICS_PATH PUBLIC_PATHS READY_PATH UPLOAD_PATHS'
+          .split(' ')
+          .map(name => [name, 'which requests it passes on, and for whom']),
+      ),
+      API_DOMAIN: 'the names that it serves',
+      BACKEND_PORT: 'compared with its lists of servers',
+      DOMAIN: 'the names that it serves',
+      FRONTEND_PORT: 'compared with its lists of servers',
+    },
     mounts: {
       'nginx/settings.sh → /docker-entrypoint.d/02-settings.sh (ro)': 'checks the names before it starts',
       'nginx/entry/production.conf → /etc/nginx/nginx.conf (ro)': 'the one line that includes the rest',
