@@ -64,7 +64,11 @@ check HEALTH_PATH "$path" "$in_path" 'a path such as /health/ready'
 check READY_PATH "$path" "$in_path" 'a path such as /health/ready'
 check METRICS_PATH "$path|none" "$in_path" 'a path such as /metrics, or none'
 check UPLOAD_PATHS "$upload(,$upload)*" ",:$in_path" 'paths, each with the size of a request, such as /api/v1/uploads:50m'
-check_any PUBLIC_PATHS "$path(,$path)*" ",$in_path" 'paths such as /webhooks,/oauth'
+others='paths outside of /api and /socket.io, such as /webhooks,/oauth'
+check_any PUBLIC_PATHS "$path(,$path)*" ",$in_path" "$others"
+case ,$(printf %s "${PUBLIC_PATHS-}" | tr A-Z a-z), in
+    *,/api[,/]* | *,/socket.io[,/]*) refuse PUBLIC_PATHS "$others" ;;
+esac
 check_any ADMIN_PATHS "$path(,$path)*" ",$in_path" 'paths such as /webhooks,/oauth'
 check_any ADMIN_ALLOW "($v4|$v6)(,($v4|$v6))*" '0-9a-f.,:/' 'addresses or networks, such as 203.0.113.7,10.8.0.0/16'
 check_any ADMIN_HASHED_PASSWORD '\$(5|6|apr1)\$[A-Za-z0-9./=$]{20,200}' 'A-Za-z0-9./=$' 'what `openssl passwd -6` prints, between single quotes'

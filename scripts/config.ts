@@ -1,6 +1,7 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { command, execute, type Result } from './lib/cli/command.ts';
-import { type Config, environmentOf } from './lib/config/config.ts';
+import { backendRemarks } from './lib/config/application.ts';
+import { type Config, environmentOf, loadConfig } from './lib/config/config.ts';
 import { envFileProblem } from './lib/config/env-file-check.ts';
 import { misnamed, nearestName, unknownNames } from './lib/config/known-names.ts';
 import { type Listing, listing } from './lib/config/listing.ts';
@@ -76,10 +77,13 @@ function show(env: string | undefined, name: string | undefined): Result {
     const exitCode = problem || found.problem !== undefined ? Exit.usage : Exit.done;
     return { text: variableText(found, terminalWidth()), json: found, exitCode };
   }
+  // Not an error: a server for backups only has no backends.
+  const remarks = all.exists && all.problems.length === 0 ? backendRemarks(loadConfig(environment)) : [];
+  for (const { message, hint } of remarks) log.warn(`for the backends: ${message}\n  → ${hint}`);
   const isWrong = problem !== undefined || all.problems.length > 0 || hasMisnamed(all);
   return {
     text: listingText(all, terminalWidth()),
-    json: { environment, ...all },
+    json: { environment, ...all, backends: remarks },
     exitCode: isWrong ? Exit.usage : Exit.done,
   };
 }

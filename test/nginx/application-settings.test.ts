@@ -45,7 +45,7 @@ function problemOf(name: string, value: string): string | undefined {
 }
 
 const PATH = ['/health', '/health/ready', '/healthz', '/a.b/c-d_e~f', '/_x', '/A/1'];
-const LISTS = ['/webhooks', '/webhooks,/oauth/callback', '/a,/a'];
+const LISTS = ['/webhooks', '/webhooks,/oauth/callback', '/a,/a', '/apis,/a/api,/socket.iox'];
 const NETWORKS =
   '203.0.113.7 0.0.0.0 255.255.255.255 10.0.0.0/8 10.8.0.0/16,203.0.113.7/32 2001:db8::/32 2001:db8::1 1:2:3:4:5:6:7:8';
 const GOOD: Record<string, string[]> = {

@@ -16,6 +16,11 @@ const pathOrNone = v.pipe(
   v.transform(value => (value === 'none' ? undefined : value)),
 );
 const paths = text('paths such as /webhooks,/oauth', list(PATH));
+/** Those have rules of their own: limits of requests, WebSockets. */
+const otherPaths = text(
+  'paths outside of /api and /socket.io, such as /webhooks,/oauth',
+  list(`(?!/(?:[aA][pP][iI]|[sS][oO][cC][kK][eE][tT]\\.[iI][oO])(?:[/,]|$))${PATH}`),
+);
 const uploads = text(
   'paths, each with the size of a request, such as /api/v1/uploads:50m',
   list(`${PATH}:[1-9][0-9]{0,3}[km]`),
@@ -71,7 +76,7 @@ export const application = readBy('docker compose, health-check, deploy, rollbac
     meaning:
       'Paths of the backend outside of /api that visitors reach, such as /webhooks, separated by commas. They are never ' +
       'cached.',
-    type: paths,
+    type: otherPaths,
     readBy: 'docker compose',
   },
   ADMIN_PATHS: {

@@ -36,17 +36,27 @@ export interface Remark {
 /** @returns what is wrong or risky in the two env files */
 export function envFileRemarks(config: Config): Remark[] {
   const { envFile, appFile } = config;
+  const misnamedOnes = unknownNames(Object.keys(readEnvFile(envFile).values)).flatMap(
+    each => misnamed(each) ?? [],
+  );
+  return [
+    ...misnamedOnes.map(wrong => ({
+      refused: true,
+      message: `${basename(envFile)}: ${wrong}`,
+      hint: `correct the name in ${envFile}; where it is the application’s, move the line to ${appFile}.`,
+    })),
+    ...backendRemarks(config),
+  ];
+}
+
+/** @returns what is wrong or risky for those who start backends, misspelt names apart */
+export function backendRemarks(config: Config): Remark[] {
+  const { envFile, appFile } = config;
   const { values } = readEnvFile(envFile);
-  const names = Object.keys(values);
-  const stray = applicationNames(names);
+  const stray = applicationNames(Object.keys(values));
   const app = basename(appFile);
   const remarks: Remark[] = [];
   const refuse = (message: string, hint: string) => remarks.push({ refused: true, message, hint });
-  for (const wrong of unknownNames(names).flatMap(each => misnamed(each) ?? []))
-    refuse(
-      `${basename(envFile)}: ${wrong}`,
-      `correct the name in ${envFile}; where it is the application’s, move the line to ${appFile}.`,
-    );
   if (stray.length > 0)
     refuse(
       `${basename(envFile)} has ${plural(stray.length, 'variable')} of the application, which gets only those of ${app}: ${stray.join(', ')}`,

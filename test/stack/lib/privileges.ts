@@ -112,6 +112,7 @@ export const BACKUP: Privileges = {
     APP_NAME: 'begins the names of backups',
     AWS_ACCESS_KEY_ID: 'the key of the backups’ bucket',
     AWS_SECRET_ACCESS_KEY: 'the same',
+    BACKUP_DB_PASSWORD: 'of the role of backups',
     BACKUP_DIR: 'where they are mounted',
     BACKUP_SIGNING_KEY: 'signs backups',
     DEPLOY_ENV: 'its environment',

@@ -94,7 +94,11 @@ export const BAD: Record<string, [says: string, ...values: string[]]> = {
   READY_PATH: ['a path such as /health/ready', ...PATHS],
   METRICS_PATH: ['a path such as /metrics, or none', ...PATHS, 'None'],
   UPLOAD_PATHS: ['paths, each with the size of a request, such as /api/v1/uploads:50m', ...UPLOADS],
-  PUBLIC_PATHS: ['paths such as /webhooks,/oauth', ...PATHS, '/a,', ',/a', '/a, /b'],
+  PUBLIC_PATHS: [
+    'paths outside of /api and /socket.io, such as /webhooks,/oauth',
+    ...PATHS,
+    ...['/a,', ',/a', '/a, /b', '/api', '/API/v1', '/a,/api/v1', '/socket.io', '/a,/Socket.IO/x'],
+  ],
   ADMIN_PATHS: ['paths such as /webhooks,/oauth', ...PATHS, '/a,,/b'],
   ADMIN_HASHED_PASSWORD: ['what `openssl passwd -6` prints, between single quotes', ...HASHES],
   ADMIN_ALLOW: ['addresses or networks, such as 203.0.113.7,10.8.0.0/16', ...NETWORKS],
