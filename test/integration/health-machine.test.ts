@@ -147,6 +147,7 @@ test('Docker hangs and ignores SIGTERM: the report is complete', async () => {
     'backend-2': 'critical',
     versions: 'unknown',
     containers: 'critical',
+    contract: 'unknown',
   };
   // What asks a store through it ends when told to; the list of containers does not.
   const hanging = withProgram(

@@ -55,10 +55,7 @@ test('the container that migrates has the variables of a backend, and docker ins
   const valueIn = (each: string) => lines.find(line => line.startsWith(`${each}=`))?.slice(each.length + 1);
   assert.is(valueIn('JWT_SECRET'), stack.variables.JWT_SECRET);
   assert.is(valueIn('REDIS_URL'), stack.variables.REDIS_URL);
-  assert.is(
-    decodeURIComponent(new URL(valueIn('DATABASE_URL')!).password),
-    stack.variables.POSTGRES_PASSWORD,
-  );
+  assert.is(decodeURIComponent(new URL(valueIn('DATABASE_URL')!).password), stack.variables.APP_DB_PASSWORD);
   assert.equal(ownNames(Config.Env ?? [], ofImage), []);
   assert.equal(secretsIn(text, stack.variables), []);
   assert.equal(Mounts, []);
@@ -67,14 +64,17 @@ test('the container that migrates has the variables of a backend, and docker ins
 
 /** Which services may have a secret of the env file, each with a value of its own. */
 const HOLDERS: Record<string, RegExp> = {
+  ADMIN_HASHED_PASSWORD: /^nginx$/,
+  APP_DB_PASSWORD: /^postgres$/, // to the backends as a part of DATABASE_URL
   AWS_ACCESS_KEY_ID: /^backup$/,
   AWS_SECRET_ACCESS_KEY: /^backup$/,
   AWS_SESSION_TOKEN: /^backup$/,
+  BACKUP_DB_PASSWORD: /^(postgres|backup)$/,
   BACKUP_PING_URL: /^backup$/,
   BACKUP_SIGNING_KEY: /^backup$/,
   BACKUP_SIGNING_KEY_PREVIOUS: /^backup$/,
   DATABASE_URL: /^backend-[1-8]$/,
-  POSTGRES_PASSWORD: /^(postgres|backup)$/,
+  POSTGRES_PASSWORD: /^postgres$/, // to the backup service only without BACKUP_DB_PASSWORD
   REDIS_PASSWORD: /^redis$/,
   REDIS_URL: /^backend-[1-8]$/,
   S3_SSE_KMS_KEY_ID: /^backup$/,

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadConfig } from '../../scripts/lib/config/config.ts';
+import { percentEncoded } from '../../scripts/lib/core/format.ts';
 import { freePort } from '../../scripts/lib/drill/free-port.ts';
 import { startThrowawayS3 } from '../../scripts/lib/drill/throwaway-s3.ts';
 import { locate, openStore } from '../../scripts/lib/s3/open-store.ts';
@@ -27,6 +28,10 @@ const laidOut = await layOut('production', {
   MIGRATE_COMMAND: 'node src/migrate.ts deploy',
 });
 const { app, directory, variables, engine } = laidOut;
+// The old installation knows no role but the superuser.
+delete variables.APP_DB_PASSWORD;
+delete variables.BACKUP_DB_PASSWORD;
+variables.DATABASE_URL = `postgresql://${variables.POSTGRES_USER}:${percentEncoded(variables.POSTGRES_PASSWORD!)}@postgres:5432/${app}_production`;
 await ensureImages(engine, OLD_IMAGES);
 const OLD_DUMP = oldDumpOf(app);
 const old = await startOldInstallation(laidOut);

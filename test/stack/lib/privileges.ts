@@ -213,7 +213,10 @@ export async function assertPrivileges(
     ...Object.keys(found.HostConfig.Tmpfs ?? {}).map(target => `tmpfs → ${target} (rw)`),
   ];
   assert.equal(mounted.sort(), Object.keys(mounts).sort(), `${service}: mounts`);
-  const joined = Object.keys(found.NetworkSettings.Networks).map(name => name.replace(`${project}_`, ''));
+  // Other tests of the shared stack join networks of their own, which begin with its name.
+  const joined = Object.keys(found.NetworkSettings.Networks)
+    .filter(name => !name.startsWith(`${stack.app}-`) || name.startsWith(`${project}_`))
+    .map(name => name.replace(`${project}_`, ''));
   assert.equal(joined.sort(), Object.keys(networks).sort(), `${service}: networks`);
   assert.equal(secretsIn(env.join('\n'), variables), secrets, `${service}: secrets in its variables`);
   const rest = JSON.stringify({ ...found, Config: { ...found.Config, Env: [] } });
