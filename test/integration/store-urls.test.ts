@@ -51,8 +51,8 @@ function urlsOf(user: string, password: string, database: string): Record<string
   const config = loadConfig('production', {
     POSTGRES_CONTAINER: undefined,
     DATABASE_URL_OPTIONS: '',
-    APP_DB_USER: user,
-    APP_DB_PASSWORD: password,
+    POSTGRES_USER: user, // may be any name, unlike APP_DB_USER
+    POSTGRES_PASSWORD: password,
     REDIS_PASSWORD: password,
     POSTGRES_DB: database,
   });
