@@ -231,6 +231,13 @@ test('the application’s file: missing, with lines that Compose reads different
   assert.not.match(fine, /\.app|DATABASE_URL/);
 });
 
+test('another product without its domain: refused, or its visitors would be sent to a stranger’s', async () => {
+  const missing = /DOMAIN is not set: Nginx would serve \S+, which is not a name of shop/;
+  assert.match(await found(PARTS, 'A=b\n'), missing);
+  assert.not.match(await found(`${PARTS}DOMAIN=shop.example\n`, 'A=b\n'), missing);
+  assert.not.match(await found(PARTS.replace(/^APP_NAME=.*$/m, ''), 'A=b\n'), missing);
+});
+
 test('a key of the backups in the application’s file is a warning, by its name', async () => {
   for (const [app, names] of [
     ['AWS_ACCESS_KEY_ID=AKIABACKUPS\n', 'AWS_ACCESS_KEY_ID'],

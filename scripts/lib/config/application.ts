@@ -8,6 +8,7 @@ import { log } from '../core/log.ts';
 import { type Config, ROOT } from './config.ts';
 import { readEnvFile } from './env-file.ts';
 import { applicationNames, misnamed, unknownNames } from './known-names.ts';
+import { product } from './stack-variables.ts';
 import { type UrlState, urlStates } from './store-urls.ts';
 import { isKnown, SECRET } from './variables.ts';
 
@@ -66,6 +67,11 @@ export function backendRemarks(config: Config): Remark[] {
     refuse(
       `there is no ${app}, the variables of the application`,
       `fill in a copy: cp ${word(join(ROOT, '.env.app.example'))} ${word(appFile)} && chmod 600 ${word(appFile)}`,
+    );
+  if (config.app !== product.APP_NAME.default && !(values.DOMAIN || process.env.DOMAIN))
+    refuse(
+      `DOMAIN is not set: Nginx would serve ${config.site.frontend}, which is not a name of ${config.app}`,
+      `set it in ${envFile}.`,
     );
   for (const state of urlStates(config)) {
     const wrong = urlFault(state);

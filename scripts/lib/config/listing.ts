@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { configurationOf, type Environment, ROOT } from './config.ts';
 import { type UnknownName, unknownNames } from './known-names.ts';
+import { siteOf } from './site.ts';
 import type { Group, Variable } from './types.ts';
 import { GROUPS, NAMES, SECRET } from './variables.ts';
 
@@ -47,11 +48,14 @@ export function listing(environment: Environment, processEnv: NodeJS.ProcessEnv 
   const problemOf = (name: string) =>
     problems.find(each => each.startsWith(`${name}: `))?.slice(name.length + 2);
 
+  const site = siteOf(environment, { DOMAIN: given.DOMAIN || undefined });
+  const names: Record<string, string | undefined> = { DOMAIN: site.frontend, API_DOMAIN: site.api };
+
   const listed = (group: string, name: string, variable: Variable): Listed => {
     const { meaning, readBy, emptyCounts } = variable;
     const secret = SECRET.test(name);
     const own = emptyCounts ? given[name] : given[name] || undefined;
-    const otherwise = defaultOf(variable);
+    const otherwise = names[name] ?? defaultOf(variable);
     const source: Source =
       own === undefined
         ? otherwise === undefined

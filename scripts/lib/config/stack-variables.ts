@@ -68,7 +68,7 @@ export const postgres = readBy(DATABASE_SCRIPTS, {
   },
   APP_DB_USER: {
     meaning:
-      'The role that the application connects as: no superuser, owner of its schema. Default: APP_NAME with _ for -. ' +
+      'The role that the application connects as: no superuser, owner of its schema. Default: <APP_NAME>, with _ for -. ' +
       'The stack makes it on a new server, database-roles on one that is there.',
     type: roleName,
     readBy: 'docker compose, config, database-roles, deploy, rollback, scale, restore, health-check',
