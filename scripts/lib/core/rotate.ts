@@ -78,7 +78,8 @@ const isOwn = ({ uid }: Stats) => uid === process.geteuid?.();
 
 /** @returns false where another process rotates the file, or has rotated it since `found` */
 function rotate(path: string, found: Stats, older: number): boolean {
-  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const file = openExisting(path);
+  if (file === undefined) return false;
   try {
     const { status, error } = spawnSync('flock', ['-n', '0'], { stdio: [file, 'ignore', 'ignore'] });
     if (error) throw error;
@@ -92,6 +93,16 @@ function rotate(path: string, found: Stats, older: number): boolean {
   }
   continueAfter(path);
   return true;
+}
+
+/** @returns undefined: another process has renamed it, and the new one is not there yet */
+function openExisting(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 function renameExisting(from: string, to: string): void {
