@@ -2,7 +2,7 @@
 # The Nginx image runs this before Nginx. What differs between products comes as variables of the container; this checks
 # them and writes them as small files of Nginx's own language, which the files of this directory include. Each start
 # writes them; a reload keeps them. A variable that changes needs a new container:
-#   docker compose -f docker-compose.production.yml --env-file .env.production up -d nginx
+#   docker compose -f docker-compose.production.yml --env-file .env.production up -d --timeout=5 nginx
 # test/nginx/settings.test.ts compares what this accepts with what the scripts accept.
 set -eu
 export LC_ALL=C
@@ -88,7 +88,7 @@ done
 
 if [ "$bad" ]; then
     echo "$0: correct the env file, then run (for staging, with its two files):" >&2
-    echo '  docker compose -f docker-compose.production.yml --env-file .env.production up -d nginx' >&2
+    echo '  docker compose -f docker-compose.production.yml --env-file .env.production up -d --timeout=5 nginx' >&2
     exit 1
 fi
 

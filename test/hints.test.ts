@@ -155,7 +155,7 @@ const DOCKER: Record<string, string[]> = {
   build: [],
 };
 const COMPOSE: Record<string, string[]> = {
-  up: ['-d', '--build', '--wait', '--no-recreate', '--no-deps'],
+  up: ['-d', '--build', '--wait', '--no-recreate', '--no-deps', '--timeout=5'],
   stop: [],
   ps: [],
   exec: [],

@@ -78,7 +78,10 @@ test('every container, service and file in it exists', () => {
   for (const [line, file, words] of ups) {
     assert.ok(existsSync(join(ROOT, file!)), line);
     for (const word of words!.split(' '))
-      assert.ok(['-d', '--wait', '--no-deps', '--no-recreate', ...services].includes(word), line);
+      assert.ok(
+        ['-d', '--wait', '--no-deps', '--no-recreate', '--timeout=5', ...services].includes(word),
+        line,
+      );
   }
   const paths = [...text.matchAll(/(?<![\w/.-])(?:nginx|test|docs)\/[\w./-]+\.\w+/g)];
   assert.ok(paths.length > 0);

@@ -129,7 +129,10 @@ test('no two servers have one name', () => {
 test('without a value, as without Compose, nothing is written, and both are named', () => {
   const { status, stderr } = write({});
   assert.is(status, 1);
-  assert.match(stderr, /: DOMAIN: must .*\n.*: API_DOMAIN: must .*\n.*\n +docker compose .* up -d nginx\n/s);
+  assert.match(
+    stderr,
+    /: DOMAIN: must .*\n.*: API_DOMAIN: must .*\n.*\n +docker compose .* up -d --timeout=5 nginx\n/s,
+  );
   assert.not(existsSync(settings));
 });
 
@@ -165,7 +168,9 @@ test('what Nginx runs with is compared with the configuration', () => {
   assert.is(outdatedSettings(config!, variables(nginxSettings(config!))), undefined);
   const api = outdatedSettings(config!, variables({ ...nginxSettings(config!), API_DOMAIN: 'x.example' }));
   assert.match(api!, /now: API_DOMAIN$/);
-  assert.match(outdatedSettings(config!, variables(OTHERS))!, /now: API_DOMAIN, DOMAIN$/);
+  const names = outdatedSettings(config!, variables({ ...OTHERS, DOMAIN: 'x.example' }));
+  assert.match(names!, /now: API_DOMAIN, DOMAIN$/);
+  assert.match(outdatedSettings(config!, variables({}))!, /earlier version of the Compose file/);
 });
 
 test.run();

@@ -126,12 +126,12 @@ test('other names: a warning with a command, which gives Nginx a new container',
     /other values than the configuration has now: API_DOMAIN, DOMAIN/,
   );
   assert.is(services.api!.status, 'critical');
-  const command = commandIn(services.containers!.hint!, /^(docker compose .* up -d nginx)$/);
+  const command = commandIn(services.containers!.hint!, /^(docker compose .* up -d --timeout=5 nginx)$/);
   const refused = await script('scale', ['3', '--dry-run'], names);
   assert.is(refused.code, 1);
   assert.match(
     refused.stderr,
-    /other values than the configuration has now: API_DOMAIN, DOMAIN\n +→ load them: docker compose .* up -d nginx/,
+    /other values than the configuration has now: API_DOMAIN, DOMAIN\n +→ load them: docker compose .* up -d --timeout=5 nginx/,
   );
 
   const env = { ...(stack.engine.env as Record<string, string>), ...names };

@@ -4,6 +4,7 @@ import { type Config, ROOT } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
 import { CommandError, type RunOptions, sh } from '../core/shell.ts';
 import { containerOf } from '../docker/containers.ts';
+import { UPDATE_SETTINGS } from './settings.ts';
 
 /**
  * Runs a shell script in Nginx's container: what it reaches is what Nginx reaches.
@@ -27,7 +28,11 @@ export async function testNginx(config: Config): Promise<void> {
     if (!(error instanceof CommandError)) throw error;
     const why = /\[emerg\] (?:\d+#\d+: )?(.*)/.exec(error.stderr)?.[1];
     if (!why) throw error;
-    throw new OperationalError(`Nginx refuses its configuration: ${why}`, 'correct nginx/ and run it again.');
+    // Only a container that is made again gets these.
+    const hint = why.includes('"/run/settings/')
+      ? `replace its container: ${UPDATE_SETTINGS}`
+      : 'correct nginx/ and run it again.';
+    throw new OperationalError(`Nginx refuses its configuration: ${why}`, hint);
   }
 }
 

@@ -5,8 +5,11 @@ import { run } from '../core/shell.ts';
 import { inspectVariables } from '../docker/commands.ts';
 import { containerOf, inspect } from '../docker/containers.ts';
 
-/** Gives the container the variables of today's env file: Compose replaces a container whose variables differ. */
-export const UPDATE_SETTINGS = 'docker compose up -d nginx';
+/**
+ * Gives the container the variables of today's env file: Compose replaces a container whose variables differ. Without the
+ * limit, in seconds, Nginx waits for WebSockets to end, for the whole `stop_grace_period`, and nobody is answered.
+ */
+export const UPDATE_SETTINGS = 'docker compose up -d --timeout=5 nginx';
 
 /** @returns the `environment:` of the service nginx, as the Compose file derives it from this configuration */
 export function nginxSettings({ site, contract }: Config): Record<string, string> {
@@ -32,6 +35,8 @@ export function nginxSettings({ site, contract }: Config): Record<string, string
  */
 export function outdatedSettings(config: Config, variables: string): string | undefined {
   const has: string[] = JSON.parse(variables);
+  if (!has.some(each => each.startsWith('DOMAIN=')))
+    return 'Nginx’s container is of an earlier version of the Compose file: it can’t be reloaded, and not start again';
   const names = Object.entries(nginxSettings(config)).flatMap(([name, value]) =>
     has.includes(`${name}=${value}`) ? [] : [name],
   );

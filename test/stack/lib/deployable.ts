@@ -56,10 +56,16 @@ async function untilVisited(stack: Stack): Promise<void> {
  *   told, where nobody sends a second request on a connection, as neither visitor.ts nor the canary does
  * @param address of this machine that the ports are published on
  * @param application whose images it has
+ * @param edit changes the stack's copy of the files before it starts
  */
 export async function startDeployable(
   variables: Record<string, string> = {},
-  { keepalive = '1s', address = '0.0.0.0', application = REFERENCE } = {},
+  {
+    keepalive = '1s',
+    address = '0.0.0.0',
+    application = REFERENCE,
+    edit = (_directory: string): void => {},
+  } = {},
 ): Promise<Deployable> {
   const engine = await ensureEngine();
   await ensureImages(engine, baseImages);
@@ -99,6 +105,7 @@ export async function startDeployable(
       ...variables,
     },
     directory => {
+      edit(directory);
       const line = `keepalive_min_timeout ${keepalive};`;
       // As Nginx's settings.sh tells an operator to.
       for (const part of ['backend', 'frontend']) {

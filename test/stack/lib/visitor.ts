@@ -22,7 +22,8 @@ export interface Visitor {
 /** Far enough below Nginx's limit of one client, which the canary shares: both come from this machine. */
 const PAUSE = 400;
 
-function startVisitor(stack: Stack): Visitor {
+/** For a test of several parts; the others use {@link whileVisited}. */
+export function startVisitor(stack: Stack): Visitor {
   const failures: string[] = [];
   const orders: string[] = [];
   let leaving = false;
