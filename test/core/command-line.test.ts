@@ -67,6 +67,15 @@ test('Compose gets the files of the environment, and psql its address', () => {
     pasteable('docker compose stop backup', elsewhere),
     'docker compose -f /opt/app/docker-compose.production.yml --env-file /opt/app/.env.production stop backup',
   );
+  withDeployEnv('production', () => {
+    const up = pasteable('try `docker compose up -d backup`', staging);
+    assert.match(
+      up,
+      '`DEPLOY_ENV=staging docker compose -f docker-compose.staging.yml --env-file .env.staging up -d',
+    );
+    assert.is(pasteable(up, staging), up);
+    assert.not.match(pasteable('docker compose stop backup', here), 'DEPLOY_ENV');
+  });
   const psql = 'docker exec app-postgres-production psql -U postgres';
   assert.is(pasteable('see `psql -l`', { ...here, psql }), `see \`${psql} -l\``);
   assert.is(pasteable('load it with psql into another', { ...here, psql }), 'load it with psql into another');

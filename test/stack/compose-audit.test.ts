@@ -151,6 +151,22 @@ test('after an update, Compose starts nothing without the application’s file o
   assert.match(await refusal(), /\.env\.production\.app/);
 });
 
+for (const environment of ['production', 'staging'] as const)
+  test(`${environment}: Compose refuses an env file whose DEPLOY_ENV is another environment`, async () => {
+    const other = environment === 'production' ? 'staging' : 'production';
+    const mounts = async (own: string) =>
+      (await resolved(environment, { ...secrets, DEPLOY_ENV: own })).services.nginx!.configs;
+    assert.equal(await mounts(environment), FILES[environment]!.services.nginx!.configs);
+    assert.equal(await mounts(''), FILES[environment]!.services.nginx!.configs);
+    for (const wrong of [other, environment.toUpperCase(), `${environment}-2`]) {
+      const refusal = await mounts(wrong).then(
+        () => 'it was accepted',
+        (error: Error) => error.message,
+      );
+      assert.match(refusal, `refers to undefined config DEPLOY_ENV-is-${wrong}:`);
+    }
+  });
+
 test('dclint finds nothing in either file', () => {
   const files = readdirSync(ROOT).filter(name => /^docker-compose\..*\.yml$/.test(name));
   assert.equal(files.sort(), ['docker-compose.production.yml', 'docker-compose.staging.yml']);

@@ -5,12 +5,14 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { backendOf } from './lib/bad-release.ts';
+import { cloudflareBefore } from './lib/cloudflare.ts';
 import { assertEnded, assertHealthy, assertNothingLeft, serving, upstreams } from './lib/deploy-state.ts';
-import { ask } from './lib/http.ts';
+import { type Answer, ask } from './lib/http.ts';
 import { ADMIN, startOther, whileSlow } from './lib/other-application.ts';
 
 const d = await startOther();
 const { stack } = d;
+const cloudflare = await cloudflareBefore(stack);
 await d.publish('v2');
 await d.publish('never-ready');
 
@@ -46,22 +48,22 @@ test('an upload has the size of its path', async () => {
   assert.is((await upload('/api/v1/uploads', limit)).status, 413, 'a default that is not named is gone');
 });
 
+const basic = (text: string) => ({ Authorization: `Basic ${Buffer.from(text).toString('base64')}` });
+const password = basic(`admin:${ADMIN}`);
+
 test('pages for administrators need the password, which the backend does not get, and are never kept', async () => {
-  const get = (path: string, authorization?: string) =>
-    ask(stack, 'api', path, { headers: authorization ? { Authorization: authorization } : {} });
+  const get = (path: string, headers = {}) => cloudflare.ask('203.0.113.7', 'api', path, { headers });
   for (const path of ['/admin/queues', '/ADMIN/QUEUES/', '/admin/queues/api/retry', '/admin/queues?x=1']) {
     const refused = await get(path);
-    assert.is(refused.status, 401, path);
-    assert.is(refused.headers['x-instance'], undefined, 'the backend was not asked');
+    assertRefused(refused, 401, path);
     assert.match(String(refused.headers['www-authenticate']), /^Basic realm=/);
   }
   for (const path of ['/admin//queues', '/admin/%71ueues', '/admin/queues/..%2f', '/x/../admin/queues'])
     assert.is((await get(path)).status, 400, path);
-  const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`;
-  assert.is((await get('/admin/queues', basic(`admin:${ADMIN}x`))).status, 401);
-  assert.is((await get('/admin/queues', basic(`root:${ADMIN}`))).status, 401);
+  for (const wrong of [`admin:${ADMIN}x`, `root:${ADMIN}`])
+    assertRefused(await get('/admin/queues', basic(wrong)), 401, wrong);
   for (let turn = 0; turn < 2; turn++) {
-    const page = await get('/admin/queues', basic(`admin:${ADMIN}`));
+    const page = await get('/admin/queues', password);
     assert.is(page.status, 200);
     assert.match(page.body, /<title>Queues<\/title><p>no credentials<\/p>/);
     assert.is(page.headers['cache-control'], 'private, no-store');
@@ -73,6 +75,40 @@ test('pages for administrators need the password, which the backend does not get
     /default-src 'none'; base/,
   );
 });
+
+test('pages for administrators need an address of the list too, which is the visitor’s and can’t be claimed', async () => {
+  const from = (client: string, headers = {}) => cloudflare.ask(client, 'api', '/admin/queues', { headers });
+  const claims = (address: string) => ({
+    ...{ 'X-Forwarded-For': address, 'X-Real-IP': address, Forwarded: `for=${address}` },
+    ...{ 'True-Client-IP': address, 'X-Client-IP': address },
+  });
+  for (const inside of ['203.0.113.7', '198.51.100.0', '198.51.100.255', '2001:db8:7:ffff::1']) {
+    assert.is((await from(inside, password)).status, 200, inside);
+    assert.is((await from(inside, { ...password, ...claims('192.0.2.1') })).status, 200, inside);
+    assertRefused(await from(inside), 401, inside);
+  }
+  for (const outside of [
+    '203.0.113.8',
+    '198.51.99.255',
+    '198.51.101.0',
+    '2001:db8:8::1',
+    '::ffff:203.0.113.8',
+  ]) {
+    assertRefused(await from(outside), 403, outside);
+    assertRefused(await from(outside, password), 403, outside);
+    assertRefused(await from(outside, { ...password, ...claims('203.0.113.7') }), 403, outside);
+  }
+  const past = { ...password, ...claims('203.0.113.7'), 'CF-Connecting-IP': '203.0.113.7' };
+  assertRefused(await ask(stack, 'api', '/admin/queues', { headers: past }), 403, 'past Cloudflare');
+});
+
+/** The backend was not asked, and nobody keeps the answer. */
+function assertRefused({ status, headers }: Answer, expected: number, what: string): void {
+  assert.is(status, expected, what);
+  assert.is(headers['x-instance'], undefined, what);
+  assert.is(headers['x-cache-status'], undefined, what);
+  assert.match(String(headers['cache-control']), /no-store/, what);
+}
 
 test('a release: open requests of each instance are answered, WebSockets move, and it is said once how', async () => {
   const plan = await d.run('deploy', ['2.0.0', '--plan']);
@@ -97,7 +133,9 @@ test('a release: open requests of each instance are answered, WebSockets move, a
 
 test('a release that is never ready is taken back', async () => {
   const before = await serving(stack);
-  const ended = await d.run('deploy', backendOf('2.1.0'), { DEPLOY_READY_TIMEOUT: '20s' });
+  // In a shell for staging, whose DEPLOY_ENV comes before --env for Compose.
+  const env = { DEPLOY_READY_TIMEOUT: '20s', DEPLOY_ENV: 'staging' };
+  const ended = await d.run('deploy', backendOf('2.1.0'), env);
   assertEnded(
     stack,
     ended,

@@ -49,10 +49,11 @@ test('the Compose files differ only in sizes and the environment’s name', asyn
     JWT_SECRET: 'x',
     CORS_ORIGIN: 'x',
   };
-  const production = new Map(leaves(await resolved('production', secrets)));
-  const staging = new Map(leaves(await resolved('staging', secrets)));
   const named = (value: unknown) =>
     typeof value === 'string' ? value.replaceAll('production', 'staging') : value;
+  const ofProduction = leaves(await resolved('production', secrets));
+  const production = new Map(ofProduction.map(([path, value]) => [`${named(path)}`, value]));
+  const staging = new Map(leaves(await resolved('staging', secrets)));
   const differences = [...new Set([...production.keys(), ...staging.keys()])]
     // What is alike in both, such as NODE_ENV, can have the name of one.
     .filter(path => ![production.get(path), named(production.get(path))].includes(staging.get(path)))

@@ -28,9 +28,9 @@ const SENTRY_SLUG = text('letters, digits and -', /^[\w-]+$/);
 export const product = {
   DEPLOY_ENV: {
     meaning:
-      'production or staging: whose file this is. Scripts refuse it for the other one, so that a copy of this file does ' +
-      'not take its values along. In the environment of a script: the default of --env.',
-    readBy: 'all scripts',
+      'production or staging: whose file this is. Scripts and Compose refuse it for the other one, so that a copy of ' +
+      'this file does not take its values along. In the environment of a script: the default of --env.',
+    readBy: 'docker compose, all scripts',
   },
   APP_NAME: {
     meaning:

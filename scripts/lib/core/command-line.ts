@@ -28,9 +28,12 @@ const PSQL = /(?<![\w/-])psql (?=-[dlc]\b)/g;
 export function pasteable(text: string, place: Place): string {
   const { root, cwd, environment, psql } = place;
   const path = (name: string) => (cwd === root ? name : word(join(root, name)));
-  const compose = `docker compose -f ${path(`docker-compose.${environment}.yml`)} --env-file ${path(`.env.${environment}`)} `;
+  const given = process.env.DEPLOY_ENV || environment;
+  // Compose refuses the environment's file where the shell names another.
+  const named = given === environment ? '' : `DEPLOY_ENV=${environment} `;
+  const compose = `${named}docker compose -f ${path(`docker-compose.${environment}.yml`)} --env-file ${path(`.env.${environment}`)} `;
   // A script without --env acts on the environment that DEPLOY_ENV names, which another shell may not have.
-  const isDefault = environment === 'production' && (process.env.DEPLOY_ENV || environment) === environment;
+  const isDefault = environment === 'production' && given === environment;
   const script = (_: string, long: string | undefined, short: string | undefined, after: string): string => {
     const name = long ?? short!;
     const env = isDefault || HAS_ENVIRONMENT.test(after) ? '' : ` --env ${environment}`;

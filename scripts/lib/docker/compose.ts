@@ -1,9 +1,12 @@
-import { type Config, type Images, ROOT } from '../config/config.ts';
+import { type Config, type Environment, type Images, ROOT } from '../config/config.ts';
 import { run } from '../core/shell.ts';
 import { compose, remove, up } from './commands.ts';
 
 /** Seconds: a grace period of 40 s for each instance, and a busy engine. */
 const TIMEOUT = 300;
+
+/** With --env, a script's DEPLOY_ENV may name the other environment, whose variables the Compose file refuses. */
+const own = (environment: Environment) => ({ DEPLOY_ENV: environment });
 
 /**
  * Starts a service from an image that is already here. A running service does not change.
@@ -12,7 +15,10 @@ const TIMEOUT = 300;
  * @throws CommandError when Compose refuses it
  */
 export async function composeUp({ environment }: Config, service: string, images?: Images): Promise<void> {
-  const env = images ? { BACKEND_IMAGE: images.backend, FRONTEND_IMAGE: images.frontend } : {};
+  const env = {
+    ...own(environment),
+    ...(images && { BACKEND_IMAGE: images.backend, FRONTEND_IMAGE: images.frontend }),
+  };
   const purpose = `start ${service}`;
   await run(compose(environment, ...up(service)), { purpose, env, cwd: ROOT, timeout: TIMEOUT });
 }
@@ -20,5 +26,6 @@ export async function composeUp({ environment }: Config, service: string, images
 /** Stops services and removes their containers. @throws CommandError when Compose can't */
 export async function removeServices({ environment }: Config, ...services: string[]): Promise<void> {
   const purpose = `stop ${services.join(', ')}`;
-  await run(compose(environment, ...remove(...services)), { purpose, cwd: ROOT, timeout: TIMEOUT });
+  const env = own(environment);
+  await run(compose(environment, ...remove(...services)), { purpose, env, cwd: ROOT, timeout: TIMEOUT });
 }

@@ -197,6 +197,8 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
 
   function respond(argv: string[], env: Record<string, string | undefined>, timeout: number): Answer {
     const line = argv.join(' ');
+    if (line.startsWith('docker compose ') && env.DEPLOY_ENV !== 'production')
+      return failed('refers to undefined config'); // where a shell says DEPLOY_ENV=staging
     if (line.includes('--filter label='))
       return said(model.held.map((image, id) => `${id} ${image}\n`).join(''));
     if (line.startsWith('docker container create ')) {
