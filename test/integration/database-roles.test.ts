@@ -153,19 +153,29 @@ test('a backup by its own role is the superuser’s, behind row security too; th
       [`SET ROLE ${APP}`, /permission denied/],
     ]);
 
-    // What it can't dump is refused, not left out.
+    // What it can't dump is not left out: the superuser dumps it, and where it is not known, as in the service, nobody.
     await as(world, APP, `SELECT lo_create(5000)`);
-    const backUpAlone = () => makeBackup(world, { upload: false }, ENV);
-    await refused(backUpAlone, 1, /backup may not read 1 large object/, /database-roles\.ts/);
+    const backUpAlone = async () => {
+      const { value, stderr } = await captured(() => makeBackup(world, { upload: false }, ENV));
+      return `${stderr}${value!.largeObjects}`;
+    };
+    const backUpInService = () => makeBackup(world, { upload: false }, { ...ENV, PGUSER: BACKUP });
+    const closed = /backup may not read 1 large object/;
+    await refused(backUpInService, 1, closed, /database-roles\.ts/);
+    const told = await backUpAlone();
+    assert.match(told, closed);
+    assert.match(told, /: this backup connects as postgres instead\n {2}→ .*database-roles\.ts grants it/);
     await giveRolesHere(world);
-    await makeBackup(world, { upload: false }, ENV);
+    assert.not.match(await backUpAlone(), closed);
     await world.sql(`CREATE USER MAPPING FOR writer SERVER elsewhere OPTIONS (user 'x')`);
-    await refused(
-      backUpAlone,
-      1,
-      /only a superuser can dump user mapping of writer for elsewhere/,
-      /BACKUP_DB_PASSWORD/,
+    const mapping = /only a superuser can dump user mapping of writer for elsewhere/;
+    await refused(backUpInService, 1, mapping, /BACKUP_DB_PASSWORD/);
+    assert.match(await backUpAlone(), mapping);
+    // Nor is there no backup when the role is gone.
+    const gone = await captured(() =>
+      makeBackup(world, { upload: false }, { ...ENV, BACKUP_DB_USER: 'nobody_is_called_so' }),
     );
+    assert.match(gone.stderr, /this backup connects as postgres instead/);
   }));
 
 test('a restore keeps the owner, the rights and the settings; of an older backup the application gets all', () =>

@@ -7,7 +7,6 @@ import { attempt } from '../core/signals.ts';
 import { logMissingChannels } from '../notify/notify.ts';
 import { producer } from '../postgres/client.ts';
 import { maintenanceOf } from '../postgres/databases.ts';
-import { backupPostgres } from '../postgres/limited-roles.ts';
 import { totalRows } from '../postgres/row-counts.ts';
 import { LOOK_RETRY_SECONDS } from '../s3/look.ts';
 import { openStore } from '../s3/open-store.ts';
@@ -22,6 +21,7 @@ import { retain } from './prune.ts';
 import { describeSent, findMissing, missCopy, sendMissing } from './send-missing.ts';
 import { signLocal, signStored, withSigningKey } from './signing-key.ts';
 import { abortUnfinishedUploads } from './unfinished-copies.ts';
+import { whoBacksUp } from './unreadable-objects.ts';
 
 /**
  * Makes a backup. The caller holds the environment's lock.
@@ -35,7 +35,9 @@ export async function backUp(
   wanted: { format: Format; label?: string; upload: boolean; sendMissing?: boolean },
 ) {
   const started = performance.now();
-  let config: Config = { ...given, postgres: backupPostgres(given) };
+  const { postgres, warnings: roleWarnings } = await whoBacksUp(given);
+  let config: Config = { ...given, postgres };
+  for (const warning of roleWarnings) log.warn(warning);
   const store = config.s3 && wanted.upload ? await openStore(config.s3) : undefined;
   const [plan, refusal] = await Promise.all([planBackup(config, wanted.format), store && tryStore(store)]);
   logMissingChannels(config);
@@ -50,7 +52,13 @@ export async function backUp(
   if (store && !failure) await abortUnfinishedUploads(config, store);
   const missing = store && !failure && wanted.sendMissing ? await sendMissing(config, store) : undefined;
   const retention = await retain(config, store, manifest, previous?.manifest, failure);
-  const warnings = [...notes, ...manifest.warnings, ...(missing?.warnings ?? []), ...retention.warnings];
+  const warnings = [
+    ...roleWarnings,
+    ...notes,
+    ...manifest.warnings,
+    ...(missing?.warnings ?? []),
+    ...retention.warnings,
+  ];
   const seconds = (performance.now() - started) / 1000;
   const offsite = failure
     ? 'FAILED'
@@ -80,9 +88,11 @@ export async function backUp(
 
 /** What {@link backUp} would do, after its checks; exit code 4 when there can be no off-site copy. */
 export async function dryRun(given: Config, format: Format) {
-  const config: Config = { ...given, postgres: backupPostgres(given) };
+  const { postgres, warnings } = await whoBacksUp(given);
+  for (const warning of warnings) log.warn(warning);
+  const config: Config = { ...given, postgres };
   const plan = await planBackup(config, format);
-  const { postgres, lockWait } = config;
+  const { lockWait } = config;
   const commands = [
     dumpPipeline(postgres.database, format, 'SNAPSHOT', lockWait),
     globalsPipeline(maintenanceOf(postgres)),

@@ -1,7 +1,9 @@
 /** What a user who is no superuser can't dump, though it reads all tables. */
-import { OperationalError } from '../core/errors.ts';
+import type { Config, Postgres } from '../config/config.ts';
+import { Interrupted, OperationalError } from '../core/errors.ts';
 import { plural } from '../core/format.ts';
-import type { Query } from '../postgres/query.ts';
+import { backupPostgres } from '../postgres/limited-roles.ts';
+import { type Query, queryOf } from '../postgres/query.ts';
 
 /* As PostgreSQL's own check, which pg_read_all_data does not pass: https://www.postgresql.org/docs/15/lo-implementation.html */
 const LARGE_OBJECTS = `SELECT count(*)::int AS closed FROM pg_largeobject_metadata
@@ -13,6 +15,27 @@ const LEFT_OUT = `SELECT 'subscription ' || quote_ident(subname) AS name FROM pg
     WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
   UNION ALL SELECT 'user mapping of ' || quote_ident(v.usename) || ' for ' || quote_ident(v.srvname) FROM pg_user_mappings v
     JOIN pg_user_mapping m ON m.oid = v.umid WHERE m.umoptions IS NOT NULL AND v.umoptions IS NULL ORDER BY 1`;
+
+/**
+ * A backup at night must not be missing because the application has created a large object, or the role is not there.
+ *
+ * @returns how a backup connects: as the role of backups where that can dump everything, else as POSTGRES_USER, where it is
+ *   known, with a warning
+ * @throws Interrupted
+ */
+export async function whoBacksUp(config: Config): Promise<{ postgres: Postgres; warnings: string[] }> {
+  const role = backupPostgres(config);
+  if (role.user === config.postgres.user) return { postgres: role, warnings: [] };
+  try {
+    await refuseIncomplete(queryOf(role, role.database), role.user, true);
+    return { postgres: role, warnings: [] };
+  } catch (error) {
+    if (!(error instanceof OperationalError) || error instanceof Interrupted) throw error;
+    const { user } = config.postgres;
+    const warning = `${error.message}: this backup connects as ${user} instead\n  → ${error.hint}`;
+    return { postgres: config.postgres, warnings: [warning] };
+  }
+}
 
 /**
  * Refuses a dump that would fail at large objects. A dump by the role of backups would also lack objects without an
