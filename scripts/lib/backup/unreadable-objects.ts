@@ -2,6 +2,7 @@
 import type { Config, Postgres } from '../config/config.ts';
 import { Interrupted, OperationalError } from '../core/errors.ts';
 import { plural } from '../core/format.ts';
+import { CommandError } from '../core/shell.ts';
 import { backupPostgres } from '../postgres/limited-roles.ts';
 import { type Query, queryOf } from '../postgres/query.ts';
 
@@ -15,6 +16,10 @@ const LEFT_OUT = `SELECT 'subscription ' || quote_ident(subname) AS name FROM pg
     WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
   UNION ALL SELECT 'user mapping of ' || quote_ident(v.usename) || ' for ' || quote_ident(v.srvname) FROM pg_user_mappings v
     JOIN pg_user_mapping m ON m.oid = v.umid WHERE m.umoptions IS NOT NULL AND v.umoptions IS NULL ORDER BY 1`;
+
+/** The server answers, and does not let the role in. */
+const NOT_LET_IN =
+  /FATAL: +(?:role ".*" (?:does not exist|is not permitted to log in)|(?:password|Peer|Ident) authentication failed|permission denied for database)/;
 
 /**
  * A backup at night must not be missing because the application has created a large object, or the role is not there.
@@ -31,6 +36,9 @@ export async function whoBacksUp(config: Config): Promise<{ postgres: Postgres; 
     return { postgres: role, warnings: [] };
   } catch (error) {
     if (!(error instanceof OperationalError) || error instanceof Interrupted) throw error;
+    // Whatever else is wrong with the server, POSTGRES_USER meets it, too.
+    if (error instanceof CommandError && !NOT_LET_IN.test(error.stderr))
+      return { postgres: role, warnings: [] };
     const { user } = config.postgres;
     const warning = `${error.message}: this backup connects as ${user} instead\n  → ${error.hint}`;
     return { postgres: config.postgres, warnings: [warning] };
