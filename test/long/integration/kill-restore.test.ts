@@ -35,7 +35,7 @@ for (const [format, id] of Object.entries(backups)) {
       await finishHere(world);
       await change(world, 'live');
     });
-    assert.ok(steps > 30, `${steps} steps`);
+    assert.ok(steps > 20, `${steps} programs are started`); // some reads share one
     assert.equal([...seen], ['old', 'new']);
     await finishHere(world);
     assert.equal(strayFiles(world), []);
