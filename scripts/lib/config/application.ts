@@ -26,7 +26,7 @@ const SHARED = /^(APP_DB_PASSWORD|DATABASE_URL|REDIS_PASSWORD|REDIS_URL)$/;
 /** Characters of the shortest secret that is looked for in the application's file. */
 const SHORTEST = 8;
 
-/** What is not as it should be, in the two lines of a message. It names variables and shows no value. */
+/** A fault or a risk, in the two lines of a message, with names of variables and no values. */
 export interface Remark {
   /** Backends would start without what they need. */
   refused: boolean;
