@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { application } from './application-variables.ts';
 import { backup, objectives } from './backup-variables.ts';
+import { postgres } from './database-variables.ts';
 import { directories, notifications, schedule } from './operation-variables.ts';
 import { offsite } from './s3-variables.ts';
 import * as stack from './stack-variables.ts';
@@ -9,7 +10,7 @@ import { cron, type Variable } from './types.ts';
 /** All variables, by group, in the order of `.env.example`. */
 export const GROUPS = {
   'The product': stack.product,
-  PostgreSQL: stack.postgres,
+  PostgreSQL: postgres,
   'The stack': stack.stack,
   'The application': application,
   'Backups on this server': backup,
