@@ -1,6 +1,6 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
 import { command, execute, type Result } from './lib/cli/command.ts';
-import { backendRemarks } from './lib/config/application.ts';
+import { startRemarks } from './lib/config/application.ts';
 import { type Config, environmentOf, loadConfig } from './lib/config/config.ts';
 import { envFileProblem } from './lib/config/env-file-check.ts';
 import { misnamed, nearestName, unknownNames } from './lib/config/known-names.ts';
@@ -78,7 +78,7 @@ function show(env: string | undefined, name: string | undefined): Result {
     return { text: variableText(found, terminalWidth()), json: found, exitCode };
   }
   // Not an error: a server for backups only has no backends.
-  const remarks = all.exists && all.problems.length === 0 ? backendRemarks(loadConfig(environment)) : [];
+  const remarks = all.exists && all.problems.length === 0 ? startRemarks(loadConfig(environment)) : [];
   for (const { message, hint } of remarks) log.warn(`for the backends: ${message}\n  → ${hint}`);
   const isWrong = problem !== undefined || all.problems.length > 0 || hasMisnamed(all);
   return {

@@ -37,7 +37,6 @@ export async function backUp(
   const started = performance.now();
   const { postgres, warnings: roleWarnings } = await whoBacksUp(given);
   let config: Config = { ...given, postgres };
-  for (const warning of roleWarnings) log.warn(warning);
   const store = config.s3 && wanted.upload ? await openStore(config.s3) : undefined;
   const [plan, refusal] = await Promise.all([planBackup(config, wanted.format), store && tryStore(store)]);
   logMissingChannels(config);
@@ -88,8 +87,7 @@ export async function backUp(
 
 /** What {@link backUp} would do, after its checks; exit code 4 when there can be no off-site copy. */
 export async function dryRun(given: Config, format: Format) {
-  const { postgres, warnings } = await whoBacksUp(given);
-  for (const warning of warnings) log.warn(warning);
+  const { postgres } = await whoBacksUp(given);
   const config: Config = { ...given, postgres };
   const plan = await planBackup(config, format);
   const { lockWait } = config;

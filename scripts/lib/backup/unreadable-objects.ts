@@ -2,6 +2,7 @@
 import type { Config, Postgres } from '../config/config.ts';
 import { Interrupted, OperationalError } from '../core/errors.ts';
 import { plural } from '../core/format.ts';
+import { log } from '../core/log.ts';
 import { CommandError } from '../core/shell.ts';
 import { backupPostgres } from '../postgres/limited-roles.ts';
 import { type Query, queryOf } from '../postgres/query.ts';
@@ -41,6 +42,7 @@ export async function whoBacksUp(config: Config): Promise<{ postgres: Postgres; 
       return { postgres: role, warnings: [] };
     const { user } = config.postgres;
     const warning = `${error.message}: this backup connects as ${user} instead\n  → ${error.hint}`;
+    log.warn(warning);
     return { postgres: config.postgres, warnings: [warning] };
   }
 }

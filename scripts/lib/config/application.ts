@@ -7,7 +7,7 @@ import { percentEncoded, plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { type Config, ROOT } from './config.ts';
 import { readEnvFile } from './env-file.ts';
-import { applicationNames, misnamed, unknownNames } from './known-names.ts';
+import { applicationNames, misnamedOf } from './known-names.ts';
 import { product } from './stack-variables.ts';
 import { type UrlState, urlStates } from './store-urls.ts';
 import { isKnown, SECRET } from './variables.ts';
@@ -37,21 +37,18 @@ export interface Remark {
 /** @returns what is wrong or risky in the two env files */
 export function envFileRemarks(config: Config): Remark[] {
   const { envFile, appFile } = config;
-  const misnamedOnes = unknownNames(Object.keys(readEnvFile(envFile).values)).flatMap(
-    each => misnamed(each) ?? [],
-  );
   return [
-    ...misnamedOnes.map(wrong => ({
+    ...misnamedOf(Object.keys(readEnvFile(envFile).values)).map(wrong => ({
       refused: true,
       message: `${basename(envFile)}: ${wrong}`,
       hint: `correct the name in ${envFile}; where it is the application’s, move the line to ${appFile}.`,
     })),
-    ...backendRemarks(config),
+    ...startRemarks(config),
   ];
 }
 
 /** @returns what is wrong or risky for those who start backends, misspelt names apart */
-export function backendRemarks(config: Config): Remark[] {
+export function startRemarks(config: Config): Remark[] {
   const { envFile, appFile } = config;
   const { values } = readEnvFile(envFile);
   const stray = applicationNames(Object.keys(values));

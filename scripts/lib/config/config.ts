@@ -73,7 +73,7 @@ export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessE
  * @throws a usage error where the file can't be read
  */
 export function configurationOf(environment: Environment, processEnv: NodeJS.ProcessEnv) {
-  const path = join(ROOT, `.env.${environment}`);
+  const path = envFileOf(environment);
   const { values: file, problems: unclear } = readEnvFile(path);
   const given = { ...file, ...processEnv };
   // Of the process's variables only those that scripts read: others are no concern of theirs.
@@ -103,6 +103,9 @@ export function configurationOf(environment: Environment, processEnv: NodeJS.Pro
   }
   return { path, file, given, values, problems };
 }
+
+/** @returns the path of an environment's file, which may be missing */
+export const envFileOf = (environment: Environment) => join(ROOT, `.env.${environment}`);
 
 /** @returns the path of the application's variables, beside the env file */
 const appFileOf = (envFile: string) => `${envFile}.app`;

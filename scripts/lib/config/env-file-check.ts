@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { word } from '../core/command-line.ts';
 import { type OperationalError, usageError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
-import { ENVIRONMENTS, type Environment, ROOT } from './config.ts';
+import { ENVIRONMENTS, type Environment, envFileOf, ROOT } from './config.ts';
 import { readEnvFile } from './env-file.ts';
-import { misnamed, unknownNames } from './known-names.ts';
+import { misnamedOf } from './known-names.ts';
 import { VARIABLES } from './variables.ts';
 
 /** Variables that a shell may have for another program: they do not replace an env file. */
@@ -25,9 +25,6 @@ export function checkEnvFile(
   if (problem) throw problem;
   for (const warning of envFileWarnings(path)) log.warnOnce(warning);
 }
-
-/** @returns the path of an environment's file, which may be missing */
-export const envFileOf = (environment: Environment) => join(ROOT, `.env.${environment}`);
 
 /**
  * @returns why an env file can't be used: it is missing, and none of its variables is in the environment, as in a container;
@@ -57,7 +54,7 @@ export function envFileProblem(
 /** @returns what is no reason to stop a backup at night: a file that everyone can read, and names that no script reads */
 export function envFileWarnings(path: string): string[] {
   const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0;
-  const wrong = unknownNames(Object.keys(readEnvFile(path).values)).flatMap(each => misnamed(each) ?? []);
+  const wrong = misnamedOf(Object.keys(readEnvFile(path).values));
   return [
     ...(mode & 0o004
       ? [`every user of this server can read the secrets of ${path}: chmod 600 ${word(path)}`]

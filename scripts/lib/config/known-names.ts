@@ -60,6 +60,11 @@ export function misnamed({ name, kind, instead }: UnknownName): string | undefin
   return `${name}: no script reads it; ${means}`;
 }
 
+/** @returns {@link misnamed} of each variable of a file that was meant for these scripts, and that none reads */
+export function misnamedOf(names: string[]): string[] {
+  return unknownNames(names).flatMap(each => misnamed(each) ?? []);
+}
+
 const plain = (name: string) => name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '');
 
 /**

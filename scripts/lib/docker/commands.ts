@@ -1,11 +1,11 @@
 /** Docker's longer command lines, as arrays. They are made here and run elsewhere, so that a test reads them without an engine. */
 import { join } from 'node:path';
-import { type Environment, ROOT } from '../config/config.ts';
+import { type Environment, envFileOf, ROOT } from '../config/config.ts';
 
 /** Compose with the environment's own file and variables. */
 export const compose = (environment: Environment, ...args: string[]): string[] => [
   ...['docker', 'compose', '--file', join(ROOT, `docker-compose.${environment}.yml`)],
-  ...['--env-file', join(ROOT, `.env.${environment}`), ...args],
+  ...['--env-file', envFileOf(environment), ...args],
 ];
 
 /** Compose's arguments to start a service from an image that is already here, without touching any other. */
