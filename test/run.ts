@@ -21,7 +21,7 @@ import { say } from './engine/process.ts';
 import { prepareImages } from './images/prepare.ts';
 import { findTests, type TestFile } from './runner/files.ts';
 import { runAll } from './runner/lanes.ts';
-import { ended, longest } from './runner/report.ts';
+import { ended, failures, longest } from './runner/report.ts';
 import { type Outcome, runFile, running } from './runner/run-file.ts';
 import { offerS3Servers } from './runner/s3-servers.ts';
 import { expected, mostlyWaits, readTimes, writeTimes } from './runner/times.ts';
@@ -113,6 +113,7 @@ const total = (key: 'passed' | 'failed' | 'skipped') =>
 const failed = total('failed') + (files.length === 0 ? 1 : 0);
 const skipped = total('skipped') + notRun.length;
 if (outcomes.length > 1) console.log(`\n${longest(outcomes)}\n`);
+if (outcomes.length > 1 && failed > 0) console.log(failures(outcomes));
 if (files.length === 0) console.log(`no test file matches ${words.join(' ')}`);
 // Why stands on the last line, since nobody reads further up.
 const why = obstacle ? `; ${notRun.length} files could not run: ${obstacle.split('\n')[0]}` : '';

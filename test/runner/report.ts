@@ -1,12 +1,16 @@
 /** What a run of the tests prints: each file as it ends, and in the end where the time went. */
+import { stripVTControlCharacters } from 'node:util';
 import type { Outcome } from './run-file.ts';
 
 /** Files that are listed in the end. */
 const LONGEST = 10;
+/** Lines of a file that failed that the end of a run repeats. */
+const REPEATED = 25;
 
 /** One line for a file that has ended; of one that failed, all that it printed. */
 export function ended(outcome: Outcome, done: number, all: number, secondsLeft: number | undefined): string {
-  const { file, passed, problems, seconds, output } = outcome;
+  const { file, passed, problems, seconds } = outcome;
+  const output = outcome.output + outcome.processes;
   const left = secondsLeft === undefined || done === all ? '' : `, about ${minutes(secondsLeft)} left`;
   const mark = problems.length > 0 ? '✗' : '✓';
   const said = problems.length > 0 ? ` ${problems.join(', ')}` : '';
@@ -14,6 +18,28 @@ export function ended(outcome: Outcome, done: number, all: number, secondsLeft: 
   // What a test found out that is worth to be read when all is well, it says in lines that begin so.
   const shown = problems.length > 0 ? output : (output.match(/» .*$/gm) ?? []).join('\n');
   return shown ? `${line}\n${shown.replaceAll(/^/gm, '    ')}` : line;
+}
+
+/**
+ * What failed and why, without what its processes printed: the end of a log is what is read first, and all that is left
+ * of it in some places.
+ */
+export function failures(outcomes: Outcome[]): string {
+  return outcomes
+    .filter(({ problems }) => problems.length > 0)
+    .map(({ file, problems, output }) => `✗ ${file}: ${problems.join(', ')}\n${reasons(output)}\n`)
+    .join('\n');
+}
+
+/** What uvu says of each test that failed; of a file that broke off, its last lines. */
+function reasons(output: string): string {
+  const plain = stripVTControlCharacters(output);
+  const said = [...plain.matchAll(/^ {3}FAIL {2}[\s\S]*?(?=^ {3}FAIL {2}|^ {2}Total: )/gm)].map(
+    ([text]) => text,
+  );
+  const parts = said.map(text => text.trimEnd().split('\n').slice(0, REPEATED));
+  const lines = parts.length > 0 ? parts.flat() : plain.trimEnd().split('\n').slice(-REPEATED);
+  return lines.join('\n').replaceAll(/^/gm, '    ');
 }
 
 /** The longest files, with the seconds that passed and those of a processor, which are not those of containers. */

@@ -19,6 +19,8 @@ export interface Outcome {
   skipped: number;
   problems: string[];
   output: string;
+  /** If something failed, the last lines of each process that it had started. */
+  processes: string;
   /** Wall time. */
   seconds: number;
   /** Of the processors, by the file's process and all that it waited for; not what ran in containers. */
@@ -68,10 +70,10 @@ export function runFile(
       clearTimeout(timer);
       running.delete(child.pid!);
       const judged = judge(source, output, signal ?? code ?? 1);
-      if (judged.problems.length > 0) judged.output += lastLinesOf(join(records, 'processes.json'), output);
+      const lines = judged.problems.length > 0 ? lastLinesOf(join(records, 'processes.json'), output) : '';
       rmSync(records, { recursive: true });
       const seconds = (performance.now() - started) / 1000;
-      resolve({ file: path, ...judged, seconds, cpuSeconds: parseTimes(cost) });
+      resolve({ file: path, ...judged, processes: lines, seconds, cpuSeconds: parseTimes(cost) });
     });
   });
 }

@@ -149,6 +149,40 @@ test('of a test that failed, the last lines of what it had started are shown', a
   assert.not.match(stdout, /unwanted line 30/);
 });
 
+test('what a process printed that is no text is not shown', async () => {
+  const body = `import { execFile } from 'node:child_process';
+    import { once } from 'node:events';
+    test('bad', async () => {
+      const print = "head -c 3000 /dev/urandom; printf 'text again\\\\n\\\\0\\\\1\\\\n'; head -c 900 /dev/urandom; echo; echo end";
+      await once(execFile('sh', ['-c', print]), 'close');
+      throw new Error('x');
+    });
+    test.run();`;
+  const { code, stdout } = await runOne(body);
+  assert.is(code, 1);
+  const shown = stdout.slice(stdout.indexOf('(exit 0)'), stdout.indexOf('0 passed, 1 failed, 0'));
+  assert.match(shown, /^\(exit 0\)\n(?: +\(no text\)\n)?(?: +.*text again\n)? +\(no text\)\n +end\n\s*$/);
+});
+
+test('the end of a run repeats what failed and why, and nothing that processes printed', async () => {
+  const failing = `import { execFileSync } from 'node:child_process';
+    import * as assert from 'uvu/assert';
+    test('good', () => {});
+    test('bad', () => { execFileSync('echo', ['of a process']); assert.is(1, 2, 'one is not two'); });
+    test('worse', () => { throw new Error('the second reason'); });
+    test.run();`;
+  const broken = `throw new Error('it could not begin');\n${GOOD_RUN}`;
+  const files = { 'failing.test.ts': failing, 'broken.test.ts': broken, 'good.test.ts': GOOD_RUN };
+  const { code, last, stdout } = await runFiles(files);
+  assert.is(code, 1);
+  assert.is(last, '2 passed, 3 failed, 0 skipped');
+  const end = stdout.slice(stdout.indexOf('longest files'));
+  assert.match(end, /^✗ failing\.test\.ts: exit 1, 2 of 3 failed$/m);
+  assert.match(end, /FAIL {2}"bad"[\s\S]*one is not two[\s\S]*FAIL {2}"worse"[\s\S]*the second reason/);
+  assert.match(end, /^✗ broken\.test\.ts: exit 1, no test ran.*\n[\s\S]*it could not begin/m);
+  assert.not.match(end, /of a process|✗ good/);
+});
+
 test('of a run that passes, nothing that processes printed is shown', async () => {
   const body = `import { execFile } from 'node:child_process';
     import { once } from 'node:events';
