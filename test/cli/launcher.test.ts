@@ -24,7 +24,8 @@ const directory = mkdtempSync(join(tmpdir(), 'launcher '));
 const repository = join(directory, "the product's repository");
 const script = join(repository, 'scripts/show.ts');
 const link = join(directory, 'a link.ts');
-mkdirSync(join(repository, 'scripts'), { recursive: true });
+mkdirSync(join(repository, 'scripts/lib'), { recursive: true });
+writeFileSync(join(repository, 'scripts/lib/part.ts'), 'export const url: string = import.meta.filename;');
 mkdirSync(join(repository, 'node_modules/.bin'), { recursive: true });
 cpSync(join(ROOT, 'scripts/node'), join(repository, 'scripts/node'));
 symlinkSync(process.execPath, join(repository, 'node_modules/.bin/node'));
@@ -32,8 +33,9 @@ symlinkSync(script, link);
 writeFileSync(
   script,
   `${firstLine}
+import { url } from './lib/part.ts';
 const { argv, execArgv, execPath, env } = process;
-const seen: object = { args: argv.slice(2), execArgv, execPath, cache: env.NODE_COMPILE_CACHE, main: import.meta.main };
+const seen: object = { args: argv.slice(2), execArgv, execPath, cache: env.NODE_COMPILE_CACHE, main: import.meta.main, part: url };
 console.log(JSON.stringify(seen));`,
   { mode: 0o755 },
 );
@@ -41,10 +43,11 @@ test.after(() => rmSync(directory, { recursive: true }));
 
 const WANTED = {
   args: ARGUMENTS,
-  execArgv: ['--no-concurrent-sparkplug', '--no-concurrent-recompilation'],
+  execArgv: ['--no-concurrent-sparkplug', '--no-concurrent-recompilation', '--preserve-symlinks'],
   execPath: process.execPath,
   cache: join(repository, 'node_modules/.cache/node'),
   main: true,
+  part: join(repository, 'scripts/lib/part.ts'), // by whatever path the script was started
 };
 
 function shows(program: string, args: string[], cwd: string, env: NodeJS.ProcessEnv = process.env) {
