@@ -48,7 +48,7 @@ export async function crowdsOf(stack: Stack) {
     }
     const seen = JSON.parse(await crowd.leave()) as Seen;
     const failed = Object.values(seen.failures).reduce((sum, each) => sum + each, 0);
-    const tried = await secondTries(stack, since, seen.requests - failed);
+    const tried = await secondTries(stack, since, seen.requests - failed - seen.heldUp);
     return { ...(await inDatabase(stack, seen)), during, secondTries: tried };
   };
 }

@@ -49,11 +49,12 @@ export async function startVisited(): Promise<
         }
       }
     });
-    const { requests, failures, examples, slowest, orders, uploads, events, reconnects, refused } = toll;
+    const { requests, failures, examples, heldUp, slowest, orders, uploads, events, reconnects, refused } =
+      toll;
     const { ordersLost, ordersDoubled, lost, secondTries } = toll;
     console.log(
       `» ${done.join('; ')}; slowest ${slowest.toFixed(1)} s; ${count(requests)} requests, ` +
-        `${JSON.stringify(failures)} failed, ${secondTries} tried twice; ` +
+        `${JSON.stringify(failures)} failed, ${heldUp} held up by the machine, ${secondTries} tried twice; ` +
         `${count(orders)} orders, ${ordersLost} lost, ${ordersDoubled} doubled; ${uploads} uploads; ` +
         `${events} events to 200 clients, ${lost} lost, ${reconnects} reconnections, attempts that failed: ${JSON.stringify(refused)}`,
     );

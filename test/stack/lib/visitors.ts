@@ -30,6 +30,8 @@ export interface Seen {
   failures: Record<string, number>;
   /** The first of them, with the time. */
   examples: string[];
+  /** Requests that ended with a connection that Nginx had closed while the machine held up this whole process. */
+  heldUp: number;
   /** Seconds; uploads are slow on purpose and not counted. */
   slowest: number;
   /** Ids of orders that were answered with 201, and of those that were not. */
@@ -61,7 +63,25 @@ const EVENTS = 40_000;
 /** Milliseconds for an answer, and for events to arrive. Far above what Nginx allows: who fails should say so. */
 const PATIENCE = 180_000;
 
+/**
+ * Milliseconds. A client that sends nothing of its request for so long is one that Nginx may turn away
+ * (`client_header_timeout`, `client_body_timeout`, `keepalive_min_timeout`), and that is no loss by a deployment.
+ */
+const HELD_UP = 3_000;
+const RESET = ['ECONNRESET', 'EPIPE'];
+
+let beat = performance.now();
+let heldUpUntil = 0;
+setInterval(() => {
+  const now = performance.now();
+  if (now - beat > HELD_UP) heldUpUntil = now;
+  beat = now;
+}, 100).unref();
+/** @returns whether this process has stood still since then, or has just gone on */
+const stoodStill = (since: number) => heldUpUntil > since || performance.now() - beat > HELD_UP;
+
 let requests = 0;
+let heldUp = 0;
 let slowest = 0;
 let stopping = false;
 const stop = new AbortController();
@@ -105,6 +125,10 @@ async function ask(
     return await answered;
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
+    if (RESET.includes(code ?? '') && stoodStill(started)) {
+      heldUp++;
+      return undefined;
+    }
     const kind = `${what}: ${typeof error === 'number' ? error : (code ?? message)}`;
     count(failures, kind);
     if (examples.length < 20)
@@ -219,6 +243,7 @@ const seen: Seen = {
   requests,
   failures,
   examples,
+  heldUp,
   slowest,
   placed,
   unanswered,
