@@ -67,13 +67,13 @@ test('kill -9 while an undo waits for a lock: it is not done later', () =>
     assert.equal([await stateOf(world), await stateOf(world, kept)], ['backed up', 'live']);
   }));
 
-/** Also SIGKILL of the first, another format of the second, and on this host: test/long/integration/given-up.test.ts. */
-test('through docker exec, after SIGTERM while a restore waits to create its database that does not appear later; after SIGKILL while one loads nothing goes on', () =>
+/** The first also through docker exec and with SIGKILL, the second of another format: test/long/integration/given-up.test.ts. */
+test('after SIGTERM while a restore waits to create its database that does not appear later; after SIGKILL while one loads through docker exec nothing goes on', () =>
   inTurn(async world => {
     await world.sql(`CREATE TABLE item AS SELECT 1 AS i; ${SLOW_LOAD}`);
     await makeBackup(world, { upload: false });
-    const restoreLatest = () =>
-      world.start('restore', ['latest', '--database', 'copy', '--yes'], throughDocker(world));
+    const restoreLatest = (env = {}) =>
+      world.start('restore', ['latest', '--database', 'copy', '--yes'], env);
     await givenUp(world, 'template0', async () => {
       const restore = restoreLatest();
       await untilItWaits(world, restore, 'CREATE DATABASE');
@@ -83,7 +83,7 @@ test('through docker exec, after SIGTERM while a restore waits to create its dat
     });
 
     await world.sql(SLOW, 'postgres');
-    const restore = restoreLatest();
+    const restore = restoreLatest(throughDocker(world));
     const loads = async () =>
       (await statementsOfScripts(world)).some(query => query.startsWith('CREATE INDEX'));
     await until('it loads', loads);

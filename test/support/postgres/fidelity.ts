@@ -122,14 +122,18 @@ async function icu(world: World): Promise<void> {
 
 const LATIN1 = `CREATE TABLE U&"Caf\\00E9" AS SELECT U&'cr\\00E8me br\\00FBl\\00E9e' AS U&"d\\00EEner"`;
 
-/** The same, in an encoding in which names are other bytes than in UTF-8. */
-export async function icuOfAnotherEncoding(world: World): Promise<void> {
+/**
+ * The same, in an encoding in which names are other bytes than in UTF-8.
+ * @param isLost whether there is no live database any more
+ */
+export async function icuOfAnotherEncoding(world: World, isLost: boolean): Promise<void> {
   await createIcu(world, `ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'POSIX'`);
   await world.sql(LATIN1);
   const before = [await contentOf(world), await propertiesOf(world)];
   const backup = await makeBackup(world, { format: 'custom', upload: false });
   assert.ok(backup.tables.some(({ name }) => name === 'Café'));
-  await world.sql(`UPDATE U&"Caf\\00E9" SET U&"d\\00EEner" = ''`);
+  if (isLost) await world.sql(`DROP DATABASE ${world.database}`, 'postgres');
+  else await world.sql(`UPDATE U&"Caf\\00E9" SET U&"d\\00EEner" = ''`);
   await restoreHere(world, backup.id);
   assert.equal([await contentOf(world), await propertiesOf(world)], before);
 }
