@@ -18,7 +18,14 @@ import { copyScripts } from '../support/config/copy.ts';
 import { history } from '../support/core/world.ts';
 
 const copy = copyScripts();
-const { read, write, run } = copy;
+const { read, write } = copy;
+/** Of each script the first run is a process. */
+const started = new Set<string>();
+const run: typeof copy.run = (script, ...rest) => {
+  const first = !started.has(script);
+  started.add(script);
+  return first ? copy.run(script, ...rest) : copy.here(script, ...rest);
+};
 const [envFile, appFile] = ['.env.production', '.env.production.app'].map(name => join(copy.directory, name));
 
 const SECRET = `p@:/?#% &+'"$\\ü`;

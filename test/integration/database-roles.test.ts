@@ -5,15 +5,17 @@ import { gunzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { artifactName, globalsName } from '../../scripts/lib/backup/manifest.ts';
+import { whoBacksUp } from '../../scripts/lib/backup/unreadable-objects.ts';
 import { changeRoles } from '../../scripts/lib/postgres/change-roles.ts';
 import { openSession } from '../../scripts/lib/postgres/session.ts';
 import { configOf } from '../support/backup/old-backups.ts';
+import { executeHere } from '../support/cli/execute-here.ts';
 import { captured } from '../support/core/here.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
 import { history, killWhen, until, type World } from '../support/core/world.ts';
 import { ask } from '../support/postgres/ask.ts';
-import { contentOf, propertiesOf } from '../support/postgres/compare.ts';
+import { contentOf, propertiesOf, rightsOf } from '../support/postgres/compare.ts';
 import {
   APP,
   as,
@@ -51,13 +53,17 @@ async function attempts(world: World): Promise<number> {
   return row!.n;
 }
 
+/** Of the database, and for what the application creates later. */
+const SETTINGS = `ALTER DATABASE app SET work_mem = '7MB'; ALTER DATABASE app SET app.key = 'x';
+  SET ROLE ${APP}; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO backup`;
+
 const { inTurn, stop } = await createTurns();
 
 test('all that the superuser owns becomes the application’s; a second run changes nothing; a look neither', () =>
   inTurn(async world => {
     await loadHardSchema(world);
     const before = await contentOf(world);
-    const looked = await world.run('database-roles', ['--dry-run', '--json'], ENV);
+    const looked = await executeHere('database-roles', ['--dry-run', '--json'], { ...world.env, ...ENV });
     assert.is(looked.code, 0, looked.stderr);
     assert.equal(await contentOf(world), before, 'a look changes nothing');
     const plan = JSON.parse(looked.stdout);
@@ -78,9 +84,9 @@ test('all that the superuser owns becomes the application’s; a second run chan
     const after = await contentOf(world);
     assert.equal(contentAlone(after), contentAlone(before), 'only owners and privileges differ');
 
-    const again = await world.run('database-roles', ['--yes', '--json'], ENV);
+    const again = await executeHere('database-roles', ['--yes', '--json'], { ...world.env, ...ENV });
     assert.equal(JSON.parse(again.stdout), { database: 'app', changed: false }, again.stderr);
-    assert.equal((await contentOf(world)).rights, after.rights);
+    assert.equal(await rightsOf(world), after.rights);
   }));
 
 test('the application does what its migrations need, and nothing that a superuser can', () =>
@@ -122,8 +128,14 @@ test('a backup by its own role is the superuser’s, behind row security too; th
     await loadHardSchema(world);
     await world.sql('DROP USER MAPPING FOR writer SERVER elsewhere');
     await giveRolesHere(world);
-    const superuser = await makeBackup(world, { format: 'plain', upload: false });
-    const manifest = await makeBackup(world, { format: 'plain', upload: false }, ENV);
+    // A role that is gone: there is a backup all the same, by the superuser.
+    const noRole = { ...ENV, BACKUP_DB_USER: 'nobody_is_called_so' };
+    const told = await captured(() => makeBackup(world, { upload: false }, noRole));
+    const superuser = told.value!;
+    assert.match(told.stderr, /this backup connects as postgres instead/);
+    const { value, stderr } = await captured(() => makeBackup(world, { upload: false }, ENV));
+    const manifest = value!;
+    assert.not.match(stderr, /connects as postgres/);
     for (const key of [
       'tables',
       'definitions',
@@ -154,97 +166,84 @@ test('a backup by its own role is the superuser’s, behind row security too; th
     ]);
 
     // What it can't dump is not left out: the superuser dumps it, and where it is not known, as in the service, nobody.
-    await as(world, APP, `SELECT lo_create(5000)`);
-    const backUpAlone = async () => {
-      const { value, stderr } = await captured(() => makeBackup(world, { upload: false }, ENV));
-      return `${stderr}${value!.largeObjects}`;
+    // A backup of each: test/long/integration/database-roles.test.ts.
+    const whoDumps = async () => {
+      const { value } = await captured(() => whoBacksUp(configOf(world, ENV)));
+      return [value!.postgres.user, value!.warnings.join('\n')] as const;
     };
-    const backUpInService = () => makeBackup(world, { upload: false }, { ...ENV, PGUSER: BACKUP });
+    assert.equal(await whoDumps(), [BACKUP, '']);
+    await as(world, APP, `SELECT lo_create(5000)`);
     const closed = /backup may not read 1 large object/;
-    await refused(backUpInService, 1, closed, /database-roles\.ts/);
-    const told = await backUpAlone();
-    assert.match(told, closed);
-    assert.match(told, /: this backup connects as postgres instead\n {2}→ .*database-roles\.ts grants it/);
+    const inService = { ...ENV, PGUSER: BACKUP };
+    await refused(() => makeBackup(world, { upload: false }, inService), 1, closed, /database-roles\.ts/);
+    const [user, warning] = await whoDumps();
+    assert.is(user, 'postgres');
+    assert.match(warning, closed);
+    assert.match(warning, /: this backup connects as postgres instead\n {2}→ .*database-roles\.ts grants it/);
     await giveRolesHere(world);
-    assert.not.match(await backUpAlone(), closed);
+    assert.equal(await whoDumps(), [BACKUP, '']);
     await world.sql(`CREATE USER MAPPING FOR writer SERVER elsewhere OPTIONS (user 'x')`);
-    const mapping = /only a superuser can dump user mapping of writer for elsewhere/;
-    await refused(backUpInService, 1, mapping, /BACKUP_DB_PASSWORD/);
-    assert.match(await backUpAlone(), mapping);
-    // Nor is there no backup when the role is gone.
-    const gone = await captured(() =>
-      makeBackup(world, { upload: false }, { ...ENV, BACKUP_DB_USER: 'nobody_is_called_so' }),
-    );
-    assert.match(gone.stderr, /this backup connects as postgres instead/);
+    const [again, mapping] = await whoDumps();
+    assert.is(again, 'postgres');
+    assert.match(mapping, /only a superuser can dump user mapping of writer for elsewhere/);
   }));
 
-test('a restore keeps the owner, the rights and the settings; of an older backup the application gets all', () =>
+/** What an own backup of the same server brings, each with migrations, and the way back: the long file of this name. */
+test('of a backup that is older than the roles the application gets all, and its migrations run as the application', () =>
   inTurn(async world => {
     await world.sql(`CREATE TABLE members AS SELECT 1 AS id; CREATE VIEW ids AS SELECT id FROM members`);
     const older = await makeBackup(world, { upload: false }, { APP_NAME: ENV.APP_NAME! });
     await giveRolesHere(world);
-    await world.sql(
-      `ALTER DATABASE app SET work_mem = '7MB'; ALTER DATABASE app SET app.key = 'x';
-       SET ROLE ${APP}; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO backup`,
+    await world.sql(SETTINGS);
+    const before = await propertiesOf(world);
+    await restoreHere(
+      world,
+      older.id,
+      {},
+      {
+        ...ENV,
+        MIGRATE_COMMAND: `psql -X -v ON_ERROR_STOP=1 "$DATABASE_URL" -c "INSERT INTO members VALUES (2)" -c "ALTER TABLE members ADD who name DEFAULT current_user"`,
+      },
     );
-    const before = [await contentOf(world), await propertiesOf(world)];
-    const backup = await makeBackup(world, { upload: false }, ENV);
-    const migrations = {
-      ...ENV,
-      MIGRATE_COMMAND: `psql -X -v ON_ERROR_STOP=1 "$DATABASE_URL" -c "INSERT INTO members VALUES (2)" -c "ALTER TABLE members ADD who name DEFAULT current_user"`,
-    };
-    for (const id of [backup.id, older.id]) {
-      await restoreHere(world, id, { 'no-migrate': true }, ENV);
-      const after = [await contentOf(world), await propertiesOf(world)] as typeof before;
-      if (id === backup.id) assert.equal(after, before);
-      else {
-        assert.equal(await ownersLeft(world), []);
-        assert.equal(after[1], before[1]);
-      }
-      await restoreHere(world, id, {}, migrations);
-      assert.is(
-        await as(world, APP, 'SELECT DISTINCT who FROM members'),
-        `${APP}\n`,
-        'migrations run as the application',
-      );
-      await makeBackup(world, { upload: false }, ENV);
-    }
-    await restoreHere(world, undefined, { undo: true }, ENV);
-    await as(world, APP, 'ALTER TABLE members ADD again int');
+    assert.equal(await ownersLeft(world), []);
+    assert.equal(await propertiesOf(world), before);
+    assert.is(await as(world, APP, 'SELECT DISTINCT who FROM members'), `${APP}\n`);
     await as(world, BACKUP, 'SELECT * FROM members');
+    await as(world, APP, 'ALTER TABLE members ADD again int');
   }));
 
-test('the backup role loads and compares a backup in a scratch database, and drops it', () =>
+test('the backup role loads and compares a backup in a scratch database; a server without the roles gets them with a restore, which keeps owner, rights and settings, and their passwords by the next run', () =>
   inTurn(async world => {
     await world.sql(`CREATE TABLE members AS SELECT 1 AS id; CREATE EXTENSION pg_trgm`);
     await giveRolesHere(world);
+    await world.sql(SETTINGS);
+    const before = [await contentOf(world), await propertiesOf(world)];
     const { id } = await makeBackup(world, { upload: false }, ENV);
-    const env = { ...ENV, PGUSER: BACKUP, POSTGRES_PASSWORD: ENV.BACKUP_DB_PASSWORD! };
-    const { code, stderr, stdout } = await world.run('verify-backup', [id, '--load'], env);
+    const { code, stderr, stdout } = await executeHere('verify-backup', [id, '--load'], {
+      ...world.env,
+      ...ENV,
+      PGUSER: BACKUP,
+      POSTGRES_PASSWORD: ENV.BACKUP_DB_PASSWORD!,
+    });
     assert.is(code, 0, stderr);
     assert.match(stdout, /loaded and compared/);
     assert.equal(
       await world.rows('SELECT datname FROM pg_database WHERE datname ~ $$drill$$', 'postgres'),
       [],
     );
-  }));
 
-test('a server without the roles gets them with a restore, and their passwords by the next run', () =>
-  inTurn(async world => {
-    await world.sql('CREATE TABLE members AS SELECT 1 AS id');
-    await giveRolesHere(world);
-    const { id } = await makeBackup(world, { upload: false }, ENV);
     await world.sql('DROP DATABASE app WITH (FORCE)', 'postgres');
     await world.sql(
       `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '${BACKUP}'`,
       'postgres',
     );
     await world.sql(`DROP ROLE ${APP}, ${BACKUP}`, 'postgres');
-    const { stderr } = await captured(() => restoreHere(world, id, {}, ENV));
-    assert.match(stderr, /created .*without passwords/);
+    const restored = await captured(() => restoreHere(world, id, {}, ENV));
+    assert.match(restored.stderr, /created .*without passwords/);
+    assert.equal([await contentOf(world), await propertiesOf(world)], before);
     await giveRolesHere(world);
     assert.is(await as(world, APP, 'ALTER TABLE members ADD n int; SELECT id FROM members'), '1\n');
-    await makeBackup(world, { upload: false }, ENV);
+    assert.is(await as(world, BACKUP, 'SELECT id FROM members'), '1\n'); // a backup: the long file of this name
   }));
 
 test('passwords are made and written when the roles have them; the env file keeps all else', () =>
@@ -278,10 +277,11 @@ test('a locked table is waited for without blocking others; a killed run is comp
         [],
         'all of it or nothing',
       );
-      const second = world.start('database-roles', ['--yes'], ENV);
+      const second = executeHere('database-roles', ['--yes'], { ...world.env, ...ENV });
       await until('it waits for the table', async () => (await attempts(world)) > 0);
       await holder.execute('COMMIT');
-      assert.is((await second.ended).code, 0, second.stderr());
+      const { code, stderr } = await second;
+      assert.is(code, 0, stderr);
       assert.equal(await ownersLeft(world), []);
     } finally {
       await holder.close();

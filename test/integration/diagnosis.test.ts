@@ -13,6 +13,7 @@ import { query } from '../../scripts/lib/postgres/query.ts';
 import { serverFacts } from '../../scripts/lib/postgres/server.ts';
 import { openSession } from '../../scripts/lib/postgres/session.ts';
 import { configOf } from '../support/backup/old-backups.ts';
+import { executeHere } from '../support/cli/execute-here.ts';
 import { begin, change, stateOf } from '../support/core/expect.ts';
 import { backUpHere, captured } from '../support/core/here.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
@@ -46,7 +47,7 @@ test('a damaged page: table, block and relation are named, and the log has all t
       WHERE datname = 'damaged') || '/' || pg_relation_filenode('notes') AS path`);
     writeSync(openSync(join(world.pg.directory!, 'data', row!.path), 'r+'), Buffer.alloc(24, 0xff), 0, 24, 0);
     const env = { POSTGRES_DB: 'damaged' };
-    const { code, stdout, stderr } = await world.run('backup', ['--json'], env);
+    const { code, stdout, stderr } = await executeHere('backup', ['--json'], { ...world.env, ...env });
     assert.is(code, 1, stderr);
     const { error } = JSON.parse(stdout);
     assert.match(

@@ -1,21 +1,22 @@
-import { chownSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { gateAt, strayFiles } from '../support/backup/faults.ts';
+import { executeHere } from '../support/cli/execute-here.ts';
 import { fill, withDisk } from '../support/core/disk.ts';
 import { createFullDiskWorld, MIB } from '../support/core/full-disk-world.ts';
 import { captured } from '../support/core/here.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { history } from '../support/core/world.ts';
 
-const { world, whole, TOO_SMALL, SMALL, at, inDirectory, runs, start, run, serves } =
+const { world, whole, TOO_SMALL, SMALL, at, inDirectory, runs, start, here, serves } =
   await createFullDiskWorld();
 
 test('a disk that the estimate does not fit on is refused before anything is written', () => {
   const BACKUP_DIR = at();
   return withDisk(BACKUP_DIR, 2 * MIB, async () => {
-    const { code, stderr } = await run('backup', [], { BACKUP_DIR });
+    const { code, stderr } = await here('backup', [], { BACKUP_DIR });
     assert.is(code, 1, stderr);
     assert.match(
       stderr,
@@ -112,7 +113,7 @@ test('the disk is full when the safety backup is made: the restore stops, the li
 test('a backup directory that is read-only is named, with all else that is wrong', () => {
   const BACKUP_DIR = at();
   return withDisk(BACKUP_DIR, undefined, async () => {
-    const { code, stderr } = await run('backup', [], { BACKUP_DIR, PGPORT: '1' });
+    const { code, stderr } = await here('backup', [], { BACKUP_DIR, PGPORT: '1' });
     assert.is(code, 1, stderr);
     assert.match(stderr, /2 problems found; nothing was changed:/);
     assert.match(stderr, /- BACKUP_DIR \(.*\) can't be written: EROFS/);
@@ -123,7 +124,7 @@ test('a backup directory that is read-only is named, with all else that is wrong
 test('a state directory that is read-only: said so, nothing begun', () => {
   const STATE_DIR = at();
   return withDisk(STATE_DIR, undefined, async () => {
-    const { code, stderr } = await world.run('backup', [], { ...SMALL, STATE_DIR });
+    const { code, stderr } = await executeHere('backup', [], { ...world.env, ...SMALL, STATE_DIR });
     assert.is(code, 1, stderr);
     assert.match(
       stderr,
@@ -143,7 +144,7 @@ test('a disk of state and logs that is full: the lock holds all the same, and th
     const env = { ...SMALL, STATE_DIR, LOG_DIR, BACKUP_DIR };
     const started = world.start('backup', ['--format', 'plain'], { ...env, ...gate.env });
     await gate.reached();
-    const second = await world.run('backup', [], env);
+    const second = await executeHere('backup', [], { ...world.env, ...env });
     assert.is(second.code, 75, second.stderr);
     gate.open();
     const { code, stderr } = await started.ended;
@@ -160,32 +161,19 @@ test('a log directory that is read-only: said once, and the backup is made', () 
   return withDisk(LOG_DIR, undefined, async () => {
     const BACKUP_DIR = at();
     const env = { ...SMALL, BACKUP_DIR, LOG_DIR: join(LOG_DIR, 'of-app') };
-    const { code, stderr } = await run('backup', [], env);
+    const { code, stderr } = await here('backup', [], env);
     assert.is(code, 0, stderr);
     assert.is(stderr.match(/warning: no more messages to .*backup\.log/g)?.length, 1);
     assert.is(readdirSync(BACKUP_DIR).length, 3);
   });
 });
 
+/** Of a directory for backups: test/long/integration/disk.test.ts. */
 test('as a user who owns none of the directories: named, with what to do', async () => {
   const nobody = { uid: 65_534, gid: 65_534 };
-  const owned = at();
-  mkdirSync(owned, { mode: 0o755 });
   const { code, stderr } = await world.run('backup', [], SMALL, nobody);
   assert.is(code, 1, stderr);
   assert.match(stderr, /error: EACCES: permission denied.*\n {2}→ run as the user who owns it/);
-  const own = { ...SMALL, BACKUP_DIR: `${owned}/b`, STATE_DIR: `${owned}/s`, LOG_DIR: `${owned}/l` };
-  await makeBackup(world, {}, own);
-  for (const directory of [own.STATE_DIR, own.LOG_DIR])
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-  assert.ok(existsSync(own.BACKUP_DIR));
-  for (const directory of [own.STATE_DIR, own.LOG_DIR]) {
-    for (const name of ['', ...readdirSync(directory)])
-      chownSync(join(directory, name), nobody.uid, nobody.gid);
-  }
-  const foreign = await world.run('backup', [], own, nobody);
-  assert.is(foreign.code, 1, foreign.stderr);
-  assert.match(foreign.stderr, /BACKUP_DIR \(.*\) can't be written: EACCES/);
 });
 
 test('the history has every run, the failed ones with their error', () => {

@@ -14,6 +14,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { drill } from '../../scripts/drill.ts';
+import { ROOT } from '../../scripts/lib/config/config.ts';
 import { serverPrograms, startProcess } from '../../scripts/lib/drill/postgres-process.ts';
 import { conclude, type DrillReport } from '../../scripts/lib/drill/report.ts';
 import { writeReport } from '../../scripts/lib/drill/write-report.ts';
@@ -30,12 +31,15 @@ import {
   processesWith,
 } from '../support/drill/embedded.ts';
 
+/** For a faster start of Node, as scripts/node does it. */
+const CACHED = { NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/tests') };
+
 const { inTurn, stop } = await createTurns();
 
 /** With all its data: test/stack/drill-bare.test.ts, and test/long/integration/drill.test.ts. */
 test('embedded: backs up, destroys, restores, compares, and leaves nothing behind', () => {
   const argv = [join(import.meta.dirname, '../support/drill/small-drill.ts')];
-  return assertEmbeddedDrill(env => startProgram(process.execPath, argv, env), 10_000, 1e5);
+  return assertEmbeddedDrill(env => startProgram(process.execPath, argv, { ...env, ...CACHED }), 10_000, 1e5);
 });
 
 /** At its later steps: test/long/integration/drill.test.ts. */
@@ -54,7 +58,11 @@ test('embedded: interrupted while the database is filled, it leaves nothing behi
 test('after SIGKILL of who started it, no server is running', () =>
   inTemporary(async (env, directory) => {
     const argv = [join(import.meta.dirname, '../support/drill/held-server.ts')];
-    const running = startProgram(process.execPath, argv, { ...env, XDG_CACHE_HOME: dirname(CACHE) });
+    const running = startProgram(process.execPath, argv, {
+      ...env,
+      ...CACHED,
+      XDG_CACHE_HOME: dirname(CACHE),
+    });
     await running.shows(/started PostgreSQL/);
     assert.ok(processesWith(directory).length > 0, 'there is one');
     running.child.kill('SIGKILL');

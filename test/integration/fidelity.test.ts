@@ -10,13 +10,13 @@ import { triggersThatWrite } from '../support/postgres/schemas.ts';
 
 const { inTurn, stop } = await createTurns({ env: { S3_BUCKET: '' } }); // what is off-site is no part of this
 
-/** In both formats: test/long/integration/fidelity.test.ts. */
+/** In both formats, and in place of the live database: test/long/integration/fidelity.test.ts. */
 test('a schema of everything that is hard to dump comes back the same, with owners and privileges', () =>
-  inTurn(world => hardSchema(world, ['plain'])));
+  inTurn(world => hardSchema(world, ['plain'], 'copy')));
 
-/** Each alone, in both formats, after the way back and on a server without it: test/long/integration/fidelity.test.ts. */
+/** Each alone, in both formats, beside the live one and after the way back: test/long/integration/fidelity.test.ts. */
 test('an ICU database of another encoding keeps owner, locale, limit, settings, privileges, comment and names', () =>
-  inTurn(icuOfAnotherEncoding));
+  inTurn(world => icuOfAnotherEncoding(world, true)));
 
 test('the manifest counts exactly what was dumped while clients write', () =>
   inTurn(world => countsWhileWriting(world, ['plain'], dumpedSides)));

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { runSql } from '../../scripts/lib/postgres/client.ts';
 import { openSession } from '../../scripts/lib/postgres/session.ts';
 import { swapIn } from '../../scripts/lib/restore/swap.ts';
-import { begin, stateOf } from '../support/core/expect.ts';
+import { stateOf } from '../support/core/expect.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
 import { kill, until } from '../support/core/world.ts';
@@ -67,28 +67,23 @@ test('kill -9 while an undo waits for a lock: it is not done later', () =>
     assert.equal([await stateOf(world), await stateOf(world, kept)], ['backed up', 'live']);
   }));
 
-/** With SIGKILL, and on this host: test/long/integration/given-up.test.ts. */
-test('SIGTERM while a restore waits to create its database through docker exec: it does not appear later', () =>
+/** The first also through docker exec and with SIGKILL, the second of another format: test/long/integration/given-up.test.ts. */
+test('after SIGTERM while a restore waits to create its database that does not appear later; after SIGKILL while one loads through docker exec nothing goes on', () =>
   inTurn(async world => {
-    await begin(world);
+    await world.sql(`CREATE TABLE item AS SELECT 1 AS i; ${SLOW_LOAD}`);
     await makeBackup(world, { upload: false });
+    const restoreLatest = (env = {}) =>
+      world.start('restore', ['latest', '--database', 'copy', '--yes'], env);
     await givenUp(world, 'template0', async () => {
-      const args = ['latest', '--database', 'copy', '--yes'];
-      const restore = world.start('restore', args, throughDocker(world));
+      const restore = restoreLatest();
       await untilItWaits(world, restore, 'CREATE DATABASE');
       restore.child.kill('SIGTERM');
       const { code, stderr } = await restore.ended;
       assert.is(code, 143, stderr);
     });
-  }));
 
-/** The other format, and the next run: test/long/integration/given-up.test.ts. */
-test('SIGKILL while a restore loads through docker exec: nothing goes on', () =>
-  inTurn(async world => {
-    await world.sql(`CREATE TABLE item AS SELECT 1 AS i; ${SLOW_LOAD}`);
-    await makeBackup(world, { upload: false });
     await world.sql(SLOW, 'postgres');
-    const restore = world.start('restore', ['latest', '--database', 'copy', '--yes'], throughDocker(world));
+    const restore = restoreLatest(throughDocker(world));
     const loads = async () =>
       (await statementsOfScripts(world)).some(query => query.startsWith('CREATE INDEX'));
     await until('it loads', loads);

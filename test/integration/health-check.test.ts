@@ -14,6 +14,7 @@ import { formatNagios } from '../../scripts/lib/health/report.ts';
 import { runChecks } from '../../scripts/lib/health/runner.ts';
 import { processesOf } from '../support/backup/faults.ts';
 import { configOf, plant } from '../support/backup/old-backups.ts';
+import { executeHere } from '../support/cli/execute-here.ts';
 import { finishHere } from '../support/core/in-process.ts';
 import { createWorld, until } from '../support/core/world.ts';
 import { turned } from '../support/health/health.ts';
@@ -208,7 +209,7 @@ test('S3 is not configured, refuses, fails or is gone: none of these is reported
 
 test('--nagios keeps its format', async () => {
   const args = ['--only', 'postgres,disk,memory,api'];
-  const line = await world.run('health-check', ['--nagios', ...args]);
+  const line = await executeHere('health-check', ['--nagios', ...args], world.env);
   assert.is(line.code, 2);
   assert.match(
     line.stdout,

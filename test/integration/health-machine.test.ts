@@ -13,6 +13,7 @@ import { loadConfig } from '../../scripts/lib/config/config.ts';
 import { freePort } from '../../scripts/lib/drill/free-port.ts';
 import { processesOf } from '../support/backup/faults.ts';
 import { runHere } from '../support/cli/commands.ts';
+import { executeHere } from '../support/cli/execute-here.ts';
 import { fill, withDisk } from '../support/core/disk.ts';
 import { captured } from '../support/core/here.ts';
 import { refused } from '../support/core/in-process.ts';
@@ -192,7 +193,7 @@ test('--only, with names of lines and of pages; an unknown name lists the known 
 
 test('--nagios and --json keep their format after a configuration error', async () => {
   const bad = { PGPORT: 'many', S3_PREFIX: '/' };
-  const nagios = await run(['--nagios'], bad);
+  const nagios = await executeHere('health-check', ['--nagios'], { ...world.env, ...bad });
   assert.is(nagios.code, 3);
   assert.match(
     nagios.stdout,
@@ -209,7 +210,7 @@ test('on a terminal: colours, and --watch until Ctrl+C; without one, --watch is 
   const piped = await run(['--only', 'memory']);
   assert.match(piped.stdout, /^✓ ok .*memory/);
   assert.not.ok(piped.stdout.includes('\x1b'));
-  const none = await run(['--watch']);
+  const none = await executeHere('health-check', ['--watch'], world.env);
   assert.is(none.code, 3);
   assert.match(none.stderr, /--watch needs a terminal/);
 

@@ -3,10 +3,20 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isDone, readRoleChanges } from '../../../scripts/lib/postgres/role-changes.ts';
 import { configOf } from '../../support/backup/old-backups.ts';
-import { makeBackup, restoreHere } from '../../support/core/in-process.ts';
+import { captured } from '../../support/core/here.ts';
+import { makeBackup, refused, restoreHere } from '../../support/core/in-process.ts';
 import { createTurns } from '../../support/core/turns.ts';
-import { contentOf } from '../../support/postgres/compare.ts';
-import { contentAlone, ENV, giveRolesHere, ownersLeft } from '../../support/postgres/roles.ts';
+import { contentOf, propertiesOf } from '../../support/postgres/compare.ts';
+import {
+  APP,
+  as,
+  BACKUP,
+  contentAlone,
+  ENV,
+  giveRolesHere,
+  loadHardSchema,
+  ownersLeft,
+} from '../../support/postgres/roles.ts';
 import {
   createRoles,
   dropAll,
@@ -49,6 +59,89 @@ for (const schema of SCHEMAS)
         await dropAll(world); // with its subscriptions
       }
     }));
+
+test('what the role of backups can’t dump, the superuser dumps', () =>
+  inTurn(async world => {
+    await loadHardSchema(world);
+    await world.sql('DROP USER MAPPING FOR writer SERVER elsewhere');
+    await giveRolesHere(world);
+    await as(world, APP, `SELECT lo_create(5000)`);
+    const backUpAlone = async () => {
+      const { value, stderr } = await captured(() => makeBackup(world, { upload: false }, ENV));
+      return `${stderr}${value!.largeObjects}`;
+    };
+    const backUpInService = () => makeBackup(world, { upload: false }, { ...ENV, PGUSER: BACKUP });
+    const closed = /backup may not read 1 large object/;
+    await refused(backUpInService, 1, closed, /database-roles\.ts/);
+    const told = await backUpAlone();
+    assert.match(told, closed);
+    assert.match(told, /: this backup connects as postgres instead\n {2}→ .*database-roles\.ts grants it/);
+    await giveRolesHere(world);
+    assert.not.match(await backUpAlone(), closed);
+    await world.sql(`CREATE USER MAPPING FOR writer SERVER elsewhere OPTIONS (user 'x')`);
+    const mapping = /only a superuser can dump user mapping of writer for elsewhere/;
+    await refused(backUpInService, 1, mapping, /BACKUP_DB_PASSWORD/);
+    assert.match(await backUpAlone(), mapping);
+    // Nor is there no backup when the role is gone.
+    const gone = await captured(() =>
+      makeBackup(world, { upload: false }, { ...ENV, BACKUP_DB_USER: 'nobody_is_called_so' }),
+    );
+    assert.match(gone.stderr, /this backup connects as postgres instead/);
+  }));
+
+test('a restore keeps the owner, the rights and the settings; of an older backup the application gets all', () =>
+  inTurn(async world => {
+    await world.sql(`CREATE TABLE members AS SELECT 1 AS id; CREATE VIEW ids AS SELECT id FROM members`);
+    const older = await makeBackup(world, { upload: false }, { APP_NAME: ENV.APP_NAME! });
+    await giveRolesHere(world);
+    await world.sql(
+      `ALTER DATABASE app SET work_mem = '7MB'; ALTER DATABASE app SET app.key = 'x';
+       SET ROLE ${APP}; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO backup`,
+    );
+    const before = [await contentOf(world), await propertiesOf(world)];
+    const backup = await makeBackup(world, { upload: false }, ENV);
+    const migrations = {
+      ...ENV,
+      MIGRATE_COMMAND: `psql -X -v ON_ERROR_STOP=1 "$DATABASE_URL" -c "INSERT INTO members VALUES (2)" -c "ALTER TABLE members ADD who name DEFAULT current_user"`,
+    };
+    for (const id of [backup.id, older.id]) {
+      await restoreHere(world, id, { 'no-migrate': true }, ENV);
+      const after = [await contentOf(world), await propertiesOf(world)] as typeof before;
+      if (id === backup.id) assert.equal(after, before);
+      else {
+        assert.equal(await ownersLeft(world), []);
+        assert.equal(after[1], before[1]);
+      }
+      await restoreHere(world, id, {}, migrations);
+      assert.is(
+        await as(world, APP, 'SELECT DISTINCT who FROM members'),
+        `${APP}\n`,
+        'migrations run as the application',
+      );
+      await makeBackup(world, { upload: false }, ENV);
+    }
+    await restoreHere(world, undefined, { undo: true }, ENV);
+    await as(world, APP, 'ALTER TABLE members ADD again int');
+    await as(world, BACKUP, 'SELECT * FROM members');
+  }));
+
+test('a server without the roles gets them with a restore, and their passwords by the next run', () =>
+  inTurn(async world => {
+    await world.sql('CREATE TABLE members AS SELECT 1 AS id');
+    await giveRolesHere(world);
+    const { id } = await makeBackup(world, { upload: false }, ENV);
+    await world.sql('DROP DATABASE app WITH (FORCE)', 'postgres');
+    await world.sql(
+      `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '${BACKUP}'`,
+      'postgres',
+    );
+    await world.sql(`DROP ROLE ${APP}, ${BACKUP}`, 'postgres');
+    const { stderr } = await captured(() => restoreHere(world, id, {}, ENV));
+    assert.match(stderr, /created .*without passwords/);
+    await giveRolesHere(world);
+    assert.is(await as(world, APP, 'ALTER TABLE members ADD n int; SELECT id FROM members'), '1\n');
+    await makeBackup(world, { upload: false }, ENV);
+  }));
 
 test.after(stop);
 test.run();

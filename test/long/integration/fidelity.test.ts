@@ -4,6 +4,7 @@ import {
   countsWhileWriting,
   hardSchema,
   icuEverywhere,
+  icuOfAnotherEncoding,
   latin1,
   restoredSides,
 } from '../../support/postgres/fidelity.ts';
@@ -21,6 +22,9 @@ test('the manifest counts exactly what was dumped while clients write, in both f
 
 test('an ICU database keeps owner, locale, limit, settings, privileges and comment', () =>
   inTurn(icuEverywhere));
+
+test('an ICU database of another encoding keeps owner, locale, limit, settings, privileges, comment and names', () =>
+  inTurn(world => icuOfAnotherEncoding(world, false)));
 
 test('the servers stop', stop);
 

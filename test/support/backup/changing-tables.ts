@@ -107,8 +107,11 @@ export async function giveWay(world: World, prove: Proof): Promise<void> {
   await prove(world, manifest);
 }
 
-/** Tables that change while the backup waits for its locks. */
-export async function changeBeforeTheLocks(world: World, prove: Proof): Promise<void> {
+/**
+ * Tables that change while the backup waits for its locks.
+ * @param all also one that is only refilled, for which it does not start again
+ */
+export async function changeBeforeTheLocks(world: World, prove: Proof, all = true): Promise<void> {
   await world.sql(fill('a_table', 50) + fill('b_table', 50) + fill('dropped', 50));
   await withClient(world, 'migration', async client => {
     await client.execute(`BEGIN; LOCK TABLE a_table; ${refill('b_table', 60)}`);
@@ -120,6 +123,7 @@ export async function changeBeforeTheLocks(world: World, prove: Proof): Promise<
     assert.match(stderr, 'tables were created, dropped or renamed; starting again with a new snapshot');
     assert.equal(rowsOf(manifest), { a_table: 80, b_table: 60, created: 70 });
     await prove(world, manifest);
+    if (!all) return;
 
     await client.execute('BEGIN; LOCK TABLE a_table');
     const truncated = await backUpWhile(world, async () => {

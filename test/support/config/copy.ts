@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from '../../../scripts/lib/config/config.ts';
+import { executeHere } from '../cli/execute-here.ts';
 import { type Ended, type Started, startProgram } from '../core/world.ts';
 
 export interface Copy {
@@ -13,6 +14,8 @@ export interface Copy {
   read(): (string | undefined)[];
   start(script: string, args: string[], env?: Record<string, string>): Started;
   run(script: string, args: string[], env?: Record<string, string>): Promise<Ended>;
+  /** The same in this process, see {@link executeHere}. */
+  here(script: string, args: string[], env?: Record<string, string>): Promise<Ended>;
   remove(): void;
 }
 
@@ -22,10 +25,10 @@ export function copyScripts(): Copy {
     cpSync(join(ROOT, name), join(directory, name), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
   const files = ['.env.production', '.env.production.app'].map(name => join(directory, name));
+  const { PATH, HOME } = process.env as { PATH: string; HOME: string };
   const start: Copy['start'] = (script, args, env = {}) => {
-    const { PATH, HOME } = process.env as Record<string, string>;
     const path = join(directory, `scripts/${script}.ts`);
-    return startProgram(path, args, { PATH: PATH!, HOME: HOME!, ...env }, { cwd: directory });
+    return startProgram(path, args, { PATH, HOME, ...env }, { cwd: directory });
   };
   return {
     directory,
@@ -45,6 +48,8 @@ export function copyScripts(): Copy {
       }),
     start,
     run: (...args) => start(...args).ended,
+    here: (script, args, env = {}) =>
+      executeHere(script, args, { PATH, HOME, ...env }, { cwd: directory, root: directory }),
     remove: () => rmSync(directory, { recursive: true }),
   };
 }

@@ -2,17 +2,18 @@
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { otherDatabases } from '../backup/faults.ts';
+import { executeHere } from '../cli/execute-here.ts';
 import { makeBackup } from './in-process.ts';
 import { createWorld, type Ended, type Started, type World } from './world.ts';
 
 export const MIB = 1024 * 1024;
 
 export async function createFullDiskWorld() {
-  const ROWS = 600;
+  const ROWS = 450;
   const world = await createWorld();
   await world.sql('CREATE DATABASE small', 'postgres');
   await world.sql('CREATE TABLE t AS SELECT generate_series(1, 10) AS i', 'small');
-  // 5 MB that no compressor makes smaller: more than preflight estimates, which is a quarter of the database.
+  // 4 MB that no compressor makes smaller: more than preflight estimates, which is a quarter of the database.
   await world.sql(`CREATE TABLE t AS SELECT i, (SELECT string_agg(sha512(format('%s,%s', i, j)::bytea), '')
     FROM generate_series(1, 125) AS j) AS data FROM generate_series(1, ${ROWS}) AS i`);
 
@@ -20,7 +21,7 @@ export async function createFullDiskWorld() {
   world.env.S3_BUCKET = ''; // but for what fetches, what is off-site is no part of this
 
   /** Enough for preflight's estimate, not for the dump. */
-  const TOO_SMALL = 4400 * 1024;
+  const TOO_SMALL = 3500 * 1024;
   /** For runs of which the data is not the point. */
   const SMALL = { POSTGRES_DB: 'small' };
 
@@ -45,10 +46,17 @@ export async function createFullDiskWorld() {
   const run = (script: string, args: string[], env: Record<string, string>): Promise<Ended> =>
     start(script, args, env).ended;
 
+  /** The same in this process, see {@link executeHere}. */
+  async function here(script: string, args: string[], env: Record<string, string>): Promise<Ended> {
+    const ended = await executeHere(script, args, { ...world.env, ...env });
+    runs.push({ script: `${script}.ts`, exitCode: ended.code, error: ended.code !== 0 });
+    return ended;
+  }
+
   async function serves(): Promise<void> {
     assert.is((await world.rows<{ rows: number }>('SELECT count(*) AS rows FROM t'))[0]!.rows, ROWS);
     assert.equal(await otherDatabases(world), ['small']);
   }
 
-  return { world, whole, TOO_SMALL, SMALL, at, inDirectory, runs, start, run, serves };
+  return { world, whole, TOO_SMALL, SMALL, at, inDirectory, runs, start, run, here, serves };
 }

@@ -177,10 +177,12 @@ export async function until(
   condition: () => boolean | Promise<boolean>,
   seconds = WAIT_SECONDS,
 ): Promise<void> {
-  const deadline = Date.now() + seconds * 1000;
+  const started = Date.now();
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`waited ${seconds} s in vain: ${what}`);
-    await new Promise(resolve => setTimeout(resolve, 20));
+    const waited = Date.now() - started;
+    if (waited > seconds * 1000) throw new Error(`waited ${seconds} s in vain: ${what}`);
+    // A look at a server takes as long as this pause. What has lasted long may last a tenth longer.
+    await new Promise(resolve => setTimeout(resolve, Math.min(200, Math.max(20, waited / 10))));
   }
 }
 

@@ -23,6 +23,7 @@ async function commandsOf(situation: Situation, isTried: (at: number) => boolean
 const killed: Cut = async (name, situation, isTried = () => true) => {
   const { ended, points, said } = await (await newCase(situation)).deploy();
   assert.is(ended, 'done', said);
+  assert.ok(points.some((_, at) => isTried(at)));
   for (const [at, change] of points.entries()) {
     if (!isTried(at)) continue;
     for (const trouble of ['killed before', 'killed after'] as const) {

@@ -43,6 +43,11 @@ export async function contentOf(world: World, database = world.database): Promis
   };
 }
 
+/** @returns the {@link Content.rights} alone */
+export async function rightsOf(world: World, database = world.database): Promise<Rights> {
+  return (await beside(world, database)).rights;
+}
+
 /** The catalogs of what has an owner: the prefix of their columns, whether they have privileges, and which rows. */
 const OWNED: [catalog: string, prefix: string, acl: boolean, where: string][] = [
   ['pg_class', 'rel', true, `relkind IN ('r', 'p', 'v', 'm', 'S', 'f')`],

@@ -12,8 +12,11 @@ import { startWriters } from './writers.ts';
 
 export const HARD_SCHEMA = join(import.meta.dirname, 'hard-schema.sql');
 
-/** A schema of everything that is hard to dump comes back the same in each format, with its owners and privileges. */
-export async function hardSchema(world: World, formats: Format[]): Promise<void> {
+/**
+ * A schema of everything that is hard to dump comes back the same in each format, with its owners and privileges.
+ * @param target into which database; default: into the live one, which has lost most of it
+ */
+export async function hardSchema(world: World, formats: Format[], target?: string): Promise<void> {
   await program(
     world,
     'psql',
@@ -41,18 +44,19 @@ export async function hardSchema(world: World, formats: Format[]): Promise<void>
       ['btree_gist', 'citext', 'hstore', 'pgcrypto', 'plpgsql', 'postgres_fdw'],
     );
     assert.is(backup.largeObjects, 3);
-    await world.sql(
-      `DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP SCHEMA "Zweites Schema" CASCADE;
-       SELECT lo_unlink(4711)`,
-    );
-    const restored = await restoreHere(world, backup.id);
+    if (!target)
+      await world.sql(
+        `DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP SCHEMA "Zweites Schema" CASCADE;
+         SELECT lo_unlink(4711)`,
+      );
+    const restored = await restoreHere(world, backup.id, { database: target });
     assert.is(restored.restored, backup.id);
-    const after = await contentOf(world);
+    const after = await contentOf(world, target);
     assert.equal(after.tables, before.tables);
     assert.equal(after.largeObjects, before.largeObjects);
     assert.is(after.dump, before.dump, `${format}: the dumps differ`);
     assert.equal(after.rights, before.rights, format);
-    await finishHere(world);
+    if (!target) await finishHere(world);
   }
 }
 
@@ -118,14 +122,18 @@ async function icu(world: World): Promise<void> {
 
 const LATIN1 = `CREATE TABLE U&"Caf\\00E9" AS SELECT U&'cr\\00E8me br\\00FBl\\00E9e' AS U&"d\\00EEner"`;
 
-/** The same, in an encoding in which names are other bytes than in UTF-8. */
-export async function icuOfAnotherEncoding(world: World): Promise<void> {
+/**
+ * The same, in an encoding in which names are other bytes than in UTF-8.
+ * @param isLost whether there is no live database any more
+ */
+export async function icuOfAnotherEncoding(world: World, isLost: boolean): Promise<void> {
   await createIcu(world, `ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'POSIX'`);
   await world.sql(LATIN1);
   const before = [await contentOf(world), await propertiesOf(world)];
   const backup = await makeBackup(world, { format: 'custom', upload: false });
   assert.ok(backup.tables.some(({ name }) => name === 'Café'));
-  await world.sql(`UPDATE U&"Caf\\00E9" SET U&"d\\00EEner" = ''`);
+  if (isLost) await world.sql(`DROP DATABASE ${world.database}`, 'postgres');
+  else await world.sql(`UPDATE U&"Caf\\00E9" SET U&"d\\00EEner" = ''`);
   await restoreHere(world, backup.id);
   assert.equal([await contentOf(world), await propertiesOf(world)], before);
 }
