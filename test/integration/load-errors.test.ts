@@ -36,8 +36,6 @@ test('an index and a materialized view that fail are listed with all that is sai
 test('a statement that rows depend on is never accepted, and rows are never taken for statements', () =>
   inTurn(async world => {
     for (const [what, statements, says] of [
-      ['a table', `CREATE TABLE t (i nothing);\nCOPY t FROM stdin;\n1\n\\.\n`, /CREATE TABLE t/],
-      ['rows', 'CREATE TABLE t (i int);\nCOPY t FROM stdin;\none\n\\.\n', /COPY t/],
       ['rows of no table, psql', 'COPY t FROM stdin;\n\\! touch trace\n\\.\n', /COPY t/],
       ['something unknown', 'CHECK nothing;\n', /CHECK nothing/],
     ] as const) {
