@@ -6,7 +6,7 @@ import { readSpaceFacts } from '../../scripts/lib/postgres/load-space.ts';
 import { serverFacts } from '../../scripts/lib/postgres/server.ts';
 import { DIRECTORIES } from '../../scripts/lib/restore/leftovers.ts';
 import { refuseImpossible } from '../../scripts/lib/restore/preflight.ts';
-import { configOf } from '../support/backup/old-backups.ts';
+import { configOf, plant } from '../support/backup/old-backups.ts';
 import { captured } from '../support/core/here.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
@@ -53,8 +53,9 @@ test('a POSTGRES_USER that is no superuser restores what it may, and says before
     ];
     await world.sql(`${settings.join('; ')}; ALTER DATABASE app SET work_mem = '7MB'`, 'postgres');
     const before = await contentOf(world);
-    const { id, needs } = await makeBackup(world, { format: 'custom', upload: false });
-    assert.equal(needs!.superuser, []);
+    const { id, ...manifest } = await makeBackup(world, { format: 'custom', upload: false });
+    const needs = manifest.needs!;
+    assert.equal(needs.superuser, []);
     const { stderr } = await captured(() => restoreHere(world, id, { 'dry-run': true }));
     const said = settings.map(setting => `\n      ${setting};`).join('');
     assert.ok(
@@ -80,17 +81,27 @@ test('a POSTGRES_USER that is no superuser restores what it may, and says before
     });
     await world.sql('GRANT "Writ er" TO manager', 'postgres');
 
-    // What takes a superuser.
-    await world.sql(
-      `ALTER ROLE manager NOCREATEROLE; CREATE ROLE other; CREATE SCHEMA closed AUTHORIZATION manager;
-       GRANT other TO manager; CREATE TABLE closed.t (); ALTER TABLE closed.t OWNER TO other;
-       CREATE FUNCTION e() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;
-       CREATE EVENT TRIGGER e ON sql_drop EXECUTE FUNCTION e(); CREATE EXTENSION postgres_fdw;
-       CREATE TABLE of_super (); GRANT SELECT ON of_super TO manager, other WITH GRANT OPTION;
-       SET ROLE other; GRANT SELECT ON of_super TO "Writ er"`,
-    );
-    const hard = await makeBackup(world, { upload: false });
-    await world.sql('DROP OWNED BY other; REVOKE SELECT ON of_super FROM "Writ er"; DROP ROLE other');
+    // What takes a superuser, as the manifest says it. Of such a database: test/long/integration/owners.test.ts.
+    await world.sql('ALTER ROLE manager NOCREATEROLE', 'postgres');
+    const role = (name: string, uses: (typeof needs)['roles'][number]['uses'], closed: string[] = []) => ({
+      name,
+      uses,
+      cannotCreateIn: closed,
+    });
+    const hard = await plant(world.env.BACKUP_DIR!, id, {
+      days: 1,
+      manifest: {
+        needs: {
+          ...needs,
+          roles: [
+            ...needs.roles.filter(({ name }) => name !== 'postgres'),
+            role('other', ['owner', 'grantor'], ['closed']),
+            role('postgres', ['owner']),
+          ],
+          superuser: ['extension "postgres_fdw"', 'event trigger e'],
+        },
+      },
+    });
     await unchanged(world, async () => {
       const text = await refused(
         () => restoreHere(world, hard.id),
