@@ -17,7 +17,7 @@ import { assertLoads, backedUp, loaded } from '../support/drill/loads.ts';
 import { startReceiver } from '../support/notify/receiver.ts';
 import { databases } from '../support/postgres/compare.ts';
 
-const { inTurn, stop } = await createTurns();
+const { inTurn, stop } = await createTurns({ env: { S3_BUCKET: '' } }); // what is off-site is no part of this
 
 /** In both formats: test/long/integration/load-check.test.ts. */
 test('the newest backup loads at low priority and with one connection, is compared, dropped, and recorded', () =>

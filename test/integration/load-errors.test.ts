@@ -9,7 +9,7 @@ import { databases, program } from '../support/postgres/compare.ts';
 import { INDEX, load, names, ownerGone, PRECIOUS, UNQUALIFIED } from '../support/restore/failing-dumps.ts';
 import { LOOKALIKES, writeDump } from '../support/restore/plain-dumps.ts';
 
-const { inTurn, stop } = await createTurns();
+const { inTurn, stop } = await createTurns({ env: { S3_BUCKET: '' } }); // what is off-site is no part of this
 
 /** In both formats: test/long/integration/load-errors.test.ts. */
 test('an index and a materialized view that fail are listed with all that is said, and can be accepted; rows that lack never', () =>

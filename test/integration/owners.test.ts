@@ -21,7 +21,7 @@ import {
   unchanged,
 } from '../support/restore/owners.ts';
 
-const { inTurn, stop } = await createTurns();
+const { inTurn, stop } = await createTurns({ env: { S3_BUCKET: '' } }); // what is off-site is no part of this
 
 /** In both formats: test/long/integration/owners.test.ts. */
 test('a server without the roles: owners and privileges of roles with every kind of name', () =>

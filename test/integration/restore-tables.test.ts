@@ -13,7 +13,7 @@ import type { World } from '../support/core/world.ts';
 import { databases } from '../support/postgres/compare.ts';
 import { assertTablesReturn, backUpTables, bring } from '../support/restore/tables.ts';
 
-const { inTurn, stop } = await createTurns();
+const { inTurn, stop } = await createTurns({ env: { S3_BUCKET: '' } }); // what is off-site is no part of this
 
 /** What is not in the backup, or not with --table, is refused before anything is loaded. */
 async function assertRefused(world: World): Promise<void> {
