@@ -76,9 +76,10 @@ test('text that looks like rows or commands stays whole when errors are collecte
     await refused(() => load(world, path, true), 1, /some of its text looks like rows/);
   }));
 
+/** Also without its owners: test/long/integration/load-errors.test.ts. */
 test('an owner that this server does not have, and a setting of a later version', () =>
   inTurn(async world => {
-    await ownerGone(world);
+    await ownerGone(world, false);
   }));
 
 test('the servers stop', stop);

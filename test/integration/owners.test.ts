@@ -6,6 +6,7 @@ import { readSpaceFacts } from '../../scripts/lib/postgres/load-space.ts';
 import { serverFacts } from '../../scripts/lib/postgres/server.ts';
 import { DIRECTORIES } from '../../scripts/lib/restore/leftovers.ts';
 import { refuseImpossible } from '../../scripts/lib/restore/preflight.ts';
+import { swapIn } from '../../scripts/lib/restore/swap.ts';
 import { configOf, plant } from '../support/backup/old-backups.ts';
 import { captured } from '../support/core/here.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
@@ -66,6 +67,8 @@ test('a POSTGRES_USER that is no superuser restores what it may, and says before
     );
     await restoreHere(world, id, { database: 'copy' });
     assert.equal(await contentOf(world, 'copy'), before, 'as a member');
+    await swapIn(configOf(world, {}).postgres, 'app', 'copy', 'app_before_20260101_000000');
+    assert.equal(await contentOf(world), before, 'swapped in');
 
     // Another server: the role is there without the user as its member.
     await world.sql('REVOKE "Writ er" FROM manager', 'postgres');

@@ -33,10 +33,10 @@ refused.catch(() => {}); // its test hears of it
 
 test('the copy: artifact, globals, then the manifest, with metadata, class and encryption', async () => {
   const env = fresh({ S3_SSE: 'AES256' });
-  const done = await backup(env, '--json');
+  const done = await backUpHere(world, env);
   assert.is(done.code, 0, done.stderr);
   assert.not.match(done.stderr, /clock/);
-  const { backup: manifest } = JSON.parse(done.stdout);
+  const manifest = done.manifest!;
   const names = [`${manifest.id}.sql.gz`, `${manifest.id}.globals.sql.gz`, `${manifest.id}.json`];
   assert.match(manifest.id, /^neurmatic_production_\d{8}_\d{6}$/);
   assert.equal(keysOf(world, env), names.map(name => `${env.S3_PREFIX}/${name}`).sort());
