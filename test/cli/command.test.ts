@@ -174,13 +174,13 @@ test('--help is shown on stdout, also by a script that is called through a link'
   }
 });
 
-for (const [name, usage] of [
-  ['backup.ts', 2],
-  ['health-check.ts', 3],
+for (const [name, usage, ...all] of [
+  ['backup.ts', 2, ['--no-such-flag'], ['--env', 'prod']],
+  ['health-check.ts', 3, ['--no-such-flag']],
 ] as const) {
   test(`${name}: wrong usage is reported in two lines, with nothing on stdout`, async () => {
-    for (const args of [['--no-such-flag'], ['--env', 'prod']]) {
-      const { status, stdout, stderr } = await asCron(join(ROOT, 'scripts', name), args);
+    for (const args of all) {
+      const { status, stdout, stderr } = await asCron(join(ROOT, 'scripts', name), [...args]);
       assert.is(status, usage, `${args}: ${stderr}`);
       assert.is(stdout, '');
       assert.match(stderr, /^error: .+\n {2}→ .+\n$/, args.join(' '));

@@ -138,14 +138,14 @@ if (process.getuid!() === 0) {
     }));
 }
 
-/** By longer and shorter texts: test/long/core/operator-file.test.ts. */
-test('a kill at any step of a file that is replaced leaves one of both contents', () =>
-  withFile(path => killedAnywhere(path, OLD, NEW)));
+/** At each step, and by longer and shorter texts: test/long/core/operator-file.test.ts. */
+test('a kill at a step of a file that is replaced leaves one of both contents', () =>
+  withFile(path => killedAnywhere(path, OLD, NEW, 3)));
 
-test('a kill at any step of a file that is overwritten leaves one of both contents', () =>
+test('a kill at a step of a file that is overwritten leaves one of both contents', () =>
   withFile((path, directory) => {
     linkSync(path, join(directory, 'other'));
-    return killedAnywhere(path, OLD, 'A=1\n');
+    return killedAnywhere(path, OLD, 'A=1\n', 3);
   }));
 
 test.run();

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { betweenUploads, MOMENTS, unfinishedInStore } from '../support/backup/backup-faults.ts';
 import { assertKilledAndRemoved, PLAIN } from '../support/backup/ended-backup.ts';
-import { createFaultedWorld, manifests, startAgain } from '../support/backup/faulted.ts';
+import { createFaultedWorld, manifests } from '../support/backup/faulted.ts';
 import { killProgram } from '../support/backup/faults.ts';
 
 const world = await createFaultedWorld();
@@ -22,15 +22,7 @@ test('kill -9 of the program that decodes', async () => {
   assert.is(manifests(world), before);
 });
 
-test('kill -9 of PostgreSQL in the middle of the dump', async () => {
-  const ended = await faultAt(dump(world), HERE, () => world.pg.halt('SIGKILL'));
-  await startAgain(world);
-  assert.is(ended.code, 1, ended.stderr);
-  assert.match(ended.stderr, /error: could not (dump|keep a session)/);
-  await assertClean();
-});
-
-/** At every step, and by SIGTERM and SIGINT: test/long/integration/kill-backup.test.ts. */
+/** At every step, by SIGTERM and SIGINT, and with PostgreSQL killed: test/long/integration/kill-backup.test.ts. */
 test('kill -9 of the script during the dump: no process outlives it, and the next run removes its files', () =>
   assertKilledAndRemoved(world, dump));
 

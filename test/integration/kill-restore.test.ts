@@ -2,31 +2,15 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { oidOf } from '../../scripts/lib/postgres/databases.ts';
 import { createFaultedWorld } from '../support/backup/faulted.ts';
-import { otherDatabases, strayFiles, untilNoProcess } from '../support/backup/faults.ts';
-import { change } from '../support/core/expect.ts';
-import { finishHere } from '../support/core/in-process.ts';
-import { pauseProgram } from '../support/core/pause.ts';
-import { betweenTheRenames, midLoad } from '../support/restore/restore-faults.ts';
+import { betweenTheRenames } from '../support/restore/restore-faults.ts';
 
 const world = await createFaultedWorld();
 world.env.S3_BUCKET = ''; // what is off-site is no part of this
-const { assertClean, faultAt, oldOrNew } = world;
+const { oldOrNew } = world;
 
 const plain = await world.backUp('plain');
-const RESTORE: [string, string[]] = ['restore', [plain, '--yes']];
-const WORK = '.fetched-production';
 
-/** At every other step, by SIGTERM, and with PostgreSQL itself killed: test/long/integration/kill-restore.test.ts. */
-test('kill -9 of the script while loading: no process outlives it, and the next runs remove what it left', async () => {
-  const ended = await faultAt(midLoad(world), RESTORE, ({ child }) => child.kill('SIGKILL'));
-  assert.is(ended.signal, 'SIGKILL');
-  await assertClean({ files: [WORK], databases: 1 });
-  assert.is(await oldOrNew(), 'old');
-  await world.backUp('plain');
-  assert.equal(strayFiles(world), [], 'a backup needs the space');
-  assert.equal(await otherDatabases(world), []);
-});
-
+/** While loading: leftovers.test.ts. At every other step, by SIGTERM, and with PostgreSQL itself killed: test/long/integration/kill-restore.test.ts. */
 test('kill -9 of the backend between the two renames: the live database is as it was', async () => {
   const fault = (_: unknown, backend: number) => process.kill(backend, 'SIGKILL');
   const { code, stderr, live } = await betweenTheRenames(world, plain, fault);
@@ -34,16 +18,6 @@ test('kill -9 of the backend between the two renames: the live database is as it
   assert.match(stderr, /could not rename app_new_\d+_\d+ to app/);
   assert.is(await oidOf(world.pg.postgres, world.database), live);
   assert.is(await oldOrNew(), 'old');
-});
-
-test('kill -9 of the script when the swap is done and it does not know yet: the restored one serves', async () => {
-  const pause = pauseProgram(world, 'psql', 'RENAME TO', 'after');
-  const ended = await faultAt(pause, RESTORE, ({ child }) => child.kill('SIGKILL'));
-  assert.is(ended.signal, 'SIGKILL');
-  await untilNoProcess(world);
-  assert.is(await oldOrNew(), 'new');
-  await finishHere(world);
-  await change(world, 'live');
 });
 
 test('the servers stop', world.stop);

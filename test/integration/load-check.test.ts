@@ -11,13 +11,13 @@ import { configOf, plant } from '../support/backup/old-backups.ts';
 import { runHere } from '../support/cli/commands.ts';
 import { failed } from '../support/core/expect.ts';
 import { here } from '../support/core/here.ts';
-import { checkHere, makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
+import { checkHere, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
 import { assertLoads, backedUp, loaded } from '../support/drill/loads.ts';
 import { startReceiver } from '../support/notify/receiver.ts';
 import { databases } from '../support/postgres/compare.ts';
 
-const { inTurn, stop } = await createTurns();
+const { inTurn, stop } = await createTurns({ env: { S3_BUCKET: '' } }); // what is off-site is no part of this
 
 /** In both formats: test/long/integration/load-check.test.ts. */
 test('the newest backup loads at low priority and with one connection, is compared, dropped, and recorded', () =>
@@ -55,7 +55,7 @@ test('no backup, off, and weekly; a restore counts as well', () =>
     assert.match(off.value!.text!, /skipped: LOAD_CHECK is off/);
     const { id } = await backedUp(world);
     await restoreHere(world, 'latest', { database: 'beside' });
-    await makeBackup(world, { upload: false });
+    await plant(world.env.BACKUP_DIR!, id, { days: -0.01 });
     const weekly = await run('latest', true, { LOAD_CHECK: 'weekly' });
     assert.match(weekly.value?.text ?? weekly.stderr, /^skipped: a backup is loaded weekly; the last was /);
     assert.equal(

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { lockIsFree, strayFiles, untilNoProcess } from '../support/backup/faults.ts';
 import { makeBackup } from '../support/core/in-process.ts';
-import { assertLockedOut, during, duringDump, duringLoad } from '../support/core/locked.ts';
+import { assertLockedOut, during, duringDump } from '../support/core/locked.ts';
 import { createWorld } from '../support/core/world.ts';
 
 const world = await createWorld();
@@ -12,7 +12,7 @@ await world.sql(`CREATE TABLE t AS SELECT i, md5(i::text) AS text FROM generate_
 world.env.S3_BUCKET = ''; // what is off-site is no part of this
 await makeBackup(world);
 
-/** All scripts that change, and all that read: test/long/integration/lock.test.ts. */
+/** All scripts that change, and all that read, and during a restore: test/long/integration/lock.test.ts. */
 test('during a backup: nothing else that changes this environment, all that only reads, and staging', () =>
   during(world, duringDump(world), ['backup', []], async ({ child }) => {
     const before = strayFiles(world);
@@ -28,7 +28,7 @@ test('during a backup: nothing else that changes this environment, all that only
       const { code, stderr } = await world.run(script, [...args]);
       assert.is(code, 0, stderr);
     }
-    const staging = await world.run('backup', ['--env', 'staging']);
+    const staging = await world.run('prune-backups', ['--env', 'staging', '--yes']); // a backup: the long one
     assert.is(staging.code, 0, staging.stderr);
     assert.ok(lockIsFree(world, 'staging'));
     assert.not.ok(lockIsFree(world, 'production'));
@@ -44,17 +44,6 @@ test('during a backup: nothing else that changes this environment, all that only
 test('a run that has ended leaves the lock free, without its holder', () => {
   assert.ok(lockIsFree(world));
   assert.is(readFileSync(join(world.env.STATE_DIR!, 'production.lock'), 'utf8'), '');
-});
-
-test('during a restore: a backup is locked out', async () => {
-  await during(
-    world,
-    duringLoad(world),
-    ['restore', ['latest', '--database', 'beside', '--yes']],
-    async ({ child }) => {
-      await assertLockedOut(world, 'backup', [], 'restore\\.ts', child.pid!);
-    },
-  );
 });
 
 test('the lock of a killed run is free at once; of two runs at the same moment one is locked out', async () => {

@@ -3,11 +3,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findSource } from '../../scripts/lib/backup/find.ts';
 import { configOf, plant } from '../support/backup/old-backups.ts';
-import { begin, change, stateOf } from '../support/core/expect.ts';
+import { begin } from '../support/core/expect.ts';
 import { captured } from '../support/core/here.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
-import { contentOf, program, propertiesOf } from '../support/postgres/compare.ts';
+import { contentOf, propertiesOf } from '../support/postgres/compare.ts';
 import { createAll, dropAll, rolesOf } from '../support/restore/new-server.ts';
 
 const { inTurn, stop } = await createTurns();
@@ -29,32 +29,7 @@ test('a new server: roles, database and its properties come from the backup', ()
     assert.is(passwords.length, 0, 'no password comes from a backup');
   }));
 
-/** Also on a server without the database: test/long/integration/new-server.test.ts. */
-test('a user who is no superuser can back up and restore', () =>
-  inTurn(async world => {
-    const password = 'managed';
-    await world.sql(`CREATE ROLE manager LOGIN CREATEDB CREATEROLE PASSWORD '${password}'`, 'postgres');
-    await world.sql('ALTER DATABASE app OWNER TO manager; GRANT pg_signal_backend TO manager', 'postgres');
-    Object.assign(world.env, { POSTGRES_USER: 'manager', POSTGRES_PASSWORD: password });
-    await program(
-      world,
-      'psql',
-      '-qX',
-      '-vON_ERROR_STOP=1',
-      '-dapp',
-      `-c CREATE TABLE state AS SELECT 'backed up' AS name;
-      CREATE ROLE watcher; CREATE TABLE secrets (); ALTER TABLE secrets ENABLE ROW LEVEL SECURITY;
-      CREATE POLICY seen ON secrets TO watcher USING (true); COMMENT ON DATABASE app IS 'managed'`,
-    );
-    const before = [await contentOf(world), await propertiesOf(world)];
-    await makeBackup(world, { format: 'custom' });
-    await change(world, 'changed');
-    const { kept } = await restoreHere(world, 'latest');
-    assert.ok(kept);
-    assert.equal([await contentOf(world), await propertiesOf(world)], before);
-    assert.is(await stateOf(world, kept), 'changed');
-  }));
-
+/** A user who is no superuser: owners.test.ts, test/long/integration/new-server.test.ts. */
 test('latest is the newest of both places', () =>
   inTurn(async world => {
     await begin(world, 'one');

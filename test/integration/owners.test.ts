@@ -6,7 +6,8 @@ import { readSpaceFacts } from '../../scripts/lib/postgres/load-space.ts';
 import { serverFacts } from '../../scripts/lib/postgres/server.ts';
 import { DIRECTORIES } from '../../scripts/lib/restore/leftovers.ts';
 import { refuseImpossible } from '../../scripts/lib/restore/preflight.ts';
-import { configOf } from '../support/backup/old-backups.ts';
+import { swapIn } from '../../scripts/lib/restore/swap.ts';
+import { configOf, plant } from '../support/backup/old-backups.ts';
 import { captured } from '../support/core/here.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
@@ -21,7 +22,7 @@ import {
   unchanged,
 } from '../support/restore/owners.ts';
 
-const { inTurn, stop } = await createTurns();
+const { inTurn, stop } = await createTurns({ env: { S3_BUCKET: '' } }); // what is off-site is no part of this
 
 /** In both formats: test/long/integration/owners.test.ts. */
 test('a server without the roles: owners and privileges of roles with every kind of name', () =>
@@ -53,8 +54,9 @@ test('a POSTGRES_USER that is no superuser restores what it may, and says before
     ];
     await world.sql(`${settings.join('; ')}; ALTER DATABASE app SET work_mem = '7MB'`, 'postgres');
     const before = await contentOf(world);
-    const { id, needs } = await makeBackup(world, { format: 'custom', upload: false });
-    assert.equal(needs!.superuser, []);
+    const { id, ...manifest } = await makeBackup(world, { format: 'custom', upload: false });
+    const needs = manifest.needs!;
+    assert.equal(needs.superuser, []);
     const { stderr } = await captured(() => restoreHere(world, id, { 'dry-run': true }));
     const said = settings.map(setting => `\n      ${setting};`).join('');
     assert.ok(
@@ -65,6 +67,8 @@ test('a POSTGRES_USER that is no superuser restores what it may, and says before
     );
     await restoreHere(world, id, { database: 'copy' });
     assert.equal(await contentOf(world, 'copy'), before, 'as a member');
+    await swapIn(configOf(world, {}).postgres, 'app', 'copy', 'app_before_20260101_000000');
+    assert.equal(await contentOf(world), before, 'swapped in');
 
     // Another server: the role is there without the user as its member.
     await world.sql('REVOKE "Writ er" FROM manager', 'postgres');
@@ -80,17 +84,27 @@ test('a POSTGRES_USER that is no superuser restores what it may, and says before
     });
     await world.sql('GRANT "Writ er" TO manager', 'postgres');
 
-    // What takes a superuser.
-    await world.sql(
-      `ALTER ROLE manager NOCREATEROLE; CREATE ROLE other; CREATE SCHEMA closed AUTHORIZATION manager;
-       GRANT other TO manager; CREATE TABLE closed.t (); ALTER TABLE closed.t OWNER TO other;
-       CREATE FUNCTION e() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;
-       CREATE EVENT TRIGGER e ON sql_drop EXECUTE FUNCTION e(); CREATE EXTENSION postgres_fdw;
-       CREATE TABLE of_super (); GRANT SELECT ON of_super TO manager, other WITH GRANT OPTION;
-       SET ROLE other; GRANT SELECT ON of_super TO "Writ er"`,
-    );
-    const hard = await makeBackup(world, { upload: false });
-    await world.sql('DROP OWNED BY other; REVOKE SELECT ON of_super FROM "Writ er"; DROP ROLE other');
+    // What takes a superuser, as the manifest says it. Of such a database: test/long/integration/owners.test.ts.
+    await world.sql('ALTER ROLE manager NOCREATEROLE', 'postgres');
+    const role = (name: string, uses: (typeof needs)['roles'][number]['uses'], closed: string[] = []) => ({
+      name,
+      uses,
+      cannotCreateIn: closed,
+    });
+    const hard = await plant(world.env.BACKUP_DIR!, id, {
+      days: 1,
+      manifest: {
+        needs: {
+          ...needs,
+          roles: [
+            ...needs.roles.filter(({ name }) => name !== 'postgres'),
+            role('other', ['owner', 'grantor'], ['closed']),
+            role('postgres', ['owner']),
+          ],
+          superuser: ['extension "postgres_fdw"', 'event trigger e'],
+        },
+      },
+    });
     await unchanged(world, async () => {
       const text = await refused(
         () => restoreHere(world, hard.id),

@@ -4,7 +4,7 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { assertWaits, onMachine } from '../support/core/apt-machine.ts';
+import { onMachine } from '../support/core/apt-machine.ts';
 
 test('missing packages are installed, installed ones are not touched, and unknown ones are named', () =>
   onMachine(async ({ install, done }) => {
@@ -41,7 +41,6 @@ test('two at once: one installs, and the other waits for it and finds it done', 
     assert.equal(done(), ['install left', 'install right']);
   }));
 
-// The lists' lock is held above, and every one in test/long/integration/packages.test.ts.
-test('a lock of another program is waited for: dpkg/lock-frontend', () => assertWaits('dpkg/lock-frontend'));
+// Every lock of another program: test/long/integration/packages.test.ts.
 
 test.run();

@@ -4,18 +4,31 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { artifactName, globalsName, type Manifest, manifestName } from '../../scripts/lib/backup/manifest.ts';
+import type { Result } from '../../scripts/lib/cli/command.ts';
 import { list } from '../../scripts/list-backups.ts';
+import { prune as pruneBackups } from '../../scripts/prune-backups.ts';
 import { configOf } from '../support/backup/old-backups.ts';
 import { createRetentionWorld, filesOf, ids } from '../support/backup/retention.ts';
-import { backUpHere, here } from '../support/core/here.ts';
+import { assertTrouble, isDeletion } from '../support/backup/retention-troubles.ts';
+import { runHere } from '../support/cli/commands.ts';
+import { here } from '../support/core/here.ts';
 import { startOnTerminal } from '../support/core/terminal.ts';
 import { until } from '../support/core/world.ts';
-import { answers, cutsRequest, type Fault, hangs, type Seen } from '../support/s3/fault-proxy.ts';
+import { answers, hangs } from '../support/s3/fault-proxy.ts';
 import { keysOf } from '../support/s3/s3-world.ts';
 import { fileOf } from '../support/s3/store.ts';
 
-const { world, proxy, fresh, planted, isOffsite, kept, stop } = await createRetentionWorld();
+const retention = await createRetentionWorld();
+const { world, proxy, fresh, planted, isOffsite, kept, stop } = retention;
 const prune = (env: Record<string, string>, ...args: string[]) => world.run('prune-backups', args, env);
+
+/** What prune-backups.ts does with these arguments, in this process. */
+async function pruneHere(env: Record<string, string>, ...args: string[]): Promise<Result> {
+  const done = await here(world, env, () => runHere(pruneBackups, args, configOf(world, env)));
+  assert.is(done.code, 0, done.error);
+  assert.ok(!done.value!.exitCode, done.value!.text);
+  return done.value!;
+}
 
 interface Row {
   id: string;
@@ -58,42 +71,9 @@ test('the manifest goes before what it is about: a kill between leaves no manife
   assert.is(rows.find(({ id }) => id === old.id)!.s3, 'no manifest');
 });
 
-/** Trouble of the store alone: what expired here is deleted whatever happens there, and each trouble is said. */
-const TROUBLES: Record<string, { fault: (seen: Seen) => Fault | undefined; code: number; says: RegExp }> = {
-  'it refuses to list': {
-    fault: ({ query }) => (query.has('list-type') ? answers(403, 'AccessDenied') : undefined),
-    code: 0,
-    says: /retention \(s3\) did not finish: could not list s3:.*AccessDenied.*s3:ListBucket/,
-  },
-  'it can’t list': {
-    fault: ({ query }) => (query.has('list-type') ? answers(500, 'InternalError') : undefined),
-    code: 4,
-    says: /retention \(s3\) did not finish: could not list s3:.*InternalError.*try again later/,
-  },
-  'it refuses to delete': {
-    fault: seen => (isDeletion(seen) ? answers(403, 'AccessDenied') : undefined),
-    code: 0,
-    says: /retention \(s3\) did not finish: could not delete s3:.*AccessDenied.*s3:DeleteObject/,
-  },
-  'it can’t delete': {
-    fault: seen => (isDeletion(seen) ? cutsRequest(0) : undefined),
-    code: 4,
-    says: /retention \(s3\) did not finish: could not delete s3:/,
-  },
-};
-const isDeletion = ({ method, key }: Seen) => method === 'DELETE' && !key.endsWith('.write-probe');
-
-for (const [what, { fault, code, says }] of Object.entries(TROUBLES))
-  test(`the store has trouble with retention: ${what}`, async () => {
-    const env = fresh({ BACKUP_MIN_KEEP: '1', S3_RETRY_TIME: '1s' });
-    const all = await planted(env, [1, 2, 3, 400]);
-    proxy.fault = fault;
-    const done = await backUpHere(world, env);
-    assert.is(done.code, code, done.stderr);
-    assert.is(done.warnings.length, 1);
-    assert.match(done.warnings[0]!, says);
-    assert.equal(kept(env, all), { here: ids(all.slice(0, 3)), offsite: ids(all) });
-  });
+/** More of them: test/long/integration/prune-backups.test.ts. */
+for (const what of ['it refuses to delete', 'it can’t list'] as const)
+  test(`the store has trouble with retention: ${what}`, () => assertTrouble(retention, what));
 
 test('prune-backups.ts deletes here what expired here, and fails for a store that refuses', async () => {
   const env = fresh({ BACKUP_MIN_KEEP: '1' });
@@ -126,10 +106,14 @@ test('prune-backups.ts: shows, asks, deletes what it showed', async () => {
   const staying = await planted(env, [1, 2]);
   const going = await planted(env, [200, 300, 400]);
   const all = [...staying, ...going];
-  const shown = await prune(env, '--dry-run', '--json');
-  assert.is(shown.code, 0, shown.stderr);
-  const decisions: { id: string; place: string; keep: boolean; reason: string; deleted: boolean }[] =
-    JSON.parse(shown.stdout);
+  const shown = await pruneHere(env, '--dry-run');
+  const decisions = shown.json as {
+    id: string;
+    place: string;
+    keep: boolean;
+    reason: string;
+    deleted: boolean;
+  }[];
   assert.is(decisions.length, 10);
   assert.not.ok(decisions.some(({ deleted }) => deleted));
   for (const place of ['local', 's3']) {
@@ -161,10 +145,9 @@ test('prune-backups.ts: shows, asks, deletes what it showed', async () => {
   assert.is(typed.code, 0, typed.shown);
   assert.match(typed.shown, /from here on, things change/);
   assert.equal(kept(env, [...staying, ...late]), { here: ids(staying), offsite: ids(staying) });
-  const again = await prune(env);
-  assert.is(again.code, 0, 'with nothing to delete there is nothing to ask');
-  assert.match(again.stdout, new RegExp(`keep +local +${staying[0]!.id} +the newest`));
-  assert.match(again.stdout, /^0 backups to delete$/m);
+  const again = await pruneHere(env); // with nothing to delete there is nothing to ask
+  assert.match(again.text!, new RegExp(`keep +local +${staying[0]!.id} +the newest`));
+  assert.match(again.text!, /^0 backups to delete$/m);
 });
 
 test('list-backups.ts shows what is here and in S3 side by side, broken ones too', async () => {

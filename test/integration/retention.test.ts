@@ -7,13 +7,13 @@ import { localBackups, storedBackups } from '../../scripts/lib/backup/catalog.ts
 import { findSource } from '../../scripts/lib/backup/find.ts';
 import { type Manifest, manifestName } from '../../scripts/lib/backup/manifest.ts';
 import { openStore } from '../../scripts/lib/s3/open-store.ts';
-import { configOf, manifestOf } from '../support/backup/old-backups.ts';
+import { configOf } from '../support/backup/old-backups.ts';
 import { createRetentionWorld, FAILED_DUMPS, ids, writeDumpProgram } from '../support/backup/retention.ts';
 import { backUpHere, here } from '../support/core/here.ts';
-import { idOf, keysOf } from '../support/s3/s3-world.ts';
+import { keysOf } from '../support/s3/s3-world.ts';
 import { fileOf } from '../support/s3/store.ts';
 
-const { world, fresh, backup, planted, isHere, isOffsite, pruneHere, kept, retainHere, stop } =
+const { world, fresh, planted, isHere, isOffsite, pruneHere, kept, retainHere, stop } =
   await createRetentionWorld();
 
 test('each place keeps its own days; nothing that is not a whole backup of ours is touched', async () => {
@@ -40,9 +40,7 @@ test('each place keeps its own days; nothing that is not a whole backup of ours 
     truncateSync(path(cut.artifact.name), 50);
     unlinkSync(path(manifestName(noManifest.id)));
   }
-  const done = await backup(env, '--json');
-  assert.is(done.code, 0, done.stderr);
-  const made = await manifestOf(env.BACKUP_DIR!, idOf(done));
+  const { made, stderr } = await retainHere(env);
   assert.equal(kept(env, [half!]), { here: ids([half!]), offsite: [] });
   assert.equal(kept(env, others), { here: ids(others), offsite: ids(others) });
   assert.equal(kept(env, [made, ...recent, ...middle, ...old]), {
@@ -61,8 +59,8 @@ test('each place keeps its own days; nothing that is not a whole backup of ours 
     assert.ok(existsSync(join(env.BACKUP_DIR!, name)), name);
     assert.ok(keysOf(world, env).includes(`${env.S3_PREFIX}/${name}`), name);
   }
-  assert.match(done.stderr, /retention \(local\): 8 backups kept, 4 deleted/);
-  assert.match(done.stderr, /retention \(s3\): 10 backups kept, 1 deleted/);
+  assert.match(stderr, /retention \(local\): 8 backups kept, 4 deleted/);
+  assert.match(stderr, /retention \(s3\): 10 backups kept, 1 deleted/);
 });
 
 /** Puts a small object into the store, as another program does. */

@@ -7,14 +7,15 @@ import { copyOffsite, tryStore } from '../../scripts/lib/backup/offsite-copy.ts'
 import { openStore } from '../../scripts/lib/s3/open-store.ts';
 import { configOf, plant, store } from '../support/backup/old-backups.ts';
 import { here } from '../support/core/here.ts';
-import { checkHere, makeBackup } from '../support/core/in-process.ts';
+import { makeBackup } from '../support/core/in-process.ts';
 import { until } from '../support/core/world.ts';
 import { answers, cutsRequest, hangs, type Seen } from '../support/s3/fault-proxy.ts';
-import { PART_FAULTS } from '../support/s3/part-faults.ts';
-import { createBigDatabase, createS3World, first, isData, keysOf } from '../support/s3/s3-world.ts';
+import { assertChecksums, PART_FAULTS } from '../support/s3/part-faults.ts';
+import { createBigDatabase, createS3World, first, keysOf } from '../support/s3/s3-world.ts';
 import { storedParts, unfinishedUploads } from '../support/s3/store.ts';
 
-const { world, proxy, fresh, stop } = await createS3World();
+const s3World = await createS3World();
+const { world, proxy, fresh, stop } = s3World;
 await createBigDatabase(world);
 
 /** Made once, and copied off-site in every way: it is the copy that can go wrong. */
@@ -28,24 +29,9 @@ async function withBackup(extra: Record<string, string> = {}) {
   return { env, manifest: await plant(big.BACKUP_DIR!, id, {}, env.BACKUP_DIR) };
 }
 
-for (const mode of ['supported', 'required']) {
-  test(`checksums ${mode}: up and down again, in one part and in several`, async () => {
-    const { env, manifest } = await withBackup({ S3_CHECKSUMS: mode });
-    await store(world, env, manifest);
-    assert.is(await checkHere(world, 'latest', env, 's3'), id);
-    // Roles and the manifest are small; the rest is not.
-    assert.ok(proxy.seen.some(seen => isData(seen) && !seen.query.has('partNumber')));
-    const summed = ({ headers }: Seen) =>
-      Object.keys(headers).some(name => /^x-amz-(sdk-checksum|checksum|trailer)/.test(name));
-    assert.ok(proxy.seen.some(({ query }) => query.get('partNumber') === '2'));
-    // Else the store does not expect the checksums of the parts: "expected checksum Type: null".
-    const begun = proxy.seen.find(({ query }) => query.has('uploads'))!;
-    assert.is(begun.headers['x-amz-checksum-algorithm'], mode === 'supported' ? 'CRC32' : undefined);
-    assert.is(proxy.seen.filter(isData).every(summed), mode === 'supported');
-    assert.is(proxy.seen.filter(isData).some(summed), mode === 'supported');
-    assert.is(unfinishedUploads(world), 0);
-  });
-}
+/** Required: test/long/integration/s3-parts.test.ts. */
+test('checksums supported: up and down again, in one part and in several', () =>
+  assertChecksums(s3World, big, id, 'supported'));
 
 /** One that only shows it by its refusal: test/long/integration/s3-parts.test.ts. */
 test('checksums required: each object and part has one all the same in a bucket with Object Lock', async () => {
@@ -89,11 +75,11 @@ test('several parts: one cut and one refused are sent again', async () => {
   assert.is(unfinishedUploads(world), 0);
 });
 
-/** The same, and when both are refused, of backup.ts as a process: test/long/integration/s3-parts.test.ts. */
-for (const [what, fault] of Object.entries(PART_FAULTS)) {
+/** When another request is refused, of backup.ts as a process: test/long/integration/s3-parts.test.ts. */
+for (const what of ['it can’t be completed'] as const) {
   test(`several parts: ${what}: none is left behind`, async () => {
     const { env, manifest } = await withBackup();
-    proxy.fault = fault;
+    proxy.fault = PART_FAULTS[what];
     const config = configOf(world, env);
     const done = await here(world, env, async () =>
       copyOffsite(config, await openStore(config.s3!, 0.3), manifest),

@@ -18,7 +18,7 @@ import { createBigDatabase, createS3World, PASSWORD } from '../support/s3/s3-wor
 import { fileOf } from '../support/s3/store.ts';
 
 const { world, proxy, fresh, stop } = await createS3World();
-await createBigDatabase(world, 400);
+await createBigDatabase(world, 180);
 
 /** A backup in the store. */
 async function stored(extra: Record<string, string> = {}) {
@@ -134,7 +134,7 @@ test('a download that is cut again and again is taken up where it broke', async 
   const env = elsewhere(big);
   let cuts = 0;
   // More often than a request is tried: each time something arrives.
-  proxy.fault = seen => (isArtifact(seen) && cuts++ < 12 ? cutsAnswer(500_000) : undefined);
+  proxy.fault = seen => (isArtifact(seen) && cuts++ < 12 ? cutsAnswer(200_000) : undefined);
   assert.is(await checkHere(world, big.id, env, 's3'), big.id);
   const fetches = proxy.seen.filter(({ method, key }) => method === 'GET' && key === big.key('artifact'));
   assert.ok(fetches.length > 12, `${fetches.length} requests`);

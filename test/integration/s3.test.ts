@@ -6,19 +6,11 @@ import { uploadBackup } from '../../scripts/lib/backup/offsite-copy.ts';
 import { lookAtStore } from '../../scripts/lib/s3/look.ts';
 import { openStore, type Store } from '../../scripts/lib/s3/open-store.ts';
 import { probeStore } from '../../scripts/lib/s3/probe.ts';
-import { configOf, plant, store } from '../support/backup/old-backups.ts';
+import { configOf } from '../support/backup/old-backups.ts';
 import { backUpHere, here } from '../support/core/here.ts';
 import { makeBackup } from '../support/core/in-process.ts';
-import {
-  answers,
-  cutsRequest,
-  type Fault,
-  hangs,
-  loses,
-  losesMetadata,
-  type Seen,
-} from '../support/s3/fault-proxy.ts';
-import { createGood, type Lasting } from '../support/s3/s3-failures.ts';
+import { answers, cutsRequest, hangs, losesMetadata } from '../support/s3/fault-proxy.ts';
+import { createGood, type Lasting, type Passing, passes } from '../support/s3/s3-failures.ts';
 import { createS3World, first, isData, keysOf, sha256 } from '../support/s3/s3-world.ts';
 import { fileOf } from '../support/s3/store.ts';
 
@@ -35,17 +27,16 @@ const refused = (() => {
   return fails({
     env: own,
     says: /ECONNREFUSED.*\n.*S3_ENDPOINT/,
-    asProcess: true,
   });
 })();
 refused.catch(() => {}); // its test hears of it
 
 test('the copy: artifact, globals, then the manifest, with metadata, class and encryption', async () => {
   const env = fresh({ S3_SSE: 'AES256' });
-  const done = await backup(env, '--json');
+  const done = await backUpHere(world, env);
   assert.is(done.code, 0, done.stderr);
   assert.not.match(done.stderr, /clock/);
-  const { backup: manifest } = JSON.parse(done.stdout);
+  const manifest = done.manifest!;
   const names = [`${manifest.id}.sql.gz`, `${manifest.id}.globals.sql.gz`, `${manifest.id}.json`];
   assert.match(manifest.id, /^neurmatic_production_\d{8}_\d{6}$/);
   assert.equal(keysOf(world, env), names.map(name => `${env.S3_PREFIX}/${name}`).sort());
@@ -67,27 +58,16 @@ test('the copy: artifact, globals, then the manifest, with metadata, class and e
   }
 });
 
-/** The store recovers after some trouble: the backup is as good as any. */
-const PASSING: Record<string, () => (seen: Seen) => Fault | undefined> = {
+/** More of them: test/long/integration/s3.test.ts. */
+const PASSING: Passing = {
   'HTTP 500 four times': () => first(4, isData, answers(500, 'InternalError')),
-  'five connections reset, as while a store restarts': () => first(5, isData, cutsRequest(0)),
-  'HTTP 429': () => first(1, isData, answers(429, 'TooManyRequests')),
   'a connection cut in the middle of an upload': () => first(2, isData, cutsRequest(1000)),
   'HTTP 500 for what is compared afterwards': () =>
     first(3, ({ method }) => method === 'HEAD', answers(500, 'InternalError')),
 };
 
-for (const [what, trouble] of Object.entries(PASSING)) {
-  test(`trouble that passes: ${what}`, async () => {
-    const env = fresh({ S3_RETRY_TIME: '60s' });
-    const manifest = await plant(good.BACKUP_DIR!, recent.id, {}, env.BACKUP_DIR);
-    proxy.fault = trouble();
-    await store(world, env, manifest);
-    assert.is(keysOf(world, env).length, 3);
-    for (const key of keysOf(world, env))
-      assert.is(sha256(fileOf(world, key)), sha256(join(env.BACKUP_DIR!, key.split('/').at(-1)!)));
-  });
-}
+for (const [what, trouble] of Object.entries(PASSING))
+  test(`trouble that passes: ${what}`, () => passes(s3World, good, recent, trouble()));
 
 test('a store that is away before the dump and back after it gets its copy', async () => {
   const env = fresh();
@@ -105,18 +85,6 @@ const LASTING: Record<string, Lasting> = {
     fault: seen => (isData(seen) ? answers(403, 'AccessDenied') : undefined),
     says: /AccessDenied.*403.*\n.*AWS_ACCESS_KEY_ID/,
     asProcess: true,
-  },
-  'the manifest alone refused': {
-    fault: seen => (isData(seen) && seen.key.endsWith('.json') ? answers(403, 'AccessDenied') : undefined),
-    says: /could not upload to s3:\/\/bucket\/.*\.json/,
-  },
-  'a bucket that does not exist': {
-    env: { S3_BUCKET: 'no-such-bucket' },
-    says: /NoSuchBucket.*404.*\n.*S3_BUCKET/,
-  },
-  'a store that drops the object': {
-    fault: seen => (isData(seen) && !seen.key.endsWith('.json') ? loses() : undefined),
-    says: /is not what was uploaded: it does not exist/,
   },
   'a store that drops the metadata': {
     fault: ({ method }) => (method === 'HEAD' ? losesMetadata() : undefined),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findSource } from '../../scripts/lib/backup/find.ts';
+import type { Manifest } from '../../scripts/lib/backup/manifest.ts';
 import type { Source } from '../../scripts/lib/backup/source.ts';
 import { planRestore } from '../../scripts/lib/deploy/rollback-database.ts';
 import { openSession } from '../../scripts/lib/postgres/session.ts';
@@ -15,7 +16,7 @@ import type { World } from '../support/core/world.ts';
 import { databases } from '../support/postgres/compare.ts';
 import { writeDump } from '../support/restore/plain-dumps.ts';
 
-const { inTurn, stop } = await createTurns();
+const { inTurn, stop } = await createTurns({ env: { S3_BUCKET: '' } }); // what is off-site is no part of this
 
 const fill = (world: World, rows: number) =>
   world.sql(`CREATE TABLE IF NOT EXISTS t (i int); INSERT INTO t SELECT generate_series(1, ${rows})`);
@@ -53,11 +54,31 @@ test('a dump without a manifest: after it is loaded, before the swap', () =>
     await ask(world, source, {}, 100);
   }));
 
-test('a backup with a manifest: before anything changes', () =>
+/** Of a backup that has 5 rows where the database has 1,000. To its end: test/long/integration/small-result.test.ts. */
+async function assertRollbackRefuses(world: World, { id, artifact }: Manifest): Promise<void> {
+  const config = configOf(world, {});
+  const yes = true;
+  await refused(() => planRestore(config, id, { yes }), 2, /has 5 rows.*1,000/, /Add --allow-small/);
+  const missing = id.replace(/\d{8}/, '20200101');
+  await refused(() => planRestore(config, missing, { yes }), 3, new RegExp(missing));
+
+  const staging = configOf(world, { DEPLOY_ENV: 'staging' });
+  const path = join(staging.backupDir, artifact.name);
+  const small = { yes, allowSmall: true };
+  const other = /this is a backup of database app of \w+ \(production\), not of .*\(staging\)/;
+  await refused(() => planRestore(staging, path, small), 2, other, /add --allow-foreign/);
+  assert.match((await planRestore(staging, path, { ...small, yes: false })).warning, other);
+  assert.match((await planRestore(staging, path, { ...small, allowForeign: true })).warning, other);
+  assert.is((await planRestore(config, id, small)).warning, '');
+}
+
+test('a backup with a manifest: before anything changes; a rollback refuses a small, foreign or missing one before it begins', () =>
   inTurn(async world => {
     await fill(world, 5);
-    const { id } = await makeBackup(world, { upload: false });
+    const manifest = await makeBackup(world, { upload: false });
+    const { id } = manifest;
     await fill(world, 995);
+    await assertRollbackRefuses(world, manifest);
     const why = new RegExp(`${id} has 5 rows, and database app, which it replaces, has 1,000\n`);
     const { code, error, stderr } = await captured(() => restoreHere(world, id));
     assert.is(code, 2, stderr);
@@ -92,28 +113,6 @@ test('a table that stays locked is named with its holder, and the restore gives 
     const held = `a lock on public\\.t, held by process ${pid} `;
     assert.match(stderr, new RegExp(`waiting for ${held}`));
     assert.match(error, new RegExp(`waited 1\\.0 s for ${held}`));
-  }));
-
-/** To its end: test/long/integration/small-result.test.ts. */
-test('a rollback refuses a small, foreign or missing backup before it begins', () =>
-  inTurn(async world => {
-    await fill(world, 5);
-    const { id, artifact } = await makeBackup(world, { upload: false });
-    await fill(world, 995);
-    const yes = true;
-    const config = configOf(world, {});
-    await refused(() => planRestore(config, id, { yes }), 2, /has 5 rows.*1,000/, /Add --allow-small/);
-    const missing = id.replace(/\d{8}/, '20200101');
-    await refused(() => planRestore(config, missing, { yes }), 3, new RegExp(missing));
-
-    const staging = configOf(world, { DEPLOY_ENV: 'staging' });
-    const path = join(staging.backupDir, artifact.name);
-    const small = { yes, allowSmall: true };
-    const other = /this is a backup of database app of \w+ \(production\), not of .*\(staging\)/;
-    await refused(() => planRestore(staging, path, small), 2, other, /add --allow-foreign/);
-    assert.match((await planRestore(staging, path, { ...small, yes: false })).warning, other);
-    assert.match((await planRestore(staging, path, { ...small, allowForeign: true })).warning, other);
-    assert.is((await planRestore(config, id, small)).warning, '');
   }));
 
 test('the servers stop', stop);

@@ -8,6 +8,8 @@ const LARGE = 'A=1\r\n'.repeat(5_000);
 
 for (const [before, after] of [
   ['', 'A=1\n'],
+  ['A=1\r\n# why\nB=2', 'A=1\r\n# why\nB=3\nC=4'],
+  ['A=1\r\n# why\nB=2', 'A=1\n'],
   ['A=1\n', ''],
   ['A=1\n', 'A=2\n'],
   ['A=1', 'A=1\nB=2\n'],

@@ -167,6 +167,18 @@ for (const [program, words, when, signal, swapped, code] of [
   });
 }
 
+test('kill -9 of the script when the swap is done and it does not know yet: the restored one serves', async () => {
+  const pause = pauseProgram(world, 'psql', 'RENAME TO', 'after');
+  const ended = await faultAt(pause, ['restore', [backups.plain, '--yes']], ({ child }) =>
+    child.kill('SIGKILL'),
+  );
+  assert.is(ended.signal, 'SIGKILL');
+  await untilNoProcess(world);
+  assert.is(await oldOrNew(), 'new');
+  await finishHere(world);
+  await change(world, 'live');
+});
+
 test('kill -9 while a session that can’t be ended holds up the swap', async () => {
   const { POSTGRES_USER, POSTGRES_PASSWORD, ...env } = world.env;
   const client = spawn('psql', ['-qXAtd', 'app', '-c', 'SELECT pg_sleep(600)'], {

@@ -69,7 +69,7 @@ test('rows that lack are exit 3, whatever is accepted', () =>
 
 test('an owner that this server does not have, and a setting of a later version', () =>
   inTurn(async world => {
-    const path = await ownerGone(world);
+    const path = await ownerGone(world, true);
     assert.is((await load(world, path, true)).length, 1);
     assert.equal(await names(world, 'scratch'), await names(world, 'app'));
   }));

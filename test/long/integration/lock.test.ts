@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { lockIsFree, strayFiles } from '../../support/backup/faults.ts';
 import { makeBackup } from '../../support/core/in-process.ts';
-import { assertLockedOut, during, duringDump } from '../../support/core/locked.ts';
+import { assertLockedOut, during, duringDump, duringLoad } from '../../support/core/locked.ts';
 import { createWorld } from '../../support/core/world.ts';
 
 const world = await createWorld();
@@ -43,6 +43,17 @@ test('during a backup: nothing else that changes this environment, all that only
       child.kill('SIGCONT');
     }
   }));
+
+test('during a restore: a backup is locked out', async () => {
+  await during(
+    world,
+    duringLoad(world),
+    ['restore', ['latest', '--database', 'beside', '--yes']],
+    async ({ child }) => {
+      await assertLockedOut(world, 'backup', [], 'restore\\.ts', child.pid!);
+    },
+  );
+});
 
 test('the servers stop', world.stop);
 

@@ -4,9 +4,11 @@ import {
   assertCloseNone,
   assertLeftAlone,
   assertMakeNone,
+  assertPasted,
   type Look,
   OF_OTHERS,
 } from '../../support/backup/looks.ts';
+import { makeBackup } from '../../support/core/in-process.ts';
 import { createTurns } from '../../support/core/turns.ts';
 
 const { inTurn, stop } = await createTurns();
@@ -23,15 +25,23 @@ const LOOKS: Look[] = [
 ];
 
 test('with directories that others can enter: no look closes them', () =>
-  inTurn(world => assertCloseNone(world, LOOKS)));
+  inTurn(async world => {
+    await makeBackup(world);
+    await assertCloseNone(world, LOOKS);
+  }));
 
 test('on a new server, with no directories at all: no look makes one, but for the record of a check', () =>
-  inTurn(world =>
-    assertMakeNone(
+  inTurn(async world => {
+    await makeBackup(world);
+    await assertMakeNone(
       world,
       LOOKS.filter(([script]) => script !== 'verify-backup'),
-    ),
-  ));
+    );
+  }));
+
+for (const format of ['plain', 'custom'] as const)
+  test(`${format}: the commands that backup.ts --dry-run shows make these files when they are pasted`, () =>
+    inTurn(world => assertPasted(world, format)));
 
 for (const [what, make] of Object.entries(OF_OTHERS))
   test(`a directory of others is refused and not changed: ${what}`, () =>

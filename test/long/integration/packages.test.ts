@@ -1,4 +1,4 @@
-/** Each lock that another program can hold while the one installer runs; test/integration/packages.test.ts has two of them. */
+/** Each lock that another program can hold while the one installer runs; test/integration/packages.test.ts has one of them. */
 import { test } from 'uvu';
 import { assertWaits } from '../../support/core/apt-machine.ts';
 

@@ -9,12 +9,16 @@ import { makeBackup, refused, restoreHere } from '../../support/core/in-process.
 import { createTurns } from '../../support/core/turns.ts';
 import { contentOf, databases } from '../../support/postgres/compare.ts';
 import { forge, writeDump } from '../../support/restore/plain-dumps.ts';
-import { assertNoCommands, CONNECT } from '../../support/restore/psql-commands.ts';
+import { assertLookalikesLoad, assertNoCommands, CONNECT } from '../../support/restore/psql-commands.ts';
 
 const { inTurn, stop } = await createTurns();
 
 test('each way to give psql a command is refused, and none has an effect', () =>
   inTurn(world => assertNoCommands(world, () => true)));
+
+for (const options of [[], ['--inserts']])
+  test(`values that look like commands of psql load unharmed: pg_dump ${options}`, () =>
+    inTurn(world => assertLookalikesLoad(world, ...options)));
 
 test('restores of a file, of a backup with a manifest, from here and from S3, and a drill refuse them', () =>
   inTurn(async world => {

@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkHere, makeBackup } from '../../support/core/in-process.ts';
-import { answers, hangs } from '../../support/s3/fault-proxy.ts';
-import { PART_FAULTS } from '../../support/s3/part-faults.ts';
+import { answers, type Fault, hangs, type Seen } from '../../support/s3/fault-proxy.ts';
+import { assertChecksums, PART_FAULTS } from '../../support/s3/part-faults.ts';
 import { createBigDatabase, createS3World, idOf, isData, keysOf } from '../../support/s3/s3-world.ts';
 import { unfinishedUploads } from '../../support/s3/store.ts';
 
-const { world, proxy, fresh, backup, stop } = await createS3World();
+const s3World = await createS3World();
+const { world, proxy, fresh, backup, stop } = s3World;
 await createBigDatabase(world);
 
 for (const mode of ['supported', 'required']) {
@@ -26,6 +27,13 @@ for (const mode of ['supported', 'required']) {
   });
 }
 
+for (const mode of ['supported', 'required'] as const)
+  test(`checksums ${mode}: up and down again, in one part and in several`, async () => {
+    const big = fresh({ POSTGRES_DB: 'big' });
+    const { id } = await makeBackup(world, { format: 'custom', upload: false }, big);
+    await assertChecksums(s3World, big, id, mode);
+  });
+
 test('checksums required: a bucket that refuses what has none gets one with each object', async () => {
   const env = fresh({ S3_CHECKSUMS: 'required' });
   proxy.fault = ({ query, method, headers }) => {
@@ -40,7 +48,7 @@ test('checksums required: a bucket that refuses what has none gets one with each
   assert.is(keysOf(world, env).length, 3);
 });
 
-const PARTS: typeof PART_FAULTS = {
+const PARTS: Record<string, (seen: Seen) => Fault | undefined> = {
   'both are refused': seen => (seen.query.has('partNumber') ? answers(403, 'AccessDenied') : undefined),
   ...PART_FAULTS,
 };

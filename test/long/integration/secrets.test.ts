@@ -11,7 +11,7 @@ import { checkHere, finishHere, makeBackup } from '../../support/core/in-process
 import { recordPrograms } from '../../support/core/recorded-programs.ts';
 import { createSecretWorld } from '../../support/core/secret-world.ts';
 
-const { MARK, SECRETS, world, listener, assertNoSecret, assertSilent } = await createSecretWorld();
+const { MARK, SECRETS, world, told, listener, assertNoSecret, assertSilent } = await createSecretWorld();
 
 const RUNS: [script: string, args: string[], expected: number, env?: Record<string, string>][] = [
   ['backup', ['--dry-run'], 0],
@@ -94,6 +94,16 @@ test('no run shows a secret, in its output or in the arguments of any process', 
   ])
     assert.ok(names.has(program), `${program} was seen among ${[...names].join(', ')}`);
   for (const start of starts) assertNoSecret(start.join(' '), 'the arguments of a program');
+});
+
+test('the notifications arrived, without secrets except their own addresses', () => {
+  for (const path of ['start', '0', '4']) {
+    assert.ok(
+      told.some(each => each.path === `/${MARK}-ping/${path}`),
+      path,
+    );
+  }
+  for (const { body } of told) assertNoSecret(body, 'a notification');
 });
 
 test('every file is its owner’s only, and holds no secret and no role’s password', () => {

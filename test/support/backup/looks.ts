@@ -1,7 +1,18 @@
 /** Runs that only look, and what they must leave as it is. */
-import { chmodSync, existsSync, globSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import type { Format } from '../../../scripts/lib/backup/manifest.ts';
+import { paste } from '../cli/paste.ts';
 import { makeBackup, refused, restoreHere } from '../core/in-process.ts';
 import type { World } from '../core/world.ts';
 import { keys } from '../s3/store.ts';
@@ -34,9 +45,8 @@ async function assertUnchanged(world: World, looks: Look[]): Promise<void> {
 
 const own = (world: World) => ['backups', 'logs', 'state'].map(name => join(world.directory, name));
 
-/** With directories that others can enter: no look closes them. */
+/** Of a world with a backup, with directories that others can enter: no look closes them. */
 export async function assertCloseNone(world: World, looks: Look[]): Promise<void> {
-  await makeBackup(world);
   for (const directory of own(world)) {
     mkdirSync(directory, { recursive: true });
     chmodSync(directory, 0o755);
@@ -44,9 +54,8 @@ export async function assertCloseNone(world: World, looks: Look[]): Promise<void
   await assertUnchanged(world, looks);
 }
 
-/** On a new server, with no directories at all: no look makes one. */
+/** Of a world with a backup in its store, as a new server with no directories at all: no look makes one. */
 export async function assertMakeNone(world: World, looks: Look[]): Promise<void> {
-  await makeBackup(world);
   for (const directory of own(world)) rmSync(directory, { recursive: true, force: true });
   await assertUnchanged(world, looks);
   const { code, stderr } = await world.run('verify-backup', ['latest']);
@@ -74,4 +83,26 @@ export async function assertLeftAlone(world: World, make: (directory: string) =>
   const flags = { from: 's3', 'dry-run': true };
   await refused(() => restoreHere(world, 'latest', flags, env), 1, says);
   assert.equal(seen(world), before);
+}
+
+/** The commands that backup.ts --dry-run shows make the files of a backup when they are pasted. */
+export async function assertPasted(world: World, format: Format): Promise<void> {
+  await world.sql('CREATE TABLE IF NOT EXISTS pasted (id int)');
+  const { stdout } = await world.run('backup', ['--dry-run', '--format', format]);
+  const commands = [...stdout.matchAll(/^ {2}(pg_dump.*)$/gm)].map(([, command]) => command!);
+  assert.is(commands.length, 2, stdout);
+  assert.is(stdout.includes('they need PGPASSWORD'), Boolean(world.env.POSTGRES_PASSWORD));
+  const cwd = mkdtempSync(join(world.directory, `${format}-`));
+  for (const command of commands) {
+    const { code, stderr } = await paste(
+      { env: { ...world.env, PGPASSWORD: world.env.POSTGRES_PASSWORD ?? '' } },
+      command,
+      cwd,
+    );
+    assert.equal([code, stderr], [0, '']);
+  }
+  const read = format === 'plain' ? 'gzip -dc app.sql.gz' : 'zstd -dc app.dump.zst | pg_restore -l';
+  const shown = await paste(world, read, cwd);
+  assert.match(shown.stdout, /TABLE (public[. ])?pasted/, JSON.stringify([commands, shown]));
+  assert.match((await paste(world, 'gzip -dc globals.sql.gz', cwd)).stdout, /CREATE ROLE/);
 }

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { readChecks } from '../../../scripts/lib/backup/check-log.ts';
 import type { Format } from '../../../scripts/lib/backup/manifest.ts';
+import { verify } from '../../../scripts/verify-backup.ts';
 import { configOf } from '../backup/old-backups.ts';
-import { succeed } from '../core/expect.ts';
+import { runHere } from '../cli/commands.ts';
 import { makeBackup } from '../core/in-process.ts';
 import { pauseProgram } from '../core/pause.ts';
 import type { World } from '../core/world.ts';
@@ -50,8 +51,8 @@ export async function assertLoads(world: World, format: Format): Promise<void> {
     loaded(world).map(({ id, place }) => [id, place]),
     [[id, 'local']],
   );
-  const { skipped } = await succeed(world, 'verify-backup', 'latest', '--load', '--if-due');
-  assert.match(skipped, new RegExp(`^${id} was loaded `));
+  const due = await runHere(verify, ['latest', '--load', '--if-due'], configOf(world, {}));
+  assert.match((due.json as { skipped: string }).skipped, new RegExp(`^${id} was loaded `));
   const history = readFileSync(join(world.env.STATE_DIR!, 'history.jsonl'), 'utf8');
   assert.match(history, /"script":"verify-backup.ts","arguments":\["latest","--load"/);
 }

@@ -12,8 +12,11 @@ export interface Writers {
   stop: () => Promise<void>;
 }
 
-/** Milliseconds between a client's rows: as fast as they can be, clients take the processors from what is tested. */
-const PAUSE = 30;
+/**
+ * Milliseconds between a client's rows: as fast as they can be, clients take the processors from what is tested, and a
+ * session for each row takes ten times as much as the row.
+ */
+const PAUSES: Record<string, number> = { holding: 30, reconnecting: 200 };
 
 /**
  * Clients that write to the live database all the time, as psql processes: `holding` ones keep a session and
@@ -38,7 +41,7 @@ export function startWriters(
   let last = 0;
 
   /** One session, which writes up to `rows` rows, each after the one before is acknowledged. */
-  function session(client: string, rows: number): Promise<void> {
+  function session(client: string, rows: number, pause: number): Promise<void> {
     return new Promise(resolve => {
       const psql = spawn('psql', args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
       running.add(psql);
@@ -53,7 +56,7 @@ export function startWriters(
       };
       psql.stdout.on('data', () => {
         acknowledged.push(id);
-        setTimeout(next, PAUSE);
+        setTimeout(next, pause);
       });
       psql.stderr.on('data', text => {
         stderr += text;
@@ -69,7 +72,8 @@ export function startWriters(
 
   const loops = Object.entries(clients).flatMap(([kind, count]) =>
     Array.from({ length: count }, async (_, index) => {
-      while (!over) await session(`${kind}${index}`, kind === 'holding' ? Number.POSITIVE_INFINITY : 1);
+      while (!over)
+        await session(`${kind}${index}`, kind === 'holding' ? Number.POSITIVE_INFINITY : 1, PAUSES[kind]!);
     }),
   );
   return {

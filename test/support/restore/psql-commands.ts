@@ -8,7 +8,8 @@ import { configOf } from '../backup/old-backups.ts';
 import { begin, stateOf } from '../core/expect.ts';
 import { refused } from '../core/in-process.ts';
 import type { World } from '../core/world.ts';
-import { fetchedDump, writeDump } from './plain-dumps.ts';
+import { contentOf, program } from '../postgres/compare.ts';
+import { fetchedDump, LOOKALIKES, writeDump } from './plain-dumps.ts';
 
 export const CONNECT = '\\c app\nDROP TABLE state;';
 
@@ -17,6 +18,17 @@ export async function load(world: World, path: string): Promise<void> {
   const { postgres } = configOf(world, {});
   const { frame } = await checkSource(postgres, fetchedDump(world, path));
   await loadPlain(postgres, path, frame!, 'scratch', 'stop', { purpose: 'load', settings: '' });
+}
+
+/** Values that look like commands of psql load unharmed. @param options of pg_dump */
+export async function assertLookalikesLoad(world: World, ...options: string[]): Promise<void> {
+  await world.sql(LOOKALIKES);
+  await world.sql('CREATE DATABASE scratch', 'postgres');
+  const path = join(world.directory, 'notes.sql.gz');
+  const dump = 'pg_dump app "$@" | gzip > "$0"';
+  await program(world, 'bash', '-o', 'pipefail', '-c', dump, path, ...options);
+  await load(world, path);
+  assert.equal(await contentOf(world, 'scratch'), await contentOf(world));
 }
 
 /** What each is, its statements, and the line of the command, counted from the first of them. */

@@ -4,13 +4,14 @@ import * as assert from 'uvu/assert';
 import type { Format } from '../../../scripts/lib/backup/manifest.ts';
 import { fingerprint } from '../../../scripts/lib/postgres/row-counts.ts';
 import { leftInServer } from '../../../scripts/lib/restore/leftovers.ts';
+import { parseAction } from '../../../scripts/lib/restore/options.ts';
+import { restoreTables } from '../../../scripts/lib/restore/restore-tables.ts';
 import { configOf } from '../backup/old-backups.ts';
-import { succeed } from '../core/expect.ts';
 import { makeBackup } from '../core/in-process.ts';
 import type { World } from '../core/world.ts';
 import { databases } from '../postgres/compare.ts';
 
-export const TABLES = `
+const TABLES = `
   CREATE SCHEMA "Shop.x";
   CREATE TYPE mood AS ENUM ('sad', 'gl"ad');
   CREATE DOMAIN positive AS int CHECK (VALUE > 0);
@@ -38,11 +39,29 @@ const hashes = async (world: World, schema: string) =>
       .map(({ name, rows, hash }) => [name, `${rows} ${hash}`]),
   );
 
-/** The tables as they were, and the rows that are brought back; nothing else changes. */
-export async function assertTablesReturn(world: World, format: Format): Promise<void> {
+/** Makes tables of many kinds, and a backup of them. */
+export async function backUpTables(world: World, format: Format): Promise<void> {
   await world.sql(TABLES);
-  const before = { ...(await hashes(world, 'public')), ...(await hashes(world, 'Shop.x')) };
   await makeBackup(world, { format, upload: false });
+}
+
+export interface Brought {
+  schema: string;
+  tables: { name: string; insert: string }[];
+}
+
+/** What `restore.ts latest --yes` and these tables does, in this process. */
+export async function bring(world: World, ...table: string[]): Promise<Brought> {
+  const request = parseAction('latest', { table, yes: true }) as Parameters<typeof restoreTables>[1];
+  return (await restoreTables(configOf(world, {}), request)).json as Brought;
+}
+
+/** As in the newest backup, of {@link backUpTables}: the tables as they were, and the rows that are brought back; nothing else changes. */
+export async function assertTablesReturn(
+  world: World,
+  restore: (names: string[]) => Promise<Brought>,
+): Promise<void> {
+  const before = { ...(await hashes(world, 'public')), ...(await hashes(world, 'Shop.x')) };
   await world.sql(`DELETE FROM member WHERE id % 3 = 0; UPDATE member SET name = 'changed' WHERE id = 101;
     DROP TABLE "Shop.x"."Order ""Items"; ALTER TYPE mood ADD VALUE 'new'`);
   const live = await hashes(world, 'public');
@@ -54,12 +73,11 @@ export async function assertTablesReturn(world: World, format: Format): Promise<
     'public.heir',
     'public.empty',
   ];
-  const flags = names.flatMap(name => ['--table', name]);
-  const { schema, tables, stderr } = await succeed(world, 'restore', 'latest', ...flags, '--yes');
+  const { schema, tables } = await restore(names);
   assert.match(schema, /^restored_\d{8}_\d{6}$/);
   const restored = await hashes(world, schema);
   for (const name of ['member', 'Order "Items', 'base', 'heir', 'empty'])
-    assert.is(restored[name], before[name], `${name}\n${stderr}`);
+    assert.is(restored[name], before[name], name);
   assert.is(restored.part!.split(' ')[0], '51', 'of all partitions');
   assert.equal(await hashes(world, 'public'), live, 'the live tables are as they were');
   assert.equal(await databases(world), ['app'], 'the scratch database is gone');
@@ -69,7 +87,7 @@ export async function assertTablesReturn(world: World, format: Format): Promise<
     [],
   );
 
-  const { insert } = tables.find(({ name }: { name: string }) => name === 'member');
+  const { insert } = tables.find(({ name }) => name === 'member')!;
   await world.sql(insert);
   const [row] = await world.rows<{ all: number; changed: number; twice: number }>(
     `SELECT count(*) AS all, count(*) FILTER (WHERE name = 'changed') AS changed,

@@ -1,11 +1,14 @@
 import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import type { Manifest } from '../../../scripts/lib/backup/manifest.ts';
 import { plant, store } from '../backup/old-backups.ts';
 import { backUpHere } from '../core/here.ts';
 import { checkHere, makeBackup } from '../core/in-process.ts';
 import { assertNoSecrets } from '../postgres/live.ts';
 import type { Fault, Seen } from './fault-proxy.ts';
-import { idOf, keysOf, PASSWORD, type S3World } from './s3-world.ts';
+import { idOf, keysOf, PASSWORD, type S3World, sha256 } from './s3-world.ts';
+import { fileOf } from './store.ts';
 
 /** What makes every upload fail, and what backup.ts says of it. */
 export interface Lasting {
@@ -15,6 +18,9 @@ export interface Lasting {
   /** Default: in this process. */
   asProcess?: boolean;
 }
+
+/** What troubles a store for a while. */
+export type Passing = Record<string, () => (seen: Seen) => Fault | undefined>;
 
 const SECRETS = [PASSWORD, 'S3RVER'];
 
@@ -60,4 +66,20 @@ export async function createGood({ world, proxy, fresh, backup }: S3World) {
   }
 
   return { good, recent, old, fails };
+}
+
+/** The store recovers after some trouble: the backup is as good as any. */
+export async function passes(
+  { world, proxy, fresh }: S3World,
+  good: Record<string, string>,
+  recent: Manifest,
+  trouble: (seen: Seen) => Fault | undefined,
+): Promise<void> {
+  const env = fresh({ S3_RETRY_TIME: '60s' });
+  const manifest = await plant(good.BACKUP_DIR!, recent.id, {}, env.BACKUP_DIR);
+  proxy.fault = trouble;
+  await store(world, env, manifest);
+  assert.is(keysOf(world, env).length, 3);
+  for (const key of keysOf(world, env))
+    assert.is(sha256(fileOf(world, key)), sha256(join(env.BACKUP_DIR!, key.split('/').at(-1)!)));
 }
