@@ -179,7 +179,7 @@ const ELSEWHERE = {
   'another app': { app: 'shop' },
 } as const;
 
-/** Another database than the live one: test/long/integration/list.test.ts. */
+/** To its end, and another database than the live one: test/long/integration/list.test.ts. */
 test('a backup of something else replaces the live database only when that is asked for', () =>
   inTurn(async world => {
     const { manifest } = await localBackup(world);
@@ -195,7 +195,8 @@ test('a backup of something else replaces the live database only when that is as
       await refused(() => restoreHere(world, path), 2, says, /--allow-foreign/);
       paths.push(path);
     }
-    await restoreHere(world, paths[0], { 'allow-foreign': true });
+    const allowed = { 'allow-foreign': true, 'dry-run': true };
+    assert.is((await restoreHere(world, paths[0], allowed)).dryRun, true);
     assert.is((await restoreHere(world, paths[1], { 'dry-run': true })).dryRun, true);
   }));
 

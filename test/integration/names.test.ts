@@ -33,7 +33,7 @@ test('a database, a password and directories with every character that a shell m
       rows: (text, name = NAME) => plain.rows(text, name),
     };
     await world.sql('CREATE TABLE t AS SELECT generate_series(1, 10) AS i');
-    const { id } = await roundTrip(world, 'custom', 's3');
+    const { id } = await roundTrip(world, 'plain', 's3');
     const undone = await restoreHere(world, undefined, { undo: true });
     const finished = await finishHere(world);
     assert.is((await world.rows('SELECT i FROM t')).length, 11);

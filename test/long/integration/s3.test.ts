@@ -58,6 +58,13 @@ const LASTING: Record<string, Lasting> = {
 
 for (const [what, failure] of Object.entries(LASTING)) test(`the store fails: ${what}`, () => fails(failure));
 
+test('the store fails, of backup.ts as a process: HTTP 403', () =>
+  fails({
+    fault: seen => (isData(seen) ? answers(403, 'AccessDenied') : undefined),
+    says: /AccessDenied.*403.*\n.*AWS_ACCESS_KEY_ID/,
+    asProcess: true,
+  }));
+
 test('a store that never answers is given up', async () => {
   const env = fresh({ S3_TIMEOUT: '1s' });
   proxy.fault = () => hangs();

@@ -1,10 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createTurns } from '../support/core/turns.ts';
+import { createTurns } from '../../support/core/turns.ts';
 
 const { inTurn, stop } = await createTurns();
 
-/** In the other format: fidelity.test.ts, beside all that a database has of its own. */
+/** In the other format: test/integration/fidelity.test.ts, beside all that a database has of its own. In the short suite: test/integration/names.test.ts, with odd names. */
 test('plain: backed up, destroyed, restored from S3', () =>
   inTurn(async world => {
     await world.sql('CREATE TABLE t AS SELECT i, md5(i::text) AS text FROM generate_series(1, 1000) AS i');
