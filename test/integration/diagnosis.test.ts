@@ -12,6 +12,7 @@ import { createLike } from '../../scripts/lib/postgres/databases.ts';
 import { query } from '../../scripts/lib/postgres/query.ts';
 import { serverFacts } from '../../scripts/lib/postgres/server.ts';
 import { openSession } from '../../scripts/lib/postgres/session.ts';
+import { swapIn } from '../../scripts/lib/restore/swap.ts';
 import { configOf } from '../support/backup/old-backups.ts';
 import { executeHere } from '../support/cli/execute-here.ts';
 import { begin, change, stateOf } from '../support/core/expect.ts';
@@ -163,7 +164,7 @@ test('no right to connect to postgres: named, and another maintenance database w
     }
   }));
 
-/** Also undo and finish: test/long/integration/diagnosis.test.ts. */
+/** By restore.ts in place of the live database, undo and finish: test/long/integration/diagnosis.test.ts. */
 test('a server without a database postgres: back up and restore through another one', () =>
   inTurn(async world => {
     await begin(world);
@@ -172,9 +173,11 @@ test('a server without a database postgres: back up and restore through another 
     try {
       await makeBackup(world, {}, env);
       await change(world, 'changed');
-      const session = openSession(configOf(world, env).postgres, 'app'); // is ended by a session of that database
+      await restoreHere(world, 'latest', { database: 'copy' }, env);
+      const { postgres } = configOf(world, env);
+      const session = openSession(postgres, 'app'); // is ended by a session of that database
       await session.query('SELECT 1');
-      await restoreHere(world, 'latest', {}, env).finally(session.close);
+      await swapIn(postgres, 'app', 'copy', 'app_before_20990101_000000').finally(session.close);
       assert.is(await stateOf(world), 'backed up');
       await refused(
         () => restoreHere(world, 'latest', {}, { POSTGRES_MAINTENANCE_DB: 'app' }),

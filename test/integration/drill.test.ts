@@ -30,6 +30,7 @@ import {
   inTemporary,
   processesWith,
 } from '../support/drill/embedded.ts';
+import { ensureTemplate } from '../support/postgres/test-postgres.ts';
 
 /** For a faster start of Node, as scripts/node does it. */
 const CACHED = { NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/tests') };
@@ -86,11 +87,12 @@ test('a temporary server whose port another program takes gets another port', as
   const directory = mkdtempSync(join(tmpdir(), 'programs-'));
   try {
     const real = serverPrograms()!;
-    symlinkSync(join(real, 'initdb'), join(directory, 'initdb'));
     symlinkSync(join(real, 'postgres'), join(directory, 'postgres.real'));
     writeFileSync(join(directory, 'postgres'), THIEF, { mode: 0o755 });
     chmodSync(directory, 0o777);
-    const server = await startProcess(directory, 'secret');
+    const template = await ensureTemplate(real);
+    const password = readFileSync(join(template, 'password'), 'utf8');
+    const server = await startProcess(directory, password, join(template, 'data'));
     try {
       assert.ok(existsSync(join(directory, 'postgres.once')), 'the first port was taken');
       assert.match(readFileSync(join(server.directory, 'server.log'), 'utf8'), /Address already in use/);

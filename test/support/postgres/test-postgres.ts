@@ -57,8 +57,8 @@ async function setPassword({ postgres }: ThrowawayPostgres, password: string): P
   await ask(postgres, 'postgres', `ALTER ROLE postgres PASSWORD ${literal(verifier)}`);
 }
 
-/** @returns a directory with `data` and `password` */
-async function ensureTemplate(programs: string): Promise<string> {
+/** @returns a directory with `data` of a stopped server, which startThrowawayPostgres can copy, and `password` */
+export async function ensureTemplate(programs: string): Promise<string> {
   const { size, mtimeMs } = statSync(`${programs}/postgres`);
   const name = hash(
     'sha256',
