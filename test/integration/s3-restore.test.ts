@@ -140,8 +140,9 @@ test('a download that is cut again and again is taken up where it broke', async 
   assert.ok(fetches.length > 12, `${fetches.length} requests`);
   const starts = fetches.map(({ headers }) => Number(/\d+/.exec(headers.range ?? '0')![0]));
   assert.is(starts[0], 0);
+  // Of what comes at once with the cut, nothing may reach the reader.
   assert.ok(
-    starts.every((start, index) => index === 0 || start > starts[index - 1]!),
+    starts.every((start, index) => index === 0 || start >= starts[index - 1]!) && new Set(starts).size > 6,
     starts.join(' '),
   );
 });

@@ -20,6 +20,8 @@ import { findTests } from './files.ts';
 import { runFile } from './run-file.ts';
 
 const RUNNER = join(ROOT, 'test/run.ts');
+/** The recorder's own, by its path: through the symbolic link below it would be another module. */
+const UVU = join(ROOT, 'node_modules/uvu/dist/index.mjs');
 const GOOD = "test('good', () => {});\n";
 const GOOD_RUN = `${GOOD}test.run();`;
 
@@ -31,7 +33,7 @@ function directoryOf(files: Record<string, string>): string {
   for (const [name, body] of Object.entries(files)) {
     const file = join(directory, 'tests', name);
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, `import { test } from 'uvu';\n${body}`);
+    writeFileSync(file, `import { test } from '${UVU}';\n${body}`);
   }
   return directory;
 }
