@@ -22,21 +22,24 @@ const v1 = await serving(stack);
 test('a release that answers 500 while it is watched is rolled back', async () => {
   const { result: length, failures } = await visited(stack, async visitor => {
     const clients = await clientsOf(stack, 6);
-    const run = await told(d, 'ERRORS_AFTER_SECONDS=86400\n', async () => {
-      const started = d.start('deploy', backendOf('2.3.0'));
-      await started.shows(/watching 2\.3\.0 for 40 s/, 300);
-      return started;
-    });
-    for (const backend of ['backend-1', 'backend-2']) await stack.exec(backend, 'touch', '/tmp/fail-now');
-    const ended = await run.ended;
-    const before = visitor.failures.length;
-    await clients.leave();
-    const why =
-      /2\.3\.0 is worse than the previous release: \d+ of \d+ answers are 5xx .*clients: [3-9]; the previous release: 0\.0 %\)/;
-    assertEnded(stack, ended, 1, 'rolled back', why);
-    assertDrained(d, ended);
-    await assertAs(d, v1);
-    return before;
+    try {
+      const run = await told(d, 'ERRORS_AFTER_SECONDS=86400\n', async () => {
+        const started = d.start('deploy', backendOf('2.3.0'));
+        await started.shows(/watching 2\.3\.0 for 40 s/, 300);
+        return started;
+      });
+      for (const backend of ['backend-1', 'backend-2']) await stack.exec(backend, 'touch', '/tmp/fail-now');
+      const ended = await run.ended;
+      const before = visitor.failures.length;
+      const why =
+        /2\.3\.0 is worse than the previous release: \d+ of \d+ answers are 5xx .*clients: [3-9]; the previous release: 0\.0 %\)/;
+      assertEnded(stack, ended, 1, 'rolled back', why);
+      assertDrained(d, ended);
+      await assertAs(d, v1);
+      return before;
+    } finally {
+      await clients.leave(); // whatever failed: they would keep this process from ending
+    }
   });
   assert.equal(failures.slice(length), []);
   assert.ok(length > 0);
