@@ -137,13 +137,14 @@ export async function assertHealthy({ stack, application, run }: Deployable): Pr
  */
 export function assertDrained(
   { application: { metricsPath, countsRequests } }: Deployable,
-  { stderr }: Ended,
+  { stdout, stderr }: Ended,
 ): void {
-  assert.not.match(stderr, /stopping it, which ends them/);
+  const all = stdout + stderr; // by SSH, what a run logged is on stdout
+  assert.not.match(all, /stopping it, which ends them/);
   const said =
     /(\S+) of backend-\d has no http_requests_in_flight: an instance is drained when Nginx has no open request/g;
-  const paths = [...stderr.matchAll(said)].map(([, path]) => path);
-  assert.equal(paths, countsRequests ? [] : [metricsPath], stderr);
+  const paths = [...all.matchAll(said)].map(([, path]) => path);
+  assert.equal(paths, countsRequests ? [] : [metricsPath], all);
 }
 
 /** @throws unless the last line of releases.jsonl is as told, and the run's report and exit code go with it */
