@@ -34,7 +34,7 @@ export default async function bench(args: string[]): Promise<void> {
     { DEPLOY_READY_TIMEOUT: '300s', DEPLOY_BAKE_SECONDS: '0' },
     { keepalive: '5s' },
   );
-  const crowdWhile = await crowdsOf(deployable.stack);
+  const crowdWhile = await crowdsOf(deployable);
   const ways = Object.entries(await waysOf(deployable));
   const results: Record<string, Measure[]> = Object.fromEntries(ways.map(([name]) => [name, []]));
   for (let round = 1; round <= Number(values.rounds); round++) {

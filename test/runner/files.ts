@@ -1,11 +1,12 @@
 /** Which test files there are, and what each needs. */
 import { globSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { sharing } from '../stack/lib/shared.ts';
 
 export interface TestFile {
   /** Relative to the directory of the tests. */
   path: string;
+  /** Its text, and that of the test files that it runs by importing them. */
   source: string;
   needsEngine: boolean;
   /** Files of one group run one after the other. */
@@ -38,7 +39,7 @@ export function findTests(
     .filter(path => words.length === 0 || words.some(word => path.includes(word)))
     .map(path => ({
       path,
-      source: readFileSync(join(directory, path), 'utf8'),
+      source: sourceOf(join(directory, path)),
       needsEngine: /^(long\/)?stack\//.test(path),
     }))
     .filter(({ needsEngine }) => !(fast && needsEngine));
@@ -47,4 +48,12 @@ export function findTests(
   const together = sharing([...paths.keys()]).map(path => ({ ...paths.get(path)!, group: 'one stack' }));
   const others = files.filter(({ path }) => !together.some(each => each.path === path));
   return [...together, ...others.sort((a, b) => longest(b) - longest(a) || a.path.localeCompare(b.path))];
+}
+
+function sourceOf(path: string): string {
+  const text = readFileSync(path, 'utf8');
+  const imported = [...text.matchAll(/^import '(\.[^']*\.test\.ts)';$/gm)].map(([, to]) =>
+    join(dirname(path), to!),
+  );
+  return [text, ...imported.map(sourceOf)].join('\n');
 }

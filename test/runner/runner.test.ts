@@ -103,6 +103,22 @@ for (const [what, body, expected] of [
   });
 }
 
+test('a file that runs the tests of another one is judged by that one, too', async () => {
+  const files = {
+    'a/a.test.ts': "import '../b/b.test.ts';\n",
+    'b/b.test.ts': 'test.only("one", () => {});\ntest.run();',
+  };
+  const directory = directoryOf(files);
+  try {
+    const [file] = findTests(join(directory, 'tests'), { words: ['a/'], fast: false }, () => 0);
+    assert.is(file!.path, 'a/a.test.ts');
+    const { passed, failed, problems, output } = await runFile(join(directory, 'tests'), file!, 60);
+    assert.equal([passed, failed, problems], [1, 1, ['.only is left in']], output);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
 test('what failed or was skipped in any file fails the run', async () => {
   for (const [body, expected] of [
     ["test('bad', () => { throw new Error('x'); });\ntest.run();", '1 passed, 1 failed, 0 skipped'],

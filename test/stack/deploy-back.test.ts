@@ -10,6 +10,7 @@ import { startSshServer } from '../support/cli/sshd.ts';
 import { type Ended, killWhen, until } from '../support/core/world.ts';
 import { startReceiver } from '../support/notify/receiver.ts';
 import {
+  assertDrained,
   assertEnded,
   assertHealthy,
   assertNothingLeft,
@@ -32,7 +33,7 @@ const d = await startDeployable({
   SENTRY_PROJECT: 'project',
   SENTRY_AUTH_TOKEN: 'token',
 });
-const { stack, registry } = d;
+const { stack, registry, application } = d;
 
 const v1 = stack.variables.BACKEND_IMAGE!;
 await d.publish('v2');
@@ -57,16 +58,17 @@ async function deployBySsh(tag: string): Promise<Ended> {
 
 test('a deployment by SSH survives a lost connection; an unreachable Sentry is a warning; images of earlier releases and of others stay', async () => {
   const foreign = `${registry.host}/shop/backend:somebody-elses`.replace('/shop/', '/other/');
-  await stack.docker('tag', 'reference-backend:v1', foreign);
+  await stack.docker('tag', `${application.name}-backend:v1`, foreign);
   stack.atExit(['image', 'rm', foreign]);
   // A name that an earlier release has left.
   const old = `${registry.host}/shop/backend:0.9.0`;
   await stack
-    .docker('tag', 'reference-backend:never-ready', old)
+    .docker('tag', `${application.name}-backend:never-ready`, old)
     .catch(() => stack.docker('tag', 'node:24.21.0-bookworm-slim', old));
   sentry.answer = 500;
   const ended = await whileVisited(stack, () => deployBySsh('3.0.0'));
   assertEnded(stack, ended, 0, 'done', /could not report to Sentry: it answered 500/);
+  assertDrained(d, ended);
   const here = (await stack.docker('image', 'ls', '--format', '{{.Repository}}:{{.Tag}}')).split('\n');
   assert.ok(here.includes(foreign));
   assert.not(here.includes(old));
@@ -150,6 +152,7 @@ test('rollback.ts goes back past a contracting migration with the database', asy
   assert.is((await ask(stack, 'api', '/api/v1/whoami')).status, 503);
   const ended = await run.ended;
   const release = assertEnded(stack, ended, 0, 'done', /maintenance page: off/);
+  assertDrained(d, ended);
   assert.equal([release.kind, release.release, release.backup], ['rollback', '2.0.0', backup]);
   assert.is((await ask(stack, 'api', '/api/v1/whoami')).status, 200);
   assert.is(await sql(stack, 'SELECT count(*) FROM articles WHERE subtitle IS NOT NULL'), '20');

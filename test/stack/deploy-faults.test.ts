@@ -8,12 +8,12 @@ import * as assert from 'uvu/assert';
 import { until } from '../support/core/world.ts';
 import { assertAs, backendOf, told } from './lib/bad-release.ts';
 import { clientsOf } from './lib/clients.ts';
-import { assertEnded, containers, listed, serving } from './lib/deploy-state.ts';
+import { assertDrained, assertEnded, containers, listed, serving } from './lib/deploy-state.ts';
 import { startDeployable } from './lib/deployable.ts';
 import { visited, whileVisited } from './lib/visitor.ts';
 
 const d = await startDeployable({ SHUTDOWN_LINGER_MS: '300', DEPLOY_BAKE_SECONDS: '40' });
-const { stack } = d;
+const { stack, application } = d;
 await d.publish('v2');
 await d.publish('crash-under-traffic');
 await d.publish('errors-after-a-minute');
@@ -22,20 +22,24 @@ const v1 = await serving(stack);
 test('a release that answers 500 while it is watched is rolled back', async () => {
   const { result: length, failures } = await visited(stack, async visitor => {
     const clients = await clientsOf(stack, 6);
-    const run = await told(d, 'ERRORS_AFTER_SECONDS=86400\n', async () => {
-      const started = d.start('deploy', backendOf('2.3.0'));
-      await started.shows(/watching 2\.3\.0 for 40 s/, 300);
-      return started;
-    });
-    for (const backend of ['backend-1', 'backend-2']) await stack.exec(backend, 'touch', '/tmp/fail-now');
-    const ended = await run.ended;
-    const before = visitor.failures.length;
-    await clients.leave();
-    const why =
-      /2\.3\.0 is worse than the previous release: \d+ of \d+ answers are 5xx .*clients: [3-9]; the previous release: 0\.0 %\)/;
-    assertEnded(stack, ended, 1, 'rolled back', why);
-    await assertAs(d, v1);
-    return before;
+    try {
+      const run = await told(d, 'ERRORS_AFTER_SECONDS=86400\n', async () => {
+        const started = d.start('deploy', backendOf('2.3.0'));
+        await started.shows(/watching 2\.3\.0 for 40 s/, 300);
+        return started;
+      });
+      for (const backend of ['backend-1', 'backend-2']) await stack.exec(backend, 'touch', '/tmp/fail-now');
+      const ended = await run.ended;
+      const before = visitor.failures.length;
+      const why =
+        /2\.3\.0 is worse than the previous release: \d+ of \d+ answers are 5xx .*clients: [3-9]; the previous release: 0\.0 %\)/;
+      assertEnded(stack, ended, 1, 'rolled back', why);
+      assertDrained(d, ended);
+      await assertAs(d, v1);
+      return before;
+    } finally {
+      await clients.leave(); // whatever failed: they would keep this process from ending
+    }
   });
   assert.equal(failures.slice(length), []);
   assert.ok(length > 0);
@@ -53,7 +57,7 @@ test('a release that crashes under traffic is rolled back before the last old in
   const { result: length, failures } = await visited(stack, async visitor => {
     const ended = await told(d, 'CRASH_AFTER_REQUESTS=3\n', async () => {
       // However long its visitors take to crash it: until then the other one is being drained.
-      const pause = d.pauseDocker('backend-2:3000/api/v1/metrics', 'before');
+      const pause = d.pauseDocker(`backend-2:${application.backendPort}${application.metricsPath}`, 'before');
       const unwatched = { ...pause.env, DEPLOY_BAKE_SECONDS: '0' };
       const run = d.start('deploy', backendOf('2.2.0'), unwatched);
       await pause.reached(run);
@@ -64,6 +68,7 @@ test('a release that crashes under traffic is rolled back before the last old in
     const before = visitor.failures.length;
     const why = /backend-1 failed while backend-2 was drained; backend-2 was not replaced/;
     assertEnded(stack, ended, 1, 'rolled back', why);
+    assertDrained(d, ended);
     assert.is(await of('backend-2'), old);
     await assertAs(d, v1);
     return before;

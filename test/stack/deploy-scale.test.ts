@@ -10,6 +10,7 @@ import { watchArguments } from '../support/core/cmdlines.ts';
 import { until } from '../support/core/world.ts';
 import { startReceiver } from '../support/notify/receiver.ts';
 import {
+  assertDrained,
   assertEnded,
   assertHealthy,
   assertNothingLeft,
@@ -39,7 +40,8 @@ const d = await startDeployable({
   SENTRY_PROJECT: 'project',
   SENTRY_AUTH_TOKEN: `${SENTINEL}-sentry`,
 });
-const { stack, registry } = d;
+const { stack, registry, application } = d;
+const port = application.backendPort;
 const backendList = join(stack.directory, 'nginx/upstreams/backend.conf');
 
 await d.publish('v2');
@@ -104,7 +106,7 @@ async function watchingList<T>(body: () => Promise<T>): Promise<{ result: T; lis
 
 test('one more instance serves, weights stay, and all instances are back after a restart', async () => {
   const text = readFileSync(backendList, 'utf8');
-  writeFileSync(backendList, text.replace('backend-1:3000 weight=1', 'backend-1:3000 weight=3'));
+  writeFileSync(backendList, text.replace(`backend-1:${port} weight=1`, `backend-1:${port} weight=3`));
   await reload(stack);
   const { result, lists } = await watchingList(() =>
     whileVisited(stack, () => d.run('scale', ['3', '--json'])),
@@ -117,13 +119,13 @@ test('one more instance serves, weights stay, and all instances are back after a
     down: [],
   });
   assert.equal(lists.at(-1), ['backend-1', 'backend-2', 'backend-3']);
-  const weights = [...upstreams(stack).backend.matchAll(/^server (\S+):3000 weight=(\d)/gm)].map(m =>
+  const weights = [...upstreams(stack).backend.matchAll(/^server (\S+:\d+) weight=(\d)/gm)].map(m =>
     m.slice(1),
   );
   assert.equal(weights, [
-    ['backend-1', '3'],
-    ['backend-2', '1'],
-    ['backend-3', '1'],
+    [`backend-1:${port}`, '3'],
+    [`backend-2:${port}`, '1'],
+    [`backend-3:${port}`, '1'],
   ]);
   await assertNothingLeft(d);
 
@@ -163,6 +165,7 @@ test('a release with --surge: never fewer instances serve, all three are replace
     /deployment of 2\.0\.0: done in /,
     /canary +\d+ requests, 0 failed/,
   );
+  assertDrained(d, deployed);
   assert.equal(release.migrations, ['20250201000000_order_note']);
   assert.match(release.backup!, new RegExp(`^${stack.app}_production_\\d{8}_\\d{6}`));
   assert.equal(
@@ -171,7 +174,7 @@ test('a release with --surge: never fewer instances serve, all three are replace
   );
   assert.ok(lists.some(list => list.includes('backend-4')));
   assert.equal(lists.at(-1), ['backend-1', 'backend-2', 'backend-3']);
-  assert.match(upstreams(stack).backend, /backend-1:3000 weight=3 /);
+  assert.ok(upstreams(stack).backend.includes(`backend-1:${port} weight=3 `));
   const images = (await containers(stack))
     .filter(line => /-backend-/.test(line))
     .map(line => line.split(' ')[2]);
@@ -226,15 +229,16 @@ test('back to two; no other scaling starts while the third one is drained', asyn
       assert.is(four.code, 75, four.stderr);
       assert.match(four.stderr, new RegExp(`scale\\.ts, by \\w+ on .*, process ${two.child.pid}, since `));
       pause.go();
-      const { code, stderr } = await two.ended;
-      assert.is(code, 0, stderr);
+      const ended = await two.ended;
+      assert.is(ended.code, 0, ended.stderr);
+      assertDrained(d, ended);
     }),
   );
   assert.equal(lists, [
     ['backend-1', 'backend-2', 'backend-3'],
     ['backend-1', 'backend-2'],
   ]);
-  assert.match(upstreams(stack).backend, /backend-1:3000 weight=3 /);
+  assert.ok(upstreams(stack).backend.includes(`backend-1:${port} weight=3 `));
   await assertNothingLeft(d);
 });
 

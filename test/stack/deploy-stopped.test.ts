@@ -8,6 +8,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { assertAs, backendOf, told } from './lib/bad-release.ts';
 import {
+  assertDrained,
   assertEnded,
   assertHealthy,
   assertNothingLeft,
@@ -78,6 +79,7 @@ test('after a contracting migration it stops with the ready instances serving, a
 test('a corrected version replaces the instance that is marked down first', async () => {
   const ended = await whileVisited(stack, () => d.run('deploy', backendOf('3.0.0')));
   assertEnded(stack, ended, 0, 'done');
+  assertDrained(d, ended);
   assert.match(ended.stderr, /note: not ready now, replaced first: backend-1/);
   assert.is(upstreams(stack).backend, v1.upstreams.backend);
   await assertNothingLeft(d);

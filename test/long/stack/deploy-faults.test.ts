@@ -10,7 +10,7 @@ import { sql, whileVisited } from '../../stack/lib/visitor.ts';
 import { fill, withDisk } from '../../support/core/disk.ts';
 
 const d = await startDeployable({ SHUTDOWN_LINGER_MS: '300', DEPLOY_BAKE_SECONDS: '60' });
-const { stack } = d;
+const { stack, application } = d;
 await d.publish('v2');
 await d.publish('never-ready');
 await d.publish('contracting-migration');
@@ -25,7 +25,9 @@ test('a release that is never ready is rolled back, and no request fails', async
     ended,
     1,
     'rolled back',
-    /backend-1 is not ready after 20 s: \/api\/v1\/health\/ready answers 503; last log lines:/,
+    new RegExp(
+      `backend-1 is not ready after 20 s: ${application.healthPath}/ready answers 503; last log lines:`,
+    ),
   );
   assert.match(ended.stdout, /deployment of 2\.1\.0 FAILED, rolled back: /);
   assert.match(ended.stdout, /canary +\d+ requests, 0 failed/);

@@ -20,6 +20,7 @@ import { ask, dial, hostOf } from '../../stack/lib/http.ts';
 import { cloneOf, succeeds, toOldVersion, writeDomain } from '../../stack/lib/old-version.ts';
 import { ROOT } from '../../stack/lib/stack.ts';
 import { explained, sql, startVisitor, type Visitor } from '../../stack/lib/visitor.ts';
+import { REFERENCE } from '../../support/app/app-images.ts';
 import { type Ended, startProgram, until } from '../../support/core/world.ts';
 
 const DOMAIN = 'acme.example';
@@ -66,7 +67,7 @@ const {
     DATABASE_URL: `postgresql://acme:${percentEncoded(POSTGRES_PASSWORD)}@postgres:5432/shop?connection_limit=10`,
     REDIS_URL: `redis://:${REDIS_PASSWORD}@redis:6379`,
   },
-  { keepalive: '5s', edit: directory => toOldVersion(directory, DOMAIN) },
+  { keepalive: '5s', application: REFERENCE, edit: directory => toOldVersion(directory, DOMAIN) },
 );
 const { directory, engine } = stack;
 const { tag } = await publish('v2');

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { run } from '../../engine/process.ts';
 import { until } from '../../support/core/world.ts';
 import { type Cloudflare, cloudflareBefore } from './cloudflare.ts';
+import type { Deployable } from './deployable.ts';
 import { hostOf } from './http.ts';
 import { ROOT, type Stack } from './stack.ts';
 import { sql } from './visitor.ts';
@@ -30,11 +31,11 @@ const VISIT = { clients: 64, uploaders: 4, sockets: 200 };
  * @returns a way to have visitors there while `work` is done, and until they have sent so many requests; `work` may ask
  *   how many it is by now
  */
-export async function crowdsOf(stack: Stack) {
+export async function crowdsOf({ stack, application }: Pick<Deployable, 'stack' | 'application'>) {
   const cloudflare = await cloudflareBefore(stack);
   return async (requests: number, work: (sent: () => number) => Promise<void>): Promise<Toll> => {
     const since = new Date();
-    const crowd = startCrowd(stack, cloudflare);
+    const crowd = startCrowd(stack, cloudflare, application.uploadPath);
     let during = 0;
     try {
       await crowd.asked(1);
@@ -53,10 +54,10 @@ export async function crowdsOf(stack: Stack) {
   };
 }
 
-function startCrowd(stack: Stack, { network, nginx }: Cloudflare) {
+function startCrowd(stack: Stack, { network, nginx }: Cloudflare, uploadPath: string) {
   const name = `${stack.app}-visitors`;
   stack.atExit(['rm', '--force', name]);
-  const visit: Visit = { nginx, host: hostOf(stack, 'api'), ca: stack.ca, ...VISIT };
+  const visit: Visit = { nginx, host: hostOf(stack, 'api'), ca: stack.ca, uploadPath, ...VISIT };
   const program = ['node', '/repository/test/stack/lib/visitors.ts', JSON.stringify(visit)];
   const place = ['--name', name, '--network', network, '--volume', `${ROOT}:/repository:ro`];
   const child = spawn(

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { exports } from '../../engine/engine.ts';
 import { say } from '../../engine/process.ts';
+import { REFERENCE } from '../../support/app/app-images.ts';
 import { type Deployable, startDeployable } from './deployable.ts';
 import { hostOf } from './http.ts';
 
@@ -48,7 +49,7 @@ Ctrl-C here ends the demo and removes all of it.
 
 try {
   say('Building images and starting the stack: some minutes the first time, later half a minute …');
-  const demo = await startDeployable({}, { keepalive: '5s', address: '127.0.0.1' });
+  const demo = await startDeployable({}, { keepalive: '5s', address: '127.0.0.1', application: REFERENCE });
   const { tag } = await demo.publish('v2');
   writeEnvironment(demo);
   console.log(describe(demo, tag));

@@ -117,11 +117,34 @@ export async function assertServing(
   }
 }
 
-/** @throws unless health-check.ts finds the stack itself well */
-export async function assertHealthy(d: Deployable): Promise<void> {
-  const lines = 'api,frontend,backend,versions,postgres,redis,containers';
-  const { code, stdout, stderr } = await d.run('health-check', ['--only', lines, '--verbose']);
+/** @throws unless health-check.ts finds the stack itself well, and names what runs as far as the application tells it */
+export async function assertHealthy({ stack, application, run }: Deployable): Promise<void> {
+  const only = 'api,frontend,backend,versions,postgres,redis,containers';
+  const { code, stdout, stderr } = await run('health-check', ['--only', only, '--json']);
   assert.is(code, 0, stdout + stderr);
+  const { services } = JSON.parse(stdout) as { services: Record<string, { message: string }> };
+  const { healthPath, tellsVersion } = application;
+  const [version, image] = [String.raw`\d+\.\d+\.\d+`, String.raw`backend@sha256:\w{12}`];
+  const ready = tellsVersion ? `version ${version}` : `without a version in ${healthPath}`;
+  const same = tellsVersion ? version : String.raw`${image} \(no version in ${healthPath}\)`;
+  const names = listed(stack);
+  for (const name of names) assert.match(services[name]!.message, new RegExp(`^ready, ${ready}$`));
+  assert.match(services.versions!.message, new RegExp(`^${names.length} of ${names.length} run ${same}$`));
+}
+
+/**
+ * @throws unless no drain was cut short, and the run says once by what it drains an instance that does not count its requests
+ */
+export function assertDrained(
+  { application: { metricsPath, countsRequests } }: Deployable,
+  { stdout, stderr }: Ended,
+): void {
+  const all = stdout + stderr; // by SSH, what a run logged is on stdout
+  assert.not.match(all, /stopping it, which ends them/);
+  const said =
+    /(\S+) of backend-\d has no http_requests_in_flight: an instance is drained when Nginx has no open request/g;
+  const paths = [...all.matchAll(said)].map(([, path]) => path);
+  assert.equal(paths, countsRequests ? [] : [metricsPath], all);
 }
 
 /** @throws unless the last line of releases.jsonl is as told, and the run's report and exit code go with it */

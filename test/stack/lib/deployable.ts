@@ -5,10 +5,11 @@ import { ensureEngine } from '../../engine/engine.ts';
 import { run } from '../../engine/process.ts';
 import { ensureImages } from '../../images/images.ts';
 import {
+  type Application,
+  applicationOfTest,
   baseImages,
   buildBackend,
   buildFrontend,
-  REFERENCE,
   type Variant,
   variants,
 } from '../../support/app/app-images.ts';
@@ -24,6 +25,7 @@ export const UNSAVED = ['--skip-backup', '--reason', 'a test', '--yes'];
 export interface Deployable {
   stack: Stack;
   registry: Registry;
+  application: Application;
   /** Builds and pushes a variant of the backend, and a frontend, under the variant's version. @returns digests */
   publish(variant: Variant): Promise<{ tag: string; backend: string; frontend: string }>;
   /** Starts `scripts/<script>.ts` of the stack's own copy. */
@@ -55,7 +57,7 @@ async function untilVisited(stack: Stack): Promise<void> {
  * @param keepalive Nginx's `keepalive_min_timeout`, as long as which a deployment waits again and again: a second, unless
  *   told, where nobody sends a second request on a connection, as neither visitor.ts nor the canary does
  * @param address of this machine that the ports are published on
- * @param application whose images it has
+ * @param application whose images it has, else that of TEST_APPLICATION
  * @param edit changes the stack's copy of the files before it starts
  */
 export async function startDeployable(
@@ -63,7 +65,7 @@ export async function startDeployable(
   {
     keepalive = '1s',
     address = '0.0.0.0',
-    application = REFERENCE,
+    application = applicationOfTest(),
     edit = (_directory: string): void => {},
   } = {},
 ): Promise<Deployable> {
@@ -125,5 +127,13 @@ export async function startDeployable(
     });
   const pauseDocker: Deployable['pauseDocker'] = (words, when) =>
     pauseProgram({ directory: stack.directory, env: own }, 'docker', words, when);
-  return { stack, registry, publish, start, run: (...args) => start(...args).ended, pauseDocker };
+  return {
+    stack,
+    registry,
+    application,
+    publish,
+    start,
+    run: (...args) => start(...args).ended,
+    pauseDocker,
+  };
 }

@@ -2,6 +2,7 @@
 import * as assert from 'uvu/assert';
 import { count } from '../../../scripts/lib/core/format.ts';
 import { crowdsOf } from './crowd.ts';
+import { assertDrained } from './deploy-state.ts';
 import { type Deployable, startDeployable } from './deployable.ts';
 import { explained } from './visitor.ts';
 
@@ -31,7 +32,7 @@ export async function startVisited(): Promise<
     },
     { keepalive: '5s' },
   );
-  const crowdWhile = await crowdsOf(deployable.stack);
+  const crowdWhile = await crowdsOf(deployable);
   const losesNothing = async (wanted: number, ...pieces: Command[][]) => {
     const done: string[] = [];
     const toll = await crowdWhile(0, async sent => {
@@ -39,12 +40,13 @@ export async function startVisited(): Promise<
         for (let during = 0; during < wanted; ) {
           for (const [script, ...args] of commands) {
             const [started, before] = [performance.now(), sent()];
-            const { code, stderr } = await deployable.run(script, args);
-            assert.is(code, 0, stderr);
-            const [seconds, ended] = [(performance.now() - started) / 1000, sent() - before];
-            assert.ok(ended > 0, `nobody was there during ${script}`);
-            during += ended;
-            done.push(`${[script, ...args].join(' ')}: ${seconds.toFixed(0)} s, ${count(ended)} requests`);
+            const ended = await deployable.run(script, args);
+            assert.is(ended.code, 0, ended.stderr);
+            if (script !== 'scale' || ended.stdout.includes('−')) assertDrained(deployable, ended);
+            const [seconds, answered] = [(performance.now() - started) / 1000, sent() - before];
+            assert.ok(answered > 0, `nobody was there during ${script}`);
+            during += answered;
+            done.push(`${[script, ...args].join(' ')}: ${seconds.toFixed(0)} s, ${count(answered)} requests`);
           }
         }
       }

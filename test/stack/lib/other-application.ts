@@ -15,8 +15,6 @@ const ALLOWED = '203.0.113.7,198.51.100.0/24,2001:db8:7::/48';
 export const startOther = (): Promise<Deployable> =>
   startDeployable(
     {
-      UPLOAD_PATHS: '/api/v1/media/upload:10m',
-      PUBLIC_PATHS: '/webhooks',
       ADMIN_PATHS: '/admin/queues',
       ADMIN_ALLOW: ALLOWED,
       ADMIN_HASHED_PASSWORD: execFileSync('openssl', ['passwd', '-6', '-stdin'], {

@@ -19,6 +19,8 @@ export interface Visit {
   /** The API's name. */
   host: string;
   ca: string;
+  /** Answers with the SHA-256 of what it got. */
+  uploadPath: string;
   clients: number;
   uploaders: number;
   sockets: number;
@@ -45,7 +47,7 @@ export interface Seen {
   refused: Record<string, number>;
 }
 
-const { nginx, host, ca, ...visit } = JSON.parse(process.argv[2]!) as Visit;
+const { nginx, host, ca, uploadPath, ...visit } = JSON.parse(process.argv[2]!) as Visit;
 
 /** Milliseconds from one request of a client to its next: the limit is one each 100. */
 const PACE = 110;
@@ -178,7 +180,7 @@ async function uploader(index: number): Promise<number> {
       'CF-Connecting-IP': addressOf(1, index),
       'Content-Length': UPLOAD.chunks * UPLOAD.bytes,
     };
-    const options = { agent: false, method: 'POST', path: '/api/v1/uploads', headers };
+    const options = { agent: false, method: 'POST', path: uploadPath, headers };
     const answer = await ask('upload', 201, options, chunks, UPLOAD.pause);
     if (answer === undefined) continue;
     const sha256 = createHash('sha256').update(Buffer.concat(chunks)).digest('hex');

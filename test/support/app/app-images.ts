@@ -92,16 +92,40 @@ export async function buildFrontend(
   return build(frontendDirectory, `${name}:${version}`, { APP_VERSION: version, ...args }, env);
 }
 
-/** An application of the tests: what its images are built with, and what it needs of the stack's variables. */
+/** An application of the tests: what its images are built with, what it needs of the stack's variables, and what it tells. */
 export interface Application {
   name: 'reference' | 'other';
   backend: Record<string, string>;
   frontend: Record<string, string>;
   variables: Record<string, string>;
+  backendPort: number;
+  /** Readiness is at `ready` below it. */
+  healthPath: string;
+  metricsPath: string;
+  /** Takes files of several MB, and answers with their length and SHA-256. */
+  uploadPath: string;
+  /** Whether the answer of `healthPath` has a version. */
+  tellsVersion: boolean;
+  /** Whether the answer of `metricsPath` has the number of open requests. */
+  countsRequests: boolean;
+  /** What of the application contract its images do not keep, as a plan says it. */
+  contract: string[];
 }
 
 /** It keeps all defaults of the application contract. */
-export const REFERENCE: Application = { name: 'reference', backend: {}, frontend: {}, variables: {} };
+export const REFERENCE: Application = {
+  name: 'reference',
+  backend: {},
+  frontend: {},
+  variables: {},
+  backendPort: 3000,
+  healthPath: '/api/v1/health',
+  metricsPath: '/api/v1/metrics',
+  uploadPath: '/api/v1/uploads',
+  tellsVersion: true,
+  countsRequests: true,
+  contract: [],
+};
 
 /** It keeps none of the defaults that a variable can change. */
 export const OTHER: Application = {
@@ -116,5 +140,26 @@ export const OTHER: Application = {
     FRONTEND_USER: '1001',
     WRITABLE_DIR_1: '/app/logs',
     WRITABLE_DIR_2: '/app/uploads',
+    UPLOAD_PATHS: '/api/v1/media/upload:10m',
+    PUBLIC_PATHS: '/webhooks',
   },
+  backendPort: 3001,
+  healthPath: '/health',
+  metricsPath: '/metrics',
+  uploadPath: '/api/v1/media/upload',
+  tellsVersion: false,
+  countsRequests: false,
+  contract: ['the backend exposes 3000; it must heed PORT=3001'],
 };
+
+/**
+ * The application of a test that runs with each: the one that TEST_APPLICATION names, else the reference application.
+ *
+ * @throws {Error} when it names none
+ */
+export function applicationOfTest(): Application {
+  const { TEST_APPLICATION: name = REFERENCE.name } = process.env;
+  const found = [REFERENCE, OTHER].find(application => application.name === name);
+  if (!found) throw new Error(`TEST_APPLICATION is ${name}; it must be reference or other`);
+  return found;
+}

@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { appendFile, mkdir, rm, stat } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type RequestHandler, Router } from 'express';
@@ -22,7 +23,8 @@ export async function otherRoutes(config: Config): Promise<Router> {
     const file = join(temporary, crypto.randomUUID());
     try {
       await pipeline(req, createWriteStream(file));
-      res.status(201).json({ bytes: (await stat(file)).size });
+      const kept = await readFile(file);
+      res.status(201).json({ bytes: kept.length, sha256: createHash('sha256').update(kept).digest('hex') });
     } finally {
       await rm(file, { force: true });
     }

@@ -1,0 +1,2 @@
+import './application.ts';
+import '../../../stack/deploy-refusals.test.ts';
