@@ -25,36 +25,33 @@ export const variants = {
 
 export type Variant = keyof typeof variants;
 
-/** The label of an image with the hash of all that it was made from. */
-const LABEL = 'test.app.hash';
-
 /**
  * Builds an image unless the engine has one of the same sources: some twenty test files want the same two. The build
- * itself would find that nothing changed, and takes two seconds to say so.
+ * itself would find that nothing changed, and takes two seconds to say so. The tag has the hash of all that the image is
+ * made from: a run from other sources must not replace what the containers of this one are compared with.
  */
 async function build(
   directory: string,
-  tag: string,
+  name: string,
   args: Record<string, string>,
   env: NodeJS.ProcessEnv,
 ): Promise<string> {
-  const wanted = hash('sha256', JSON.stringify([sources(directory), args, await ids(baseImages, env)]));
-  const unchanged = async () => (await ids([tag], env, `{{index .Config.Labels "${LABEL}"}}`)) === wanted;
-  if (await unchanged()) return tag;
-  return withLock(join(CACHE, `${tag.replaceAll(/\W/g, '-')}.lock`), async () => {
-    if (await unchanged()) return tag;
+  const made = hash('sha256', JSON.stringify([sources(directory), args, await ids(baseImages, env)]));
+  const tag = `${name}-${made.slice(0, 12)}`;
+  const isBuilt = async () => (await ids([tag], env)) !== '';
+  if (await isBuilt()) return tag;
+  return withLock(join(CACHE, `${name.replaceAll(/\W/g, '-')}.lock`), async () => {
+    if (await isBuilt()) return tag;
     const buildArgs = Object.entries(args).flatMap(arg => ['--build-arg', arg.join('=')]);
-    const label = ['--label', `${LABEL}=${wanted}`];
-    await run('docker', ['build', '--quiet', '--tag', tag, ...label, ...buildArgs, directory], { env });
+    await run('docker', ['build', '--quiet', '--tag', tag, ...buildArgs, directory], { env });
     return tag;
   });
 }
 
-/** @returns what `docker image inspect` says of the images, '' where one is not there */
-async function ids(images: string[], env: NodeJS.ProcessEnv, format = '{{.Id}}'): Promise<string> {
-  return (
-    await attempt('docker', ['image', 'inspect', '--format', format, ...images], { env })
-  ).stdout.trim();
+/** @returns the ids of the images, '' where none of them is there */
+async function ids(images: string[], env: NodeJS.ProcessEnv): Promise<string> {
+  const { stdout } = await attempt('docker', ['image', 'inspect', '--format', '{{.Id}}', ...images], { env });
+  return stdout.trim();
 }
 
 /** @returns names and contents of the files that an image is built from; for packages, their lock file stands */
@@ -70,7 +67,7 @@ function sources(directory: string): [string, string][] {
     .map(path => [path.slice(directory.length), readFileSync(path, 'base64')]);
 }
 
-/** Builds `name:variant` from the sources, without a network. The base images have to be there. */
+/** Builds `name:variant-…` from the sources, without a network. The base images have to be there. */
 export async function buildBackend(
   name: string,
   variant: Variant,
@@ -82,7 +79,7 @@ export async function buildBackend(
   return build(BACKEND, tag, { APP_VARIANT: variant, APP_VERSION: variants[variant], ...args }, env);
 }
 
-/** Builds `name:version` of the frontend. */
+/** Builds `name:version-…` of the frontend. */
 export async function buildFrontend(
   name: string,
   version: string,
