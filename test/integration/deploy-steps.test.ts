@@ -78,6 +78,34 @@ test('when an instance fails with all requests, the drained one gets them and is
   await assertEnd(c, {}, OLD, run.said);
 });
 
+for (const [looks, drains, ended] of [
+  [1, 1, 'done'],
+  [3, 1, 'done'],
+  [4, 1, 'rolled back'],
+  [1, 2, 'done'],
+  [1, 3, 'rolled back'],
+] as const)
+  test(`an instance that is not ready at ${looks} looks in a row, ${drains} times while another is drained: ${ended}`, async () => {
+    const c = await newCase();
+    let bad = 0;
+    let times = 0;
+    c.docker.shell = script => {
+      const isAsked = script.startsWith('curl') && script.includes('//backend-1:');
+      if (/backend-2:.*http_requests_in_flight/s.test(script) && bad <= 0 && times < drains) {
+        times++;
+        bad = looks;
+      } else if (isAsked && bad-- > 0)
+        return { code: 22, stdout: '', stderr: 'The requested URL returned error: 503' };
+      return undefined;
+    };
+    const run = await c.deploy();
+    assert.is(times, drains);
+    assert.is(run.ended, ended, run.said);
+    const said = /backend-1 failed while backend-2 was drained/.test(run.said);
+    assert.is(said, ended === 'rolled back', run.said);
+    assert.equal(c.docker.losses, []);
+  });
+
 test('an instance that crashes at its first request and restarts at once has failed', async () => {
   const c = await newCase();
   const { answer } = c.docker;

@@ -2,13 +2,10 @@ import type { Config, Images } from '../config/config.ts';
 import { CommandError } from '../core/shell.ts';
 import { inspect } from '../docker/containers.ts';
 import { imageId } from '../docker/images.ts';
-import { imageOf, isReady } from './instance.ts';
+import { imageOf, LOOKS, looksReady } from './instance.ts';
 
 /** Looks at instances. @returns what is wrong with one of them, or undefined */
 export type Guard = () => Promise<string | undefined>;
-
-/** Looks in a row that must find an instance not ready: one may come at a bad moment. */
-const LOOKS = 3;
 
 /**
  * @returns a guard over those of `services` that run the new images. An end, a restart, and Docker's `unhealthy`, which is
@@ -42,7 +39,7 @@ export async function guardOver(config: Config, services: string[], images: Imag
 /** A look that fails by itself, as on a machine that is too busy to run it, says nothing against the instance. */
 async function ready(config: Config, service: string): Promise<boolean> {
   try {
-    return await isReady(config, service);
+    return await looksReady(config, service);
   } catch (error) {
     if (error instanceof CommandError) return true;
     throw error;

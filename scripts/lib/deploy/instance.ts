@@ -25,14 +25,34 @@ export async function runs(config: Config, service: string, images: Images): Pro
   return container?.state === 'running' && container.imageId === (await imageId(imageOf(images, service)));
 }
 
+/** One good answer may come before the instance fails under requests. */
+const GOOD_ANSWERS = 3;
+/** Seconds. */
+const ANSWER_TIMEOUT = 3;
+const PAUSE = 0.3;
+/** Looks in a row that must find an instance not ready: one may come at a bad moment. */
+export const LOOKS = 3;
+
 /**
- * @returns whether an instance is running and ready now, as Nginx sees it
+ * @returns whether an instance is running and ready at one look, as Nginx sees it
  * @throws CommandError when Docker or Nginx's container can't tell
  */
-export async function isReady(config: Config, service: string): Promise<boolean> {
+export async function looksReady(config: Config, service: string): Promise<boolean> {
   return (
     (await inspect(config, service))?.state === 'running' && (await problem(config, service, 5)) === undefined
   );
+}
+
+/**
+ * @returns whether an instance is running and, at one of three looks in a row, ready
+ * @throws as {@link looksReady}
+ */
+export async function isReady(config: Config, service: string): Promise<boolean> {
+  for (let look = 1; ; look++) {
+    if (await looksReady(config, service)) return true;
+    if (look === LOOKS || (await inspect(config, service))?.state !== 'running') return false;
+    await sleep(PAUSE);
+  }
 }
 
 /** Could not resolve, could not connect, 4xx or 5xx, timeout, empty reply, reset: https://curl.se/docs/manpage.html#EXIT */
@@ -50,12 +70,6 @@ async function problem(config: Config, service: string, seconds: number): Promis
     return `${readyUrl(config, service).replace(/^http:\/\/[^/]*/, '')} ${status ? `answers ${status}` : 'does not answer'}`;
   }
 }
-
-/** One good answer may come before the instance fails under requests. */
-const GOOD_ANSWERS = 3;
-/** Seconds. */
-const ANSWER_TIMEOUT = 3;
-const PAUSE = 0.3;
 
 /**
  * Waits until an instance has been ready three times in a row.

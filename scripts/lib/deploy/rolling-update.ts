@@ -7,7 +7,7 @@ import { containerOf, inspect } from '../docker/containers.ts';
 import { shortName } from '../docker/images.ts';
 import { lineFor, type ServerLine, serviceOf, servingLine, setUpstream } from '../nginx/upstreams.ts';
 import { drain, untilOldWorkersAreDone } from './drain.ts';
-import { isReady, replace, runs, untilHealthy, untilReady } from './instance.ts';
+import { isReady, LOOKS, looksReady, replace, runs, untilHealthy, untilReady } from './instance.ts';
 
 /** How a new release is judged while it is rolled out; a release that is gone back to is not. */
 export interface Trial {
@@ -99,11 +99,18 @@ export async function readyOf(config: Config, servers: ServerLine[]): Promise<Se
 }
 
 /**
- * Sends all requests to `others` until `drained` has finished its own.
+ * Sends all requests to `others` until `drained` has finished its own. If one of them looks as if it had failed, `drained`
+ * gets requests again while it is looked at again; was it a bad moment, it is drained once more.
  *
+ * @param tries after so many bad moments an instance has failed, too
  * @returns those of `others` that failed during that time; the list then has the rest, and `drained`
  */
-async function drainOnto(config: Config, others: ServerLine[], drained: ServerLine): Promise<ServerLine[]> {
+async function drainOnto(
+  config: Config,
+  others: ServerLine[],
+  drained: ServerLine,
+  tries = LOOKS,
+): Promise<ServerLine[]> {
   const restarts = () =>
     Promise.all(others.map(async line => (await inspect(config, serviceOf(line)))?.restarts));
   // Counted before they get its requests: one may fail at the first.
@@ -111,11 +118,16 @@ async function drainOnto(config: Config, others: ServerLine[], drained: ServerLi
   await setUpstream(config, 'backend', others);
   await drain(config, serviceOf(drained));
   const after = await restarts();
-  const ready = await readyOf(config, others);
-  const failed = others.filter((line, index) => after[index] !== before[index] || !ready.has(line));
-  if (failed.length > 0)
-    await setUpstream(config, 'backend', [...others.filter(line => !failed.includes(line)), drained]);
-  return failed;
+  const looks = await Promise.all(others.map(line => looksReady(config, serviceOf(line))));
+  const restarted = others.filter((_, index) => after[index] !== before[index]);
+  const suspects = others.filter((line, index) => restarted.includes(line) || !looks[index]);
+  if (suspects.length === 0) return [];
+  await setUpstream(config, 'backend', [...others.filter(line => !suspects.includes(line)), drained]);
+  const looked = tries > 1 ? suspects.filter(line => !restarted.includes(line)) : [];
+  const recovered = await readyOf(config, looked);
+  const failed = suspects.filter(line => !recovered.has(line));
+  if (failed.length > 0) return failed;
+  return drainOnto(config, others, drained, tries - 1);
 }
 
 /**
