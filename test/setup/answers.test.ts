@@ -71,6 +71,7 @@ test('other answers are judged as the scripts judge them, and never shown', () =
     ['APP_NAME', 'Shop'],
     ['APP_NAME', 'a/b'],
     ['APP_NAME', 'x'.repeat(32)],
+    ['APP_NAME', 'x'.repeat(30)], // a restore appends to the database’s name
     ['BACKEND_IMAGE', 'shop/backend:1 --privileged'],
     ['BACKEND_IMAGE', '$(id)'],
     ['BACKEND_IMAGE', 'https://registry.example/x'],
@@ -215,6 +216,15 @@ test('new files: a secret for each, the URLs, no name of another product, nothin
   assert.equal(Object.keys(env).sort(), Object.keys(valuesOf(envExample())).sort());
   const again = plan({}, made.env, made.app);
   assert.equal(again, { env: made.env, app: made.app, written: { env: [], app: [] } });
+});
+
+test('a store of others than Amazon gets the storage class that each has, unless one is chosen', () => {
+  const store = { ...SHOP, S3_BUCKET: 'shop-backups', AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'key' };
+  const other = { ...store, S3_ENDPOINT: 'https://s3.example' };
+  const chosen = (answers: Record<string, string>, env = '') =>
+    valuesOf(plan(answers, env).env).S3_STORAGE_CLASS;
+  assert.equal([chosen(other), chosen(other, envExample())], ['STANDARD', 'STANDARD']);
+  assert.equal([chosen(store), chosen(other, 'S3_STORAGE_CLASS=GLACIER\n')], ['STANDARD_IA', 'GLACIER']);
 });
 
 test('production and staging of one server have no secret in common', () => {

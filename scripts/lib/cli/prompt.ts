@@ -13,9 +13,12 @@ export interface Prompt {
   close(): void;
 }
 
-/** Opens one reader for all questions: lines that are pasted at once answer one question after the other. */
+/**
+ * Opens one reader for all questions: lines that are typed ahead answer one question after the other. What is typed while no
+ * question is open is not shown: it may be the answer to a hidden one.
+ */
 export function openPrompt(): Prompt {
-  let silent = false;
+  let silent = true;
   const output = new Writable({
     write(chunk: Buffer, _, done) {
       if (!silent) process.stderr.write(chunk);
@@ -30,6 +33,7 @@ export function openPrompt(): Prompt {
   let ended = false;
   let look = () => {};
   reader.on('line', line => {
+    silent = true;
     lines.push(line);
     look();
   });
@@ -42,20 +46,22 @@ export function openPrompt(): Prompt {
       const over = (result: () => void) => {
         look = () => {};
         interrupt.removeEventListener('abort', stop);
-        if (hidden) process.stderr.write('\n');
-        silent = false;
         result();
       };
       const stop = () => over(() => reject(interrupt.reason));
       if (interrupt.aborted) return reject(interrupt.reason);
       interrupt.addEventListener('abort', stop, { once: true });
-      if (!ended) {
+      const isUnseen = hidden || lines.length > 0;
+      if (isUnseen) process.stderr.write(question);
+      else if (!ended) {
+        silent = false;
         reader.setPrompt(question);
         reader.prompt();
-        silent = hidden;
       }
       look = () => {
-        if (lines.length > 0 || ended) over(() => resolve(lines.shift()));
+        if (lines.length === 0 && !ended) return;
+        if (isUnseen) process.stderr.write('\n');
+        over(() => resolve(lines.shift()));
       };
       look();
     });

@@ -21,6 +21,9 @@ export function problemOf(name: string, value: string, { environment, values }: 
   if (problem) return `${problem.slice(`${name}: `.length)}${meant(name, value)}`;
   const { values: read, problems } = readEnvText(`${name}=${quoted(value)}\n`);
   if (problems.length > 0 || read[name] !== value) return 'a value that an env file can hold';
+  const database = { POSTGRES_DB: `${value}_${environment}` };
+  if (name === 'APP_NAME' && !values.POSTGRES_DB && readVariables(database).problems.length > 0)
+    return `a shorter one: with _${environment} it is the database’s name, of at most 40 characters`;
   const site = { ...values, [name]: value };
   if (name === 'DOMAIN' || name === 'API_DOMAIN')
     return siteProblems(siteOf(environment, site))[0]?.replace(/^\w+: /, '');

@@ -2,6 +2,7 @@
 import { configOfText, type Environment } from '../config/config.ts';
 import { newEnvFile } from '../config/env-example.ts';
 import { quoted, setVariable, valuesOf } from '../config/env-file.ts';
+import { offsite } from '../config/s3-variables.ts';
 import { urlStates } from '../config/store-urls.ts';
 import { OperationalError } from '../core/errors.ts';
 import { hideSecrets, newSecret } from '../core/redact.ts';
@@ -34,8 +35,10 @@ export function planFiles(
   answers: Record<string, string>,
   example: string,
 ): Plan {
+  const there = valuesOf(before.env);
   const env: Record<string, string> = {
-    ...startOf(environment, valuesOf(before.env), before.env === ''),
+    ...startOf(environment, there, before.env === ''),
+    ...ofStore(there, answers),
     ...answers,
   };
   let text = withValues(before.env, env, `.env.${environment}`);
@@ -73,6 +76,13 @@ function startOf(
     // Who makes the directories; root's scripts leave them to the user of the image.
     ...(isNew && uid && { BACKUP_USER: `${uid}:${gid}` }),
   };
+}
+
+/** Stores of others than Amazon may only know this class. A copy of .env.example has Amazon's. */
+function ofStore(values: Record<string, string>, answers: Record<string, string>): Record<string, string> {
+  const isOpen =
+    !values.S3_BUCKET && [undefined, '', offsite.S3_STORAGE_CLASS.default].includes(values.S3_STORAGE_CLASS);
+  return answers.S3_ENDPOINT && isOpen ? { S3_STORAGE_CLASS: 'STANDARD' } : {};
 }
 
 /** Only lines that the file has: an application without sessions needs no secret of them. */

@@ -7,6 +7,7 @@ import { neededByCompose } from '../config/listing.ts';
 import { styled } from '../core/format.ts';
 import type { SetupCheck } from './checks/check.ts';
 import type { Plan } from './plan-files.ts';
+import { QUESTIONS } from './questions.ts';
 
 const MARKS: Record<SetupCheck['status'], string> = {
   ok: styled('green', '✓', process.stdout),
@@ -38,9 +39,11 @@ export function reportOf(config: Config, { written }: Plan, checks: SetupCheck[]
 const missingFor = (environment: Environment, values: Record<string, string>) =>
   neededByCompose(environment).filter(name => !values[name]);
 
+const isAsked = (name: string) => QUESTIONS.some(question => question.name === name);
+
 const nextStep = (missing: string[], file: string) =>
   missing.length > 0
-    ? `set ${missing.join(', ')} in ${file} (./scripts/init.ts asks for them), then docker compose up -d --wait`
+    ? `set ${missing.join(', ')} in ${file}${missing.every(isAsked) ? ' (./scripts/init.ts asks for them)' : ''}, then docker compose up -d --wait`
     : 'docker compose up -d --wait';
 
 const textOf = ({ name, status, message, hint }: SetupCheck) =>

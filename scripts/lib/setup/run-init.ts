@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Result } from '../cli/command.ts';
+import { strayRemark } from '../config/application.ts';
 import {
   type Config,
   configOfText,
@@ -17,9 +18,11 @@ import { usageError } from '../core/errors.ts';
 import { withLock } from '../core/lock.ts';
 import { log, logTo } from '../core/log.ts';
 import { hideSecrets } from '../core/redact.ts';
+import { attempt } from '../core/signals.ts';
 import { projectOf } from '../docker/containers.ts';
 import { docker } from '../health/docker.ts';
 import { answersTo, type Flags } from './answers.ts';
+import type { SetupCheck } from './checks/check.ts';
 import { configurationChecks } from './checks/configuration.ts';
 import { dnsChecks, resolverOf } from './checks/dns.ts';
 import { machineChecks } from './checks/machine.ts';
@@ -50,10 +53,14 @@ export async function runInit(
   load: () => Config,
 ): Promise<Result> {
   const resolver = resolverOf(server);
-  const { stateDir, logDir, backupDir } = loadConfig(environment);
+  const standing = loadConfig(environment);
+  const { stateDir, logDir, backupDir } = standing;
   const path = envFileOf(environment);
   const problem = existsSync(path) ? envFileProblem(environment, path, process.env) : undefined;
   if (problem) throw problem;
+  // New secrets in the application's file would contradict those.
+  const stray = strayRemark(standing);
+  if (stray) throw usageError(stray.message, stray.hint);
   await refuseUnwritableFiles(environment);
   const before = readFiles(environment);
   const answers = await answersTo(knownOf(environment, before), flags, yes);
@@ -70,12 +77,18 @@ export async function runInit(
     const values = valuesOf(plan.env);
     const ports = [values.HTTP_PORT || '80', values.HTTPS_PORT || '443'];
     const checks = await Promise.all([
-      dnsChecks(config, resolver),
-      portChecks(config, ports),
-      machineChecks(config),
+      lookedAt('dns', () => dnsChecks(config, resolver)),
+      lookedAt('ports', () => portChecks(config, ports)),
+      lookedAt('disk', () => machineChecks(config)),
     ]);
     return reportOf(config, plan, [...configurationChecks(config), ...checks.flat()]);
   });
+}
+
+/** @returns the lines of checks, or one on why they could not be made: the files are written all the same */
+async function lookedAt(name: SetupCheck['name'], look: () => Promise<SetupCheck[]>): Promise<SetupCheck[]> {
+  const { value, problem } = await attempt(look);
+  return value ?? [{ name, status: 'unknown', message: problem!.message, hint: problem!.hint }];
 }
 
 /** An empty value counts as not set. */

@@ -7,6 +7,7 @@ import { valuesOf } from '../../../scripts/lib/config/env-file.ts';
 import { planFiles } from '../../../scripts/lib/setup/plan-files.ts';
 import { copyScripts } from '../../support/config/copy.ts';
 import { killedAt, stepsOf } from '../../support/core/killed-at.ts';
+import { startOnTerminal } from '../../support/core/terminal.ts';
 
 const copy = copyScripts();
 const { directory, read, write, run } = copy;
@@ -50,7 +51,28 @@ test('each file is there as a whole or not at all, and the next run ends the wor
     rmSync(join(directory, 'state'), { recursive: true });
   }
   assert.ok(existsSync(join(directory, 'backups')));
-  copy.remove();
 });
+
+const onTerminal = (...args: string[]) =>
+  startOnTerminal({ root: directory, env: { PATH: '/usr/bin:/bin', HOME: directory } }, 'init', args);
+
+test('a file that is changed while it asks is left, and the end of the input changes nothing', async () => {
+  for (const [keys, code, says] of [
+    ['\r'.repeat(6), 2, /the env files were changed meanwhile; nothing was written/],
+    ['\u0004', 2, /the input has ended; nothing was changed/],
+    ['shop\u0003', 130, /interrupted by SIGINT/],
+  ] as const) {
+    write(undefined);
+    const terminal = onTerminal('--domain', 'shop.example', '--resolver', '127.0.0.1:9');
+    await terminal.shows(/API_DOMAIN/);
+    write('REDIS_PASSWORD=mine\n');
+    terminal.type(keys);
+    assert.is(await terminal.ended, code, terminal.shown());
+    assert.match(terminal.shown(), says);
+    assert.equal(read(), ['REDIS_PASSWORD=mine\n', undefined]);
+  }
+});
+
+test('the copy is removed', () => copy.remove());
 
 test.run();

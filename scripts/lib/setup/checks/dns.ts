@@ -75,7 +75,6 @@ export function judgeAnswer({ name, v4, v6, failure }: Answer, places: Places): 
     message: `${name} ${message}`,
     ...(hint && { hint }),
   });
-  const all = [...v4, ...v6];
   if (failure)
     return line(
       'unknown',
@@ -84,9 +83,8 @@ export function judgeAnswer({ name, v4, v6, failure }: Answer, places: Places): 
     );
   const here = own.filter(address => isIP(address) === 4 && !isPrivate(address));
   const target = here.length > 0 ? here.join(' or ') : 'the address that your provider shows for this server';
-  if (all.length === 0)
+  if (v4.length + v6.length === 0)
     return line('warning', 'has no address', `add an A record: ${target}; or one that Cloudflare proxies.`);
-  if (all.every(isCloudflare)) return line('ok', 'leads to Cloudflare');
   const six = v6.filter(address => !isCloudflare(address));
   const elsewhere = v4.filter(address => !own.includes(address) && !isCloudflare(address));
   if (elsewhere.length > 0 && here.length === 0)
