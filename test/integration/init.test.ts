@@ -172,10 +172,14 @@ test('without a terminal: exit 2 and the flags that answer; with --yes files of 
     ['600', '600'],
   );
   assert.not.match(texts.join(''), /neurmatic/i);
-  const again = await run('init', all);
+  const again = await run('init', all, { DOMAIN: 'other.example' });
   assert.is(again.code, 0, again.stderr);
   assert.match(again.stdout, /^\.env\.production: unchanged\n\.env\.production\.app: unchanged\n/);
   assert.not.match(again.stderr, /from here on/);
+  assert.match(
+    again.stdout,
+    /warning: configuration: variables of this shell have other values .*: DOMAIN\n.*unset DOMAIN/,
+  );
   assert.equal(facts(), first, 'a second run changes nothing');
   const lines = history({ env: { STATE_DIR: join(directory, 'state') } } as never);
   assert.equal(

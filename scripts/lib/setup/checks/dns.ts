@@ -90,7 +90,7 @@ export function judgeAnswer({ name, v4, v6, failure }: Answer, places: Places): 
   if (elsewhere.length > 0 && here.length === 0)
     return line(
       'unknown',
-      `leads to ${elsewhere.join(', ')}; this server has only private addresses, so it does not know whether that is its own`,
+      `leads to ${elsewhere.join(', ')}; this server’s interfaces have no public IPv4 address, so it can’t know whether that is its own`,
       'compare it with the address that your provider shows for this server.',
     );
   if (elsewhere.length > 0)
