@@ -47,7 +47,8 @@ async function refusal(script: string, args: string[]): Promise<string | undefin
     const names = allChecks(loadConfig('production', {})).flatMap(({ name, page }) => [name, page]);
     const wrong = `${options.only ?? ''}`.split(',').filter(each => each && !names.includes(each));
     if (wrong.length > 0) return `no check ${wrong}`;
-    if (['config.ts', 'drill.ts', 'ssh-command.ts'].includes(script) || options.help) return undefined;
+    if (['config.ts', 'drill.ts', 'init.ts', 'ssh-command.ts'].includes(script) || options.help)
+      return undefined;
     const config = () => {
       throw new Reached();
     };

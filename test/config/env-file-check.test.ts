@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT } from '../../scripts/lib/config/config.ts';
 import { checkEnvFile } from '../../scripts/lib/config/env-file-check.ts';
 import { type OperationalError, textOf } from '../../scripts/lib/core/errors.ts';
 import { captured } from '../support/core/here.ts';
@@ -38,7 +37,7 @@ test('a missing file is an error with the command that makes it, but for variabl
   assert.is(
     text,
     `there is no ${path}, and no variable of it is in the environment\n` +
-      `  → install -m 600 ${ROOT}/.env.example ${path}, then fill it in.`,
+      '  → restore it from a copy, or make it: ./scripts/init.ts',
   );
   for (const given of [{ POSTGRES_DB: 'app' }, { BACKUP_DIR: '/srv' }, { S3_BUCKET: 'bucket' }])
     assert.equal(await said(undefined, 0, given), { code: 0, text: '' });

@@ -9,6 +9,7 @@ import * as assert from 'uvu/assert';
 import { readEnvFile } from '../../scripts/lib/config/env-file.ts';
 import { ensureEngine } from '../engine/engine.ts';
 import { CLEAR, composeReads, UNCLEAR } from '../support/config/env-lines.ts';
+import { madeBy } from '../support/setup/made.ts';
 import { PASSWORD, RULES } from './lib/compose-rules.ts';
 import { type Mount, type Resolved, resolved } from './lib/resolved.ts';
 import { layOut, ROOT } from './lib/stack.ts';
@@ -166,6 +167,22 @@ for (const environment of ['production', 'staging'] as const)
       assert.match(refusal, `refers to undefined config DEPLOY_ENV-is-${wrong}:`);
     }
   });
+
+test('Compose accepts what init.ts writes, and init.ts reads the limits from it', async () => {
+  const env = (await ensureEngine()).env as Record<string, string>;
+  const images = ['--backend-image', 'shop/backend:1', '--frontend-image', 'shop/frontend:1'];
+  for (const environment of ['production', 'staging']) {
+    const made = await madeBy(env, environment, ['--domain', 'shop.example', ...images]);
+    assert.equal(made.missing, []);
+    assert.match(made.next, /^docker compose .*up -d --wait$/);
+    const said = (name: string) => made.checks.find(each => each.name === name)!;
+    assert.match(said('docker').message, /^Docker Engine \d+\..*, Compose \d+\./);
+    assert.match(said('memory').message, /the limits of the containers/);
+    assert.is(made.services.nginx!.environment!.DOMAIN, 'shop.example');
+    assert.match(made.services['backend-1']!.environment!.JWT_SECRET!, /^[0-9a-f]{64}$/);
+    assert.is(made.services['backend-1']!.image, 'shop/backend:1');
+  }
+});
 
 test('dclint finds nothing in either file', () => {
   const files = readdirSync(ROOT).filter(name => /^docker-compose\..*\.yml$/.test(name));

@@ -1,5 +1,4 @@
 /** The first key of an environment, and the backups from before it. */
-import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,7 +9,7 @@ import { messageOf, OperationalError } from '../core/errors.ts';
 import { writeWhole } from '../core/files.ts';
 import { plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
-import { hideSecrets } from '../core/redact.ts';
+import { hideSecrets, newSecret } from '../core/redact.ts';
 import type { Store } from '../s3/open-store.ts';
 import { readText } from '../s3/store.ts';
 import { localBackups, newestFirst } from './catalog.ts';
@@ -41,7 +40,7 @@ export async function withSigningKey(config: Config): Promise<{ config: Config; 
     return unsigned(`${NAME} is not set, and there is no ${file} here to write a key to`);
   // Another run has made one since this one read the file.
   const made = readEnvFile(envFile).values[NAME];
-  const key = made || randomBytes(32).toString('hex');
+  const key = made || newSecret();
   hideSecrets([key]);
   const keyed = { ...config, signingKeys: [key] };
   if (made) return { config: keyed, notes: [] };

@@ -1,7 +1,6 @@
-import { createInterface } from 'node:readline/promises';
 import { usageError } from '../core/errors.ts';
 import { styled } from '../core/format.ts';
-import { interrupt } from '../core/signals.ts';
+import { openPrompt } from './prompt.ts';
 
 /** @returns whether {@link confirm} can ask */
 export function hasTerminal(): boolean {
@@ -21,16 +20,10 @@ export function requireTerminal(yes: boolean | undefined): void {
 export async function confirm(question: string, name: string, yes: boolean | undefined): Promise<void> {
   if (yes) return;
   requireTerminal(false);
-  const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  prompt.once('SIGINT', () => process.kill(process.pid, 'SIGINT')); // readline handles Ctrl+C itself
+  const prompt = openPrompt();
   try {
-    const closed = new Promise<string>(resolve => prompt.once('close', () => resolve('')));
-    const asked = prompt.question(`${question}\nType ${styled('bold', name)} to go on: `, {
-      signal: interrupt,
-    });
-    asked.catch(() => {}); // the race below throws it
-    const answer = await Promise.race([asked, closed]);
-    if (answer.trim() !== name)
+    const answer = await prompt.ask(`${question}\nType ${styled('bold', name)} to go on: `);
+    if (answer?.trim() !== name)
       throw usageError('not confirmed; nothing was changed', `type ${name} exactly, or add --yes.`);
   } finally {
     prompt.close();

@@ -51,16 +51,11 @@ export function envFileRemarks(config: Config): Remark[] {
 export function startRemarks(config: Config): Remark[] {
   const { envFile, appFile } = config;
   const { values } = readEnvFile(envFile);
-  const stray = applicationNames(Object.keys(values));
+  const stray = strayRemark(config);
   const app = basename(appFile);
-  const remarks: Remark[] = [];
+  const remarks: Remark[] = stray ? [stray] : [];
   const refuse = (message: string, hint: string) => remarks.push({ refused: true, message, hint });
-  if (stray.length > 0)
-    refuse(
-      `${basename(envFile)} has ${plural(stray.length, 'variable')} of the application, which gets only those of ${app}: ${stray.join(', ')}`,
-      `move them: ./scripts/config.ts --split`,
-    );
-  else if (!existsSync(appFile))
+  if (stray === undefined && !existsSync(appFile))
     refuse(
       `there is no ${app}, the variables of the application`,
       `fill in a copy: cp ${word(join(ROOT, '.env.app.example'))} ${word(appFile)} && chmod 600 ${word(appFile)}`,
@@ -75,6 +70,18 @@ export function startRemarks(config: Config): Remark[] {
     if (wrong) refuse(...wrong);
   }
   return [...remarks, ...applicationRemarks(config, values)];
+}
+
+/** @returns that the env file has variables of the application; undefined: it has none */
+export function strayRemark({ envFile, appFile }: Config): Remark | undefined {
+  const stray = applicationNames(Object.keys(readEnvFile(envFile).values));
+  if (stray.length === 0) return undefined;
+  const names = `${plural(stray.length, 'variable')} of the application`;
+  return {
+    refused: true,
+    message: `${basename(envFile)} has ${names}, which gets only those of ${basename(appFile)}: ${stray.join(', ')}`,
+    hint: `move them: ./scripts/config.ts --split`,
+  };
 }
 
 function urlFault({ name, is, lacks, right }: UrlState): [message: string, hint: string] | undefined {

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { usageError } from '../core/errors.ts';
 import { hideSecrets } from '../core/redact.ts';
-import { readEnvFile, valuesIfReadable } from './env-file.ts';
+import { type EnvFile, readEnvFile, readEnvText, valuesIfReadable } from './env-file.ts';
 import { siteOf, siteProblems } from './site.ts';
 import { readVariables, secretsOf, VARIABLES, type Variables } from './variables.ts';
 
@@ -56,7 +56,18 @@ export function environmentOf(option: string | undefined): Environment {
  * @throws a usage error that lists every bad variable at once, without its value
  */
 export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessEnv = process.env): Config {
-  const { path, values, problems } = configurationOf(environment, processEnv);
+  return checked(environment, configurationOf(environment, processEnv));
+}
+
+/**
+ * @returns the configuration that an env file of this text would be, in an environment without variables
+ * @throws as {@link loadConfig}
+ */
+export function configOfText(environment: Environment, text: string): Config {
+  return checked(environment, judged(environment, readEnvText(text), {}));
+}
+
+function checked(environment: Environment, { path, values, problems }: ReturnType<typeof judged>): Config {
   if (problems.length > 0) {
     const list = problems.map(problem => `\n  ${problem}`).join('');
     throw usageError(
@@ -74,13 +85,21 @@ export function loadConfig(environment: Environment, processEnv: NodeJS.ProcessE
  */
 export function configurationOf(environment: Environment, processEnv: NodeJS.ProcessEnv) {
   const path = envFileOf(environment);
-  const { values: file, problems: unclear } = readEnvFile(path);
+  hideSecrets(secretsOf(valuesIfReadable(appFileOf(path))));
+  return judged(environment, readEnvFile(path), processEnv);
+}
+
+function judged(
+  environment: Environment,
+  { values: file, problems: unclear }: EnvFile,
+  processEnv: NodeJS.ProcessEnv,
+) {
+  const path = envFileOf(environment);
   const given = { ...file, ...processEnv };
   // Of the process's variables only those that scripts read: others are no concern of theirs.
   hideSecrets(
     secretsOf(Object.fromEntries([...Object.keys(file), ...VARIABLES].map(name => [name, given[name]]))),
   );
-  hideSecrets(secretsOf(valuesIfReadable(appFileOf(path))));
   const { values, problems } = readVariables(given);
   problems.unshift(...unclear);
   problems.push(...siteProblems(siteOf(environment, values)));
@@ -108,7 +127,7 @@ export function configurationOf(environment: Environment, processEnv: NodeJS.Pro
 export const envFileOf = (environment: Environment) => join(ROOT, `.env.${environment}`);
 
 /** @returns the path of the application's variables, beside the env file */
-const appFileOf = (envFile: string) => `${envFile}.app`;
+export const appFileOf = (envFile: string) => `${envFile}.app`;
 
 function build(environment: Environment, envFile: string, v: Variables) {
   const container = v.POSTGRES_CONTAINER ?? `${v.APP_NAME}-postgres-${environment}`;

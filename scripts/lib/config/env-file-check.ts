@@ -1,10 +1,9 @@
 /** What is wrong with an env file as a whole, before its values count. */
 import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { word } from '../core/command-line.ts';
 import { type OperationalError, usageError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
-import { ENVIRONMENTS, type Environment, envFileOf, ROOT } from './config.ts';
+import { ENVIRONMENTS, type Environment, envFileOf } from './config.ts';
 import { readEnvFile } from './env-file.ts';
 import { misnamedOf } from './known-names.ts';
 import { VARIABLES } from './variables.ts';
@@ -69,11 +68,10 @@ const isReplaced = (given: NodeJS.ProcessEnv) =>
   VARIABLES.some(name => given[name] && !OF_OTHER_PROGRAMS.test(name));
 
 function missingFile(environment: Environment, path: string): OperationalError {
-  const example = word(join(ROOT, '.env.example'));
   const other = ENVIRONMENTS.find(name => name !== environment && existsSync(envFileOf(name)));
   const instead = other ? `; or add --env ${other}, whose file exists` : '';
   return usageError(
     `there is no ${path}, and no variable of it is in the environment`,
-    `install -m 600 ${example} ${word(path)}, then fill it in${instead}.`,
+    `restore it from a copy, or make it: ./scripts/init.ts${instead}`,
   );
 }

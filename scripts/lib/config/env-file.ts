@@ -1,19 +1,31 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { access, chown, constants, readFile, stat, writeFile } from 'node:fs/promises';
+import { access, constants, readFile, stat } from 'node:fs/promises';
 import { parse } from 'dotenv';
 import { messageOf, OperationalError, usageError } from '../core/errors.ts';
-import { rewrite } from '../core/operator-file.ts';
+import { create, rewrite } from '../core/operator-file.ts';
 import { unclearLines } from './env-lines.ts';
+
+/** What an env file says. */
+export interface EnvFile {
+  values: Record<string, string>;
+  /** See {@link unclearLines}. */
+  problems: string[];
+}
+
+/** @returns what an env file of this text says */
+export const readEnvText = (text: string): EnvFile => ({
+  values: valuesOf(text),
+  problems: unclearLines(text),
+});
 
 /**
  * @returns the variables of an env file, none where there is no file; and what is wrong with its lines, see {@link unclearLines}
  * @throws a usage error where the file can't be read
  */
-export function readEnvFile(path: string): { values: Record<string, string>; problems: string[] } {
+export function readEnvFile(path: string): EnvFile {
   if (!existsSync(path)) return { values: {}, problems: [] };
   try {
-    const text = readFileSync(path, 'utf8');
-    return { values: valuesOf(text), problems: unclearLines(text) };
+    return readEnvText(readFileSync(path, 'utf8'));
   } catch (error) {
     throw usageError(
       `can't read ${path}: ${messageOf(error)}`,
@@ -36,6 +48,24 @@ export function valuesOf(text: string): Record<string, string> {
   // Between single quotes Compose takes \' for a quote, and dotenv leaves the backslash.
   const values = Object.entries(parse(text)).map(([name, value]) => [name, value.replaceAll("\\'", "'")]);
   return Object.fromEntries(values);
+}
+
+/**
+ * @returns the text of an env file, which can be written back as it is
+ * @throws a usage error where it is not UTF-8
+ */
+export function textOfEnvFile(path: string): string {
+  const bytes = readFileSync(path);
+  const text = bytes.toString('utf8');
+  if (!Buffer.from(text, 'utf8').equals(bytes))
+    throw usageError(`${path} is not UTF-8`, 'save it as UTF-8, then run it again.');
+  return text;
+}
+
+/** @returns a value as it stands behind `NAME=`: between single quotes where it needs them */
+export function quoted(value: string): string {
+  const { values, problems } = readEnvText(`A=${value}\n`);
+  return problems.length === 0 && values.A === value ? value : `'${value.replaceAll("'", "\\'")}'`;
 }
 
 /** @returns the text of an env file in which the last line that sets the variable now sets it to this value */
@@ -75,16 +105,12 @@ export async function writeVariables(path: string, values: Record<string, string
 /**
  * Gives an env file another text. A file that is there keeps all else, see {@link rewrite}; a new one is its owner's only.
  *
- * @param like the file whose owner a new file gets, where root writes it
+ * @param like the file or directory whose owner a new file gets, where root writes it
  * @throws OperationalError where the file can't be written
  */
 export async function writeEnvFile(path: string, text: string, like: string): Promise<void> {
   try {
-    if (!existsSync(path)) {
-      await writeFile(path, '', { mode: 0o600 });
-      const { uid, gid } = await stat(like);
-      if (process.geteuid?.() === 0) await chown(path, uid, gid);
-    }
+    if (!existsSync(path)) return create(path, text, await stat(like));
     await refuseReadOnly(path);
     await rewrite(path, text);
   } catch (error) {

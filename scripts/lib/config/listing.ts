@@ -90,8 +90,8 @@ const ALL: Record<string, Variable> = Object.assign({}, ...Object.values(GROUPS)
 /** In .env.example, a variable whose empty value counts is a comment. */
 const commentedOut = (name: string) => ALL[name]?.emptyCounts === true;
 
-/** Compose refuses to start without a value for `${NAME:?…}`. */
-function neededByCompose(environment: Environment): string[] {
+/** @returns the variables without which Compose refuses to start: `${NAME:?…}` */
+export function neededByCompose(environment: Environment): string[] {
   const path = join(ROOT, `docker-compose.${environment}.yml`);
   if (!existsSync(path)) return []; // the image of the backup service
   const names = [...readFileSync(path, 'utf8').matchAll(/(?<!\$)\$\{([A-Z0-9_]+):\?/g)].map(
@@ -111,7 +111,7 @@ export function linesOf(text: string): Map<string, number> {
 }
 
 /** A default that is computed is the last sentence of a meaning that begins so. */
-const COMPUTED = /Default: (.+?)\.(?= [A-Z]|$)/;
+export const COMPUTED = /Default: (.+?)\.(?= [A-Z]|$)/;
 
 const defaultOf = ({ default: standard, meaning }: Variable) => standard ?? COMPUTED.exec(meaning)?.[1];
 

@@ -1,10 +1,9 @@
 /** Moves the application's variables out of `.env.<environment>`, into a file that only its containers get. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { parse } from 'dotenv';
 import { usageError } from '../core/errors.ts';
 import type { Config } from './config.ts';
-import { refuseUnwritable, valuesOf, writeEnvFile } from './env-file.ts';
+import { refuseUnwritable, textOfEnvFile, valuesOf, writeEnvFile } from './env-file.ts';
 import { type Part, partsOf, unclearLines } from './env-lines.ts';
 import { applicationNames } from './known-names.ts';
 
@@ -86,7 +85,7 @@ function blocksOf(text: string): (Block | Part)[] {
  * @throws a usage error where the files can't be read as Compose does, or contradict each other; nothing is changed then
  */
 export async function splitEnvFile({ envFile, appFile }: Config, looking: boolean): Promise<string[]> {
-  const [before, appBefore] = [await textOf(envFile), existsSync(appFile) ? await textOf(appFile) : ''];
+  const [before, appBefore] = [textOf(envFile), existsSync(appFile) ? textOf(appFile) : ''];
   const unclear = [...unclearLines(before), ...unclearLines(appBefore)];
   if (unclear.length > 0)
     throw usageError(
@@ -110,11 +109,7 @@ export async function splitEnvFile({ envFile, appFile }: Config, looking: boolea
   return moved;
 }
 
-async function textOf(path: string): Promise<string> {
-  if (!existsSync(path)) throw usageError(`there is no ${path}`, 'make it: .env.example says how.');
-  const bytes = await readFile(path);
-  const text = bytes.toString('utf8');
-  if (!Buffer.from(text, 'utf8').equals(bytes))
-    throw usageError(`${path} is not UTF-8`, 'save it as UTF-8, then run it again.');
-  return text;
+function textOf(path: string): string {
+  if (!existsSync(path)) throw usageError(`there is no ${path}`, 'make it: ./scripts/init.ts');
+  return textOfEnvFile(path);
 }

@@ -60,7 +60,7 @@ export const span = v.pipe(
 );
 export const image = text(
   'an image’s name, with a tag or digest',
-  /^[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?$/,
+  /^(?!.*\/\/)[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?$/,
 );
 export const cron = v.pipe(
   v.string(),

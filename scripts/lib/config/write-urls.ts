@@ -19,7 +19,7 @@ export async function writeUrls(
   looking: boolean,
 ): Promise<{ written: UrlName[]; lines: string[] }> {
   const { envFile, roles, postgres } = config;
-  if (!existsSync(envFile)) throw usageError(`there is no ${envFile}`, 'make it: .env.example says how.');
+  if (!existsSync(envFile)) throw usageError(`there is no ${envFile}`, 'make it: ./scripts/init.ts');
   const { values } = readEnvFile(envFile);
   const ofFile = { ...config.urls, database: values.DATABASE_URL, redis: values.REDIS_URL };
   const states = urlStates({ ...config, urls: ofFile });

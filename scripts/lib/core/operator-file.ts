@@ -7,8 +7,10 @@ import {
   fstatSync,
   fsyncSync,
   ftruncateSync,
+  lstatSync,
   openSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -16,7 +18,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { PARTIAL } from './files.ts';
 
 /**
@@ -32,6 +34,35 @@ export async function rewrite(path: string, content: string | Buffer): Promise<v
   const bytes = Buffer.from(content);
   const before = statSync(file);
   if (before.nlink > 1 || !replace(file, before, bytes)) overwrite(file, bytes);
+}
+
+/**
+ * Makes a file that only its owner can read, as a whole. Where the path is a symbolic link that leads nowhere, the file is made
+ * where it leads.
+ *
+ * @param owner whom the file belongs to, where root makes it
+ * @throws an error of the file system; there is no file then
+ */
+export function create(path: string, content: string, owner: Pick<Stats, 'uid' | 'gid'>): void {
+  const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink();
+  const file = isLink ? resolve(dirname(path), readlinkSync(path)) : path;
+  const partial = file + PARTIAL;
+  rmSync(partial, { force: true });
+  try {
+    const descriptor = openSync(partial, 'wx', 0o600);
+    try {
+      if (process.geteuid?.() === 0) fchownSync(descriptor, owner.uid, owner.gid);
+      writeAll(descriptor, Buffer.from(content));
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(partial, file);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
+  }
+  syncDirectory(dirname(file));
 }
 
 /** No right to the directory or the owner, or a file that is a mount. */

@@ -1,4 +1,5 @@
 /** Hides secrets in what is shown: which of them contains another, or in which order they became known, does not matter. */
+import { randomBytes } from 'node:crypto';
 import { percentEncoded } from './format.ts';
 
 const HIDDEN = '***';
@@ -25,6 +26,13 @@ export function hideSecrets(values: (string | undefined)[]): void {
       secrets.add(each.replaceAll("'", `'\\''`));
     }
   }
+}
+
+/** @returns a new secret of 256 bits, hidden in all later messages: 64 digits and letters, which need quotes nowhere */
+export function newSecret(): string {
+  const secret = randomBytes(32).toString('hex');
+  hideSecrets([secret]);
+  return secret;
 }
 
 /**

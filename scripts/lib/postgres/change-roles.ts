@@ -1,5 +1,4 @@
 /** Makes both roles, after a look and a confirmation, and writes their passwords into the env file. */
-import { randomBytes } from 'node:crypto';
 import type { Result } from '../cli/command.ts';
 import { confirm, requireTerminal } from '../cli/confirm.ts';
 import type { Config } from '../config/config.ts';
@@ -8,7 +7,7 @@ import { OperationalError, usageError } from '../core/errors.ts';
 import { plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { preflight } from '../core/preflight.ts';
-import { hideSecrets } from '../core/redact.ts';
+import { newSecret } from '../core/redact.ts';
 import { giveRights } from './give-rights.ts';
 import type { LimitedRoles } from './limited-roles.ts';
 import { isDone, type RoleChanges, readRoleChanges } from './role-changes.ts';
@@ -77,13 +76,11 @@ function madeFor({ roles: { app, backup } }: Config): Made[] {
 }
 
 function withPasswords({ roles: { app, backup } }: Config): LimitedRoles {
-  const password = ({ password }: { password?: string }) => password ?? randomBytes(32).toString('hex');
-  const roles = {
+  const password = ({ password }: { password?: string }) => password ?? newSecret();
+  return {
     app: { ...app, password: password(app) },
     backup: { ...backup, password: password(backup) },
   };
-  hideSecrets([roles.app.password, roles.backup.password]);
-  return roles;
 }
 
 function refuseNames({ postgres: { user }, roles: { app, backup } }: Config): void {

@@ -70,6 +70,7 @@ export const NOT_RUN: Record<string, string> = {
     'integration/config.test.ts runs it on an env file as that change leaves it',
   'lib/postgres/change-roles.ts: backup.ts':
     'integration/database-roles.test.ts runs it in its own process after that change',
+  'lib/setup/report.ts: init.ts': 'integration/init.test.ts runs it in its own process, and on a terminal',
   'unhide-backup.ts: restore.ts VALUE --from s3':
     'a bucket with versions: test/stores/hidden.test.ts runs it',
   'lib/core/errors.ts: prune-backups.ts': SPACE,

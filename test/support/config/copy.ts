@@ -19,9 +19,10 @@ export interface Copy {
   remove(): void;
 }
 
-export function copyScripts(): Copy {
+/** @param more names of further files */
+export function copyScripts(...more: string[]): Copy {
   const directory = mkdtempSync(join(tmpdir(), 'copy-'));
-  for (const name of ['scripts', 'nginx', 'package.json', '.env.example', '.env.app.example'])
+  for (const name of ['scripts', 'nginx', 'package.json', '.env.example', '.env.app.example', ...more])
     cpSync(join(ROOT, name), join(directory, name), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
   const files = ['.env.production', '.env.production.app'].map(name => join(directory, name));

@@ -14,6 +14,8 @@ export interface Call {
   file: string;
   name: string;
   args: unknown[];
+  /** The repository that the file is of; default: this one. */
+  root?: string;
 }
 
 const STEPS = ['openSync', 'writeSync', 'renameSync', 'rmSync', 'ftruncateSync'] as const;
@@ -33,8 +35,8 @@ export function killedAt(call: Call, at: number): void {
 }
 
 if (import.meta.main) {
-  const { file, name, args, at } = JSON.parse(process.argv[2]!) as Call & { at: number };
-  const called = (await import(join(ROOT, 'scripts/lib', file)))[name];
+  const { file, name, args, root = ROOT, at } = JSON.parse(process.argv[2]!) as Call & { at: number };
+  const called = (await import(join(root, 'scripts/lib', file)))[name];
   const steps: string[] = [];
   const step = (what: string) => {
     if (steps.push(what) - 1 === at) process.kill(process.pid, 'SIGKILL');

@@ -16,14 +16,17 @@ export interface Terminal {
   ended: Promise<number | null>;
 }
 
-/** Starts a script on a pseudo-terminal of 80 columns, which script(1) of util-linux makes. */
+/**
+ * Starts a script on a pseudo-terminal of 80 columns, which script(1) of util-linux makes.
+ * @param world its `root` has the scripts; default: this repository
+ */
 export function startOnTerminal(
-  world: Pick<World, 'env'>,
+  world: Pick<World, 'env'> & { root?: string },
   script: string,
   args: string[],
   env: Record<string, string> = {},
 ): Terminal {
-  const line = [join(ROOT, `scripts/${script}.ts`), ...args].map(word => `'${word}'`).join(' ');
+  const line = [join(world.root ?? ROOT, `scripts/${script}.ts`), ...args].map(word => `'${word}'`).join(' ');
   const child = spawn(
     'script',
     ['--quiet', '--return', '--command', `stty cols 80; exec ${line}`, '/dev/null'],

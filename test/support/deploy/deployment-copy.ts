@@ -16,7 +16,7 @@ const REPLACED: Record<string, { names: string[]; rest: boolean }> = {
   'lib/core/signals.ts': { names: ['sleep'], rest: true },
   'lib/core/log.ts': { names: ['log'], rest: true },
   'lib/core/files.ts': { names: ['writeWhole', 'sync'], rest: true },
-  'lib/core/operator-file.ts': { names: ['rewrite'], rest: false },
+  'lib/core/operator-file.ts': { names: ['rewrite'], rest: true },
   'lib/deploy/canary.ts': { names: ['startCanary'], rest: false },
   'lib/health/all-checks.ts': { names: ['criticalChecks'], rest: false },
   'lib/migrations/pending.ts': { names: ['pendingMigrations'], rest: false },
