@@ -220,7 +220,8 @@ test('the commands of the pages exist, with their options, services and containe
   assert.ok(pages.length > 150, `${pages.length}`);
   const containers = services.production.map(name => `$APP_NAME-${name}-production`);
   const judge = async ({ at, command }: { at: string; command: string }): Promise<string | undefined> => {
-    const [program = '', ...args] = shellWords(command);
+    const words = shellWords(command);
+    const [program = '', ...args] = words.slice(words.findIndex(word => !/^[A-Z_]+=/.test(word)));
     if (program === '' || command.startsWith('#') || /^APP_NAME=/.test(command)) return undefined;
     // test/stack/switch.test.ts runs what that page says of the old installation.
     if (at.startsWith('docs/SWITCH.md:') && !program.startsWith('./scripts/')) return undefined;
