@@ -153,6 +153,14 @@ function build(environment: Environment, envFile: string, v: Variables) {
     redisPassword: v.REDIS_PASSWORD,
     /** Where this server's Nginx is published. */
     httpsPort: v.HTTPS_PORT,
+    /** How the certificate is requested. */
+    acme: {
+      image: v.CERTBOT_IMAGE,
+      directory: v.ACME_DIRECTORY_URL,
+      /** Undefined: browsers know the authority. */
+      caFile: v.ACME_CA_FILE ? resolve(ROOT, v.ACME_CA_FILE) : undefined,
+      email: v.ACME_EMAIL,
+    },
     /** Five fields of cron in UTC each, or `off`. */
     schedule: {
       backup: v.SCHEDULE_BACKUP,
