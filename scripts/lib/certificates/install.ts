@@ -65,7 +65,8 @@ async function load(config: Config, leaf: X509Certificate, roots: string[] | und
 }
 
 async function putBack(config: Config, why: OperationalError): Promise<never> {
-  const hint = `${why.hint} Then run ./scripts/certificates.ts renew.`;
+  const again = 'Then `./scripts/certificates.ts renew` tries again.';
+  const hint = `${why.hint} ${again}`;
   try {
     const pair = await inNginx(config, switchBack(CERTIFICATES), 'put the previous certificate back');
     if (pair === '') throw new OperationalError('there is no previous one', hint);

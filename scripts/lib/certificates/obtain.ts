@@ -77,7 +77,7 @@ export async function obtain(config: Config, request: Request & { renewal: boole
 }
 
 const NOTHING =
-  'nothing to renew: no certificate was issued here yet. ./scripts/certificates.ts issue requests the first';
+  'nothing to renew: no certificate was issued here yet; `./scripts/certificates.ts issue` requests the first';
 
 /** A certificate of another origin, such as Cloudflare's, is not replaced by a schedule. */
 function longerLived(

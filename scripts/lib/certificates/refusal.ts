@@ -4,7 +4,7 @@ import { OperationalError } from '../core/errors.ts';
 const HINTS: [pattern: RegExp, hint: string][] = [
   [
     /rateLimited|too many/i,
-    'wait until the time that it names; ./scripts/certificates.ts status shows how long the present certificate is valid. Do not repeat it before: each attempt counts.',
+    'wait until the time that it names; `./scripts/certificates.ts status` shows how long the present certificate is valid. Do not repeat it before: each attempt counts.',
   ],
   [
     /Type: *(dns|caa)|NXDOMAIN|DNS problem/i,

@@ -44,7 +44,7 @@ export function statusOf(config: Config, known: Known, roots: string[], now: Dat
     ...(inPlace?.length === 0 ? ['the volume has no certificate'] : []),
     ...(leaf ? problemsWith(leaf, config.site.names, now) : []),
     ...(leaf && isTemporary(leaf)
-      ? ['it is the temporary one: ./scripts/certificates.ts issue requests one']
+      ? ['it is the temporary one: `./scripts/certificates.ts issue` requests one']
       : []),
     ...(inPlace?.[0] && !isTemporary(inPlace[0]) ? distrusted(inPlace, roots, now) : []),
     ...served.flatMap(({ name, certificate }) =>
@@ -95,7 +95,7 @@ function textOf(
   const next = renewal
     ? `${utc(renewal)}, or earlier if the authority asks for it`
     : automatic === false
-      ? 'none: no certificate was issued by ./scripts/certificates.ts issue'
+      ? 'none: no certificate was issued here: `./scripts/certificates.ts issue`'
       : 'not known without Docker';
   const rows = [
     ['names', namesOf(leaf).join(', ')],

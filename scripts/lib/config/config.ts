@@ -167,6 +167,7 @@ function build(environment: Environment, envFile: string, v: Variables) {
       'health-check': v.SCHEDULE_HEALTH_CHECK,
       drill: v.SCHEDULE_DRILL,
       'load-check': v.SCHEDULE_LOAD_CHECK,
+      certificates: v.SCHEDULE_CERTIFICATES,
     },
     /** How often the newest backup is loaded into a scratch database. */
     loadCheck: v.LOAD_CHECK,
