@@ -71,6 +71,12 @@ export async function certificatesOf(stack: Stack, validity?: number) {
         pem: certificate.toString(),
       };
     },
+    /** An address at which nobody listens on the port of the challenges. */
+    elsewhere: () =>
+      stack.docker(
+        ...['inspect', '--format', `{{(index .NetworkSettings.Networks "${project}_app").IPAddress}}`],
+        stack.container('frontend'),
+      ),
     async status() {
       const { code, stdout } = await run('status', '--json');
       return { code, json: JSON.parse(stdout) };

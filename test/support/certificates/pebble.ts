@@ -69,7 +69,12 @@ export async function startPebble(
     profiles: { default: { description: 'the only one', validityPeriod: validity } },
   };
   writeFileSync(config, JSON.stringify({ pebble }));
-  const env = { PATH: process.env.PATH!, PEBBLE_VA_NOSLEEP: '1', PEBBLE_WFE_NONCEREJECT: '0' };
+  const env = {
+    PATH: process.env.PATH!,
+    PEBBLE_VA_NOSLEEP: '1',
+    PEBBLE_WFE_NONCEREJECT: '0',
+    PEBBLE_AUTHZREUSE: '0',
+  };
   const bin = (name: string) => join(root, 'usr/bin', name);
   const names = startProgram(
     bin('pebble-challtestsrv'),
