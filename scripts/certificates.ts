@@ -3,7 +3,7 @@ import { installSelfSigned, obtain } from './lib/certificates/obtain.ts';
 import { notifying, reportOf } from './lib/certificates/report.ts';
 import { certificateStatus } from './lib/certificates/status.ts';
 import { command, execute } from './lib/cli/command.ts';
-import { confirm, requireTerminal } from './lib/cli/confirm.ts';
+import { confirm } from './lib/cli/confirm.ts';
 import type { Config } from './lib/config/config.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
 import { withLock } from './lib/core/lock.ts';
@@ -57,7 +57,6 @@ export const certificates = command({
     const isRequest = action === 'issue' || action === 'renew';
     if (!isRequest && (options.force || options['dry-run']))
       throw usageError(`${action} has no --force and no --dry-run`, 'see --help.');
-    if (action === 'self-signed') requireTerminal(options.yes);
     return ACTIONS[action as keyof typeof ACTIONS](load(), options);
   },
 });

@@ -193,7 +193,7 @@ chain=$(sed -n 's/.*ssl_certificate \\(.*\\);/\\1/p' "$4") key=$(sed -n 's/.*ssl
       if (call === undefined) rmSync(path('kill-at'), { force: true });
       else writeFileSync(path('kill-at'), call < 0 ? String(call) : `+${call}`);
     },
-    calls: () => readFileSync(path('calls'), 'utf8').split('\\n').filter(Boolean),
+    calls: () => readFileSync(path('calls'), 'utf8').split('\n').filter(Boolean),
     served: (name = NAMES[0]!) =>
       new Promise((resolve, reject) => {
         const socket = connect(
