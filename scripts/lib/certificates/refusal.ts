@@ -30,7 +30,7 @@ const HINTS: [pattern: RegExp, hint: string][] = [
 
 /** @returns the error that an operator reads, of all that certbot wrote */
 export function refusal(output: string): OperationalError {
-  const refused = [...output.matchAll(/Domain: (.*)\n\s*Type: +(.*)\n\s*Detail: (.*)/g)].map(
+  const refused = [...output.matchAll(/(?:Identifier|Domain): (.*)\n\s*Type: +(.*)\n\s*Detail: (.*)/g)].map(
     ([, domain, type, detail]) => `${domain}: ${type}: ${detail}`,
   );
   const lines = output

@@ -102,8 +102,11 @@ export async function startPebble(
   const ca = tls.certificate;
   const ask = (port: number, path: string, method = 'GET', body?: string) =>
     new Promise<string>((resolve, reject) => {
-      secureRequest({ host: '127.0.0.1', port, path, method, ca, agent: false }, async answer => {
-        resolve(await textOf(answer));
+      const headers = { 'User-Agent': 'a test' }; // it refuses a request without
+      secureRequest({ host: '127.0.0.1', port, path, method, headers, ca, agent: false }, async answer => {
+        const text = await textOf(answer);
+        if (answer.statusCode! < 300) resolve(text);
+        else reject(new Error(`pebble answered ${answer.statusCode}: ${text}`));
       })
         .on('error', reject)
         .end(body);
@@ -154,7 +157,10 @@ export async function startPebble(
     url: `https://${address}:${(front.address() as AddressInfo).port}/dir`,
     caFile,
     limited: false,
-    leads: (name, to) => mocked('/add-a', { host: `${name}.`, addresses: [to] }),
+    leads: async (name, to) => {
+      await mocked('/clear-a', { host: `${name}.` }); // it would add one
+      await mocked('/add-a', { host: `${name}.`, addresses: [to] });
+    },
     suggests: async (certificate, start, end) => {
       const window = { suggestedWindow: { start: start.toISOString(), end: end.toISOString() } };
       await ask(
