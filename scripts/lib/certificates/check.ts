@@ -10,7 +10,7 @@ export interface Wanted {
   /** PEM: see `trustedRoots`. */
   roots: string[];
   now: Date;
-  /** The chain that is in place: a trusted one is not replaced by one that ends earlier. Undefined: whatever it is. */
+  /** The chain in place, of another origin: a trusted one is not replaced by one that ends earlier. Undefined: none such. */
   inPlace?: X509Certificate[] | undefined;
 }
 

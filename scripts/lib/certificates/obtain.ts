@@ -63,7 +63,10 @@ export async function obtain(config: Config, request: Request & { renewal: boole
   const [leaf] = parseChain(fullchain);
   if (leaf && leaf.fingerprint256 === before[0]?.fingerprint256)
     return { changed: false, text: `not due; ${describe(leaf)}`, leaf };
-  const wanted = { names: config.site.names, roots, now: new Date(), inPlace: request.force ? [] : before };
+  // One of certbot's own may be followed by a shorter one: authorities shorten lifetimes, and a revoked one must go.
+  const isOwn = before[0]?.fingerprint256 === parseChain(issued?.fullchain ?? '')[0]?.fingerprint256;
+  const inPlace = request.force || isOwn ? [] : before;
+  const wanted = { names: config.site.names, roots, now: new Date(), inPlace };
   const problems = problemsOf(fullchain, publicKey, wanted);
   if (problems.length > 0)
     throw verificationError(

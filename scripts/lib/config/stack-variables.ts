@@ -119,13 +119,16 @@ export const certificates = readBy('certificates', {
     default: 'certbot/certbot:v5.5.0',
   },
   ACME_DIRECTORY_URL: {
-    meaning: 'The certificate authority: the URL of its ACME directory.',
+    meaning:
+      'The certificate authority: the URL of its ACME directory. A change takes effect with the next renewal, or with ' +
+      '`./scripts/certificates.ts issue --force`.',
     type: url,
     default: 'https://acme-v02.api.letsencrypt.org/directory',
   },
   ACME_CA_FILE: {
     meaning:
-      'PEM file with the roots of an authority of your own, for its directory and for its certificates. Relative paths start at the repository.',
+      'PEM file with the roots of an authority of your own, for its directory and for its certificates, readable by ' +
+      'everybody. Relative paths start at the repository.',
     type: directory,
   },
   ACME_EMAIL: {

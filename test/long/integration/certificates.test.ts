@@ -96,6 +96,14 @@ test('a configuration of Nginx that is broken: nothing is requested', async () =
   assert.is(await world.served(), serial);
 });
 
+test('one that ends before the one that certbot issued earlier is served: lifetimes get shorter', async () => {
+  await issued();
+  const shorter = make({ to: 40 });
+  next(shorter.fullchain, shorter.keyFile);
+  assert.is((await renew()).changed, true);
+  assert.is(await world.served(), shorter.serial);
+});
+
 test('a certificate of another origin that ends later is not replaced by the schedule', async () => {
   await issued();
   const own = make({ to: 300 });
@@ -106,6 +114,11 @@ test('a certificate of another origin that ends later is not replaced by the sch
   const { changed, text } = await renew();
   assert.is(changed, false);
   assert.match(text, /of another origin and ends later/);
+  assert.is(await world.served(), own.serial);
+  const shorter = make();
+  next(shorter.fullchain, shorter.keyFile);
+  const asked = obtain(config, { renewal: false });
+  await refused(() => asked, Exit.verification, /it ends .*, before the one in place/, /issue --force/);
   assert.is(await world.served(), own.serial);
   await issued();
 });
