@@ -25,7 +25,13 @@ export async function install(
   log.changesBegin();
   await deferSignals(async () => {
     await inNginx(config, switchTo(CERTIFICATES, pair), 'put the new certificate in place');
-    await load(config, leaf, roots);
+    try {
+      await load(config, leaf, roots);
+    } catch (thrown) {
+      const error = operational(thrown);
+      if (!(error instanceof OperationalError)) throw thrown;
+      await putBack(config, error);
+    }
     await inNginx(config, removeOthers(CERTIFICATES), 'remove earlier certificates');
   });
   log.done(`served: serial ${serialOf(leaf)}`);
@@ -33,9 +39,10 @@ export async function install(
 
 /**
  * Loads a certificate that a killed run has put in place, if Nginx does not serve it yet. Two files that an operator has
- * copied there are the operator's to load.
+ * copied there are the operator's to load. Nothing is put back: it was checked before it was put in place, and what is shown
+ * may be of another server that has this port.
  *
- * @throws OperationalError with exit code 3 when it is not served; the one before is then back
+ * @throws OperationalError with exit code 3 when it is not served
  */
 export async function loadUnloaded(config: Config, roots: string[]): Promise<void> {
   const [leaf] = await readInPlace(config);
@@ -49,19 +56,20 @@ export async function loadUnloaded(config: Config, roots: string[]): Promise<voi
   log.info(
     `serial ${serialOf(leaf)} is in place and not served: an earlier run was killed; Nginx loads it now`,
   );
-  await deferSignals(() => load(config, leaf, leaf.checkIssued(leaf) ? undefined : roots));
-}
-
-async function load(config: Config, leaf: X509Certificate, roots: string[] | undefined): Promise<void> {
   try {
-    await testNginx(config);
-    await reloadNginx(config);
-    await assertServed(config, leaf, roots);
+    await deferSignals(() => load(config, leaf, undefined));
   } catch (thrown) {
     const error = operational(thrown);
     if (!(error instanceof OperationalError)) throw thrown;
-    await putBack(config, error);
+    const hint = `check that HTTPS_PORT is the port of this Nginx; ${error.hint}`;
+    throw verificationError(`the certificate in place is not served: ${error.message}`, hint);
   }
+}
+
+async function load(config: Config, leaf: X509Certificate, roots: string[] | undefined): Promise<void> {
+  await testNginx(config);
+  await reloadNginx(config);
+  await assertServed(config, leaf, roots);
 }
 
 async function putBack(config: Config, why: OperationalError): Promise<never> {
@@ -70,10 +78,9 @@ async function putBack(config: Config, why: OperationalError): Promise<never> {
   try {
     const pair = await inNginx(config, switchBack(CERTIFICATES), 'put the previous certificate back');
     if (pair === '') throw new OperationalError('there is no previous one', hint);
-    await testNginx(config);
-    await reloadNginx(config);
     const [leaf] = await readInPlace(config);
-    if (leaf) await assertServed(config, leaf, undefined);
+    if (!leaf) throw new OperationalError('it can’t be read', hint);
+    await load(config, leaf, undefined);
   } catch (error) {
     throw verificationError(
       `${why.message}; the previous certificate could not be put back: ${messageOf(error)}`,

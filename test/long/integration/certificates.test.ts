@@ -175,6 +175,25 @@ test('status: what is served and what is in place differ; without Docker it read
   await issued();
 });
 
+test('another server on the port of Nginx: exit 3, and what is in place stays', async () => {
+  const serial = await issued();
+  const other = make();
+  writeFileSync(join(world.directory, 'loaded/fullchain.pem'), other.fullchain);
+  writeFileSync(join(world.directory, 'loaded/privkey.pem'), readFileSync(other.keyFile));
+  world.set('deaf', true);
+  for (let i = 0; i < 2; i++)
+    await refused(
+      renew,
+      Exit.verification,
+      /^the certificate in place is not served: .*serial/,
+      /HTTPS_PORT/,
+    );
+  world.set('deaf', false);
+  assert.is((await certificateStatus(config)).json.serial, serial);
+  await renew();
+  assert.is(await world.served(), serial);
+});
+
 /** The script in a process of its own, which the stub kills. */
 const PROGRAM = `
   import { loadConfig } from ${JSON.stringify(join(ROOT, 'scripts/lib/config/config.ts'))};

@@ -1,7 +1,10 @@
 /** Faults of a certificate authority, short lifetimes and kills, with real certbot, pebble and Nginx. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { certificatesOf } from '../../stack/lib/certificates.ts';
+import { reload } from '../../stack/lib/puppet.ts';
 import { startStack } from '../../stack/lib/stack.ts';
 import { kill, until } from '../../support/core/world.ts';
 
@@ -20,6 +23,29 @@ test('a dry run asks the authority and changes nothing', async () => {
   assert.is(code, 0, stderr);
   assert.match(stdout, /would issue/);
   assert.is((await shown()).serial, before.serial);
+});
+
+test('a name for which Nginx goes on to serve the old one: all names get that one back, exit 3', async () => {
+  const before = await shown();
+  const file = join(stack.directory, 'nginx/production.conf');
+  const text = readFileSync(file, 'utf8');
+  await inNginx('cp fullchain.pem kept.pem; cp privkey.pem kept.key');
+  const kept = '/etc/nginx/certificates/kept';
+  const own = `ssl_certificate ${kept}.pem; ssl_certificate_key ${kept}.key;`;
+  writeFileSync(
+    file,
+    text.replace(/(www-name\.conf;\s+)include site\/snippets\/certificate\.conf;/, `$1${own}`),
+  );
+  await reload(stack);
+  const { code, stderr } = await run('issue');
+  assert.is(code, 3, stderr);
+  assert.match(stderr, /www\.\S+ is served with serial .*; the previous certificate is served again/);
+  assert.is((await shown()).serial, before.serial);
+  assert.is((await status()).json.serial, before.serial);
+  assert.match(texts().at(-1)!, /^certificate is REFUSED/);
+  writeFileSync(file, text);
+  await reload(stack);
+  await inNginx('rm kept.*');
 });
 
 test('a certificate of five days: half of its lifetime is left at its renewal', async () => {

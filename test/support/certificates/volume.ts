@@ -60,10 +60,8 @@ export function survives(
     cpSync(before, directory, { recursive: true, verbatimSymlinks: true });
     const ended = killedAt(script(directory), change);
     assert.ok(states.includes(served(directory)), `cut before change ${change}: ${served(directory)}`);
-    sh(script(directory));
+    sh(`${script(directory)}\n${removeOthers(directory)}`);
     assert.is(served(directory), states.at(-1), `repeated after a cut before change ${change}`);
-    sh(removeOthers(directory));
-    assert.is(served(directory), states.at(-1));
     assert.equal(
       readdirSync(directory).filter(name => /partial|new/.test(name)),
       [],
