@@ -1,6 +1,6 @@
 /* What is checked of a certificate before it is served, on certificates that openssl makes. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -170,6 +170,9 @@ test('the roots of a file are trusted beside those of the system; a file without
   assert.equal(judge(good, undefined, roots), []);
   assert.is(roots.length, trustedRoots().length + 2);
   assert.match(judge(good, undefined, trustedRoots()).join(), /which is no trusted root$/);
+  chmodSync(file, 0o640);
+  assert.throws(() => trustedRoots(file), /can’t be read by everybody/);
+  chmodSync(file, 0o644);
   writeFileSync(file, 'nothing');
   assert.throws(() => trustedRoots(file), /has no certificate/);
   assert.throws(() => trustedRoots(`${file}.missing`), /ACME_CA_FILE can’t be read/);

@@ -1,7 +1,8 @@
 /** A certificate with its chain, as `fullchain.pem` has it, and whether it leads to an authority that is trusted. */
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { getCACertificates } from 'node:tls';
+import { word } from '../core/command-line.ts';
 import { messageOf, OperationalError } from '../core/errors.ts';
 
 const BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
@@ -36,6 +37,12 @@ export function trustedRoots(caFile?: string): string[] {
   } catch (error) {
     throw new OperationalError(`ACME_CA_FILE can’t be read: ${messageOf(error)}`, hint);
   }
+  // certbot reads it in a container, as a user without rights beyond everybody's.
+  if (!(statSync(caFile).mode & 0o004))
+    throw new OperationalError(
+      `ACME_CA_FILE (${caFile}) can’t be read by everybody`,
+      `chmod a+r ${word(caFile)}`,
+    );
   if (parseChain(text).length === 0)
     throw new OperationalError(`ACME_CA_FILE (${caFile}) has no certificate`, hint);
   return [...known, ...text.match(BLOCK)!];

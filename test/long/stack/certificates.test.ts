@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { certificates as group } from '../../../scripts/lib/config/stack-variables.ts';
 import { certificatesOf } from '../../stack/lib/certificates.ts';
 import { reload } from '../../stack/lib/puppet.ts';
 import { startStack } from '../../stack/lib/stack.ts';
@@ -25,6 +26,17 @@ test('a dry run asks the authority and changes nothing', async () => {
   assert.is((await shown()).serial, before.serial);
 });
 
+test('what a certbot has left that was killed while it began is no obstacle', async () => {
+  const volume = `${stack.app}-${stack.environment}_letsencrypt:/etc/letsencrypt`;
+  const leave = 'cd /etc/letsencrypt; mkdir -p live/site archive/site renewal; : >renewal/site.conf';
+  const image = group.CERTBOT_IMAGE.default;
+  await stack.docker('run', '--rm', '--volume', volume, '--entrypoint', 'sh', image, '-c', leave);
+  const { code, stderr } = await run('issue');
+  assert.is(code, 0, stderr);
+  assert.is((await status()).code, 0);
+  assert.is((await run('self-signed', '--yes')).code, 0);
+});
+
 test('a name for which Nginx goes on to serve the old one: all names get that one back, exit 3', async () => {
   const before = await shown();
   const file = join(stack.directory, 'nginx/production.conf');
@@ -37,7 +49,7 @@ test('a name for which Nginx goes on to serve the old one: all names get that on
     text.replace(/(www-name\.conf;\s+)include site\/snippets\/certificate\.conf;/, `$1${own}`),
   );
   await reload(stack);
-  const { code, stderr } = await run('issue');
+  const { code, stderr } = await run('issue', '--force');
   assert.is(code, 3, stderr);
   assert.match(stderr, /www\.\S+ is served with serial .*; the previous certificate is served again/);
   assert.is((await shown()).serial, before.serial);
@@ -92,6 +104,28 @@ test('killed while certbot runs, and before the new one is served: the next run 
     (await stack.docker('ps', '--quiet', '--filter', `name=^${stack.container(service)}$`)) !== '';
   const requesting = start(['renew', '--force']);
   await until('certbot runs', () => named('certbot'));
+  const [found] = JSON.parse(await stack.docker('inspect', stack.container('certbot')));
+  const { HostConfig, NetworkSettings, Mounts } = found;
+  assert.equal(
+    [
+      HostConfig.CapDrop,
+      HostConfig.CapAdd,
+      HostConfig.Privileged,
+      HostConfig.ReadonlyRootfs,
+      HostConfig.PortBindings,
+    ],
+    [['ALL'], null, false, true, {}],
+  );
+  assert.equal(Object.keys(NetworkSettings.Networks), [`${stack.app}-${stack.environment}_edge`]);
+  const mounts = Mounts.map(({ Type, Destination, RW }: { Type: string; Destination: string; RW: boolean }) =>
+    [Type, Destination, RW].join(' '),
+  );
+  assert.equal(mounts.sort(), [
+    'bind /run/authority.pem false',
+    'volume /etc/letsencrypt true',
+    'volume /var/lib/letsencrypt true', // of the image
+    'volume /var/www/acme true',
+  ]);
   await kill(requesting);
   assert.is((await shown()).serial, before.serial);
   const again = await run('renew', '--force');

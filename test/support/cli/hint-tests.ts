@@ -92,5 +92,6 @@ export const NOT_RUN: Record<string, string> = {
   'lib/certificates/obtain.ts: certificates.ts issue': ISSUED,
   'lib/certificates/refusal.ts: certificates.ts status': ISSUED,
   'lib/certificates/status.ts: certificates.ts issue': ISSUED,
+  'lib/health/checks/certificate.ts: certificates.ts status': ISSUED,
   'lib/restore/replication.ts: restore.ts --undo': 'integration/replication.test.ts undoes in that state',
 };
