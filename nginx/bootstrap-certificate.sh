@@ -2,10 +2,11 @@
 # The Nginx image runs this before Nginx. Without a certificate Nginx does not start, and without Nginx no
 # certificate is issued: so a self-signed one, for every name that is served, stands in until the first real one. An
 # issued one is never touched; the temporary one is replaced when the names are others.
+# Called with a directory, as scripts/certificates.ts does, it makes one there and looks at no other.
 set -eu
 umask 077
 
-directory=/etc/nginx/certificates
+directory=${1:-/etc/nginx/certificates}
 subject='CN=temporary certificate'
 names=$(sed 's/^server_name \(.*\);$/\1/' /run/settings/all-names.conf)
 
@@ -18,11 +19,11 @@ is_good() {
         openssl x509 -noout -checkhost "$name" -in "$directory/fullchain.pem" | grep -q 'does match' || return 1
     done
 }
-if is_good; then
+if [ $# -eq 0 ] && is_good; then
     exit 0
 fi
 
-echo "$0: no certificate for these names in $directory; making a self-signed one for" $names
+echo "$0: making a self-signed certificate in $directory for" $names >&2
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 90 \
     -subj "/$subject" -addext "subjectAltName=DNS:$(echo "$names" | sed 's/ /,DNS:/g')" \
     -keyout "$directory/privkey.pem.new" -out "$directory/fullchain.pem.new" 2>/dev/null

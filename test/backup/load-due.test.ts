@@ -41,7 +41,13 @@ test('what is due', () => {
 
 test('after how long the health check warns', () => {
   const days = (loadCheck: 'auto' | 'weekly', size: number, time: string, cron = '0 3 * * *') => {
-    const schedule = { backup: 'off', drill: 'off', 'health-check': 'off', 'load-check': cron };
+    const schedule = {
+      backup: 'off',
+      certificates: 'off',
+      drill: 'off',
+      'health-check': 'off',
+      'load-check': cron,
+    };
     const { warning, critical } = loadLimits({ schedule, loadCheck }, size, new Date(time));
     return [warning / 3600, critical / 3600];
   };

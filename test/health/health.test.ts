@@ -57,7 +57,13 @@ test('a value that equals a threshold reaches it; less is worse where the critic
 
 test('a backup is missed an hour after its scheduled time', () => {
   const daily = {
-    schedule: { backup: '0 2 * * *', drill: 'off', 'health-check': 'off', 'load-check': 'off' },
+    schedule: {
+      backup: '0 2 * * *',
+      certificates: 'off',
+      drill: 'off',
+      'health-check': 'off',
+      'load-check': 'off',
+    },
     rpo: 86_400,
   };
   const hours = (now: string, config = daily) => {

@@ -68,6 +68,12 @@ const STAND_INS: StandIn[] = [
     version: ['nginx', '-v'],
   },
   {
+    ref: /^certbot\/certbot:v(5\.[\d.]+)$/,
+    directory: 'certbot',
+    suite: 'sid',
+    version: ['certbot', '--version'],
+  },
+  {
     ref: /^node:(24\.[\d.]+)-bookworm-slim$/,
     directory: 'node',
     suite: 'bookworm',

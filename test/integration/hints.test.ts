@@ -196,7 +196,13 @@ test('a scheduler runs already: the command installs the other jobs', async () =
     rmSync(state);
   }
   const jobs = readFileSync(`${crontab}.is`, 'utf8').match(/^# [\w-]+: (?:off|[\d*])/gm);
-  assert.equal(jobs, ['# backup: off', '# load-check: off', '# health-check: *', '# drill: 0']);
+  assert.equal(jobs, [
+    '# backup: off',
+    '# load-check: off',
+    '# health-check: *',
+    '# drill: 0',
+    '# certificates: 3',
+  ]);
 });
 
 test.after(() => world.stop());

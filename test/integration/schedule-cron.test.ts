@@ -194,6 +194,7 @@ test('cron runs it: at its minute in UTC, from its bare environment, and mails a
     SCHEDULE_BACKUP: at(due),
     SCHEDULE_HEALTH_CHECK: 'off',
     SCHEDULE_DRILL: '* * * * *', // it fails: there is no store to fetch from
+    SCHEDULE_CERTIFICATES: 'off',
     SCHEDULE_LOAD_CHECK: 'off',
     SCHEDULE_MAILTO: 'ops@example.com',
     WEBHOOK_URL: '',
@@ -203,6 +204,7 @@ test('cron runs it: at its minute in UTC, from its bare environment, and mails a
     SCHEDULE_BACKUP: at(due.map(date => new Date(date.getTime() + 15 * 60_000))),
     SCHEDULE_HEALTH_CHECK: 'off',
     SCHEDULE_DRILL: 'off',
+    SCHEDULE_CERTIFICATES: 'off',
     SCHEDULE_LOAD_CHECK: 'off',
   });
   const theirs = join(world.directory, 'theirs');

@@ -29,13 +29,20 @@ test('the next runs, in UTC and in the zone of the machine, across a clock chang
   const { TZ } = process.env;
   process.env.TZ = 'Europe/Paris';
   try {
-    const schedule = { backup: '0 2 * * *', 'health-check': 'off', drill: '0 4 1 4 *', 'load-check': 'off' };
+    const schedule = {
+      backup: '0 2 * * *',
+      certificates: 'off',
+      'health-check': 'off',
+      drill: '0 4 1 4 *',
+      'load-check': 'off',
+    };
     const { text } = comingRuns({ ...config, schedule }, new Date('2027-03-28T00:30:00Z'));
     assert.equal(text.split('\n'), [
       'job           schedule (UTC)  next (UTC)        next (Europe/Paris)          in',
       'backup        0 2 * * *       2027-03-28 02:00  2027-03-28 04:00     1 h 30 min',
       'drill         0 4 1 4 *       2027-04-01 04:00  2027-04-01 06:00        4 d 3 h',
       'health-check  off',
+      'certificates  off',
       'load-check    off',
     ]);
   } finally {

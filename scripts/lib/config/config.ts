@@ -172,12 +172,21 @@ function build(environment: Environment, envFile: string, v: Variables) {
     redisPassword: v.REDIS_PASSWORD,
     /** Where this server's Nginx is published. */
     httpsPort: v.HTTPS_PORT,
+    /** How the certificate is requested. */
+    acme: {
+      image: v.CERTBOT_IMAGE,
+      directory: v.ACME_DIRECTORY_URL,
+      /** Undefined: browsers know the authority. */
+      caFile: v.ACME_CA_FILE ? resolve(ROOT, v.ACME_CA_FILE) : undefined,
+      email: v.ACME_EMAIL,
+    },
     /** Five fields of cron in UTC each, or `off`. */
     schedule: {
       backup: v.SCHEDULE_BACKUP,
       'health-check': v.SCHEDULE_HEALTH_CHECK,
       drill: v.SCHEDULE_DRILL,
       'load-check': v.SCHEDULE_LOAD_CHECK,
+      certificates: v.SCHEDULE_CERTIFICATES,
     },
     /** How often the newest backup is loaded into a scratch database. */
     loadCheck: v.LOAD_CHECK,

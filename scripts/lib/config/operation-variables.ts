@@ -49,6 +49,14 @@ export const schedule = {
     default: '0 3 * * *',
     readBy: 'schedule, backup service; health-check, for the age of the newest loaded backup',
   },
+  SCHEDULE_CERTIFICATES: {
+    meaning:
+      'In the same format: when to look whether the certificate is due, twice a day. Choose a minute of your own. Always ' +
+      'off in the backup service.',
+    type: cron,
+    default: '37 5,17 * * *',
+    readBy: 'schedule',
+  },
   SCHEDULE_MAILTO: {
     meaning: 'Recipient of cron’s mails, on a server that can send mail. Default: the crontab’s user.',
     type: text('an address or user name', /^[\w.@+-]+$/),

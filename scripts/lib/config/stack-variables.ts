@@ -1,8 +1,20 @@
 /** Variables of the product, its Compose stack and its deployment. */
 import { hostName, siteName } from './site.ts';
-import { any, directory, type Group, image, port, readBy, span, text, url, whole } from './types.ts';
+import {
+  any,
+  directory,
+  type Group,
+  image,
+  mailAddress,
+  port,
+  readBy,
+  span,
+  text,
+  url,
+  whole,
+} from './types.ts';
 
-const NAME_READERS = 'docker compose, deploy, rollback, scale and health-check';
+const NAME_READERS = 'docker compose, deploy, rollback, scale, health-check and certificates';
 const SENTRY_SLUG = text('letters, digits and -', /^[\w-]+$/);
 
 export const product = {
@@ -85,7 +97,7 @@ export const stack = readBy('docker compose', {
     meaning: 'The same for HTTPS.',
     type: port,
     default: '443',
-    readBy: 'docker compose, health-check',
+    readBy: 'docker compose, health-check, certificates',
   },
   POSTGRES_CPUS: {
     meaning: 'Processors that PostgreSQL can use. Docker refuses more than the server has.',
@@ -96,6 +108,32 @@ export const stack = readBy('docker compose', {
       'User of the backup service, uid:gid: the owner of backups/, logs/ and state/, which must exist. Compose sets ' +
       'POSTGRES_CONTAINER, PGHOST and PGPORT of this service, whatever this file has.',
     default: '1000:1000',
+  },
+});
+
+export const certificates = readBy('certificates', {
+  CERTBOT_IMAGE: {
+    meaning:
+      'Image of certbot, which requests the certificate, in the form of BACKEND_IMAGE. 4.1 or later asks the authority when to renew (ARI).',
+    type: image,
+    default: 'certbot/certbot:v5.5.0',
+  },
+  ACME_DIRECTORY_URL: {
+    meaning:
+      'The certificate authority: the URL of its ACME directory. A change takes effect with the next renewal, or with ' +
+      '`./scripts/certificates.ts issue --force`.',
+    type: url,
+    default: 'https://acme-v02.api.letsencrypt.org/directory',
+  },
+  ACME_CA_FILE: {
+    meaning:
+      'PEM file with the roots of an authority of your own, for its directory and for its certificates, readable by ' +
+      'everybody. Relative paths start at the repository.',
+    type: directory,
+  },
+  ACME_EMAIL: {
+    meaning: 'Address of the account at the authority. Let’s Encrypt needs none and sends no mail.',
+    type: mailAddress,
   },
 });
 

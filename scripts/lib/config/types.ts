@@ -58,6 +58,7 @@ export const span = v.pipe(
   text('a number above 0 and s, m, h or d, such as 4h', /^0*[1-9]\d{0,5}[smhd]$/),
   v.transform(value => Number(value.slice(0, -1)) * SECONDS[value.slice(-1) as keyof typeof SECONDS]),
 );
+export const mailAddress = text('a mail address', /^[^\s@"<>,-][^\s@"<>,]*@[\w-]+(\.[\w-]+)+$/);
 export const image = text(
   'an image’s name, with a tag or digest',
   /^(?!.*\/\/)[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?$/,

@@ -12,6 +12,7 @@ export const GROUPS = {
   'The product': stack.product,
   PostgreSQL: postgres,
   'The stack': stack.stack,
+  'The certificate': stack.certificates,
   'The application': application,
   'Backups on this server': backup,
   'Backups off-site, in S3': offsite,

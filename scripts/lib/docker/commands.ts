@@ -60,10 +60,20 @@ export const holdImage = (image: string, project: string): string[] => [
 ];
 
 /** A container that runs one command, without privileges, and is removed afterwards. */
-export const runOnce = (name: string, network: string, image: string, ...command: string[]): string[] => [
+export const runOnce = (name: string, network: string, image: string, ...command: string[]): string[] =>
+  runConfined(name, network, [], image, ...command);
+
+/** The same with options of its own. */
+export const runConfined = (
+  name: string,
+  network: string,
+  options: string[],
+  image: string,
+  ...command: string[]
+): string[] => [
   ...['docker', 'run', '--rm', '--interactive'],
   '--init', // a program that is process 1 ignores SIGTERM, which a killed run's `docker run` passes on
   ...['--name', name, '--network', network],
   ...['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--pids-limit', '256'],
-  ...[image, ...command],
+  ...[...options, image, ...command],
 ];

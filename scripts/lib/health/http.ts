@@ -65,17 +65,16 @@ export function ask({ address, port, host = address, hint, path, method, tls }: 
 }
 
 /**
+ * @param roots PEM; default: those that Node.js trusts
  * @returns the certificate that a server shows for a name, and why Node.js does not trust it
  * @throws OperationalError when there is none within 4 s
  */
-export function certificateOf({
-  address,
-  port,
-  host = address,
-  hint,
-}: Server): Promise<{ certificate: X509Certificate; distrust?: string }> {
+export function certificateOf(
+  { address, port, host = address, hint }: Server,
+  roots?: string[],
+): Promise<{ certificate: X509Certificate; distrust?: string }> {
   return answered(`${address}:${port} shows no certificate for ${host}`, hint, async signal => {
-    const socket = await connectTls(address, port, host, signal);
+    const socket = await connectTls(address, port, host, signal, roots);
     const certificate = socket.getPeerX509Certificate()!;
     const distrust = socket.authorized ? undefined : String(socket.authorizationError);
     socket.destroy();
@@ -102,9 +101,10 @@ async function connectTls(
   port: number,
   servername: string,
   signal: AbortSignal,
+  roots?: string[],
 ): Promise<TLSSocket> {
   const lax = { rejectUnauthorized: false, checkServerIdentity: () => undefined };
-  const socket = connect({ host, port, servername, ...lax });
+  const socket = connect({ host, port, servername, ...lax, ...(roots && { ca: roots }) });
   signal.addEventListener('abort', () => socket.destroy(signal.reason), { once: true });
   await once(socket, 'secureConnect');
   return socket;

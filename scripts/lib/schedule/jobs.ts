@@ -17,6 +17,7 @@ const JOBS: Record<Job, Recurring> = {
   backup: {},
   'health-check': { flags: ['--notify', '--nagios'], nagios: true },
   drill: {},
+  certificates: { flags: ['renew'] },
   'load-check': { script: 'verify-backup', flags: ['latest', '--load', '--if-due'] },
 };
 

@@ -18,6 +18,7 @@ test('a clock that is set an hour forward is noticed at the next look, and the m
     SCHEDULE_BACKUP: '0 2 * * *',
     SCHEDULE_HEALTH_CHECK: 'off',
     SCHEDULE_DRILL: 'off',
+    SCHEDULE_CERTIFICATES: 'off',
     SCHEDULE_LOAD_CHECK: 'off',
   });
   const scheduler = world.start('schedule', ['run']);

@@ -19,6 +19,7 @@ export async function layOutBackupService(schedule: string) {
   const stack = await layOut('production', {
     SCHEDULE_BACKUP: schedule,
     SCHEDULE_DRILL: 'off',
+    SCHEDULE_CERTIFICATES: 'off',
     SCHEDULE_LOAD_CHECK: 'off',
   });
   for (const name of ['backups', 'logs', 'state']) chownSync(join(stack.directory, name), 1000, 1000);

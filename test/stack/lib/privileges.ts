@@ -127,6 +127,7 @@ export const BACKUP: Privileges = {
     S3_BUCKET: 'the bucket',
     S3_ENDPOINT: 'its store',
     SCHEDULE_BACKUP: 'its times',
+    SCHEDULE_CERTIFICATES: 'off: it would need Docker',
     SCHEDULE_DRILL: 'its times',
     SCHEDULE_HEALTH_CHECK: 'off: it would need Docker',
     SCHEDULE_LOAD_CHECK: 'its times',

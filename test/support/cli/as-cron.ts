@@ -8,6 +8,7 @@ export const ARGUMENTS: Record<string, string[]> = {
   'deploy.ts': ['v1.0.0', '--plan'],
   'restore.ts': ['latest'],
   'scale.ts': ['3'],
+  'certificates.ts': ['status'],
   'schedule.ts': ['next'],
   'ssh-command.ts': ['--env', 'production'],
   'verify-backup.ts': ['latest'],

@@ -47,6 +47,7 @@ export const RUN_BY: Record<string, string> = {
 };
 
 const LISTS = 'the same command as in lib/backup/find.ts, which has a test';
+const ISSUED = 'it needs a certificate authority: stack/certificates.test.ts runs it in its own process';
 const SPACE =
   'a full disk is not made for a command that prune-backups.test.ts and restore-modes.test.ts run';
 
@@ -86,5 +87,12 @@ export const NOT_RUN: Record<string, string> = {
     'integration/app-migrations.test.ts runs it in its own process, with a container that is a stub',
   'lib/postgres/abandoned.ts: health-check.ts':
     'a server process that can’t be ended; the same as in lib/restore/run-restore.ts',
+  'certificates.ts: certificates.ts status': ISSUED,
+  'lib/certificates/install.ts: certificates.ts renew': ISSUED,
+  'lib/certificates/obtain.ts: certificates.ts issue --force': ISSUED,
+  'lib/certificates/obtain.ts: certificates.ts issue': ISSUED,
+  'lib/certificates/refusal.ts: certificates.ts status': ISSUED,
+  'lib/certificates/status.ts: certificates.ts issue': ISSUED,
+  'lib/health/checks/certificate.ts: certificates.ts status': ISSUED,
   'lib/restore/replication.ts: restore.ts --undo': 'integration/replication.test.ts undoes in that state',
 };

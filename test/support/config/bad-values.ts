@@ -90,6 +90,9 @@ export const BAD: Record<string, [says: string, ...values: string[]]> = {
   S3_RETENTION_DAYS: [DAYS, '90 days'],
   AWS_REGION: ['a region, such as eu-west-3', 'eu west'],
   HTTPS_PORT: ['a port number', 'https'],
+  CERTBOT_IMAGE: [IMAGE, 'Certbot/certbot:v5.5.0'],
+  ACME_DIRECTORY_URL: [URL_, 'acme.example/directory'],
+  ACME_EMAIL: ['a mail address', 'ops', 'ops@localhost', '-a@acme.example', 'a@acme.example,b@acme.example'],
   HEALTH_PATH: ['a path such as /health/ready', ...PATHS, 'none'],
   READY_PATH: ['a path such as /health/ready', ...PATHS],
   METRICS_PATH: ['a path such as /metrics, or none', ...PATHS, 'None'],
@@ -113,6 +116,7 @@ export const BAD: Record<string, [says: string, ...values: string[]]> = {
   SCHEDULE_HEALTH_CHECK: [`${CRON}a field is not within 0-59`, '99 * * * *'],
   SCHEDULE_DRILL: [`${CRON}unsupported syntax`, '0 4 1 1,4,7,10 * *'],
   SCHEDULE_LOAD_CHECK: [`${CRON}unsupported syntax`, 'nightly'],
+  SCHEDULE_CERTIFICATES: [`${CRON}unsupported syntax`, 'twice a day'],
   SCHEDULE_MAILTO: ['an address or user name', 'two words'],
   SLACK_WEBHOOK_URL: [URL_, 'hooks.example/secret'],
   WEBHOOK_URL: [URL_, 'https://exa mple/secret'],
@@ -133,6 +137,7 @@ export const BAD: Record<string, [says: string, ...values: string[]]> = {
 
 /** Variables that may be anything. */
 export const FREE = [
+  'ACME_CA_FILE',
   ...['POSTGRES_USER', 'POSTGRES_PASSWORD', 'PGHOST', 'BACKUP_DIR', 'S3_SSE_KMS_KEY_ID', 'AWS_ACCESS_KEY_ID'],
   ...['AWS_SECRET_ACCESS_KEY', 'LOG_DIR', 'STATE_DIR', 'REDIS_PASSWORD', 'MIGRATE_COMMAND', 'MIGRATIONS_DIR'],
   ...[

@@ -27,6 +27,7 @@ export async function createScheduleWorld() {
       SCHEDULE_BACKUP: '0 2 * * *',
       SCHEDULE_HEALTH_CHECK: 'off',
       SCHEDULE_DRILL: 'off',
+      SCHEDULE_CERTIFICATES: 'off',
       SCHEDULE_LOAD_CHECK: 'off',
       WEBHOOK_URL: webhook.url,
       ...clock.env,

@@ -12,6 +12,7 @@ const config = loadConfig('production', {
   SCHEDULE_BACKUP: '*/2 * * * *',
   SCHEDULE_HEALTH_CHECK: 'off',
   SCHEDULE_DRILL: 'off',
+  SCHEDULE_CERTIFICATES: 'off',
   SCHEDULE_LOAD_CHECK: 'off',
 });
 

@@ -39,7 +39,11 @@ export const certificate = (config: Config): Check => ({
       ]),
     ];
     const left = Math.min(...distinct.map(each => remaining(each, now)));
-    return { ...summarize(remarks), value: left, unit: '%', thresholds: REMAINING };
+    const hint =
+      '`./scripts/certificates.ts status` shows the next renewal; logs/certificates.log says why one failed.';
+    const finding = summarize(remarks);
+    const advice = finding.status === 'ok' ? {} : { hint };
+    return { ...finding, ...advice, value: left, unit: '%', thresholds: REMAINING };
   },
 });
 

@@ -1,0 +1,94 @@
+/** The certificates of a stack: an authority of the test, the script, and what visitors are shown. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { certificates as group } from '../../../scripts/lib/config/stack-variables.ts';
+import { ensureImages } from '../../images/images.ts';
+import { startPebble } from '../../support/certificates/pebble.ts';
+import { startProgram } from '../../support/core/world.ts';
+import { type Receiver, startReceiver } from '../../support/notify/receiver.ts';
+import { dial } from './http.ts';
+import { reload } from './puppet.ts';
+import type { Stack } from './stack.ts';
+
+type Env = Record<string, string>;
+
+/** @param validity seconds of each certificate */
+export async function certificatesOf(stack: Stack, validity?: number) {
+  await ensureImages(stack.engine, [group.CERTBOT_IMAGE.default]);
+  const directory = mkdtempSync(join(tmpdir(), 'certificates-'));
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  const project = `${stack.app}-${stack.environment}`;
+  const format = '{{(index .IPAM.Config 0).Gateway}}';
+  const address = await stack.docker('network', 'inspect', '--format', format, `${project}_edge`);
+  const pebble = await startPebble(directory, {
+    address,
+    httpPort: stack.httpPort,
+    ...(validity === undefined ? {} : { validity }),
+  });
+  stack.atExit(['volume', 'rm', '--force', `${project}_letsencrypt`]);
+  const receiver: Receiver = await startReceiver();
+  const env: Env = {
+    ...(stack.engine.env as Env),
+    ...stack.variables,
+    ACME_DIRECTORY_URL: pebble.url,
+    ACME_CA_FILE: pebble.caFile,
+    WEBHOOK_URL: receiver.url,
+    STATE_DIR: join(directory, 'state'),
+    LOG_DIR: join(directory, 'logs'),
+  };
+  const start = (args: string[], extra: Env = {}) =>
+    startProgram(join(stack.directory, 'scripts/certificates.ts'), args, { ...env, ...extra });
+  const run = (...args: string[]) => start(args).ended;
+  const inNginx = async (script: string) => {
+    const { code, stdout, stderr } = await stack.exec(
+      'nginx',
+      'sh',
+      '-ec',
+      `cd /etc/nginx/certificates\n${script}`,
+    );
+    assert.is(code, 0, stderr);
+    return stdout;
+  };
+  await inNginx('mkdir -p /tmp/before; cp fullchain.pem privkey.pem /tmp/before/');
+  return {
+    directory,
+    pebble,
+    receiver,
+    env,
+    start,
+    run,
+    inNginx,
+    /** What visitors are shown. */
+    async shown() {
+      const socket = await dial(stack, stack.domain, { rejectUnauthorized: false });
+      const certificate = socket.getPeerX509Certificate()!;
+      socket.destroy();
+      return {
+        serial: certificate.serialNumber,
+        issuer: certificate.issuer,
+        pem: certificate.toString(),
+      };
+    },
+    /** An address at which nobody listens on the port of the challenges. */
+    elsewhere: () =>
+      stack.docker(
+        ...['inspect', '--format', `{{(index .NetworkSettings.Networks "${project}_app").IPAddress}}`],
+        stack.container('frontend'),
+      ),
+    async status() {
+      const { code, stdout } = await run('status', '--json');
+      return { code, json: JSON.parse(stdout) };
+    },
+    /** Leaves the stack as it was. */
+    async restore() {
+      await inNginx(`rm -rf fullchain.pem privkey.pem current previous pair-*
+        cp /tmp/before/fullchain.pem /tmp/before/privkey.pem .; rm -r /tmp/before`);
+      await reload(stack);
+      await pebble.stop();
+      await receiver.stop();
+      await stack.docker('volume', 'rm', '--force', `${project}_letsencrypt`);
+    },
+  };
+}
