@@ -8,7 +8,7 @@ import { containerOf, inspect } from '../docker/containers.ts';
 import { inNginx, testNginx } from '../nginx/reload.ts';
 import { refuseOutdatedSettings } from '../nginx/settings.ts';
 import { type Request, runCertbot } from './certbot.ts';
-import { distrustOf, nameOf, namesOf, parseChain, serialOf, trustedRoots } from './chain.ts';
+import { isTemporary, nameOf, namesOf, parseChain, serialOf, trustedRoots } from './chain.ts';
 import { missingNames, problemsOf } from './check.ts';
 import { install, loadUnloaded } from './install.ts';
 import { copyIssued, readIssued } from './issued.ts';
@@ -53,7 +53,7 @@ export async function obtain(config: Config, request: Request & { renewal: boole
   const issued = await readIssued(config, image);
   if (request.renewal) {
     if (!issued) return { changed: false, text: NOTHING, leaf: before[0] };
-    const foreign = longerLived(config, before, issued.fullchain, roots);
+    const foreign = longerLived(config, before, issued.fullchain);
     if (foreign) return { changed: false, text: foreign, leaf: before[0] };
   }
   await runCertbot(config, request);
@@ -82,19 +82,13 @@ export async function obtain(config: Config, request: Request & { renewal: boole
 const NOTHING =
   'nothing to renew: no certificate was issued here yet; `./scripts/certificates.ts issue` requests the first';
 
-/** A certificate of another origin, such as Cloudflare's, is not replaced by a schedule. */
-function longerLived(
-  { site }: Config,
-  inPlace: X509Certificate[],
-  issued: string,
-  roots: string[],
-): string | undefined {
+/** A certificate of another origin is not replaced by a schedule, also where only Cloudflare trusts it. */
+function longerLived({ site }: Config, inPlace: X509Certificate[], issued: string): string | undefined {
   const [present] = inPlace;
   const [own] = parseChain(issued);
   if (!present || !own || present.fingerprint256 === own.fingerprint256) return undefined;
   if (present.validToDate <= own.validToDate || present.validToDate <= new Date()) return undefined;
-  if (missingNames(present, site.names).length > 0 || distrustOf(inPlace, roots, new Date()))
-    return undefined;
+  if (isTemporary(present) || missingNames(present, site.names).length > 0) return undefined;
   return `nothing is renewed: the certificate in place is of another origin and ends later, ${utc(present.validToDate)}`;
 }
 

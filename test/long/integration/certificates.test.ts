@@ -9,6 +9,7 @@ import { notifying, reportOf } from '../../../scripts/lib/certificates/report.ts
 import { certificateStatus } from '../../../scripts/lib/certificates/status.ts';
 import { ROOT } from '../../../scripts/lib/config/config.ts';
 import { Exit } from '../../../scripts/lib/core/errors.ts';
+import { authority } from '../../support/certificates/authority.ts';
 import { certificatesWorld } from '../../support/certificates/world.ts';
 import { refused } from '../../support/core/in-process.ts';
 import { startProgram } from '../../support/core/world.ts';
@@ -105,21 +106,23 @@ test('one that ends before the one that certbot issued earlier is served: lifeti
 });
 
 test('a certificate of another origin that ends later is not replaced by the schedule', async () => {
-  await issued();
-  const own = make({ to: 300 });
-  for (const place of ['certificates', 'loaded']) {
-    writeFileSync(join(world.directory, place, 'fullchain.pem'), own.fullchain);
-    writeFileSync(join(world.directory, place, 'privkey.pem'), readFileSync(own.keyFile));
+  const cloudflare = authority(join(world.directory, 'made'), 'Origin authority');
+  for (const own of [make({ to: 5000, issuer: cloudflare, chain: [] }), make({ to: 300 })]) {
+    await issued();
+    for (const place of ['certificates', 'loaded']) {
+      writeFileSync(join(world.directory, place, 'fullchain.pem'), own.fullchain);
+      writeFileSync(join(world.directory, place, 'privkey.pem'), readFileSync(own.keyFile));
+    }
+    const { changed, text } = await renew();
+    assert.is(changed, false);
+    assert.match(text, /of another origin and ends later/);
+    assert.is(await world.served(), own.serial);
   }
-  const { changed, text } = await renew();
-  assert.is(changed, false);
-  assert.match(text, /of another origin and ends later/);
-  assert.is(await world.served(), own.serial);
   const shorter = make();
   next(shorter.fullchain, shorter.keyFile);
-  const asked = obtain(config, { renewal: false });
-  await refused(() => asked, Exit.verification, /it ends .*, before the one in place/, /issue --force/);
-  assert.is(await world.served(), own.serial);
+  const asked = () => obtain(config, { renewal: false });
+  await refused(asked, Exit.verification, /it ends .*, before the one in place/, /issue --force/);
+  assert.is.not(await world.served(), shorter.serial);
   await issued();
 });
 
