@@ -37,7 +37,7 @@ function meant(name: string, value: string): string {
     .trim()
     .replace(/^[a-z]+:\/\//i, '')
     .replace(/[/:?#].*$/, '')
-    .replace(/\.$/, ''); // prettier-ignore
+    .replace(/\.$/, '');
   const host = domainToASCII(name === 'DOMAIN' ? bare.replace(/^www\./i, '') : bare);
   return host && host !== value && readVariables({ [name]: host }).problems.length === 0
     ? `; is ${host} meant?`
