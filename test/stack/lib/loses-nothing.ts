@@ -58,7 +58,7 @@ export async function startVisited(): Promise<
       `» ${done.join('; ')}; slowest ${slowest.toFixed(1)} s; ${count(requests)} requests, ` +
         `${JSON.stringify(failures)} failed, ${heldUp} held up by the machine, ${secondTries} tried twice; ` +
         `${count(orders)} orders, ${ordersLost} lost, ${ordersDoubled} doubled; ${uploads} uploads; ` +
-        `${events} events to 200 clients, ${lost} lost, ${reconnects} reconnections, attempts that failed: ${JSON.stringify(refused)}`,
+        `${events} events to 200 clients, ${lost} lost, ${reconnects} reconnections, attempts that failed: ${JSON.stringify(refused)}, held up by the machine: ${JSON.stringify(toll.heldUpSockets)}`,
     );
     const why = examples.length > 0 ? await explained(deployable.stack, examples) : '';
     assert.equal({ failures, examples }, { failures: {}, examples: [] }, why);

@@ -44,7 +44,9 @@ export interface Seen {
   events: number;
   lost: number;
   reconnects: number;
+  /** Attempts to open a socket that failed, and those of them that the machine held up. */
   refused: Record<string, number>;
+  heldUpSockets: Record<string, number>;
 }
 
 const { nginx, host, ca, uploadPath, ...visit } = JSON.parse(process.argv[2]!) as Visit;
@@ -81,6 +83,10 @@ setInterval(() => {
 }, 100).unref();
 /** @returns whether this process has stood still since then, or has just gone on */
 const stoodStill = (since: number) => heldUpUntil > since || performance.now() - beat > HELD_UP;
+
+/** Milliseconds: after 20 s, a Socket.IO client gives up to open a connection. */
+const CONNECTING = 25_000;
+const heldUpSockets: Seen['refused'] = {};
 
 let requests = 0;
 let heldUp = 0;
@@ -197,7 +203,9 @@ const sockets: SocketClient[] = Array.from({ length: visit.sockets }, (_, index)
     agent: new Agent({ lookup, ca }) as never,
     extraHeaders: { 'CF-Connecting-IP': addressOf(2, index) },
   });
-  each.socket.on('connect_error', ({ message }) => count(refused, message));
+  each.socket.on('connect_error', ({ message }) =>
+    count(stoodStill(performance.now() - CONNECTING) ? heldUpSockets : refused, message),
+  );
   return each;
 });
 let reconnects = 0;
@@ -254,5 +262,6 @@ const seen: Seen = {
   lost,
   reconnects,
   refused,
+  heldUpSockets,
 };
 process.stdout.write(`${JSON.stringify(seen)}\n`, () => process.exit());
