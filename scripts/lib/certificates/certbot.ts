@@ -4,9 +4,9 @@
  * Nginx answers the challenges from `acme`.
  */
 import type { Config } from '../config/config.ts';
-import { CommandError, sh, start } from '../core/shell.ts';
+import { CommandError, start } from '../core/shell.ts';
 import { runConfined } from '../docker/commands.ts';
-import { containerOf, projectOf } from '../docker/containers.ts';
+import { containerOf, projectOf, removeContainer } from '../docker/containers.ts';
 import { pull } from '../docker/images.ts';
 import { refusal } from './refusal.ts';
 
@@ -88,13 +88,12 @@ export function certbotCommand(config: Config, request: Request): string[] {
 export async function runCertbot(config: Config, request: Request): Promise<void> {
   await pull(config.acme.image);
   const name = containerOf(config, 'certbot');
-  const remove = () => sh(`remove container ${name}`, { evenInterrupted: true })`docker rm --force ${name}`;
-  await remove(); // left by a killed run
+  await removeContainer(name); // left by a killed run
   try {
     await start(certbotCommand(config, request), { purpose: 'request a certificate', timeout: TIMEOUT });
   } catch (error) {
     throw error instanceof CommandError ? refusal(error.stderr) : error;
   } finally {
-    await remove();
+    await removeContainer(name);
   }
 }

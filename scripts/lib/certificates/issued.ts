@@ -2,7 +2,7 @@
 import type { Config } from '../config/config.ts';
 import { run, sh } from '../core/shell.ts';
 import { runConfined } from '../docker/commands.ts';
-import { containerOf, projectOf } from '../docker/containers.ts';
+import { containerOf, projectOf, removeContainer } from '../docker/containers.ts';
 import { LIVE, volumeOf } from './certbot.ts';
 import { copyPair } from './volume.ts';
 
@@ -63,7 +63,7 @@ async function offline(
   purpose: string,
 ): Promise<string> {
   const name = containerOf(config, 'certificates');
-  await sh(`remove container ${name}`)`docker rm --force ${name}`; // left by a killed run
+  await removeContainer(name); // left by a killed run
   const mounts = volumes.flatMap(each => ['--volume', each]);
   const options = ['--read-only', '--pull', 'never', ...mounts, '--entrypoint', 'sh'];
   return run(runConfined(name, 'none', options, image, '-c', script), { purpose });

@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
-import { run, sh } from '../core/shell.ts';
+import { CommandError, run, sh } from '../core/shell.ts';
+import { sleep } from '../core/signals.ts';
 import { inspectContainers } from './commands.ts';
 
 /** @returns the name of the Compose project */
@@ -79,4 +80,26 @@ export async function inspect(config: Config, service: string): Promise<Containe
   const id = await sh(`look for ${name}`)`docker container ls --all --filter ${`name=^${name}$`} --quiet`;
   if (!id) return undefined;
   return parseContainers(await run(inspectContainers(id), { purpose: `inspect ${name}` }))[0];
+}
+
+/** Seconds in which Docker ends a removal that it has begun. */
+const REMOVAL = 30;
+
+/**
+ * Removes a one-off container, if there is one, also after a signal. Docker refuses while it removes it itself, as it does
+ * with `--rm` when the run was killed: then this waits for that.
+ *
+ * @throws CommandError when Docker can't remove it
+ */
+export async function removeContainer(name: string): Promise<void> {
+  for (let seconds = 0; ; seconds++) {
+    try {
+      await sh(`remove container ${name}`, { evenInterrupted: true })`docker rm --force ${name}`;
+      return;
+    } catch (error) {
+      const isLeaving = error instanceof CommandError && /is already in progress/.test(error.stderr);
+      if (!isLeaving || seconds === REMOVAL) throw error;
+    }
+    await sleep(1).catch(() => {}); // a signal does not end it
+  }
 }

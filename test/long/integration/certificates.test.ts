@@ -197,6 +197,14 @@ test('another server on the port of Nginx: exit 3, and what is in place stays', 
   assert.is(await world.served(), serial);
 });
 
+test('a container that Docker is still removing after a kill: the next run waits for it', async () => {
+  const one = make();
+  next(one.fullchain, one.keyFile);
+  world.set('removing', true);
+  await renew();
+  assert.is(await world.served(), one.serial);
+});
+
 /** The script in a process of its own, which the stub kills. */
 const PROGRAM = `
   import { loadConfig } from ${JSON.stringify(join(ROOT, 'scripts/lib/config/config.ts'))};

@@ -50,7 +50,7 @@ case "$1 $2" in
   esac;;
 'volume ls') [ ! -d "$here/letsencrypt" ] || echo volume;;
 'image inspect') echo sha256:image;;
-'rm --force') ;;
+'rm --force') [ ! -e "$here/removing" ] || { rm "$here/removing"; echo 'Error response from daemon: removal of container x is already in progress' >&2; exit 1; };;
 'exec '*)
   case "$5" in
   *'nginx -s reload'*) [ ! -e "$here/no-reload" ] || { echo 'the old workers still accept connections' >&2; exit 1; }
@@ -86,7 +86,7 @@ export interface CertificatesWorld {
   /** What certbot writes when it fails; undefined: it does not. */
   refuse: (output: string | undefined) => void;
   /** A condition of the stub: `deaf` (a reload loads nothing), `no-reload` (it fails). */
-  set: (condition: 'deaf' | 'no-reload' | 'nginx-refuses', value: boolean) => void;
+  set: (condition: 'deaf' | 'no-reload' | 'nginx-refuses' | 'removing', value: boolean) => void;
   calls: () => string[];
   /** Kills the process before (−) or after its nth command of Docker; undefined: not. */
   killAt: (pid: number, call: number | undefined) => void;
