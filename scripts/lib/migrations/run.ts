@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { log } from '../core/log.ts';
-import { type RunOptions, run, sh } from '../core/shell.ts';
+import { type RunOptions, run } from '../core/shell.ts';
 import { runOnce } from '../docker/commands.ts';
+import { removeContainer } from '../docker/containers.ts';
 import { exportsOf, migrationEnvironment } from './environment.ts';
 import { endSessions, endWhenBlocking, migrationUrl } from './session.ts';
 
@@ -72,7 +73,7 @@ async function inContainer(
 ): Promise<void> {
   const { app, environment, postgres } = config;
   const name = `${app}-migrate-${environment}`;
-  const remove = () => sh(`remove container ${name}`, { evenInterrupted: true })`docker rm --force ${name}`;
+  const remove = () => removeContainer(name);
   await remove(); // left by a killed run
   // In the database container's network, where PostgreSQL is 127.0.0.1, independent of the networks' names.
   const network = postgres.container ? `container:${postgres.container}` : 'host';
