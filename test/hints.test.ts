@@ -45,7 +45,8 @@ async function refusal(script: string, args: string[]): Promise<string | undefin
     const { options } = parsed as { options: Record<string, unknown> };
     if (options['skip-backup'] && !options.reason) return '--skip-backup needs --reason';
     const names = allChecks(loadConfig('production', {})).flatMap(({ name, page }) => [name, page]);
-    const wrong = `${options.only ?? ''}`.split(',').filter(each => each && !names.includes(each));
+    const only = script === 'health-check.ts' ? options.only : undefined;
+    const wrong = `${only ?? ''}`.split(',').filter(each => each && !names.includes(each));
     if (wrong.length > 0) return `no check ${wrong}`;
     if (['config.ts', 'drill.ts', 'init.ts', 'ssh-command.ts'].includes(script) || options.help)
       return undefined;

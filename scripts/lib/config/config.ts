@@ -170,6 +170,10 @@ function build(environment: Environment, envFile: string, v: Variables) {
     logDir: resolve(ROOT, v.LOG_DIR),
     stateDir: resolve(ROOT, v.STATE_DIR),
     redisPassword: v.REDIS_PASSWORD,
+    /** Of the backup service: uid:gid. */
+    backupUser: v.BACKUP_USER,
+    /** Public keys of the workflows that deploy, as in authorized_keys, without options. */
+    deployKeys: v.DEPLOY_AUTHORIZED_KEYS?.split(',') ?? [],
     /** Where this server's Nginx is published. */
     httpsPort: v.HTTPS_PORT,
     /** How the certificate is requested. */

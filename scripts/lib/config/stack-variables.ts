@@ -107,7 +107,9 @@ export const stack = readBy('docker compose', {
     meaning:
       'User of the backup service, uid:gid: the owner of backups/, logs/ and state/, which must exist. Compose sets ' +
       'POSTGRES_CONTAINER, PGHOST and PGPORT of this service, whatever this file has.',
+    type: text('uid:gid, such as 1000:1000', /^\d{1,9}(?::\d{1,9})?$/),
     default: '1000:1000',
+    readBy: 'docker compose, setup-server',
   },
 });
 
@@ -136,8 +138,17 @@ export const certificates = readBy('certificates', {
     type: mailAddress,
   },
 });
+const KEY_LINE =
+  '(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/]{60,}=*(?: [\\w@.+-]+)?';
 
 export const deployment = readBy('deploy, rollback', {
+  DEPLOY_AUTHORIZED_KEYS: {
+    meaning:
+      'Public keys of the workflows that deploy this environment, separated by commas: what ssh-keygen writes to the file ' +
+      '.pub. setup-server gives them to the user deploy, with ssh-command as the only command.',
+    type: text('public keys such as ssh-ed25519 AAAA… name', new RegExp(`^${KEY_LINE}(?:,${KEY_LINE})*$`)),
+    readBy: 'setup-server',
+  },
   MIGRATE_COMMAND: {
     meaning:
       'Runs with DATABASE_URL set: to the restored database, or to the live one in a deployment. It runs in a ' +

@@ -1,4 +1,4 @@
-/** Packages of Debian and Ubuntu. Drills and tests install them here only. */
+/** Packages of Debian and Ubuntu. Scripts and tests install them here only. */
 import { existsSync, readFileSync } from 'node:fs';
 import { withFileLock } from './lock.ts';
 import { log } from './log.ts';
@@ -24,13 +24,13 @@ export function canInstall(): boolean {
  * @throws OperationalError with the last line of apt's errors
  */
 export async function installPackages(names: string[]): Promise<void> {
-  if ((await missing(names)).length === 0) return;
+  if ((await missingPackages(names)).length === 0) return;
   const waiting = {
     purpose: 'wait for another installation of packages',
     hint: `another process has held ${LOCK} for ${WAIT_SECONDS / 60} minutes.`,
   };
   await withFileLock(LOCK, WAIT_SECONDS, waiting, async () => {
-    const wanted = await missing(names);
+    const wanted = await missingPackages(names);
     if (wanted.length === 0) return;
     log.info(`installing with apt-get: ${wanted.join(' ')}`);
     await apt(['update'], 'update the package lists');
@@ -38,7 +38,8 @@ export async function installPackages(names: string[]): Promise<void> {
   });
 }
 
-async function missing(names: string[]): Promise<string[]> {
+/** @returns those of the packages that are not installed */
+export async function missingPackages(names: string[]): Promise<string[]> {
   // dpkg-query fails for an unknown package, but still lists the others.
   const format = ['Package', 'db:Status-Abbrev'].map(field => `\${${field}}`).join(' ');
   const query = sh('list the installed packages');

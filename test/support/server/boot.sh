@@ -1,0 +1,43 @@
+#!/bin/bash
+# Starts systemd as process 1 of a machine: in namespaces of its own, over a root file system that stays as it is.
+#   boot.sh LOWER DIRECTORY REPOSITORY APT
+# LOWER: the root file system. DIRECTORY: the machine's own, which keeps what it writes. REPOSITORY: is at /opt/acme. APT:
+# packages that are downloaded already.
+set -euo pipefail
+lower=$1 directory=$2 repository=$3 apt=$4
+root=$directory/root
+mkdir -p "$root" "$directory"/{upper,work,opt.upper,opt.work,apt.upper,apt.work,docker,fakes}
+mount -t overlay overlay -o "lowerdir=$lower,upperdir=$directory/upper,workdir=$directory/work" "$root"
+mkdir -p "$root/opt/acme" "$root/var/cache/apt/archives" "$root/var/lib/docker"
+mount -t overlay overlay -o "lowerdir=$repository,upperdir=$directory/opt.upper,workdir=$directory/opt.work,metacopy=on" "$root/opt/acme"
+mount -t overlay overlay -o "lowerdir=$apt,upperdir=$directory/apt.upper,workdir=$directory/apt.work" "$root/var/cache/apt/archives"
+mount --bind "$directory/docker" "$root/var/lib/docker"
+mount -t proc proc "$root/proc"
+# Settings that are the whole kernel's are files of the machine's; those of the network are really its own.
+mount --bind "$root/proc/sys" "$root/proc/sys"
+mount -o remount,bind,ro "$root/proc/sys"
+mount --bind /proc/sys/net "$root/proc/sys/net"
+for name in vm/overcommit_memory vm/swappiness; do
+    fake=$directory/fakes/${name##*/}
+    cat "/proc/sys/$name" >"$fake"
+    mount --bind "$fake" "$root/proc/sys/$name"
+done
+mount -t sysfs -o ro sysfs "$root/sys"
+mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+for device in null zero full random urandom tty; do
+    mknod -m 666 "$root/dev/$device" c $(stat -c '%Hr %Lr' "/dev/$device")
+done
+mkdir "$root/dev/pts" "$root/dev/shm"
+mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
+ln -s pts/ptmx "$root/dev/ptmx"
+ln -s /proc/self/fd "$root/dev/fd"
+mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
+mount -t tmpfs -o mode=755 tmpfs "$root/run"
+mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+hostname server
+cd "$root"
+mkdir -p mnt
+pivot_root . mnt
+umount -l /mnt
+exec env -i container=lxc PATH=/usr/sbin:/usr/bin:/sbin:/bin /sbin/init --log-target=console

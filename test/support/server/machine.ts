@@ -1,0 +1,179 @@
+/**
+ * A server of its own: a root file system made by debootstrap, with systemd as process 1 and a network of two: the server and
+ * somebody outside. Nothing of it reaches the machine that runs the test.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ROOT } from '../../../scripts/lib/config/config.ts';
+import { attempt, type Result, run } from '../../engine/process.ts';
+import { startChild } from '../core/child.ts';
+import { until } from '../core/world.ts';
+import { RELAY, startProxy } from './proxy.ts';
+import { rootOf, type Suite } from './roots.ts';
+
+/** Where the repository is on the server. */
+export const REPOSITORY = '/opt/acme';
+export const SERVER = '198.51.100.1';
+export const OUTSIDE = '198.51.100.2';
+const PROXY_PORT = 3142;
+const CGROUPS = existsSync('/sys/fs/cgroup/unified') ? '/sys/fs/cgroup/unified' : '/sys/fs/cgroup';
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+export interface Machine {
+  /** Runs a line of bash as root, with a bare environment. */
+  attempt: (line: string, env?: Record<string, string>) => Promise<Result>;
+  /** The same. @returns its stdout @throws where it fails */
+  run: (line: string, env?: Record<string, string>) => Promise<string>;
+  /** Runs a program of the tests' machine in the network outside. */
+  outside: (argv: string[]) => Promise<Result>;
+  /** Runs one of the scripts. */
+  script: (line: string) => Promise<Result>;
+  /** Ends it as a loss of power does, and starts it. */
+  reboot: () => Promise<void>;
+  /** Writes a file of the server. */
+  write: (path: string, text: string, mode?: number) => Promise<void>;
+  close: () => Promise<void>;
+  /** The files of private keys: of the workflow, and of an operator whose key root has. */
+  key: string;
+  operatorKey: string;
+  /** The arguments of a command in the network outside. */
+  outsideArgv: (argv: string[]) => string[];
+}
+
+let machines = 0;
+
+/** Starts a server with the repository at {@link REPOSITORY} and an env file. */
+export async function startMachine(suite: Suite): Promise<Machine> {
+  const { root, archive } = await rootOf(suite);
+  const directory = mkdtempSync(join(tmpdir(), 'server-'));
+  const name = `server-${process.pid}-${machines++}`;
+  const [inside, outside] = [`${name}-in`, `${name}-out`];
+  const cgroup = join(CGROUPS, name);
+  let init: ChildProcess | undefined;
+  let pid = 0;
+  const ip = (...args: string[]) => run('ip', args);
+
+  const boot = async () => {
+    const script = join(import.meta.dirname, 'boot.sh');
+    const namespaces = ['--mount', '--uts', '--ipc', '--pid', '--cgroup', '--fork', '--kill-child'];
+    const enter = `echo $$ >"$0/cgroup.procs"; exec nsenter --net=/run/netns/${inside} unshare ${namespaces.join(' ')} --propagation=private "$@"`;
+    const argv = ['-c', enter, cgroup, script, root, directory, ROOT, archive];
+    const child = startChild('bash', argv, { detached: true });
+    init = child.process;
+    await until('the server has a process 1', async () => {
+      if (child.process.exitCode !== null) throw new Error(child.output());
+      const children = await attempt('pgrep', ['-P', String(child.process.pid)]);
+      pid = Number(children.stdout.trim());
+      return pid > 0;
+    });
+    const ready = async () => (await enterAttempt('systemctl is-system-running')).stdout.trim();
+    await until('the server has started', async () => /running|degraded/.test(await ready()), 120);
+  };
+  const halt = async () => {
+    if (!init || init.exitCode !== null) return;
+    const ended = new Promise(resolve => init!.once('close', resolve));
+    process.kill(pid, 'SIGKILL');
+    await ended;
+  };
+  const enterAttempt = (line: string, env: Record<string, string> = {}) => {
+    const variables = Object.entries({ PATH, HOME: '/root', LANG: 'C.UTF-8', ...env });
+    const clean = ['env', '-i', ...variables.map(([key, value]) => `${key}=${value}`)];
+    return attempt('nsenter', ['--target', String(pid), '--all', '--', ...clean, 'bash', '-c', line], {
+      timeout: 1_500_000,
+    });
+  };
+  const must = async (line: string, env?: Record<string, string>) => {
+    const { code, stdout, stderr } = await enterAttempt(line, env);
+    if (code !== 0) throw new Error(`${line}: exit status ${code}\n${stdout}${stderr}`);
+    return stdout.trimEnd();
+  };
+
+  await ip('netns', 'add', inside);
+  await ip('netns', 'add', outside);
+  await ip('link', 'add', 'eth0', 'netns', inside, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', outside);
+  for (const [network, address] of [
+    [inside, SERVER],
+    [outside, OUTSIDE],
+  ] as const) {
+    await ip('-n', network, 'address', 'add', `${address}/24`, 'dev', 'eth0');
+    for (const link of ['lo', 'eth0']) await ip('-n', network, 'link', 'set', link, 'up');
+  }
+  mkdirSync(cgroup);
+  const socket = join(directory, 'proxy');
+  const proxy = await startProxy(socket);
+  const relay = startChild('nsenter', [
+    `--net=/run/netns/${inside}`,
+    process.execPath,
+    '-e',
+    RELAY,
+    socket,
+    String(PROXY_PORT),
+  ]);
+  await relay.line(/^relays$/);
+
+  const outsideArgv = (argv: string[]) => ['nsenter', `--net=/run/netns/${outside}`, ...argv];
+
+  const machine: Machine = {
+    key: join(directory, 'workflow'),
+    operatorKey: join(directory, 'operator'),
+    outsideArgv,
+    attempt: enterAttempt,
+    run: must,
+    outside: argv => attempt('nsenter', outsideArgv(argv).slice(1)),
+    script: line => enterAttempt(`cd ${REPOSITORY} && ./scripts/${line}`),
+    reboot: async () => {
+      await halt();
+      await boot();
+    },
+    write: async (path, text, mode = 0o644) => {
+      const file = join(directory, 'text');
+      writeFileSync(file, text);
+      const target = `cat >'${path}' && chmod ${mode.toString(8)} '${path}'`;
+      const argv = ['--target', String(pid), '--all', '--', 'sh', '-c', target];
+      const { code, stderr } = await attempt('bash', ['-c', 'nsenter "$@" <"$0"', file, ...argv]);
+      if (code !== 0) throw new Error(stderr);
+    },
+    close: async () => {
+      await halt();
+      await relay.stop();
+      proxy.stop();
+      for (const network of [inside, outside]) await ip('netns', 'del', network);
+      await attempt('find', [cgroup, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';']);
+      // For the next machines. A rename is whole, whoever else does the same.
+      const keep =
+        'for deb in "$1"/apt.upper/*.deb; do [ -f "$deb" ] && cp "$deb" "$2/.$$" && mv "$2/.$$" "$2/${deb##*/}"; done';
+      await attempt('bash', ['-c', keep, 'bash', directory, archive]);
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+  try {
+    await boot();
+    const own = await run('apt-config', ['dump']);
+    // How the tests' machine judges its mirror holds here too.
+    const checks = (own.match(/^Acquire::Check-.*;$/gm) ?? []).join('\n');
+    const proxied = `Acquire::http::Proxy "http://127.0.0.1:${PROXY_PORT}";\nAcquire::Languages "none";\n${checks}\n`;
+    await machine.write('/etc/apt/apt.conf.d/90test', proxied);
+    const makeKey = async (file: string, name: string) => {
+      await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', name, '-f', file]);
+      return readFileSync(`${file}.pub`, 'utf8').trim();
+    };
+    const workflow = await makeKey(machine.key, 'workflow');
+    await must('mkdir -p /root/.ssh && chmod 700 /root/.ssh');
+    await machine.write(
+      '/root/.ssh/authorized_keys',
+      `${await makeKey(machine.operatorKey, 'operator')}\n`,
+      0o600,
+    );
+    const example = readFileSync(join(ROOT, '.env.example'), 'utf8');
+    const envFile = example
+      .replace(/^APP_NAME=.*$/m, 'APP_NAME=acme')
+      .replace(/^DEPLOY_AUTHORIZED_KEYS=.*$/m, `DEPLOY_AUTHORIZED_KEYS='${workflow}'`);
+    await machine.write(`${REPOSITORY}/.env.production`, envFile, 0o600);
+  } catch (error) {
+    await machine.close();
+    throw error;
+  }
+  return machine;
+}
