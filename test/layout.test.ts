@@ -7,11 +7,7 @@ import { ROOT } from '../scripts/lib/config/config.ts';
 
 /** A folder imports from those before it only. */
 const FOLDERS =
-<<<<<<< HEAD
   'core config cli postgres s3 docker nginx migrations notify backup restore drill health certificates deploy schedule setup server'.split(
-=======
-  'core config cli postgres s3 docker nginx migrations notify backup restore drill health deploy schedule server'.split(
->>>>>>> df41726 (Set up a server with one script: system settings, SSH, firewall, Fail2ban, Docker, the deploy user)
     ' ',
   );
 const cwd = join(ROOT, 'scripts');

@@ -143,7 +143,7 @@ export async function startMachine(suite: Suite): Promise<Machine> {
       await attempt('find', [cgroup, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';']);
       // For the next machines. A rename is whole, whoever else does the same.
       const keep =
-        'for deb in "$1"/apt.upper/*.deb; do [ -f "$deb" ] && cp "$deb" "$2/.$$" && mv "$2/.$$" "$2/${deb##*/}"; done';
+        'for deb in "$1"/apt.upper/*.deb; do [ -f "$deb" ] && cp "$deb" "$2/.$$" && mv "$2/.$$" "$2/$(basename "$deb")"; done';
       await attempt('bash', ['-c', keep, 'bash', directory, archive]);
       rmSync(directory, { recursive: true, force: true });
     },
