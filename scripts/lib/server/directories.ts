@@ -1,10 +1,11 @@
 import { existsSync, statSync } from 'node:fs';
 import { chmod, chown, mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Config, ROOT } from '../config/config.ts';
 import { writeVariables } from '../config/env-file.ts';
+import { word } from '../core/command-line.ts';
 import { OperationalError } from '../core/errors.ts';
-import { run } from '../core/shell.ts';
+import { CommandError, run } from '../core/shell.ts';
 import { accountOf } from './accounts.ts';
 import { DEPLOY_USER } from './deploy-user.ts';
 import type { StepOf } from './step.ts';
@@ -18,11 +19,13 @@ export const directories: StepOf = config => ({
     if (!account)
       return { found: `no user ${DEPLOY_USER}`, differences: [`there is no user ${DEPLOY_USER}`] };
     const { uid, gid } = account;
+    const reached = await canEnter();
     const others = (await Promise.all(trees(config).map(tree => firstForeign(tree, uid, gid)))).flat();
     const user = `${uid}:${gid}`;
     return {
       found: `${ROOT} for ${DEPLOY_USER} (${user})`,
       differences: [
+        ...(reached ? [] : [`${DEPLOY_USER} can't enter ${ROOT}`]),
         ...privates(config).flatMap(path => modeDifference(path, 0o700)),
         ...secretFiles(config).flatMap(path => (existsSync(path) ? modeDifference(path, 0o600) : [])),
         ...(existsSync(historyOf(config)) ? [] : [`${historyOf(config)} is missing`]),
@@ -35,6 +38,11 @@ export const directories: StepOf = config => ({
     const account = await accountOf(DEPLOY_USER);
     if (!account) throw new OperationalError(`there is no user ${DEPLOY_USER}`, 'the step user makes it.');
     const { uid, gid } = account;
+    if (!(await canEnter()))
+      throw new OperationalError(
+        `${DEPLOY_USER} can't enter ${ROOT}: a directory above it is closed to other users`,
+        `move the repository, such as to /opt: mv ${word(ROOT)} ${word(join('/opt', config.app))}`,
+      );
     const done: string[] = [];
     if (config.backupUser !== `${uid}:${gid}`) {
       await writeVariables(config.envFile, { BACKUP_USER: `${uid}:${gid}` });
@@ -85,6 +93,18 @@ function modeDifference(path: string, mode: number): string[] {
   if (!found) return [`${path} is missing`];
   const is = found.mode & 0o7777;
   return is === mode ? [] : [`${path} has mode ${is.toString(8)}, not ${mode.toString(8)}`];
+}
+
+/** The repository itself may still be root's and closed; what is above it is not ours to open. */
+async function canEnter(): Promise<boolean> {
+  const argv = ['runuser', '--user', DEPLOY_USER, '--', 'test', '-x', dirname(ROOT)];
+  try {
+    await run(argv, { purpose: `enter ${dirname(ROOT)} as ${DEPLOY_USER}` });
+    return true;
+  } catch (error) {
+    if (error instanceof CommandError) return false;
+    throw error;
+  }
 }
 
 /**

@@ -33,12 +33,10 @@ export const nodeModules: StepOf = () => ({
     };
   },
   async mend() {
-    await asDeployUser(
-      'install the packages',
-      `cd "$1" && npm ci --omit=dev --no-audit --no-fund`,
-      [ROOT],
-      900,
-    );
+    await asDeployUser('install the packages', `cd "$1" && npm ci --omit=dev --no-audit --no-fund`, [ROOT], {
+      timeout: 900,
+      hint: 'npm is needed, and its registry: apt-get install npm',
+    });
     return [`ran npm ci --omit=dev as ${DEPLOY_USER}`];
   },
 });

@@ -15,7 +15,9 @@ const SCRIPT = join(ROOT, 'scripts/schedule.ts');
 /** The recurring jobs, in the crontab of the user of deployments. */
 export const schedule: StepOf = ({ environment }) => {
   const script = (action: string) =>
-    asDeployUser('read the schedule', '"$1" "$2" --env "$3"', [SCRIPT, action, environment], 120);
+    asDeployUser('read the schedule', '"$1" "$2" --env "$3"', [SCRIPT, action, environment], {
+      timeout: 120,
+    });
   return {
     name: 'schedule',
     gives: `the jobs of schedule.ts in the crontab of ${DEPLOY_USER}`,

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Starts systemd as process 1 of a machine: in namespaces of its own, over a root file system that stays as it is.
-#   boot.sh LOWER DIRECTORY REPOSITORY APT
+#   boot.sh LOWER DIRECTORY REPOSITORY APT [HIERARCHY…]
 # LOWER: the root file system. DIRECTORY: the machine's own, which keeps what it writes. REPOSITORY: is at /opt/acme. APT:
-# packages that are downloaded already.
+# packages that are downloaded already. HIERARCHY: of control groups; none: the second version.
 set -euo pipefail
 lower=$1 directory=$2 repository=$3 apt=$4
 root=$directory/root
@@ -23,7 +23,20 @@ for name in vm/overcommit_memory vm/swappiness; do
     mount --bind "$fake" "$root/proc/sys/$name"
 done
 mount -t sysfs -o ro sysfs "$root/sys"
-mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+# Controllers of the first version, where the tests' machine has these: the second version has none there.
+if [ $# -gt 4 ]; then
+    mount -t tmpfs -o mode=755 tmpfs "$root/sys/fs/cgroup"
+    for name in "${@:5}"; do
+        mkdir "$root/sys/fs/cgroup/$name"
+        case $name in
+            unified) mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup/$name" ;;
+            systemd) mount -t cgroup -o none,name=systemd cgroup "$root/sys/fs/cgroup/$name" ;;
+            *) mount -t cgroup -o "$name" cgroup "$root/sys/fs/cgroup/$name" ;;
+        esac
+    done
+else
+    mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+fi
 mount -t tmpfs -o mode=755 tmpfs "$root/dev"
 for device in null zero full random urandom tty; do
     mknod -m 666 "$root/dev/$device" c $(stat -c '%Hr %Lr' "/dev/$device")

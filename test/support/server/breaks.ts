@@ -97,7 +97,7 @@ export const BREAKS: Break[] = [
     how: 'chmod 644 /opt/acme/.env.production',
     says: /\.env\.production has mode 644, not 600/,
   },
-  { step: 'schedule', how: 'crontab -u deploy -r', says: /the crontab of deploy does not have 4 of them/ },
+  { step: 'schedule', how: 'crontab -u deploy -r', says: /the crontab of deploy does not have \d of them/ },
   { step: 'schedule', how: 'systemctl disable --now cron', says: /cron\.service does not run/ },
 ];
 

@@ -3,9 +3,17 @@
  * somebody outside. Nothing of it reaches the machine that runs the test.
  */
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ROOT } from '../../../scripts/lib/config/config.ts';
 import { attempt, type Result, run } from '../../engine/process.ts';
 import { startChild } from '../core/child.ts';
@@ -18,7 +26,11 @@ export const REPOSITORY = '/opt/acme';
 export const SERVER = '198.51.100.1';
 export const OUTSIDE = '198.51.100.2';
 const PROXY_PORT = 3142;
-const CGROUPS = existsSync('/sys/fs/cgroup/unified') ? '/sys/fs/cgroup/unified' : '/sys/fs/cgroup';
+const CGROUPS = '/sys/fs/cgroup';
+/** Of both versions, where the tests' machine has both: containers get limits of processors and memory from the first one. */
+const HIERARCHIES = existsSync(join(CGROUPS, 'unified'))
+  ? readdirSync(CGROUPS).filter(name => existsSync(join(CGROUPS, name, 'cgroup.procs')))
+  : [];
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export interface Machine {
@@ -44,13 +56,21 @@ export interface Machine {
 
 let machines = 0;
 
-/** Starts a server with the repository at {@link REPOSITORY} and an env file. */
-export async function startMachine(suite: Suite): Promise<Machine> {
+/**
+ * Starts a server with the repository at {@link REPOSITORY} and an env file.
+ * @param limits whether its containers can have limits of processors and memory; systemd of Debian 13 does not start then
+ */
+export async function startMachine(suite: Suite, { limits = false } = {}): Promise<Machine> {
   const { root, archive } = await rootOf(suite);
   const directory = mkdtempSync(join(tmpdir(), 'server-'));
   const name = `server-${process.pid}-${machines++}`;
   const [inside, outside] = [`${name}-in`, `${name}-out`];
-  const cgroup = join(CGROUPS, name);
+  const hierarchies = limits ? HIERARCHIES : [];
+  const second = HIERARCHIES.length > 0 ? join(CGROUPS, 'unified') : CGROUPS;
+  const groups = [
+    second,
+    ...hierarchies.filter(each => each !== 'unified').map(each => join(CGROUPS, each)),
+  ].map(each => join(each, name));
   let init: ChildProcess | undefined;
   let pid = 0;
   const ip = (...args: string[]) => run('ip', args);
@@ -58,8 +78,9 @@ export async function startMachine(suite: Suite): Promise<Machine> {
   const boot = async () => {
     const script = join(import.meta.dirname, 'boot.sh');
     const namespaces = ['--mount', '--uts', '--ipc', '--pid', '--cgroup', '--fork', '--kill-child'];
-    const enter = `echo $$ >"$0/cgroup.procs"; exec nsenter --net=/run/netns/${inside} unshare ${namespaces.join(' ')} --propagation=private "$@"`;
-    const argv = ['-c', enter, cgroup, script, root, directory, ROOT, archive];
+    const own = groups.map(group => `echo $$ >${group}/cgroup.procs; `).join('');
+    const enter = `${own}exec nsenter --net=/run/netns/${inside} unshare ${namespaces.join(' ')} --propagation=private "$@"`;
+    const argv = ['-c', enter, 'enter', script, root, directory, ROOT, archive, ...hierarchies];
     const child = startChild('bash', argv, { detached: true });
     init = child.process;
     await until('the server has a process 1', async () => {
@@ -100,7 +121,13 @@ export async function startMachine(suite: Suite): Promise<Machine> {
     await ip('-n', network, 'address', 'add', `${address}/24`, 'dev', 'eth0');
     for (const link of ['lo', 'eth0']) await ip('-n', network, 'link', 'set', link, 'up');
   }
-  mkdirSync(cgroup);
+  for (const group of groups) {
+    mkdirSync(group);
+    // A new group has no processors.
+    for (const file of ['cpuset.cpus', 'cpuset.mems'])
+      if (existsSync(join(group, file)) && group.includes('/cpuset/'))
+        writeFileSync(join(group, file), readFileSync(join(dirname(group), file)));
+  }
   const socket = join(directory, 'proxy');
   const proxy = await startProxy(socket);
   const relay = startChild('nsenter', [
@@ -140,7 +167,7 @@ export async function startMachine(suite: Suite): Promise<Machine> {
       await relay.stop();
       proxy.stop();
       for (const network of [inside, outside]) await ip('netns', 'del', network);
-      await attempt('find', [cgroup, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';']);
+      await attempt('find', [...groups, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';']);
       // For the next machines. A rename is whole, whoever else does the same.
       const keep =
         'for deb in "$1"/apt.upper/*.deb; do [ -f "$deb" ] && cp "$deb" "$2/.$$" && mv "$2/.$$" "$2/$(basename "$deb")"; done';
