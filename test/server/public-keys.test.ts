@@ -57,6 +57,12 @@ test('the line of the other environment and comments stay', () => {
   assert.is(mended(`# keys\n${staging}\n`), `# keys\n${staging}\n${lineFor(key, config)}\n`);
 });
 
+test('a file that has the line keeps its order, its empty lines and its end', () => {
+  const text = `# mine\n\n${lineFor(key, config)}\n${other}`;
+  assert.is(mended(text), text);
+  assert.is(mended(`${other}`), `${other}\n${lineFor(key, config)}\n`);
+});
+
 test('a key that nobody configured and that can run any command is named, and stays', () => {
   for (const free of [
     other,
@@ -77,7 +83,7 @@ test('a key that nobody configured and that can run any command is named, and st
 
 test('nothing configured: an empty file stays empty', () => {
   assert.is(mended('', { environment: 'production', deployKeys: [] }), '');
-  assert.is(mended('\n', { environment: 'production', deployKeys: [] }), '');
+  assert.is(mended('\n', { environment: 'production', deployKeys: [] }), '\n');
 });
 
 test.run();

@@ -104,12 +104,16 @@ const shortKey = (line: string) => {
 export function withKeys(text: string, config: Keys): string {
   const own = new Set(config.deployKeys.map(key => parseKey(key)!.blob));
   const wanted = config.deployKeys.map(key => lineFor(key, config));
-  const others = text.split('\n').filter(line => {
+  const lines = text.split('\n');
+  const kept = lines.filter(line => {
     const key = parseKey(line);
-    if (line.trim() === '' || wanted.includes(line)) return false;
-    return !key || !own.has(key.blob) || (isForced(line) && !line.includes(`--env ${config.environment}`));
+    if (!key || !own.has(key.blob) || wanted.includes(line)) return true;
+    return isForced(line) && !line.includes(`--env ${config.environment}`);
   });
-  return [...others, ...wanted, ''].join('\n').replace(/^\n$/, '');
+  const missing = wanted.filter(line => !kept.includes(line));
+  if (missing.length === 0) return kept.join('\n');
+  if (kept.at(-1) === '') kept.pop();
+  return [...kept, ...missing, ''].join('\n');
 }
 
 interface Home {

@@ -58,4 +58,33 @@ test('without a terminal it asks for --yes; another user is refused; an unknown 
   }
 });
 
+test('what only an operator can decide is said, and changed by nobody', async () => {
+  const machine = await startMachine('bookworm');
+  try {
+    // A key that can run any command stays, and is named; so is a repository that the deploy user can't reach.
+    assert.is((await setUp(machine, '--yes --only user')).code, 0);
+    const keys = '/home/deploy/.ssh/authorized_keys';
+    await machine.run(`cat /root/.ssh/authorized_keys >>${keys}`);
+    const before = await machine.run(`cat ${keys}`);
+    const user = await setUp(machine, '--yes --only user');
+    assert.is(user.code, 1);
+    assert.match(user.steps[0]!.error!, /the key operator .* can run any command\n.*delete its line from/);
+    assert.is(await machine.run(`cat ${keys}`), before);
+    await machine.run('mkdir /root/acme && mount --bind /opt/acme /root/acme');
+    const far = await machine.attempt('/root/acme/scripts/setup-server.ts --yes --only directories');
+    assert.is(far.code, 1);
+    assert.match(far.stderr, /deploy can't enter \/root\/acme: .*\n.*mv \/root\/acme \/opt\/acme/);
+    assert.is(await machine.run('stat -c %U /opt/acme'), 'root');
+
+    // Swap, up to the kernel, which is that of the tests' machine and gets none.
+    await machine.write('/usr/local/bin/systemd-detect-virt', '#!/bin/sh\necho none\n', 0o755);
+    const swap = await setUp(machine, '--yes --only swap');
+    assert.match(swap.steps[0]!.error!, /could not start swapfile\.swap/);
+    assert.is(await machine.run('stat -c "%a %s %U" /swapfile'), '600 2147483648 root');
+    await machine.run('swaplabel /swapfile && systemd-analyze verify swapfile.swap && rm /swapfile');
+  } finally {
+    await machine.close();
+  }
+});
+
 test.run();
