@@ -20,7 +20,9 @@ export const nodeModules: StepOf = () => ({
   gives: 'the packages of package-lock.json that the scripts need, without those for development',
   async look() {
     const wanted = readLock(join(ROOT, 'package-lock.json'));
-    const installed = readLock(join(ROOT, 'node_modules/.package-lock.json'));
+    const { packages } = readLock(join(ROOT, 'node_modules/.package-lock.json'));
+    const there = Object.entries(packages).filter(([path]) => existsSync(join(ROOT, path, 'package.json')));
+    const installed = { packages: Object.fromEntries(there) };
     const differences = moduleDifferences(wanted, installed);
     const found = plural(Object.keys(installed.packages).length, 'package');
     return {

@@ -1,15 +1,17 @@
 #!/bin/bash
 # Starts systemd as process 1 of a machine: in namespaces of its own, over a root file system that stays as it is.
 #   boot.sh LOWER DIRECTORY REPOSITORY APT [HIERARCHY…]
-# LOWER: the root file system. DIRECTORY: the machine's own, which keeps what it writes. REPOSITORY: is at /opt/acme. APT:
+# LOWER: the root file system. DIRECTORY: the machine's own, which keeps what it writes. REPOSITORY: is at /opt/acme;
+# `none`: nothing is. APT:
 # packages that are downloaded already. HIERARCHY: of control groups; none: the second version.
 set -euo pipefail
 lower=$1 directory=$2 repository=$3 apt=$4
 root=$directory/root
 mkdir -p "$root" "$directory"/{upper,work,opt.upper,opt.work,apt.upper,apt.work,docker,fakes}
 mount -t overlay overlay -o "lowerdir=$lower,upperdir=$directory/upper,workdir=$directory/work" "$root"
-mkdir -p "$root/opt/acme" "$root/var/cache/apt/archives" "$root/var/lib/docker"
-mount -t overlay overlay -o "lowerdir=$repository,upperdir=$directory/opt.upper,workdir=$directory/opt.work,metacopy=on" "$root/opt/acme"
+mkdir -p "$root/var/cache/apt/archives" "$root/var/lib/docker"
+[ "$repository" = none ] || mkdir -p "$root/opt/acme"
+[ "$repository" = none ] || mount -t overlay overlay -o "lowerdir=$repository,upperdir=$directory/opt.upper,workdir=$directory/opt.work,metacopy=on" "$root/opt/acme"
 mount -t overlay overlay -o "lowerdir=$apt,upperdir=$directory/apt.upper,workdir=$directory/apt.work" "$root/var/cache/apt/archives"
 mount --bind "$directory/docker" "$root/var/lib/docker"
 mount -t proc proc "$root/proc"

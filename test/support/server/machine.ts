@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ROOT } from '../../../scripts/lib/config/config.ts';
+import { word } from '../../../scripts/lib/core/command-line.ts';
 import { attempt, type Result, run } from '../../engine/process.ts';
 import { startChild } from '../core/child.ts';
 import { until } from '../core/world.ts';
@@ -44,6 +45,8 @@ export interface Machine {
   script: (line: string) => Promise<Result>;
   /** Ends it as a loss of power does, and starts it. */
   reboot: () => Promise<void>;
+  /** Runs a line of bash of the server's, with the output of a command of the tests' machine as its input. */
+  feed: (argv: string[], line: string, env?: NodeJS.ProcessEnv) => Promise<void>;
   /** Writes a file of the server. */
   write: (path: string, text: string, mode?: number) => Promise<void>;
   close: () => Promise<void>;
@@ -58,9 +61,10 @@ let machines = 0;
 
 /**
  * Starts a server with the repository at {@link REPOSITORY} and an env file.
- * @param limits whether its containers can have limits of processors and memory; systemd of Debian 13 does not start then
+ * @param options limits: whether its containers can have limits of processors and memory; systemd of Debian 13 does not start
+ *   then. bare: without the repository and the env file.
  */
-export async function startMachine(suite: Suite, { limits = false } = {}): Promise<Machine> {
+export async function startMachine(suite: Suite, { limits = false, bare = false } = {}): Promise<Machine> {
   const { root, archive } = await rootOf(suite);
   const directory = mkdtempSync(join(tmpdir(), 'server-'));
   const name = `server-${process.pid}-${machines++}`;
@@ -80,7 +84,17 @@ export async function startMachine(suite: Suite, { limits = false } = {}): Promi
     const namespaces = ['--mount', '--uts', '--ipc', '--pid', '--cgroup', '--fork', '--kill-child'];
     const own = groups.map(group => `echo $$ >${group}/cgroup.procs; `).join('');
     const enter = `${own}exec nsenter --net=/run/netns/${inside} unshare ${namespaces.join(' ')} --propagation=private "$@"`;
-    const argv = ['-c', enter, 'enter', script, root, directory, ROOT, archive, ...hierarchies];
+    const argv = [
+      '-c',
+      enter,
+      'enter',
+      script,
+      root,
+      directory,
+      bare ? 'none' : ROOT,
+      archive,
+      ...hierarchies,
+    ];
     const child = startChild('bash', argv, { detached: true });
     init = child.process;
     await until('the server has a process 1', async () => {
@@ -154,6 +168,11 @@ export async function startMachine(suite: Suite, { limits = false } = {}): Promi
       await halt();
       await boot();
     },
+    feed: async (argv, line, env = process.env) => {
+      const enter = ['nsenter', '--target', String(pid), '--all', '--', 'env', '-i', `PATH=${PATH}`];
+      const pipe = [argv, [...enter, 'bash', '-c', line]].map(each => each.map(word).join(' ')).join(' | ');
+      await run('bash', ['-o', 'pipefail', '-c', pipe], { env });
+    },
     write: async (path, text, mode = 0o644) => {
       const file = join(directory, 'text');
       writeFileSync(file, text);
@@ -197,7 +216,7 @@ export async function startMachine(suite: Suite, { limits = false } = {}): Promi
     const envFile = example
       .replace(/^APP_NAME=.*$/m, 'APP_NAME=acme')
       .replace(/^DEPLOY_AUTHORIZED_KEYS=.*$/m, `DEPLOY_AUTHORIZED_KEYS='${workflow}'`);
-    await machine.write(`${REPOSITORY}/.env.production`, envFile, 0o600);
+    if (!bare) await machine.write(`${REPOSITORY}/.env.production`, envFile, 0o600);
   } catch (error) {
     await machine.close();
     throw error;
