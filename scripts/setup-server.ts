@@ -37,6 +37,7 @@ export const setupServer = command({
   changesState: (_, { check }) => check !== true,
   async run({ options: { check, only, yes }, config: load }) {
     const config = load();
+    process.env.PATH += ':/usr/local/sbin:/usr/sbin:/sbin'; // su leaves them out
     const steps = chooseSteps(allSteps(config), only);
     if (process.getuid?.() !== 0)
       throw usageError('only root can look at and set up a server', 'run it with sudo in front.');

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { OperationalError } from '../core/errors.ts';
 import { hasProgram, sh } from '../core/shell.ts';
@@ -87,11 +87,17 @@ const added = async () =>
 /** @returns whether the rules that the kernel has begin with ours. Docker adds one at the end, which nothing reaches. */
 async function chainDifferences(): Promise<string[]> {
   const wanted = readFileSync(join(SOURCE, RULES), 'utf8').match(/^-A .*$/gm) ?? [];
-  const text = await sh('read the chain DOCKER-USER')`iptables -S DOCKER-USER 2>/dev/null || true`;
-  const rules = text.split('\n').filter(line => line.startsWith('-A '));
-  if (rules.length === 0) return ['the chain DOCKER-USER is empty: every port that Docker publishes is open'];
-  const differs = wanted.find((rule, index) => rules[index] !== rule);
-  return differs ? [`the chain DOCKER-USER has other rules than /${RULES}`] : [];
+  const programs = ['iptables', ...(existsSync('/proc/net/if_inet6') ? ['ip6tables'] : [])];
+  const all = programs.map(async program => {
+    const text = await sh('read the chain DOCKER-USER')`${program} -S DOCKER-USER 2>/dev/null || true`;
+    const rules = text.split('\n').filter(line => line.startsWith('-A '));
+    if (rules.length === 0)
+      return [`the chain DOCKER-USER of ${program} is empty: every port that Docker publishes is open`];
+    return wanted.every((rule, index) => rules[index] === rule)
+      ? []
+      : [`the chain DOCKER-USER of ${program} has other rules than /${RULES}`];
+  });
+  return (await Promise.all(all)).flat();
 }
 
 /** @throws OperationalError where another firewall works: two of them undo each other's rules */

@@ -19,14 +19,19 @@ export const ssh: StepOf = () => ({
     if (!hasSshd()) return { found: 'no SSH server', differences: [] };
     const settings = await sshdSettings();
     const wanted = parseSettings(readFileSync(join(SOURCE, FILE), 'utf8'));
+    const files = fileDifferences([FILE]);
+    const why =
+      files.length > 0
+        ? ''
+        : `: another file is read before /${FILE}, or /etc/ssh/sshd_config has no Include of it`;
     const differences = [...wanted].flatMap(([name, [value]]) => {
       const is = settings.get(name)?.[0];
-      return is === value ? [] : [`sshd has ${name} ${is}, not ${value}`];
+      return is === value ? [] : [`sshd has ${name} ${is}, not ${value}${why}`];
     });
     const passwords = settings.get('passwordauthentication')?.[0] === 'yes';
     return {
       found: passwords ? 'SSH with passwords' : 'SSH with keys only',
-      differences: [...fileDifferences([FILE]), ...differences],
+      differences: [...files, ...differences],
     };
   },
   async mend() {

@@ -51,7 +51,7 @@ test('22, 80 and 443 answer; a port that a container or the server opens does no
     await machine.run('iptables -F DOCKER-USER');
     assert.is(await ask(machine, `${SERVER}:8080`), 'container');
     const look = await setUp(machine, '--check --only firewall');
-    assert.match(look.steps[0]!.differences.join('\n'), /the chain DOCKER-USER is empty/);
+    assert.match(look.steps[0]!.differences.join('\n'), /the chain DOCKER-USER of iptables is empty/);
     assert.is((await setUp(machine, '--yes --only firewall')).code, 0);
     await assertClosed();
     await machine.run(out);

@@ -105,7 +105,11 @@ test('a server with passwords and another port: the run comes by SSH, its sessio
     // A setting that sshd reads before ours is named, with what it does.
     await machine.write('/etc/ssh/sshd_config.d/01-mine.conf', 'PasswordAuthentication yes\n');
     const look = await setUp(machine, '--check --only ssh');
-    assert.equal(look.steps[0]!.differences, ['sshd has passwordauthentication yes, not no']);
+    assert.is(look.steps[0]!.differences.length, 1);
+    assert.match(
+      look.steps[0]!.differences[0]!,
+      /^sshd has passwordauthentication yes, not no: another file is read before/,
+    );
     // Settings that sshd can't read: nothing is left of the run.
     await machine.write('/etc/ssh/sshd_config.d/01-mine.conf', 'NoSuchSetting yes\n');
     await machine.run('rm /etc/ssh/sshd_config.d/10-server.conf');

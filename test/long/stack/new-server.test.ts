@@ -9,7 +9,7 @@ import { ensureEngine } from '../../engine/engine.ts';
 import { run } from '../../engine/process.ts';
 import { officialImages, stackImages } from '../../stack/lib/stack.ts';
 import { until } from '../../support/core/world.ts';
-import { type Machine, SERVER, startMachine } from '../../support/server/machine.ts';
+import { type Machine, PROXY, SERVER, startMachine } from '../../support/server/machine.ts';
 
 /** The blocks of the numbered steps, in their order. */
 function steps(): string[] {
@@ -28,11 +28,10 @@ const answered = (block: string, script: string, options: string) =>
 
 async function registry(): Promise<Record<string, string>> {
   const own = await run('npm', ['config', 'get', 'registry']);
-  const proxy = 'http://127.0.0.1:3142';
   return {
     npm_config_registry: own,
-    npm_config_proxy: proxy,
-    npm_config_https_proxy: proxy,
+    npm_config_proxy: PROXY,
+    npm_config_https_proxy: PROXY,
     npm_config_cafile: '/srv/ca.pem',
   };
 }

@@ -56,7 +56,12 @@ export const BREAKS: Break[] = [
   {
     step: 'firewall',
     how: 'iptables -I DOCKER-USER -p tcp --dport 5432 -j ACCEPT',
-    says: /the chain DOCKER-USER has other rules/,
+    says: /the chain DOCKER-USER of iptables has other rules/,
+  },
+  {
+    step: 'firewall',
+    how: 'ip6tables -F DOCKER-USER',
+    says: /the chain DOCKER-USER of ip6tables is empty/,
   },
   {
     step: 'firewall',
