@@ -61,7 +61,11 @@ export async function startMachine(suite: Suite, { limits = false, bare = false 
   const proxy = await startProxy(join(directory, 'proxy'));
   const network = ['nsenter', `--net=${place.inside}`, process.execPath, '-e', RELAY];
   const relay = startBound([...network, join(directory, 'proxy'), String(PROXY_PORT)]);
-  let system = await boot();
+  let system = await boot().catch(async error => {
+    await relay.stop();
+    proxy.stop();
+    throw error; // the next place removes what is left of this one
+  });
   const outsideArgv = (argv: string[]) => ['nsenter', `--net=${place.outside}`, ...argv];
 
   const machine: Machine = {
@@ -124,7 +128,8 @@ async function bootIn(place: Place, args: string[]): Promise<{ pid: number; halt
   return {
     pid,
     halt: async () => {
-      if (child.process.exitCode === null) process.kill(pid, 'SIGKILL');
+      const { exitCode, signalCode } = child.process;
+      if (exitCode === null && signalCode === null) process.kill(pid, 'SIGKILL');
       await child.exited;
     },
   };
