@@ -249,7 +249,7 @@ test('a port that a program holds is named with the program', async () => {
     assert.is(code, 0, error);
     assert.match(
       text,
-      new RegExp(`warning: ports: port ${port} is held by .* \\(process ${process.pid}\\)\n.*HTTP_PORT`),
+      new RegExp(`warning: ports: port ${port} is held by .* \\(process ${process.pid}\\).*\n.*HTTP_PORT`),
     );
     assert.match(text, /✓ ports: port 1 is free/);
     // What can't be looked at is no reason to fail.

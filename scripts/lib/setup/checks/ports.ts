@@ -49,8 +49,13 @@ async function listeners(port: string): Promise<string[] | undefined> {
   const names = lines
     .split('\n')
     .filter(Boolean)
-    .map(line => /users:\(\("([^"]*)",pid=(\d+)/.exec(line))
-    .map(found => (found ? `${found[1]} (process ${found[2]})` : 'a program of another user'));
+    .flatMap(line => {
+      // A program that has just been forked has the socket, too.
+      const found = [...line.matchAll(/\("([^"]*)",pid=(\d+)/g)];
+      return found.length > 0
+        ? found.map(([, name, pid]) => `${name} (process ${pid})`)
+        : ['a program of another user'];
+    });
   return [...new Set(names)];
 }
 
