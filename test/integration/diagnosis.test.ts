@@ -21,6 +21,7 @@ import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts'
 import { createTurns } from '../support/core/turns.ts';
 import { history, type World } from '../support/core/world.ts';
 import { withRefusingServer } from '../support/postgres/refusing-server.ts';
+import { renameDatabase } from '../support/postgres/rename-database.ts';
 
 const { inTurn, stop } = await createTurns();
 
@@ -168,7 +169,7 @@ test('no right to connect to postgres: named, and another maintenance database w
 test('a server without a database postgres: back up and restore through another one', () =>
   inTurn(async world => {
     await begin(world);
-    await world.sql('ALTER DATABASE postgres RENAME TO "main, =db"');
+    await renameDatabase(world, 'postgres', 'main, =db');
     const env = { POSTGRES_MAINTENANCE_DB: 'main, =db' };
     try {
       await makeBackup(world, {}, env);
@@ -185,7 +186,7 @@ test('a server without a database postgres: back up and restore through another 
         /connect to app to rename databases/,
       );
     } finally {
-      await world.sql('ALTER DATABASE "main, =db" RENAME TO postgres');
+      await renameDatabase(world, 'main, =db', 'postgres');
     }
   }));
 

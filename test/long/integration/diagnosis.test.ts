@@ -5,21 +5,14 @@ import { configOf } from '../../support/backup/old-backups.ts';
 import { begin, change, stateOf } from '../../support/core/expect.ts';
 import { makeBackup, refused, restoreHere } from '../../support/core/in-process.ts';
 import { createTurns } from '../../support/core/turns.ts';
-import { until } from '../../support/core/world.ts';
+import { renameDatabase } from '../../support/postgres/rename-database.ts';
 
 const { inTurn, stop } = await createTurns();
 
 test('a server without a database postgres: back up, restore, undo and finish through another one', () =>
   inTurn(async world => {
     await begin(world);
-    // What was done in this process may have left a session that waits for the next read.
-    const rename = async (from: string, to: string) => {
-      await world.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${from}'`);
-      const left = `SELECT FROM pg_stat_activity WHERE datname = '${from}'`;
-      await until(`nobody uses ${from}`, async () => (await world.rows(left)).length === 0);
-      await world.sql(`ALTER DATABASE "${from}" RENAME TO "${to}"`);
-    };
-    await rename('postgres', 'main, =db');
+    await renameDatabase(world, 'postgres', 'main, =db');
     const env = { POSTGRES_MAINTENANCE_DB: 'main, =db' };
     try {
       await makeBackup(world, {}, env);
@@ -37,7 +30,7 @@ test('a server without a database postgres: back up, restore, undo and finish th
         /connect to app to rename databases/,
       );
     } finally {
-      await rename('main, =db', 'postgres');
+      await renameDatabase(world, 'main, =db', 'postgres');
     }
   }));
 
