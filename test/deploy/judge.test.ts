@@ -6,16 +6,12 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { chance } from '../../scripts/lib/deploy/chance.ts';
 import { routeOf } from '../../scripts/lib/deploy/judge.ts';
-import { attack, BAD, both, GOOD, judged as judgedOf, only } from '../support/deploy/judged.ts';
+import { attack, BAD, both, GOOD, judged, only, SEEDS } from '../support/deploy/judged.ts';
 import type { Scene } from '../support/deploy/traffic.ts';
-
-/** With 20 seeds each: test/long/deploy/judge.test.ts. */
-const SEEDS = 4;
-const judged = (scene: Partial<Scene>, together: boolean) => judgedOf(scene, together, SEEDS);
 
 for (const [name, scene] of Object.entries(GOOD)) {
   test(`a good release ${name} passes, each time`, () => {
-    for (const { refused, reasons } of both(scene, SEEDS)) assert.is(refused, 0, reasons[0]);
+    for (const { refused, reasons } of both(scene)) assert.is(refused, 0, reasons[0]);
   });
 }
 
@@ -36,7 +32,7 @@ test('a machine that becomes busy when only the new release serves does not stop
 
 for (const [name, [scene, why]] of Object.entries(BAD)) {
   test(`a release that ${name} is refused, each time`, () => {
-    for (const { refused, reasons } of both(scene, SEEDS)) {
+    for (const { refused, reasons } of both(scene)) {
       assert.is(refused, SEEDS);
       for (const reason of reasons) assert.match(reason, why);
     }
@@ -45,7 +41,7 @@ for (const [name, [scene, why]] of Object.entries(BAD)) {
 
 test('without any traffic of the old release, errors of several clients are seen', () => {
   const scene = { factor: 0, requests: 30, clients: 10, change: () => ({ status: 500 }) };
-  for (const { refused } of both(scene, SEEDS)) assert.is(refused, SEEDS);
+  for (const { refused } of both(scene)) assert.is(refused, SEEDS);
 });
 
 test('one client is enough where both serve: what fails with the new release and not with the old one is seen', () => {

@@ -3,23 +3,19 @@ import { regression } from '../../../scripts/lib/deploy/judge.ts';
 import type { Visit } from '../../../scripts/lib/nginx/access-log.ts';
 import { type Scene, traffic } from './traffic.ts';
 
-/** @returns how many of the first seeds are refused, and the reasons */
-export function judged(
-  scene: Partial<Scene>,
-  together: boolean,
-  seeds: number,
-): { refused: number; reasons: string[] } {
-  const reasons = Array.from({ length: seeds }, (_, seed) => seed).flatMap(seed => {
+/** Samples of each scene: 20 in test/long/deploy/judge.test.ts. */
+export const SEEDS = Number(process.env.JUDGE_SEEDS ?? 4);
+
+/** @returns how many of the seeds are refused, and the reasons */
+export function judged(scene: Partial<Scene>, together: boolean): { refused: number; reasons: string[] } {
+  const reasons = Array.from({ length: SEEDS }, (_, seed) => seed).flatMap(seed => {
     const { old, fresh } = traffic({ ...scene, seed });
     return regression(old, fresh, together) ?? [];
   });
   return { refused: reasons.length, reasons };
 }
 
-export const both = (scene: Partial<Scene>, seeds: number) => [
-  judged(scene, true, seeds),
-  judged({ factor: 8, ...scene }, false, seeds),
-];
+export const both = (scene: Partial<Scene>) => [judged(scene, true), judged({ factor: 8, ...scene }, false)];
 
 /** Requests of one client, of which a share fails. */
 export const attack =

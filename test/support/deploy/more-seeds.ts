@@ -1,0 +1,2 @@
+/** What test/long/deploy/judge.test.ts imports first. */
+process.env.JUDGE_SEEDS = '20';
