@@ -1,6 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
 import { CommandError, run, sh } from '../core/shell.ts';
-import { sleep } from '../core/signals.ts';
 import { inspectContainers } from './commands.ts';
 
 /** @returns the name of the Compose project */
@@ -100,6 +100,6 @@ export async function removeContainer(name: string): Promise<void> {
       const isLeaving = error instanceof CommandError && /is already in progress/.test(error.stderr);
       if (!isLeaving || seconds === REMOVAL) throw error;
     }
-    await sleep(1).catch(() => {}); // a signal does not end it
+    await delay(1000); // a signal does not end it
   }
 }
