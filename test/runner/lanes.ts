@@ -7,10 +7,12 @@ import { availableParallelism, cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestFile } from './files.ts';
 
-const MIN = Math.max(2, availableParallelism());
-const MAX = MIN * 3;
+const CORES = Math.max(2, availableParallelism());
+/** One more than there are processors: of so many files, one waits at most moments for its server or its disk. */
+const MIN = CORES + 1;
+const MAX = CORES * 3;
 /** A share of all processors' time. */
-const IDLE = 0.12;
+const IDLE = 0.05;
 /** Between two looks. */
 const LOOK_SECONDS = 1;
 
