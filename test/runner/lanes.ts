@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestFile } from './files.ts';
 
 const CORES = Math.max(2, availableParallelism());
-/** One more than there are processors: of so many files, one waits at most moments for its server or its disk. */
+/** One more than there are processors, because each waits now and then for its server or its disk. */
 const MIN = CORES + 1;
 const MAX = CORES * 3;
 /** A share of all processors' time. */
