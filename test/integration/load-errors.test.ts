@@ -1,13 +1,11 @@
-/** Statements of a backup that fail when it is loaded: without some of them all rows are there. */
-import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { compareWithManifest } from '../../scripts/lib/restore/compare.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
-import { databases, program } from '../support/postgres/compare.ts';
-import { INDEX, load, names, ownerGone, PRECIOUS, UNQUALIFIED } from '../support/restore/failing-dumps.ts';
-import { LOOKALIKES, writeDump } from '../support/restore/plain-dumps.ts';
+import { databases } from '../support/postgres/compare.ts';
+import { INDEX, load, names, PRECIOUS, UNQUALIFIED } from '../support/restore/failing-dumps.ts';
+import { writeDump } from '../support/restore/plain-dumps.ts';
 
 const { inTurn, stop } = await createTurns({ env: { S3_BUCKET: '' } }); // what is off-site is no part of this
 
@@ -32,7 +30,7 @@ test('an index and a materialized view that fail are listed with all that is sai
     await refused(compare, 3, /public.shops has 2 rows, not 3/);
   }));
 
-/** All kinds: test/long/integration/load-errors.test.ts. */
+/** All kinds, texts that look like rows, and an owner that is missing: test/long/integration/load-errors.test.ts. */
 test('a statement that rows depend on is never accepted, and rows are never taken for statements', () =>
   inTurn(async world => {
     for (const [what, statements, says] of [
@@ -55,31 +53,6 @@ test('a statement that rows depend on is never accepted, and rows are never take
       "COPY precious FROM stdin;\n\\.\nCOMMENT ON TABLE nothing IS '';\nCOPY precious FROM stdin;\n1\n\\.\n";
     writeDump(world, 'foreign.sql.gz', PRECIOUS + comment);
     await refused(() => load(world, path, true), 1, /could not load foreign.sql.gz/);
-  }));
-
-test('text that looks like rows or commands stays whole when errors are collected, or is refused', () =>
-  inTurn(async world => {
-    await world.sql(`${LOOKALIKES}; ${UNQUALIFIED}`);
-    const path = join(world.directory, 'notes.sql.gz');
-    const dump = (...options: string[]) =>
-      program(world, 'bash', '-o', 'pipefail', '-c', 'pg_dump app "$@" | gzip > "$0"', path, ...options);
-    await dump();
-    assert.is((await load(world, path, true)).length, 2);
-    const texts = (database?: string) =>
-      world.rows(
-        "SELECT id, text, obj_description('notes'::regclass) AS comment, prosrc FROM notes, pg_proc WHERE proname = 'f' ORDER BY id",
-        database,
-      );
-    assert.equal(await texts('scratch'), await texts());
-    await world.sql("DROP TABLE shops CASCADE; CREATE MATERIALIZED VIEW slugs AS SELECT slugify('Ü')");
-    await dump('--inserts');
-    await refused(() => load(world, path, true), 1, /some of its text looks like rows/);
-  }));
-
-/** Also without its owners: test/long/integration/load-errors.test.ts. */
-test('an owner that this server does not have, and a setting of a later version', () =>
-  inTurn(async world => {
-    await ownerGone(world, false);
   }));
 
 test('the servers stop', stop);

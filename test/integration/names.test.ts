@@ -17,7 +17,7 @@ import { assertPasswordHidden, NAME, PASSWORD, roundTrip } from '../support/post
 
 const { inTurn, stop } = await createTurns({ password: PASSWORD });
 
-/** In both formats, and with each script as a process: test/long/integration/names.test.ts. */
+/** In both formats, with each script as a process, and names that libpq would take for an option or an address: test/long/integration/names.test.ts. */
 test('a database, a password and directories with every character that a shell minds', () =>
   inTurn(async plain => {
     const directory = join(plain.directory, `it's a "directory" $HOME & \`x\` é`);
@@ -40,19 +40,6 @@ test('a database, a password and directories with every character that a shell m
     assert.equal(finished.dropped, [undone.kept]);
     assert.is(await checkHere(world, 'latest', {}, 's3'), id);
     assertPasswordHidden(directory);
-  }));
-
-/** Each of these alone: test/long/integration/names.test.ts. */
-test('names that libpq would take for an option, an address or a connection string', () =>
-  inTurn(async world => {
-    const database = '-h=example %"';
-    await world.sql(`CREATE DATABASE ${identifier(database)}`, 'postgres');
-    await world.sql('CREATE TABLE t AS SELECT 1 AS i', database);
-    world.env.POSTGRES_DB = database;
-    await makeBackup(world, { format: 'custom', upload: false });
-    const other = `postgresql://x/y?dbname=postgres user='x`;
-    await restoreHere(world, 'latest', { database: other });
-    assert.equal(await world.rows('SELECT i FROM t', other), [{ i: 1 }]);
   }));
 
 test('a backup is found by id, file and address, and only by its whole id', () =>

@@ -1,26 +1,13 @@
+/** Owners and privileges. What a server lacks, backups of before, dumps of another origin and drills: test/long/integration/owners.test.ts. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { fetchSource } from '../../scripts/lib/backup/fetch.ts';
-import { findSource } from '../../scripts/lib/backup/find.ts';
-import { readSpaceFacts } from '../../scripts/lib/postgres/load-space.ts';
-import { serverFacts } from '../../scripts/lib/postgres/server.ts';
-import { DIRECTORIES } from '../../scripts/lib/restore/leftovers.ts';
-import { refuseImpossible } from '../../scripts/lib/restore/preflight.ts';
 import { swapIn } from '../../scripts/lib/restore/swap.ts';
 import { configOf, plant } from '../support/backup/old-backups.ts';
 import { captured } from '../support/core/here.ts';
 import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
-import { ask } from '../support/postgres/ask.ts';
 import { contentOf } from '../support/postgres/compare.ts';
-import {
-  foreignDumps,
-  lacksAllAtOnce,
-  manyRoles,
-  olderBackups,
-  ownerOf,
-  unchanged,
-} from '../support/restore/owners.ts';
+import { manyRoles, unchanged } from '../support/restore/owners.ts';
 
 const { inTurn, stop } = await createTurns({ env: { S3_BUCKET: '' } }); // what is off-site is no part of this
 
@@ -122,47 +109,6 @@ test('a POSTGRES_USER that is no superuser restores what it may, and says before
         assert.ok(text.includes(part), `${part}\n${text}`);
     });
   }));
-
-test('all that a server lacks is said at once, before anything changes; a drill goes on without owners, and creates no role', () =>
-  inTurn(async world => {
-    const set = 'SET allow_in_place_tablespaces = on';
-    const createTablespace = () =>
-      ask(world.pg.postgres, 'postgres', set, `CREATE TABLESPACE "fast disk" LOCATION ''`);
-    await createTablespace();
-    try {
-      const id = await lacksAllAtOnce(world);
-
-      await restoreHere(world, id, { 'no-tablespaces': true, database: 'other' });
-      assert.is(await ownerOf(world, 't', 'other'), 'leaver');
-
-      await world.sql('DROP DATABASE other', 'postgres');
-      await world.sql('DROP ROLE leaver', 'postgres');
-      await createTablespace();
-      const config = configOf(world, {});
-      const { stderr, value, error } = await captured(async () => {
-        const server = await serverFacts(config.postgres);
-        const source = await fetchSource(
-          await findSource(config, id, 'local'),
-          DIRECTORIES.environment(config),
-        );
-        const space = await readSpaceFacts(config.postgres, server);
-        return refuseImpossible(config, source, server, space, 'scratch', { isDrill: true });
-      });
-      assert.is(value?.without.owners, true, error);
-      assert.match(stderr, /the drill leaves out owners and privileges: role "leaver" is missing/);
-      assert.equal(value!.roles.plan.create, [], 'it creates no role');
-    } finally {
-      await world.sql('DROP TABLE IF EXISTS t');
-      await world.sql('DROP TABLESPACE IF EXISTS "fast disk"', 'postgres');
-    }
-  }));
-
-/** Each in all forms: test/long/integration/owners.test.ts. */
-test('a backup of before, without privileges and without a list of what it needs', () =>
-  inTurn(world => olderBackups(world, ['custom'])));
-
-test('a dump of another origin, with owners that are missing here', () =>
-  inTurn(world => foreignDumps(world, [''], false)));
 
 test('the servers stop', stop);
 

@@ -23,24 +23,6 @@ test('missing packages are installed, installed ones are not touched, and unknow
     assert.match(unknown.stderr, /could not install nowhere: .*Unable to locate package nowhere/);
   }));
 
-test('two at once: one installs, and the other waits for it and finds it done', () =>
-  onMachine(async ({ holdLock, install, done }) => {
-    // The first one is held up by another's lock, so the second surely comes while it is at work.
-    const holder = await holdLock('state/lists/lock');
-    const first = install('left');
-    await first.shows(/another program, which holds a lock/);
-    const second = install('left', 'right');
-    await new Promise(resolve => setTimeout(resolve, 500)); // time enough for what must not happen
-    assert.is(second.stderr(), '', 'it waits before it looks');
-    await holder.stop('SIGKILL');
-    for (const { ended } of [first, second]) {
-      const { code, stderr } = await ended;
-      assert.is(code, 0, stderr);
-    }
-    assert.match(second.stderr(), /installing with apt-get: right$/m);
-    assert.equal(done(), ['install left', 'install right']);
-  }));
-
-// Every lock of another program: test/long/integration/packages.test.ts.
+// Two at once, and every lock of another program: test/long/integration/packages.test.ts.
 
 test.run();

@@ -8,11 +8,10 @@ import { openStore } from '../../scripts/lib/s3/open-store.ts';
 import { configOf, plant, store } from '../support/backup/old-backups.ts';
 import { here } from '../support/core/here.ts';
 import { makeBackup } from '../support/core/in-process.ts';
-import { until } from '../support/core/world.ts';
-import { answers, cutsRequest, hangs, type Seen } from '../support/s3/fault-proxy.ts';
+import { answers, cutsRequest, type Seen } from '../support/s3/fault-proxy.ts';
 import { assertChecksums, PART_FAULTS } from '../support/s3/part-faults.ts';
 import { createBigDatabase, createS3World, first, keysOf } from '../support/s3/s3-world.ts';
-import { storedParts, unfinishedUploads } from '../support/s3/store.ts';
+import { unfinishedUploads } from '../support/s3/store.ts';
 
 const s3World = await createS3World();
 const { world, proxy, fresh, stop } = s3World;
@@ -75,7 +74,7 @@ test('several parts: one cut and one refused are sent again', async () => {
   assert.is(unfinishedUploads(world), 0);
 });
 
-/** When another request is refused, of backup.ts as a process: test/long/integration/s3-parts.test.ts. */
+/** When another request is refused, at SIGTERM, of backup.ts as a process: test/long/integration/s3-parts.test.ts. */
 for (const what of ['it can’t be completed'] as const) {
   test(`several parts: ${what}: none is left behind`, async () => {
     const { env, manifest } = await withBackup();
@@ -90,29 +89,6 @@ for (const what of ['it can’t be completed'] as const) {
     assert.equal(keysOf(world, env), []);
     assert.is(unfinishedUploads(world), 0);
     assert.ok(existsSync(join(env.BACKUP_DIR!, manifestName(id))));
-  });
-}
-
-/** A signal arrives while the store takes its time over one request. */
-const MOMENTS: Record<string, { database: string; slow: (seen: Seen) => boolean; before: () => boolean }> = {
-  'in the middle of the parts': {
-    database: 'big',
-    slow: ({ query }) => query.get('partNumber') === '2',
-    before: () => storedParts(world) === 1,
-  },
-};
-
-for (const [moment, { database, slow, before }] of Object.entries(MOMENTS)) {
-  test(`SIGTERM ${moment} leaves nothing in the store`, async () => {
-    const env = fresh({ POSTGRES_DB: database });
-    proxy.fault = seen => (slow(seen) ? hangs() : undefined);
-    const run = world.start('backup', ['--format', 'custom'], env);
-    await until('the upload has come so far', () => proxy.seen.some(slow) && before(), 60);
-    run.child.kill('SIGTERM');
-    const done = await run.ended;
-    assert.is(done.code, 143, done.stderr);
-    assert.equal(keysOf(world, env), []);
-    assert.is(unfinishedUploads(world), 0);
   });
 }
 

@@ -1,51 +1,19 @@
-/* The crontab, with Debian's own cron, in a zone three quarters of an hour off, from a path that is hard to quote. */
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+/*
+ * The crontab, with Debian's own cron, in a zone three quarters of an hour off, from a path that is hard to quote.
+ * Lines of others byte for byte, a block without its end, and lines of the old scripts:
+ * test/long/integration/schedule-cron.test.ts; as text alone: test/schedule/crontab-lines.test.ts.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT } from '../../scripts/lib/config/config.ts';
-import { createWorld, until } from '../support/core/world.ts';
-import { startPrivateCron } from '../support/schedule/private-cron.ts';
+import { until } from '../support/core/world.ts';
+import { createCrontabWorld, OTHERS } from '../support/schedule/crontab-world.ts';
 
-const cron = await startPrivateCron('Asia/Kathmandu');
-const world = await createWorld();
+const { world, cron, copy, settings, configure, schedule, crontab, install, stop } =
+  await createCrontabWorld();
 await world.sql('CREATE TABLE t AS SELECT generate_series(1, 1000) AS i');
-
-const copy = join(world.directory, "it's 100% here");
-mkdirSync(copy);
-for (const name of ['scripts', 'package.json'])
-  cpSync(join(ROOT, name), join(copy, name), { recursive: true });
-symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
-
-const { PATH: _, HOME: __, LOG_DIR: ___, S3_BUCKET: ____, ...settings } = world.env;
 const STATE = settings.STATE_DIR!;
-
-/** Writes the .env file that the scripts of the copy read. */
-function configure(environment: string, extra: Record<string, string>): void {
-  const lines = Object.entries({ ...settings, ...extra }).map(([name, value]) => `${name}='${value}'\n`);
-  writeFileSync(join(copy, `.env.${environment}`), lines.join(''));
-}
-
-function schedule(...args: string[]) {
-  const { code, stdout, stderr } = cron.run([join(copy, 'scripts/schedule.ts'), ...args]);
-  return { code, stdout: `${stdout}`, stderr };
-}
-
-const crontab = () => cron.run(['crontab', '-l']).stdout.toString('latin1');
-const install = (text: string) =>
-  assert.is(cron.run(['crontab', '-'], Buffer.from(text, 'latin1') as unknown as string).code, 0);
-
-const OTHERS =
-  'MAILTO=someone\n# caf\xe9 in latin1, \xc3\xa9 in UTF-8\n\n17 3 * * 1\ttrue  \nPATH=/usr/bin:/bin:/opt/ours\n';
 
 test('without a crontab, its lines become the crontab; remove leaves nothing', () => {
   configure('production', {});
@@ -61,86 +29,6 @@ test('without a crontab, its lines become the crontab; remove leaves nothing', (
   assert.is(readFileSync(join(STATE, 'crontab.before'), 'utf8'), '');
   assert.match(schedule('remove').stdout, /are removed from the crontab/);
   assert.is(crontab(), '');
-});
-
-test('other lines stay byte for byte, in their place; the previous crontab is kept', () => {
-  install(OTHERS);
-  configure('production', { SCHEDULE_MAILTO: 'ops@example.com' });
-  configure('staging', {});
-  assert.is(schedule('install').code, 0);
-  assert.is(readFileSync(join(STATE, 'crontab.before'), 'latin1'), OTHERS);
-  assert.is(statSync(join(STATE, 'crontab.before')).mode & 0o777, 0o600);
-  assert.is(schedule('install', '--env', 'staging').code, 0);
-  const both = crontab();
-  assert.ok(both.startsWith(OTHERS), both);
-  assert.match(both, /PATH=\/usr\/bin:\/bin:\/opt\/ours\nMAILTO=someone\n# END neurmatic production/);
-  const before = statSync(join(STATE, 'crontab.before')).mtimeMs;
-  assert.match(schedule('install', '--env', 'staging').stdout, /are unchanged in the crontab/);
-  assert.is(crontab(), both, 'once more changes nothing');
-  assert.is(statSync(join(STATE, 'crontab.before')).mtimeMs, before);
-
-  configure('staging', { SCHEDULE_BACKUP: '30 5 * * *' });
-  assert.is(schedule('install', '--env', 'staging').code, 0);
-  assert.is(crontab().match(/# backup: /g)?.length, 2);
-  assert.match(crontab(), '# backup: 30 5 * * * UTC');
-  assert.is(schedule('remove', '--env', 'staging').code, 0);
-  assert.match(schedule('remove', '--env', 'staging').stdout, /are not in the crontab/);
-  assert.is(schedule('remove').code, 0);
-  assert.is(crontab(), OTHERS);
-});
-
-test('a block without its end is refused, and stays unchanged', () => {
-  const broken = `${OTHERS}# BEGIN neurmatic production (schedule.ts)\n1 1 * * * true\n`;
-  install(broken);
-  for (const action of ['install', 'remove']) {
-    const { code, stderr } = schedule(action);
-    assert.is(code, 2, stderr);
-    assert.match(
-      stderr,
-      /line 6 of the crontab has no matching “# END neurmatic production \(schedule\.ts\)”/,
-    );
-    assert.not.match(stderr, /things change/);
-  }
-  assert.is(crontab(), broken);
-});
-
-test('beside a line of the old scripts it is refused, with the line; health-check.ts warns of it', () => {
-  configure('production', {});
-  const old = '0 2 * * * /opt/neurmatic/infrastructure/scripts/backup.sh';
-  const look = () => {
-    const { stdout, stderr } = cron.run([
-      join(copy, 'scripts/health-check.ts'),
-      '--only',
-      'old-installation',
-      '--json',
-    ]);
-    assert.ok(`${stdout}`.startsWith('{'), stderr);
-    return JSON.parse(`${stdout}`).services['old-installation'];
-  };
-  const places = [
-    ['crontab -l', `${OTHERS}${old}\n`, ''],
-    ['/etc/cron.d/backup', OTHERS, old.replace('* /', '* root /')],
-  ] as const;
-  for (const [place, own, file] of places) {
-    install(own);
-    assert.is(cron.run(['tee', '/etc/cron.d/backup'], `${file}\n`).code, 0);
-    const { code, stderr } = schedule('install');
-    assert.is(code, 2, stderr);
-    const line = file || old;
-    assert.ok(stderr.includes(`\n  ${place}: ${line}\n`) || /crontabs\/root: 0 2/.test(stderr), stderr);
-    assert.match(
-      stderr,
-      /→ remove these lines, with `crontab -e` those of `crontab -l`: docs\/SWITCH\.md, step 2/,
-    );
-    assert.is(crontab(), own, 'nothing is changed');
-    const { status, message } = look();
-    assert.is(status, 'warning');
-    assert.ok(message.startsWith('1 cron line of the old scripts, ') && message.endsWith(line), message);
-  }
-  cron.run(['rm', '/etc/cron.d/backup']);
-  install(`${OTHERS}# ${old}\n`);
-  assert.is(look().status, 'ok');
-  assert.is(schedule('install').code, 0, 'a comment runs nothing');
 });
 
 test('a crontab that can’t be read is never overwritten', () => {
@@ -247,8 +135,6 @@ test('cron runs it: at its minute in UTC, from its bare environment, and mails a
   assert.is(below, above, 'a line after the block has what it would have without');
 });
 
-test('the servers stop', async () => {
-  await Promise.all([cron.stop(), world.stop()]);
-});
+test('the servers stop', stop);
 
 test.run();

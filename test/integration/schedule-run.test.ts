@@ -5,7 +5,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readState } from '../../scripts/lib/schedule/state.ts';
 import { statusOf } from '../../scripts/lib/schedule/status.ts';
-import { processesOf } from '../support/backup/faults.ts';
 import { configOf } from '../support/backup/old-backups.ts';
 import { history, until } from '../support/core/world.ts';
 import { createScheduleWorld, RUNS } from '../support/schedule/schedule-world.ts';
@@ -65,7 +64,7 @@ test('started just before two o’clock, with the clock past it at the first loo
   );
 });
 
-/** By SIGTERM, and with a full disk: test/long/integration/schedule-run.test.ts. */
+/** By SIGTERM, with a full disk, and still running when it is due again: test/long/integration/schedule-run.test.ts. */
 test('kill -9 during a backup: its programs end, and the next start repeats it, once', async () => {
   const { backups, stand, state } = fresh('2027-03-01T01:59:59.900Z', { shows: RUNS, goes: true });
   const gate = duringDump();
@@ -102,53 +101,6 @@ test('kill -9 just before the due time, and a start hours later: it runs once, a
     'backup: starts late, was due 2027-03-01 02:00:00 UTC',
   ]);
   assert.is(state().jobs.backup.due, '2027-03-01T02:00:00.000Z');
-});
-
-test('a backup that is still running when it is due again is notified, also when it is killed; the next one runs', async () => {
-  // The clock stops at each due time until the test has seen what it waits for: no run is late by itself.
-  const { stand, state, backups } = fresh(
-    '2027-03-01T01:59:59.900Z',
-    { shows: RUNS, stands: '2027-03-01T02:00:00Z' },
-    { shows: '^backup: starts$', stands: '2027-03-01T02:59:59.900Z' },
-    { shows: 'is still running$', stands: '2027-03-01T03:59:59.900Z' },
-  );
-  const gate = duringDump();
-  const env = { ...gate.env, SCHEDULE_BACKUP: '0 * * * *' };
-  const { code, stderr } = await running(env, async scheduler => {
-    await gate.reached();
-    stand('2027-03-01T03:00:00Z');
-    await until('the refusal is told', () => told().length === 1);
-    assert.is(
-      told()[0]!.text,
-      'backup was due 2027-03-01 03:00:00 UTC, but the run of 2027-03-01 02:00:00 UTC is still running',
-    );
-    assert.is(told()[0]!.script, 'schedule.ts');
-    await until('it is kept', () => state().jobs.backup.refused !== undefined);
-    const status = statusAt(env, '2027-03-01T03:00:00Z');
-    assert.ok(status.problems.length > 0, status.text);
-    assert.match(
-      status.text,
-      /^backup was due 2027-03-01 03:00:00 UTC, but is still running since 2027-03-01 02:00:00 UTC$/m,
-    );
-
-    const script = processesOf(world).filter(({ cmdline }) =>
-      /\/node (--\S+ )*\S+\/backup\.ts /.test(cmdline),
-    );
-    assert.is(script.length, 1, JSON.stringify(script));
-    process.kill(script[0]!.pid, 'SIGKILL');
-    await until('the failure is told', () => told().length === 2);
-    assert.is(told()[1]!.text, 'backup FAILED: it was ended by signal 9');
-    assert.is(told()[1]!.exitCode, 137);
-    gate.open();
-
-    stand('2027-03-01T04:00:00Z');
-    await scheduler.shows(/backup: ended with 0/);
-    await until('it is kept', () => state().jobs.backup.exitCode === 0);
-    assert.equal(statusAt(env, '2027-03-01T04:00:00Z').problems, []);
-    assert.is(state().jobs.backup.started, '2027-03-01T04:00:00.000Z');
-  });
-  assert.is(code, 143, stderr);
-  assert.is(backups(), 1);
 });
 
 test('the servers stop', stop);

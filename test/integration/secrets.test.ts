@@ -4,7 +4,6 @@ import { gunzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { backup } from '../../scripts/backup.ts';
-import { localBackups, newestFirst } from '../../scripts/lib/backup/catalog.ts';
 import { dryRun } from '../../scripts/lib/backup/run-backup.ts';
 import { client } from '../../scripts/lib/postgres/client.ts';
 import { list } from '../../scripts/list-backups.ts';
@@ -16,13 +15,11 @@ import { here } from '../support/core/here.ts';
 import { checkHere, finishHere, makeBackup } from '../support/core/in-process.ts';
 import { recordPrograms } from '../support/core/recorded-programs.ts';
 import { createSecretWorld } from '../support/core/secret-world.ts';
-import { startOnTerminal } from '../support/core/terminal.ts';
-import { history } from '../support/core/world.ts';
 
-const { MARK, SECRETS, PASSWORD, KEY_SECRET, world, told, listener, assertNoSecret, assertSilent } =
+const { MARK, SECRETS, PASSWORD, world, told, listener, assertNoSecret, assertSilent } =
   await createSecretWorld();
 
-/** More of them: test/long/integration/secrets.test.ts. */
+/** More of them, and a secret in an argument, on a terminal: test/long/integration/secrets.test.ts. */
 const RUNS: [script: string, args: string[], expected: number, env?: Record<string, string>][] = [
   ['backup', ['--format', 'custom', '--json'], 0],
   // what fails
@@ -127,16 +124,6 @@ test('a secret in a result or in a refused argument is hidden, before the text o
   assert.match(check.stdout, /^UNKNOWN - there is no check "\*\*\*"$/m);
 });
 
-test('a secret in an argument is not shown on a terminal, and is neither in the history nor in a manifest', async () => {
-  const terminal = startOnTerminal(world, 'backup', ['--label', `with-${KEY_SECRET}`]);
-  assert.is(await terminal.ended, 0, terminal.shown());
-  assertNoSecret(terminal.shown(), 'the terminal');
-  const [newest] = newestFirst(await localBackups(configOf(world, {})));
-  assert.is(newest!.manifest.label, 'with-***');
-  const entry = history(world).at(-1) as unknown as { arguments: string[] };
-  assert.equal(entry.arguments, ['--label', 'with-***']);
-});
-
 test('the notifications arrived, without secrets except their own addresses', () => {
   assert.ok(
     told.some(({ path, body }) => path === `/${MARK}-slack` && /backup neurmatic_production_/.test(body)),
@@ -169,7 +156,7 @@ test('every file is its owner’s only, and holds no secret and no role’s pass
       files++;
     }
   }
-  assert.ok(files > 3);
+  assert.ok(files > 1, `${files} files`);
 });
 
 test('a container’s client gets its password by name, not in its arguments', () => {

@@ -1,9 +1,8 @@
-import { readdirSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { swapIn } from '../../scripts/lib/restore/swap.ts';
-import { begin, change, stateOf } from '../support/core/expect.ts';
-import { finishHere, makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
+import { begin, stateOf } from '../support/core/expect.ts';
+import { finishHere, makeBackup, restoreHere } from '../support/core/in-process.ts';
 import { pauseProgram } from '../support/core/pause.ts';
 import { createTurns } from '../support/core/turns.ts';
 import { until, type World } from '../support/core/world.ts';
@@ -104,44 +103,7 @@ test('a session that can’t be ended holds up the swap, and SIGTERM does not ta
     assert.equal(await databases(world), ['app']);
   }));
 
-/** Of a whole restore: test/long/integration/swap.test.ts. */
-test('a prepared transaction is named, before anything is done and at the swap', () =>
-  inTurn(async world => {
-    await world.sql('ALTER SYSTEM SET max_prepared_transactions = 3', 'postgres');
-    await world.pg.halt();
-    await world.pg.resume();
-    await begin(world);
-    await makeBackup(world, { upload: false });
-    await change(world, 'live');
-    const prepare = `BEGIN; INSERT INTO state VALUES ('prepared'); PREPARE TRANSACTION 'it''s pending'`;
-    await world.sql(prepare);
-    const files = readdirSync(world.env.BACKUP_DIR!);
-    await refused(
-      () => restoreHere(world, 'latest'),
-      1,
-      /app has a prepared transaction \(it's pending\)/,
-      /COMMIT PREPARED or ROLLBACK PREPARED/,
-    );
-    assert.equal(readdirSync(world.env.BACKUP_DIR!), files);
-    await world.sql(`COMMIT PREPARED 'it''s pending'`);
-
-    await world.sql(`CREATE DATABASE ${NEXT} STRATEGY FILE_COPY`, 'postgres');
-    const swapping = paused(world, 'before', () =>
-      refused(
-        () => swapIn(world.pg.postgres, 'app', NEXT, KEPT),
-        1,
-        /app has a prepared transaction \(it's pending\)/,
-      ),
-    );
-    await swapping.reached();
-    await world.sql(prepare);
-    swapping.go();
-    await swapping.done;
-    assert.equal(await databases(world), ['app', NEXT]);
-    assert.is(await stateOf(world), 'live,prepared');
-    await world.sql(`ROLLBACK PREPARED 'it''s pending'`); // else the database can't be dropped
-  }));
-
+/** A prepared transaction, before anything is done: leftovers.test.ts; at the swap: test/long/integration/swap.test.ts. */
 test('a connection lost at the commit: the server says what happened', () =>
   inTurn(async world => {
     await begin(world, 'live');

@@ -155,6 +155,19 @@ test(`${KILLS} kills of backup.ts at random moments (SEED=${random.seed})`, asyn
   });
 });
 
+test('kill -9 of the script during the upload: the next run removes what is half in the store', async () => {
+  const gate = await betweenUploads(world);
+  try {
+    const ended = await faultAt(gate, PLAIN, ({ child }) => child.kill('SIGKILL'));
+    assert.is(ended.signal, 'SIGKILL');
+  } finally {
+    gate.close();
+  }
+  assert.is((await unfinishedInStore(world)).length, 1);
+  await assertNextBackupWorks();
+  assert.equal(await unfinishedInStore(world), []);
+});
+
 test('the servers stop', world.stop);
 
 test.run();

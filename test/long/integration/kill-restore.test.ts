@@ -232,6 +232,15 @@ for (const [format, id] of Object.entries(backups)) {
   });
 }
 
+test('kill -9 of the backend between the two renames: the live database is as it was', async () => {
+  const fault = (_: unknown, backend: number) => process.kill(backend, 'SIGKILL');
+  const { code, stderr, live } = await betweenTheRenames(world, backups.plain, fault);
+  assert.is(code, 1, stderr);
+  assert.match(stderr, /could not rename app_new_\d+_\d+ to app/);
+  assert.is(await oidOf(world.pg.postgres, world.database), live);
+  assert.is(await oldOrNew(), 'old');
+});
+
 test('the servers stop', world.stop);
 
 test.run();

@@ -1,11 +1,12 @@
 /** Statements of a backup that fail when it is loaded: without some of them all rows are there. */
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makeBackup, refused, restoreHere } from '../../support/core/in-process.ts';
 import { createTurns } from '../../support/core/turns.ts';
-import { databases } from '../../support/postgres/compare.ts';
+import { databases, program } from '../../support/postgres/compare.ts';
 import { INDEX, load, names, ownerGone, PRECIOUS, UNQUALIFIED } from '../../support/restore/failing-dumps.ts';
-import { forge, writeDump } from '../../support/restore/plain-dumps.ts';
+import { forge, LOOKALIKES, writeDump } from '../../support/restore/plain-dumps.ts';
 
 const { inTurn, stop } = await createTurns();
 
@@ -72,6 +73,25 @@ test('an owner that this server does not have, and a setting of a later version'
     const path = await ownerGone(world, true);
     assert.is((await load(world, path, true)).length, 1);
     assert.equal(await names(world, 'scratch'), await names(world, 'app'));
+  }));
+
+test('text that looks like rows or commands stays whole when errors are collected, or is refused', () =>
+  inTurn(async world => {
+    await world.sql(`${LOOKALIKES}; ${UNQUALIFIED}`);
+    const path = join(world.directory, 'notes.sql.gz');
+    const dump = (...options: string[]) =>
+      program(world, 'bash', '-o', 'pipefail', '-c', 'pg_dump app "$@" | gzip > "$0"', path, ...options);
+    await dump();
+    assert.is((await load(world, path, true)).length, 2);
+    const texts = (database?: string) =>
+      world.rows(
+        "SELECT id, text, obj_description('notes'::regclass) AS comment, prosrc FROM notes, pg_proc WHERE proname = 'f' ORDER BY id",
+        database,
+      );
+    assert.equal(await texts('scratch'), await texts());
+    await world.sql("DROP TABLE shops CASCADE; CREATE MATERIALIZED VIEW slugs AS SELECT slugify('Ü')");
+    await dump('--inserts');
+    await refused(() => load(world, path, true), 1, /some of its text looks like rows/);
   }));
 
 test('the servers stop', stop);

@@ -2,6 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runDrill } from '../../../scripts/lib/drill/run-drill.ts';
+import { detachSubscriptions } from '../../../scripts/lib/postgres/subscriptions.ts';
 import { dropLeftovers } from '../../../scripts/lib/restore/swap.ts';
 import { configOf } from '../../support/backup/old-backups.ts';
 import { change, stateOf } from '../../support/core/expect.ts';
@@ -183,6 +184,66 @@ test('after a restore the kept database does not replicate; the lines say how th
     assert.equal((await finishHere(world)).replication, []);
     assert.equal(await databases(world), ['app', 'pub']);
     await replicates(world, 7);
+  }));
+
+test('a drill leaves the subscription and its slot alone, also beside copies that killed ones left, of which it names what can’t be dropped', () =>
+  inTurn(async world => {
+    const { postgres } = configOf(world, {});
+    await subscribe(world);
+    await replicates(world, 1);
+    await makeBackup(world);
+    const live = { database: 'app', enabled: true, slot: SLOT };
+
+    // A copy that a killed drill left, in the worst state: it holds the name of the live slot, and refuses all.
+    const [left, other, read] = [
+      'app_drill_20200101_000000',
+      'app_drill_20200102_000000',
+      'app_new_20200101_000000',
+    ] as const;
+    for (const name of [left, other, read]) await world.sql(`CREATE DATABASE ${name}`, 'postgres');
+    const { host, port, user, password } = postgres;
+    await world.sql(
+      `CREATE SUBSCRIPTION s CONNECTION 'host=${host} port=${port} user=${user} password=${password} dbname=pub'
+        PUBLICATION p WITH (connect = false, slot_name = '${SLOT}')`,
+      left,
+    );
+    assert.equal(await detachSubscriptions(postgres, left), ['s']);
+    assert.equal(await subscriptions(world), [live, { database: left, enabled: false, slot: null }]);
+    await world.sql(
+      `ALTER SUBSCRIPTION s SET (slot_name = ${SLOT});
+       CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+       CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse();
+       ALTER EVENT TRIGGER refuse ENABLE ALWAYS`,
+      left,
+    );
+    const closed = `ALTER DATABASE ${left} ALLOW_CONNECTIONS false CONNECTION LIMIT 0 IS_TEMPLATE true`;
+    await world.sql(closed, 'postgres');
+    const consumer = await consume(world, read, 'reader');
+    await world.sql(`BEGIN; CREATE TABLE t (i int); PREPARE TRANSACTION 'pending'`, other);
+    try {
+      const done = await captured(() => runDrill(configOf(world, {})));
+      assert.is(done.code, 0, done.error);
+      assert.match(done.stderr, `dropping database ${left}`);
+      assert.match(done.stderr, `could not drop database ${other}: it has a prepared transaction (pending)`);
+      const restored = await captured(() => dropLeftovers(postgres, 'new'));
+      assert.equal(restored.value, [read]);
+      const reads = `could not drop database ${read}: process \\d+ \\(pg_recvlogical\\) reads its replication slot reader`;
+      assert.match(restored.stderr, new RegExp(reads));
+      assert.match(
+        restored.stderr,
+        `→ stop that consumer, then: DROP DATABASE IF EXISTS "${read}" WITH (FORCE)`,
+      );
+      assert.equal(
+        [await databases(world), await subscriptions(world)],
+        [['app', other, read, 'pub'], [live]],
+      );
+    } finally {
+      await consumer.stop();
+      await world.sql(`ROLLBACK PREPARED 'pending'`, other);
+    }
+    for (const kind of ['new', 'drill'] as const) assert.equal(await dropLeftovers(postgres, kind), []);
+    assert.equal([await databases(world), await slots(world)], [['app', 'pub'], [SLOT]]);
+    await replicates(world, 2);
   }));
 
 test('the servers stop', stop);

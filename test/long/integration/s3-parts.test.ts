@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkHere, makeBackup } from '../../support/core/in-process.ts';
+import { until } from '../../support/core/world.ts';
 import { answers, type Fault, hangs, type Seen } from '../../support/s3/fault-proxy.ts';
 import { assertChecksums, PART_FAULTS } from '../../support/s3/part-faults.ts';
 import { createBigDatabase, createS3World, idOf, isData, keysOf } from '../../support/s3/s3-world.ts';
-import { unfinishedUploads } from '../../support/s3/store.ts';
+import { storedParts, unfinishedUploads } from '../../support/s3/store.ts';
 
 const s3World = await createS3World();
 const { world, proxy, fresh, backup, stop } = s3World;
@@ -83,6 +84,19 @@ for (const database of ['app', 'big'])
     assert.equal(keysOf(world, env), []);
     assert.is(unfinishedUploads(world), 0);
   });
+
+test('SIGTERM in the middle of the parts leaves nothing in the store', async () => {
+  const env = fresh({ POSTGRES_DB: 'big' });
+  const slow = ({ query }: Seen) => query.get('partNumber') === '2';
+  proxy.fault = seen => (slow(seen) ? hangs() : undefined);
+  const run = world.start('backup', ['--format', 'custom'], env);
+  await until('the upload has come so far', () => proxy.seen.some(slow) && storedParts(world) === 1, 60);
+  run.child.kill('SIGTERM');
+  const done = await run.ended;
+  assert.is(done.code, 143, done.stderr);
+  assert.equal(keysOf(world, env), []);
+  assert.is(unfinishedUploads(world), 0);
+});
 
 test('the servers stop', stop);
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { localBackups, newestFirst } from '../../../scripts/lib/backup/catalog.ts';
 import { list } from '../../../scripts/list-backups.ts';
 import { configOf } from '../../support/backup/old-backups.ts';
 import { watchArguments } from '../../support/core/cmdlines.ts';
@@ -10,8 +11,11 @@ import { here } from '../../support/core/here.ts';
 import { checkHere, finishHere, makeBackup } from '../../support/core/in-process.ts';
 import { recordPrograms } from '../../support/core/recorded-programs.ts';
 import { createSecretWorld } from '../../support/core/secret-world.ts';
+import { startOnTerminal } from '../../support/core/terminal.ts';
+import { history } from '../../support/core/world.ts';
 
-const { MARK, SECRETS, world, told, listener, assertNoSecret, assertSilent } = await createSecretWorld();
+const { MARK, SECRETS, KEY_SECRET, world, told, listener, assertNoSecret, assertSilent } =
+  await createSecretWorld();
 
 const RUNS: [script: string, args: string[], expected: number, env?: Record<string, string>][] = [
   ['backup', ['--dry-run'], 0],
@@ -125,6 +129,16 @@ test('every file is its owner’s only, and holds no secret and no role’s pass
     }
   }
   assert.ok(files > 3);
+});
+
+test('a secret in an argument is not shown on a terminal, and is neither in the history nor in a manifest', async () => {
+  const terminal = startOnTerminal(world, 'backup', ['--label', `with-${KEY_SECRET}`]);
+  assert.is(await terminal.ended, 0, terminal.shown());
+  assertNoSecret(terminal.shown(), 'the terminal');
+  const [newest] = newestFirst(await localBackups(configOf(world, {})));
+  assert.is(newest!.manifest.label, 'with-***');
+  const entry = history(world).at(-1) as unknown as { arguments: string[] };
+  assert.equal(entry.arguments, ['--label', 'with-***']);
 });
 
 test('the servers stop', async () => {

@@ -1,18 +1,29 @@
 /** The key that signs backups is made by the first backup that has none. */
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { localBackups, newestFirst } from '../../../scripts/lib/backup/catalog.ts';
 import { type Manifest, manifestName, serialize } from '../../../scripts/lib/backup/manifest.ts';
 import { dryRun } from '../../../scripts/lib/backup/run-backup.ts';
-import { sign } from '../../../scripts/lib/backup/signature.ts';
+import { sign, signatureProblem } from '../../../scripts/lib/backup/signature.ts';
+import { ROOT } from '../../../scripts/lib/config/config.ts';
 import { configOf, plant } from '../../support/backup/old-backups.ts';
 import { backUpWith, listed, manifestPath, OTHER, signatureOf } from '../../support/backup/signed.ts';
 import { begin } from '../../support/core/expect.ts';
 import { captured } from '../../support/core/here.ts';
 import { makeBackup } from '../../support/core/in-process.ts';
 import { createTurns } from '../../support/core/turns.ts';
+import { startProgram } from '../../support/core/world.ts';
 import { fileOf } from '../../support/s3/store.ts';
 
 const { inTurn, stop } = await createTurns();
@@ -106,6 +117,34 @@ test('without an env file that can be written, backups are made, and one warning
       readdirSync(world.env.STATE_DIR!).filter(name => name.includes('unsigned')),
       [],
     );
+  }));
+
+test('two first runs at once agree on one key', () =>
+  inTurn(async world => {
+    await begin(world);
+    const copy = join(world.directory, 'copy');
+    for (const name of ['scripts', 'package.json'])
+      cpSync(join(ROOT, name), join(copy, name), { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+    const envFile = join(copy, '.env.production');
+    world.env.S3_BUCKET = ''; // the key is of this server
+    const { PATH, HOME, ...settings } = world.env as { PATH: string; HOME: string };
+    const lines = Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`);
+    writeFileSync(envFile, lines.join(''), { mode: 0o600 });
+    const start = () => startProgram(join(copy, 'scripts/backup.ts'), [], { PATH, HOME }).ended;
+    const done = await Promise.all([start(), start()]);
+    assert.ok(done.every(({ code }) => code === 0 || code === 75) && done.some(({ code }) => code === 0));
+    const [, key] = /^BACKUP_SIGNING_KEY=(\w{64})\n$/.exec(
+      readFileSync(envFile, 'utf8').slice(lines.join('').length),
+    )!;
+    const found = await localBackups(configOf(world, {}));
+    assert.is(found.length, done.filter(({ code }) => code === 0).length);
+    for (const { id } of found)
+      assert.is(signatureProblem(readFileSync(manifestPath(world, id), 'utf8'), [key!]), undefined);
+    const shown =
+      done.map(({ stdout, stderr }) => stdout + stderr).join('') +
+      readFileSync(join(world.env.LOG_DIR!, 'backup.log'), 'utf8');
+    assert.not.match(shown, new RegExp(key!));
   }));
 
 test('the servers stop', stop);

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { backUpHere } from '../../support/core/here.ts';
 import { startOnTerminal } from '../../support/core/terminal.ts';
 import { createWorld } from '../../support/core/world.ts';
+import { writeDump } from '../../support/restore/plain-dumps.ts';
 import {
   assertAnswer,
   assertUntouched,
@@ -39,6 +40,20 @@ test('the database’s name, typed, confirms', async () => {
   await finish.shows(/This permanently drops app_before_.*\.[\s\S]*Type .*app.* to go on: /);
   finish.type(`app${ENTER}`);
   assert.is(await finish.ended, 0, finish.shown());
+  await assertUntouched(world);
+});
+
+test('an empty dump has a question of its own, before the swap', async () => {
+  const empty = writeDump(world, 'empty.sql.gz', 'CREATE TABLE t ();');
+  const terminal = startOnTerminal(world, 'restore', [empty]);
+  await terminal.shows(PROMPT);
+  terminal.type(`app${ENTER}`);
+  await terminal.shows(
+    /empty.sql.gz has 0 rows, and database app, which it replaces, has 20,000\.[\s\S]*Type .*app.* to go on: /,
+  );
+  terminal.type(`no${ENTER}`);
+  assert.is(await terminal.ended, 2, terminal.shown());
+  assert.match(terminal.shown(), /not confirmed/);
   await assertUntouched(world);
 });
 
