@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkSource } from '../../scripts/lib/backup/verify.ts';
-import { runDrill } from '../../scripts/lib/drill/run-drill.ts';
 import { drop } from '../../scripts/lib/postgres/drop.ts';
 import { readSpaceFacts } from '../../scripts/lib/postgres/load-space.ts';
 import { serverFacts } from '../../scripts/lib/postgres/server.ts';
@@ -15,12 +14,11 @@ import { scanDump } from '../../scripts/lib/restore/dump-scan.ts';
 import { loadInto } from '../../scripts/lib/restore/load-dump.ts';
 import { configOf } from '../support/backup/old-backups.ts';
 import { begin } from '../support/core/expect.ts';
-import { captured } from '../support/core/here.ts';
-import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
+import { refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
 import type { World } from '../support/core/world.ts';
 import { contentOf, databases, program } from '../support/postgres/compare.ts';
-import { forbidden, hostileSchema, untouched } from '../support/restore/attacks.ts';
+import { forbidden, untouched } from '../support/restore/attacks.ts';
 import { fetchedDump, writeDump } from '../support/restore/plain-dumps.ts';
 import { assertLookalikesLoad, assertNoCommands, CONNECT } from '../support/restore/psql-commands.ts';
 
@@ -82,18 +80,6 @@ test('a psql that does not know \\restrict is refused before anything changes', 
     assert.equal(await databases(world), ['app']);
   }));
 
-/** In both formats, in restores and load checks: test/long/integration/loader.test.ts. */
-test('functions of rows, indexes and views can do nothing on the server, whoever owns them', () =>
-  inTurn(async world => {
-    await world.sql(hostileSchema(world));
-    const check = await untouched(world);
-    await makeBackup(world, { format: 'custom' });
-    const { value, error, stderr } = await captured(() => runDrill(configOf(world, {})));
-    assert.ok(value, error);
-    assert.not.match(stderr, /superuser/);
-    await check();
-  }));
-
 /** Loads a plain dump by a role without rights, past all errors. */
 async function loadAll(world: World, path: string) {
   const config = configOf(world, {});
@@ -103,6 +89,7 @@ async function loadAll(world: World, path: string) {
   return loadInto(config, source, 'app_new_20260101_000000', space, { scan, accept: 'all' });
 }
 
+/** Functions of rows, indexes and views, in drills, load checks and restores: test/long/integration/loader.test.ts. */
 test('a plain dump by hand: each statement that takes a superuser fails', () =>
   inTurn(async world => {
     await world.sql('CREATE ROLE attacker; CREATE TABLE t AS SELECT 1 AS i');

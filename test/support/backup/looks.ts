@@ -85,10 +85,12 @@ export async function assertLeftAlone(world: World, make: (directory: string) =>
   assert.equal(seen(world), before);
 }
 
-/** The commands that backup.ts --dry-run shows make the files of a backup when they are pasted. */
+/** backup.ts --dry-run makes nothing, and the commands that it shows make the files of a backup when they are pasted. */
 export async function assertPasted(world: World, format: Format): Promise<void> {
   await world.sql('CREATE TABLE IF NOT EXISTS pasted (id int)');
+  const before = seen(world);
   const { stdout } = await world.run('backup', ['--dry-run', '--format', format]);
+  assert.equal(seen(world), before);
   const commands = [...stdout.matchAll(/^ {2}(pg_dump.*)$/gm)].map(([, command]) => command!);
   assert.is(commands.length, 2, stdout);
   assert.is(stdout.includes('they need PGPASSWORD'), Boolean(world.env.POSTGRES_PASSWORD));
