@@ -9,6 +9,7 @@ import { backupLoaded } from '../../scripts/lib/health/checks/backup-loaded.ts';
 import { verify } from '../../scripts/verify-backup.ts';
 import { configOf, plant } from '../support/backup/old-backups.ts';
 import { runHere } from '../support/cli/commands.ts';
+import { failed } from '../support/core/expect.ts';
 import { here } from '../support/core/here.ts';
 import { checkHere, refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
@@ -29,12 +30,10 @@ test('a backup that can be read but not be restored: exit 3, notified, nothing l
     const bad = await plant(world.env.BACKUP_DIR!, id, { days: -0.5, manifest: { tables: more } });
     const receiver = await startReceiver();
     try {
-      const env = { WEBHOOK_URL: receiver.url };
-      await refused(
-        () => runHere(verify, ['latest', '--load', '--if-due'], configOf(world, env)),
-        3,
-        /table public\.t has 500 rows, not 501/,
-      );
+      const ended = await world.run('verify-backup', ['latest', '--load', '--if-due'], {
+        WEBHOOK_URL: receiver.url,
+      });
+      failed(ended, 3, /table public\.t has 500 rows, not 501/);
       const [{ body }] = receiver.received as unknown as [{ body: string }];
       assert.match(body, /load check of latest FAILED: the loaded data is not the data of the backup/);
       assert.is(JSON.parse(body).exitCode, 3);

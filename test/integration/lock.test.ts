@@ -13,12 +13,21 @@ world.env.S3_BUCKET = ''; // what is off-site is no part of this
 await makeBackup(world);
 
 /** All scripts that change, and all that read, and during a restore: test/long/integration/lock.test.ts. */
-test('during a backup: nothing else that changes this environment, and staging', () =>
+test('during a backup: nothing else that changes this environment, all that only reads, and staging', () =>
   during(world, duringDump(world), ['backup', []], async ({ child }) => {
     const before = strayFiles(world);
-    await assertLockedOut(world, 'restore', ['latest', '--yes'], 'backup\\.ts', child.pid!);
+    for (const [script, args] of [
+      ['backup', []],
+      ['restore', ['latest', '--yes']],
+    ] as const) {
+      await assertLockedOut(world, script, [...args], 'backup\\.ts', child.pid!);
+    }
     assert.equal(strayFiles(world), before, 'the files of the run under way are left alone');
 
+    for (const [script, args] of [['backup', ['--dry-run']]] as const) {
+      const { code, stderr } = await world.run(script, [...args]);
+      assert.is(code, 0, stderr);
+    }
     const staging = await world.run('prune-backups', ['--env', 'staging', '--yes']); // a backup: the long one
     assert.is(staging.code, 0, staging.stderr);
     assert.ok(lockIsFree(world, 'staging'));
