@@ -1,12 +1,12 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Backend, migrate, startAppWorld } from '../support/app/app.ts';
+import { type Backend, startAppWorld } from '../support/app/app.ts';
 import { send, startUpload } from '../support/app/load.ts';
 import { until } from '../support/core/world.ts';
 
 const world = await startAppWorld();
-const { sql, url: databaseUrl } = world.database;
+const { sql } = world.database;
 const [one, two] = (await world.start(
   { INSTANCE_ID: 'backend-1', APP_VERSION: '1.2.3' },
   { INSTANCE_ID: 'backend-2' },
@@ -126,30 +126,7 @@ test('content: a public list, a private answer, orders that count twice, an uplo
   assert.is(await metric(backend, 'queue_jobs{state="completed"}'), 1);
 });
 
-// Never ready, and failing after a while: test/long/integration/app.test.ts.
-test('variants: version 2, crashing under traffic', async () => {
-  await migrate(databaseUrl, 'v2'); // version 1 keeps running
-  const [second, crashing] = (await world.start(
-    { APP_VARIANT: 'v2', APP_VERSION: '2.0.0' },
-    { APP_VARIANT: 'crash-under-traffic', CRASH_AFTER_REQUESTS: '3' },
-  )) as [Backend, Backend];
-  assert.is((await call(second, 'GET /health')).json.version, '2.0.0');
-  const id = randomUUID();
-  await call(second, 'POST /orders', { body: { id, note: 'gift' } });
-  assert.is(await sql(`SELECT note FROM orders WHERE id = '${id}'`), 'gift');
-  assert.is((await call(one, 'POST /orders', { body: { id: randomUUID() } })).status, 201);
-
-  for (let i = 0; i < 3; i++) assert.is((await call(crashing, 'GET /articles')).status, 200);
-  await untilReady(crashing);
-  const failure = await call(crashing, 'GET /articles').then(
-    () => 'answered',
-    error => error.code,
-  );
-  assert.is(failure, 'ECONNRESET');
-  assert.equal(await crashing.exited, { code: 1, signal: null });
-  await second.stop();
-});
-
+// Its variants: test/long/integration/app.test.ts; in a deployment: test/stack/deploy-faults.test.ts.
 test('readiness needs Redis and the database; liveness, metrics and the shutdown need neither', async () => {
   // The sockets' connection notices a moment after the first command that fails.
   const untilFailed = (...names: string[]) =>

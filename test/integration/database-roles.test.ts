@@ -1,10 +1,8 @@
 /** The application and backups as roles of their own, on a server whose database is all a superuser's. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { artifactName, globalsName } from '../../scripts/lib/backup/manifest.ts';
 import { whoBacksUp } from '../../scripts/lib/backup/unreadable-objects.ts';
 import { changeRoles } from '../../scripts/lib/postgres/change-roles.ts';
 import { openSession } from '../../scripts/lib/postgres/session.ts';
@@ -35,14 +33,6 @@ async function assertRefused(attempt: Promise<unknown>, message: RegExp): Promis
   );
   assert.match(error.message, message);
 }
-
-/** Without the random words of \\restrict, and the times of the comments. */
-const unzipped = (world: World, name: string) =>
-  gunzipSync(readFileSync(join(world.env.BACKUP_DIR!, name)))
-    .toString()
-    .replaceAll(/^\\(un)?restrict .*$/gm, '');
-const dumpOf = (world: World, id: string) => unzipped(world, artifactName(id, 'plain'));
-const globalsOf = (world: World, id: string) => unzipped(world, globalsName(id));
 
 /** Sessions that wait for a lock on a table in order to change its owner. */
 async function attempts(world: World): Promise<number> {
@@ -123,32 +113,11 @@ test('the application does what its migrations need, and nothing that a superuse
     await assertRefused(as(world, APP, 'SELECT * FROM salaries', 'other'), /permission denied/);
   }));
 
-test('a backup by its own role is the superuser’s, behind row security too; the role changes nothing', () =>
+test('the role of backups changes nothing; what it can’t dump, the superuser dumps', () =>
   inTurn(async world => {
     await loadHardSchema(world);
     await world.sql('DROP USER MAPPING FOR writer SERVER elsewhere');
     await giveRolesHere(world);
-    // A role that is gone: there is a backup all the same, by the superuser.
-    const noRole = { ...ENV, BACKUP_DB_USER: 'nobody_is_called_so' };
-    const told = await captured(() => makeBackup(world, { upload: false }, noRole));
-    const superuser = told.value!;
-    assert.match(told.stderr, /this backup connects as postgres instead/);
-    const { value, stderr } = await captured(() => makeBackup(world, { upload: false }, ENV));
-    const manifest = value!;
-    assert.not.match(stderr, /connects as postgres/);
-    for (const key of [
-      'tables',
-      'definitions',
-      'properties',
-      'needs',
-      'extensions',
-      'largeObjects',
-      'server',
-    ] as const)
-      assert.equal(manifest[key], superuser[key], key);
-    assert.is(dumpOf(world, manifest.id), dumpOf(world, superuser.id));
-    assert.is(globalsOf(world, manifest.id), globalsOf(world, superuser.id));
-    assert.not.match(globalsOf(world, manifest.id), /SCRAM|PASSWORD/);
     await refusals(world, BACKUP, [
       [`INSERT INTO wide VALUES (9)`, /permission denied/],
       ['UPDATE wide SET id = 9', /permission denied/],
@@ -165,7 +134,7 @@ test('a backup by its own role is the superuser’s, behind row security too; th
       [`SET ROLE ${APP}`, /permission denied/],
     ]);
 
-    // What it can't dump is not left out: the superuser dumps it, and where it is not known, as in the service, nobody.
+    // Where the superuser is not known, as in the service, nobody dumps it.
     // A backup of each: test/long/integration/database-roles.test.ts.
     const whoDumps = async () => {
       const { value } = await captured(() => whoBacksUp(configOf(world, ENV)));
@@ -188,30 +157,10 @@ test('a backup by its own role is the superuser’s, behind row security too; th
     assert.match(mapping, /only a superuser can dump user mapping of writer for elsewhere/);
   }));
 
-/** What an own backup of the same server brings, each with migrations, and the way back: the long file of this name. */
-test('of a backup that is older than the roles the application gets all, and its migrations run as the application', () =>
-  inTurn(async world => {
-    await world.sql(`CREATE TABLE members AS SELECT 1 AS id; CREATE VIEW ids AS SELECT id FROM members`);
-    const older = await makeBackup(world, { upload: false }, { APP_NAME: ENV.APP_NAME! });
-    await giveRolesHere(world);
-    await world.sql(SETTINGS);
-    const before = await propertiesOf(world);
-    await restoreHere(
-      world,
-      older.id,
-      {},
-      {
-        ...ENV,
-        MIGRATE_COMMAND: `psql -X -v ON_ERROR_STOP=1 "$DATABASE_URL" -c "INSERT INTO members VALUES (2)" -c "ALTER TABLE members ADD who name DEFAULT current_user"`,
-      },
-    );
-    assert.equal(await ownersLeft(world), []);
-    assert.equal(await propertiesOf(world), before);
-    assert.is(await as(world, APP, 'SELECT DISTINCT who FROM members'), `${APP}\n`);
-    await as(world, BACKUP, 'SELECT * FROM members');
-    await as(world, APP, 'ALTER TABLE members ADD again int');
-  }));
-
+/**
+ * A backup that is older than the roles, migrations after a restore, and all that a backup of each role says:
+ * test/long/integration/database-roles.test.ts.
+ */
 test('the backup role loads and compares a backup in a scratch database; a server without the roles gets them with a restore, which keeps owner, rights and settings, and their passwords by the next run', () =>
   inTurn(async world => {
     await world.sql(`CREATE TABLE members AS SELECT 1 AS id; CREATE EXTENSION pg_trgm`);

@@ -12,16 +12,14 @@ import { createLike } from '../../scripts/lib/postgres/databases.ts';
 import { query } from '../../scripts/lib/postgres/query.ts';
 import { serverFacts } from '../../scripts/lib/postgres/server.ts';
 import { openSession } from '../../scripts/lib/postgres/session.ts';
-import { swapIn } from '../../scripts/lib/restore/swap.ts';
 import { configOf } from '../support/backup/old-backups.ts';
 import { executeHere } from '../support/cli/execute-here.ts';
-import { begin, change, stateOf } from '../support/core/expect.ts';
+import { begin } from '../support/core/expect.ts';
 import { backUpHere, captured } from '../support/core/here.ts';
-import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
+import { refused } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
 import { history, type World } from '../support/core/world.ts';
 import { withRefusingServer } from '../support/postgres/refusing-server.ts';
-import { renameDatabase } from '../support/postgres/rename-database.ts';
 
 const { inTurn, stop } = await createTurns();
 
@@ -149,6 +147,7 @@ test('connections that fail', () =>
       await withRefusingServer(code, message, port => says({ PGPORT: String(port) }, advice).then(() => {}));
   }));
 
+/** A server without that database, with a restore, the way back and its end: test/long/integration/diagnosis.test.ts. */
 test('no right to connect to postgres: named, and another maintenance database will do', () =>
   inTurn(async world => {
     const env = await createManager(world);
@@ -162,31 +161,6 @@ test('no right to connect to postgres: named, and another maintenance database w
       assert.is(code, 0, stderr);
     } finally {
       await world.sql('GRANT CONNECT ON DATABASE postgres TO PUBLIC', 'postgres');
-    }
-  }));
-
-/** By restore.ts in place of the live database, undo and finish: test/long/integration/diagnosis.test.ts. */
-test('a server without a database postgres: back up and restore through another one', () =>
-  inTurn(async world => {
-    await begin(world);
-    await renameDatabase(world, 'postgres', 'main, =db');
-    const env = { POSTGRES_MAINTENANCE_DB: 'main, =db' };
-    try {
-      await makeBackup(world, {}, env);
-      await change(world, 'changed');
-      await restoreHere(world, 'latest', { database: 'copy' }, env);
-      const { postgres } = configOf(world, env);
-      const session = openSession(postgres, 'app'); // is ended by a session of that database
-      await session.query('SELECT 1');
-      await swapIn(postgres, 'app', 'copy', 'app_before_20990101_000000').finally(session.close);
-      assert.is(await stateOf(world), 'backed up');
-      await refused(
-        () => restoreHere(world, 'latest', {}, { POSTGRES_MAINTENANCE_DB: 'app' }),
-        2,
-        /connect to app to rename databases/,
-      );
-    } finally {
-      await renameDatabase(world, 'main, =db', 'postgres');
     }
   }));
 

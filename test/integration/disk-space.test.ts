@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import { assertSpaceLeft } from '../support/postgres/small-disk.ts';
 
-/** With a live database that grows meanwhile: test/long/integration/disk-space.test.ts. */
+/** With a wrong manifest, a live database that grows meanwhile, and pg_wal on a disk of its own: test/long/integration/disk-space.test.ts. */
 test('a small disk of the live database', () => assertSpaceLeft(false));
 
 test.run();

@@ -23,13 +23,8 @@ import { configOf } from '../support/backup/old-backups.ts';
 import { here } from '../support/core/here.ts';
 import { makeBackup } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
-import { startProgram, startScript, until, type World } from '../support/core/world.ts';
-import {
-  assertEmbeddedDrill,
-  assertNothingLeft,
-  inTemporary,
-  processesWith,
-} from '../support/drill/embedded.ts';
+import { startProgram, until, type World } from '../support/core/world.ts';
+import { assertEmbeddedDrill, inTemporary, processesWith } from '../support/drill/embedded.ts';
 import { ensureTemplate } from '../support/postgres/test-postgres.ts';
 
 /** For a faster start of Node, as scripts/node does it. */
@@ -43,19 +38,7 @@ test('embedded: backs up, destroys, restores, compares, and leaves nothing behin
   return assertEmbeddedDrill(env => startProgram(process.execPath, argv, { ...env, ...CACHED }), 10_000, 1e5);
 });
 
-/** At its later steps: test/long/integration/drill.test.ts. */
-test('embedded: interrupted while the database is filled, it leaves nothing behind', () =>
-  inTemporary(async (env, directory) => {
-    const running = startScript('drill', ['--embedded'], env);
-    await running.shows(/started PostgreSQL/);
-    running.child.kill('SIGINT');
-    const { code, stderr } = await running.ended;
-    assert.is(code, 130, stderr);
-    assert.not.match(stderr, /filled drill/);
-    assertNothingLeft(directory);
-  }));
-
-/** Of a drill: test/long/integration/drill.test.ts. */
+/** Of a drill, and with SIGINT at its steps: test/long/integration/drill.test.ts. */
 test('after SIGKILL of who started it, no server is running', () =>
   inTemporary(async (env, directory) => {
     const argv = [join(import.meta.dirname, '../support/drill/held-server.ts')];

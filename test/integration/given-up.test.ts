@@ -5,14 +5,13 @@ import { runSql } from '../../scripts/lib/postgres/client.ts';
 import { openSession } from '../../scripts/lib/postgres/session.ts';
 import { swapIn } from '../../scripts/lib/restore/swap.ts';
 import { stateOf } from '../support/core/expect.ts';
-import { makeBackup, refused, restoreHere } from '../support/core/in-process.ts';
+import { refused, restoreHere } from '../support/core/in-process.ts';
 import { createTurns } from '../support/core/turns.ts';
 import { kill, until } from '../support/core/world.ts';
 import { throughDocker } from '../support/docker/exec-stub.ts';
 import { databases } from '../support/postgres/compare.ts';
 import { givenUp, restored, untilNothingRuns } from '../support/postgres/given-up.ts';
-import { statementsOfScripts, untilItWaits } from '../support/postgres/held-lock.ts';
-import { NOT_SLOW, SLOW, SLOW_LOAD } from '../support/postgres/slow-load.ts';
+import { untilItWaits } from '../support/postgres/held-lock.ts';
 
 const { inTurn, stop } = await createTurns();
 
@@ -54,7 +53,7 @@ test('a session that holds a lock in the live database is ended for the swap', (
     assert.is((await databases(world)).includes(kept), false);
   }));
 
-/** With Ctrl-C: test/long/integration/given-up.test.ts. */
+/** With Ctrl-C, and of a restore that creates its database or loads: test/long/integration/given-up.test.ts. */
 test('kill -9 while an undo waits for a lock: it is not done later', () =>
   inTurn(async world => {
     const kept = await restored(world);
@@ -65,31 +64,6 @@ test('kill -9 while an undo waits for a lock: it is not done later', () =>
       await untilNothingRuns(world);
     });
     assert.equal([await stateOf(world), await stateOf(world, kept)], ['backed up', 'live']);
-  }));
-
-/** The first also through docker exec and with SIGKILL, the second of another format: test/long/integration/given-up.test.ts. */
-test('after SIGTERM while a restore waits to create its database that does not appear later; after SIGKILL while one loads through docker exec nothing goes on', () =>
-  inTurn(async world => {
-    await world.sql(`CREATE TABLE item AS SELECT 1 AS i; ${SLOW_LOAD}`);
-    await makeBackup(world, { upload: false });
-    const restoreLatest = (env = {}) =>
-      world.start('restore', ['latest', '--database', 'copy', '--yes'], env);
-    await givenUp(world, 'template0', async () => {
-      const restore = restoreLatest();
-      await untilItWaits(world, restore, 'CREATE DATABASE');
-      restore.child.kill('SIGTERM');
-      const { code, stderr } = await restore.ended;
-      assert.is(code, 143, stderr);
-    });
-
-    await world.sql(SLOW, 'postgres');
-    const restore = restoreLatest(throughDocker(world));
-    const loads = async () =>
-      (await statementsOfScripts(world)).some(query => query.startsWith('CREATE INDEX'));
-    await until('it loads', loads);
-    await kill(restore);
-    await untilNothingRuns(world);
-    await world.sql(NOT_SLOW, 'postgres');
   }));
 
 test('no answer in time: the session is gone before the error, on this host and through docker exec', () =>

@@ -1,11 +1,16 @@
 /** Each hard schema gets another owner without any other change, and a backup of it by the role of backups comes back. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { artifactName, globalsName } from '../../../scripts/lib/backup/manifest.ts';
 import { isDone, readRoleChanges } from '../../../scripts/lib/postgres/role-changes.ts';
 import { configOf } from '../../support/backup/old-backups.ts';
 import { captured } from '../../support/core/here.ts';
 import { makeBackup, refused, restoreHere } from '../../support/core/in-process.ts';
 import { createTurns } from '../../support/core/turns.ts';
+import type { World } from '../../support/core/world.ts';
 import { contentOf, propertiesOf } from '../../support/postgres/compare.ts';
 import {
   APP,
@@ -27,6 +32,14 @@ import {
 } from '../../support/postgres/schemas.ts';
 
 const { inTurn, stop } = await createTurns();
+
+/** Without the random words of \\restrict, and the times of the comments. */
+const unzipped = (world: World, name: string) =>
+  gunzipSync(readFileSync(join(world.env.BACKUP_DIR!, name)))
+    .toString()
+    .replaceAll(/^\\(un)?restrict .*$/gm, '');
+const dumpOf = (world: World, id: string) => unzipped(world, artifactName(id, 'plain'));
+const globalsOf = (world: World, id: string) => unzipped(world, globalsName(id));
 
 /** Their backups need a superuser: subscriptions, and options of user mappings. */
 const NOT_BACKED_UP = ['foreign', 'replication'];
@@ -59,6 +72,34 @@ for (const schema of SCHEMAS)
         await dropAll(world); // with its subscriptions
       }
     }));
+
+test('a backup by its own role is the superuser’s, behind row security too', () =>
+  inTurn(async world => {
+    await loadHardSchema(world);
+    await world.sql('DROP USER MAPPING FOR writer SERVER elsewhere');
+    await giveRolesHere(world);
+    // A role that is gone: there is a backup all the same, by the superuser.
+    const noRole = { ...ENV, BACKUP_DB_USER: 'nobody_is_called_so' };
+    const told = await captured(() => makeBackup(world, { upload: false }, noRole));
+    const superuser = told.value!;
+    assert.match(told.stderr, /this backup connects as postgres instead/);
+    const { value, stderr } = await captured(() => makeBackup(world, { upload: false }, ENV));
+    const manifest = value!;
+    assert.not.match(stderr, /connects as postgres/);
+    for (const key of [
+      'tables',
+      'definitions',
+      'properties',
+      'needs',
+      'extensions',
+      'largeObjects',
+      'server',
+    ] as const)
+      assert.equal(manifest[key], superuser[key], key);
+    assert.is(dumpOf(world, manifest.id), dumpOf(world, superuser.id));
+    assert.is(globalsOf(world, manifest.id), globalsOf(world, superuser.id));
+    assert.not.match(globalsOf(world, manifest.id), /SCRAM|PASSWORD/);
+  }));
 
 test('what the role of backups can’t dump, the superuser dumps', () =>
   inTurn(async world => {

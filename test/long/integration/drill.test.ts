@@ -23,16 +23,18 @@ test('embedded: backs up, destroys, restores, compares, and leaves nothing behin
   assertEmbeddedDrill(env => startScript('drill', ['--embedded', '--json'], env), 500_000, 1e6));
 
 for (const [moment, pattern] of [
-  ['backup.ts', /Dumping/],
-  ['restore.ts', /Loading/],
+  ['the database is filled', /started PostgreSQL/],
+  ['backup.ts runs', /Dumping/],
+  ['restore.ts runs', /Loading/],
 ] as const) {
-  test(`embedded: interrupted while ${moment} runs, it leaves nothing behind`, () =>
+  test(`embedded: interrupted while ${moment}, it leaves nothing behind`, () =>
     inTemporary(async (env, directory) => {
       const drill = startScript('drill', ['--embedded'], env);
       await drill.shows(pattern);
       drill.child.kill('SIGINT');
       const { code, stderr } = await drill.ended;
       assert.is(code, 130, stderr);
+      if (moment === 'the database is filled') assert.not.match(stderr, /filled drill/);
       assertNothingLeft(directory);
     }));
 }

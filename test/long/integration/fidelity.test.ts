@@ -8,6 +8,7 @@ import {
   latin1,
   restoredSides,
 } from '../../support/postgres/fidelity.ts';
+import { triggersThatWrite } from '../../support/postgres/schemas.ts';
 
 const { inTurn, stop } = await createTurns();
 
@@ -25,6 +26,13 @@ test('an ICU database keeps owner, locale, limit, settings, privileges and comme
 
 test('an ICU database of another encoding keeps owner, locale, limit, settings, privileges, comment and names', () =>
   inTurn(world => icuOfAnotherEncoding(world, false)));
+
+test('an ICU database of another encoding that is lost comes back with all of that', () =>
+  inTurn(world => icuOfAnotherEncoding(world, true)));
+
+/** Many more, in both formats: hard-schemas.test.ts. */
+test('a database whose event triggers write, with publications, subscriptions and filled views, comes back the same', () =>
+  inTurn(triggersThatWrite));
 
 test('the servers stop', stop);
 

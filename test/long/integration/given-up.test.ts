@@ -81,7 +81,7 @@ for (const [how, end] of [
 }
 
 for (const [where, variables, signals] of [
-  ['', () => ({}), ['SIGKILL']],
+  ['', () => ({}), ['SIGTERM', 'SIGKILL']],
   [' through docker exec', throughDocker, ['SIGTERM', 'SIGKILL']],
 ] as const) {
   test(`${signals.join(' and ')} while a restore waits to create its database${where}: it does not appear later`, () =>
