@@ -27,6 +27,7 @@ test('a disk that the estimate does not fit on is refused before anything is wri
   });
 });
 
+/** Of the safety backup of a restore: test/long/integration/disk.test.ts. */
 test('the disk is full in the middle of a dump: said so, and nothing of it stays', () => {
   const BACKUP_DIR = at();
   return withDisk(BACKUP_DIR, TOO_SMALL, async () => {
@@ -95,17 +96,6 @@ test('the disk is full when a restore decompresses: one connection instead, and 
     assert.equal(strayFiles(inDirectory(BACKUP_DIR)), []);
   });
   await world.sql('DROP DATABASE copy', 'postgres');
-  await serves();
-});
-
-test('the disk is full when the safety backup is made: the restore stops, the live database serves', async () => {
-  const file = join(world.env.BACKUP_DIR!, whole.artifact.name);
-  const BACKUP_DIR = at();
-  await withDisk(BACKUP_DIR, TOO_SMALL, async () => {
-    const restore = () => restoreHere(world, file, {}, { BACKUP_DIR, BACKUP_FORMAT: 'custom' });
-    await refused(restore, 1, /could not dump app: zstd .*No space left on device/);
-    assert.equal(readdirSync(BACKUP_DIR), []);
-  });
   await serves();
 });
 
