@@ -61,7 +61,7 @@ test('all that the superuser owns becomes the application’s; a second run chan
     for (const note of [/of writer stay writer's/, /SECURITY DEFINER/, /row security is forced.*secrets/])
       assert.match(plan.notes.join('\n'), note);
 
-    const { code, stderr, stdout } = await world.run('database-roles', ['--yes'], ENV);
+    const { code, stderr, stdout } = await executeHere('database-roles', ['--yes'], { ...world.env, ...ENV });
     assert.is(code, 0, stderr);
     assert.match(stdout, /next: `\.\/scripts\/config\.ts --write`/);
     for (const secret of [ENV.APP_DB_PASSWORD!, ENV.BACKUP_DB_PASSWORD!])

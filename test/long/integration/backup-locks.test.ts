@@ -83,7 +83,8 @@ test('a table that is created while the backup waits for its locks', () =>
 /** Changes settings of the server, so it comes last. */
 test('more tables than the server has locks for: what is dumped restores', () =>
   inTurn(async world => {
-    for (const [name, value] of Object.entries({ max_locks_per_transaction: 10, max_connections: 20 }))
+    const settings = { max_locks_per_transaction: 10, max_connections: 20, max_prepared_transactions: 1 };
+    for (const [name, value] of Object.entries(settings))
       await world.sql(`ALTER SYSTEM SET ${name} = ${value}`, 'postgres');
     await world.pg.halt();
     await world.pg.resume();
@@ -97,6 +98,15 @@ test('more tables than the server has locks for: what is dumped restores', () =>
     assert.match(stderr, 'table public.t1 was truncated, rewritten or dropped during the dump');
     assert.is(rowsOf(manifest).t1, 5);
     await assertRestores(world, manifest);
+
+    await world.sql(`BEGIN; LOCK TABLE t2; PREPARE TRANSACTION 'it''s pending'`);
+    await refused(
+      () => makeBackup(withEnv(world, { BACKUP_LOCK_WAIT: '1s' }), { upload: false }),
+      1,
+      /a lock on public\.t2, held by the prepared transaction it's pending\n/,
+      /COMMIT PREPARED or ROLLBACK PREPARED it's pending/,
+    );
+    await world.sql(`ROLLBACK PREPARED 'it''s pending'`);
   }));
 
 test('the servers stop', stop);

@@ -21,7 +21,8 @@ export interface Call {
 const STEPS = ['openSync', 'writeSync', 'renameSync', 'rmSync', 'ftruncateSync'] as const;
 const self = fileURLToPath(import.meta.url);
 const argvOf = (call: Call, at: number) => [self, JSON.stringify({ ...call, at })];
-const env = { ...process.env, NODE_COMPILE_CACHE: '' };
+/** For a faster start of Node, as scripts/node does it. */
+const env = { ...process.env, NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/tests') };
 
 /** @returns the names of the steps that a process takes which is not killed */
 export function stepsOf(call: Call): string[] {
