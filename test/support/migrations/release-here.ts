@@ -27,7 +27,7 @@ case "$1 $2" in
   'buildx imagetools') [ "$4" = --raw ] && echo '{}' || echo '{"digest": "${digest}"}';;
   'image inspect') echo sha256:1;;
   rm\\ *) ;;
-  run\\ *) while [ "$1" != sh ]; do shift; done; cd '${BACKEND}' && exec "$@";;
+  run\\ *) while [ "$1" != sh ]; do shift; done; cd '${BACKEND}' && NODE_COMPILE_CACHE='${BACKEND}/node_modules/.cache/node' exec "$@";;
   *) echo "no $1 here" >&2; exit 1;;
 esac
 `,
