@@ -36,10 +36,10 @@ const ENVIRONMENT = {
   GZIP: '--suffix=.x',
 };
 
-/** Settings of the role and the database. A limit for pauses is longer than it takes to connect. */
+/** Settings of the role and the database. A limit for pauses is longer than it takes to connect, on a busy machine too. */
 const SETTINGS: Record<string, string> = {
-  idle_in_transaction_session_timeout: '300',
-  idle_session_timeout: '300',
+  idle_in_transaction_session_timeout: '3000',
+  idle_session_timeout: '3000',
   default_transaction_read_only: 'on',
   default_transaction_isolation: 'serializable',
   default_transaction_deferrable: 'on',
