@@ -1,6 +1,8 @@
 /* The first line of each script, and scripts/node: which Node runs the script, and with what. */
 import { spawnSync } from 'node:child_process';
 import {
+  chmodSync,
+  chownSync,
   cpSync,
   globSync,
   mkdirSync,
@@ -110,6 +112,35 @@ test('where npm has left out the link to Node, a script finds it in its package'
     symlinkSync(process.execPath, own);
   }
 });
+
+if (process.getuid!() === 0) {
+  const modules = join(repository, 'node_modules');
+  const OTHER = 12_345;
+  const cacheOf = (program: string, ...args: string[]) => {
+    const { status, stdout, stderr } = spawnSync(program, args, { cwd: '/', encoding: 'utf8' });
+    assert.is(status, 0, stderr);
+    return JSON.parse(stdout).cache;
+  };
+
+  test('root keeps no compiled code in a repository of another user: its directories would be root’s', () => {
+    chownSync(modules, OTHER, OTHER);
+    try {
+      assert.is(cacheOf(script), undefined);
+      assert.is(cacheOf(link), undefined);
+      const owned = ['setpriv', `--reuid=${OTHER}`, `--regid=${OTHER}`, '--clear-groups'];
+      chmodSync(directory, 0o755);
+      assert.is(cacheOf(owned[0]!, ...owned.slice(1), script), WANTED.cache, 'the owner does');
+    } finally {
+      chownSync(modules, 0, 0);
+    }
+  });
+
+  test('a user who can write nothing in the repository has the cache where node_modules/.cache leads', () => {
+    chmodSync(directory, 0o755);
+    const user = ['--reuid=12345', '--regid=12345', '--clear-groups'];
+    assert.is(cacheOf('setpriv', ...user, script), WANTED.cache, 'as in the container of the schedule');
+  });
+}
 
 test('without node_modules, a script says what to run', () => {
   const bare = join(directory, 'bare');
