@@ -1,19 +1,24 @@
 #!/bin/bash
 # Starts systemd as process 1 of a machine: in namespaces of its own, over a root file system that stays as it is.
 #   boot.sh LOWER DIRECTORY REPOSITORY APT [HIERARCHY…]
-# LOWER: the root file system. DIRECTORY: the machine's own, which keeps what it writes. REPOSITORY: is at /opt/acme;
-# `none`: nothing is. APT:
-# packages that are downloaded already. HIERARCHY: of control groups; none: the second version.
+# LOWER: the root file system. DIRECTORY: the machine's own, which keeps what it writes. REPOSITORY: the machine's own, at
+# /opt/acme; `none`: nothing is. APT: packages that are downloaded already. HIERARCHY: of control groups; none: the second version.
 set -euo pipefail
 lower=$1 directory=$2 repository=$3 apt=$4
 root=$directory/root
-mkdir -p "$root" "$directory"/{upper,work,opt.upper,opt.work,apt.upper,apt.work,docker,fakes}
+mkdir -p "$root" "$directory"/{upper,work,apt.upper,apt.work,docker,containerd,fakes}
 mount -t overlay overlay -o "lowerdir=$lower,upperdir=$directory/upper,workdir=$directory/work" "$root"
-mkdir -p "$root/var/cache/apt/archives" "$root/var/lib/docker"
-[ "$repository" = none ] || mkdir -p "$root/opt/acme"
-[ "$repository" = none ] || mount -t overlay overlay -o "lowerdir=$repository,upperdir=$directory/opt.upper,workdir=$directory/opt.work,metacopy=on" "$root/opt/acme"
+mkdir -p "$root/var/cache/apt/archives" "$root"/var/lib/{docker,containerd}
+if [ "$repository" != none ]; then
+    mkdir -p "$root/opt/acme"
+    mount --bind "$repository" "$root/opt/acme"
+fi
 mount -t overlay overlay -o "lowerdir=$apt,upperdir=$directory/apt.upper,workdir=$directory/apt.work" "$root/var/cache/apt/archives"
-mount --bind "$directory/docker" "$root/var/lib/docker"
+# The layers of images are on no overlay: an overlay makes no whiteouts (EPERM), which are what deletes a file of a layer below.
+# Docker keeps them in the first, and from version 29 on in the second.
+for name in docker containerd; do
+    mount --bind "$directory/$name" "$root/var/lib/$name"
+done
 mount -t proc proc "$root/proc"
 # Settings that are the whole kernel's are files of the machine's; those of the network are really its own.
 mount --bind "$root/proc/sys" "$root/proc/sys"

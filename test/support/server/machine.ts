@@ -11,6 +11,7 @@ import { type Child, startChild } from '../core/child.ts';
 import { until } from '../core/world.ts';
 import { makePlace, type Place } from './place.ts';
 import { RELAY, startProxy } from './proxy.ts';
+import { copyRepository } from './repository.ts';
 import { rootOf, type Suite } from './roots.ts';
 
 export { OUTSIDE, SERVER } from './place.ts';
@@ -57,7 +58,9 @@ export async function startMachine(suite: Suite, { limits = false, bare = false 
   const { root, archive } = await rootOf(suite);
   const place = await makePlace(limits);
   const { directory } = place;
-  const boot = () => bootIn(place, [root, directory, bare ? 'none' : ROOT, archive, ...place.hierarchies]);
+  const repository = bare ? 'none' : join(directory, 'repository');
+  if (!bare) await copyRepository(repository);
+  const boot = () => bootIn(place, [root, directory, repository, archive, ...place.hierarchies]);
   const proxy = await startProxy(join(directory, 'proxy'));
   const network = ['nsenter', `--net=${place.inside}`, process.execPath, '-e', RELAY];
   const relay = startBound([...network, join(directory, 'proxy'), String(PROXY_PORT)]);
