@@ -9,11 +9,17 @@ process.on('message', async (_, socket: Socket) => {
     for (const event of ['end', 'error', 'close']) socket.once(event, resolve);
   });
   const { stop, ...server } = await startThrowawayS3('bucket');
-  ending.add(stop);
+  // Once, and known until it is done: this process must not exit while a directory is being removed.
+  let stopping: Promise<void> | undefined;
+  const stopOnce = () => {
+    stopping ??= stop();
+    return stopping;
+  };
+  ending.add(stopOnce);
   socket.resume().write(JSON.stringify(server));
   await ended;
-  ending.delete(stop);
-  await stop();
+  await stopOnce();
+  ending.delete(stopOnce);
   socket.destroy();
 });
 
