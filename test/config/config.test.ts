@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { environmentOf, loadConfig, ROOT } from '../../scripts/lib/config/config.ts';
+import { type Environment, environmentOf, loadConfig, ROOT } from '../../scripts/lib/config/config.ts';
 import { VARIABLES } from '../../scripts/lib/config/variables.ts';
 import { OperationalError } from '../../scripts/lib/core/errors.ts';
 import { redact } from '../../scripts/lib/core/redact.ts';
@@ -167,6 +167,26 @@ test('the name of a database is measured in bytes, and has no line breaks', () =
     loadConfig('production', { POSTGRES_DB: 'it\'s "a" $db-1' }).postgres.database,
     'it\'s "a" $db-1',
   );
+});
+
+test('APP_NAME is measured with the environment, as the name of the database, where POSTGRES_DB is not set', () => {
+  const lengths = { production: 29, staging: 31 } as const; // 32 with _staging; APP_NAME has at most 31
+  for (const [environment, length] of Object.entries(lengths) as [Environment, number][]) {
+    const { database } = loadConfig(environment, { APP_NAME: 'x'.repeat(length) }).postgres;
+    assert.is(database, `${'x'.repeat(length)}_${environment}`);
+    assert.ok(`${database}_before_20260131_020007`.length <= 63, database);
+  }
+  for (const length of [30, 31]) {
+    const APP_NAME = 'x'.repeat(length);
+    assert.match(
+      problemsOf({ APP_NAME }),
+      /^the configuration of production has 1 bad value.*\n {2}APP_NAME: at most 29 /,
+    );
+    assert.match(problemsOf({ APP_NAME, POSTGRES_DB: '' }), /APP_NAME: at most 29 characters .*POSTGRES_DB/);
+    assert.is(loadConfig('production', { APP_NAME, POSTGRES_DB: 'x'.repeat(40) }).app, APP_NAME);
+  }
+  const refused = problemsOf({ APP_NAME: 'x'.repeat(32) });
+  assert.is(refused.match(/APP_NAME/g)!.length, 1, refused);
 });
 
 test('secrets are hidden from every later message, also as URLs and JSON write them', () => {

@@ -95,6 +95,13 @@ test('other answers are judged as the scripts judge them, and never shown', () =
     problemOf('DOMAIN', 'api.acme.example', known({ API_DOMAIN: 'api.acme.example' })) ?? '',
     /another name than DOMAIN/,
   );
+  const long = 'x'.repeat(30);
+  assert.match(
+    problemOf('APP_NAME', long, known()) ?? '',
+    /^at most 29 characters in production, or set POSTGRES_DB/,
+  );
+  assert.is(problemOf('APP_NAME', 'x'.repeat(29), known()), undefined);
+  assert.is(problemOf('APP_NAME', long, known({ POSTGRES_DB: 'shop' })), undefined);
 });
 
 test('a secret with any printable characters is written so that it is read back', async () => {
@@ -132,7 +139,13 @@ test('another product is one answer', async () => {
   });
   assert.is((await answered({ domain: 'staging.shop.co.example' }, {}, {}, 'staging')).APP_NAME, 'shop');
   const long = await answered({ domain: `${'a-'.repeat(30)}b.example` });
-  assert.is(long.APP_NAME, `${'a-'.repeat(13)}a`);
+  assert.is(long.APP_NAME, `${'a-'.repeat(14)}a`);
+  // A name that both environments can have: a label that ends with the last character, and one that is cut.
+  for (const environment of ['production', 'staging'] as const)
+    assert.is(
+      (await answered({ domain: `${'a'.repeat(40)}.example` }, {}, {}, environment)).APP_NAME,
+      'a'.repeat(29),
+    );
   const none = await answered({});
   assert.is(none.API_DOMAIN, `api.${none.DOMAIN}`);
   // A name without a domain would serve the default product’s.

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { usageError } from '../core/errors.ts';
 import { hideSecrets } from '../core/redact.ts';
+import { databaseOf, databaseProblems } from './database-variables.ts';
 import { type EnvFile, readEnvFile, readEnvText, valuesIfReadable } from './env-file.ts';
 import { siteOf, siteProblems } from './site.ts';
 import { readVariables, secretsOf, VARIABLES, type Variables } from './variables.ts';
@@ -106,6 +107,7 @@ function judged(
   if (given.BACKUP_SIGNING_KEY_PREVIOUS && !given.BACKUP_SIGNING_KEY)
     problems.push('BACKUP_SIGNING_KEY: needed, because BACKUP_SIGNING_KEY_PREVIOUS is set');
   const isRefused = (name: string) => problems.some(problem => problem.startsWith(`${name}:`));
+  if (!isRefused('APP_NAME')) problems.push(...databaseProblems(environment, values));
   if (given.ADMIN_PATHS && !isRefused('ADMIN_PATHS') && !given.ADMIN_HASHED_PASSWORD && !given.ADMIN_ALLOW)
     problems.push('ADMIN_PATHS: needs ADMIN_HASHED_PASSWORD or ADMIN_ALLOW, or everybody reaches them');
   if (given.S3_BUCKET) {
@@ -134,7 +136,7 @@ function build(environment: Environment, envFile: string, v: Variables) {
   const migrateCommand = v.MIGRATE_COMMAND ?? (v.BACKEND_IMAGE ? 'npx prisma migrate deploy' : undefined);
   const postgres: Postgres = {
     user: (container ? undefined : v.PGUSER) ?? v.POSTGRES_USER,
-    database: v.POSTGRES_DB ?? `${v.APP_NAME}_${environment}`,
+    database: databaseOf(environment, v),
     maintenance: v.POSTGRES_MAINTENANCE_DB,
     password: v.POSTGRES_PASSWORD,
     container: container || undefined,

@@ -1,5 +1,14 @@
 /** Variables of the database, and of the roles that connect to it. */
-import { any, databaseName, existingDatabase, port, readBy, text } from './types.ts';
+import {
+  any,
+  databaseName,
+  existingDatabase,
+  isDatabaseName,
+  LIVE_NAME,
+  port,
+  readBy,
+  text,
+} from './types.ts';
 
 const DATABASE_SCRIPTS = 'backup, restore, drill and health-check';
 /** Begins with a letter, so that no name of PostgreSQL's own (pg_…) and no number is taken; needs no quotes anywhere. */
@@ -77,3 +86,23 @@ export const postgres = readBy(DATABASE_SCRIPTS, {
   },
   PGPORT: { meaning: 'Only with an empty POSTGRES_CONTAINER: the server’s port. Default: 5432.', type: port },
 });
+
+/** @returns the name of an environment's live database, with the default of its Compose file */
+export const databaseOf = (environment: string, given: { APP_NAME: string; POSTGRES_DB?: string }): string =>
+  given.POSTGRES_DB ?? `${given.APP_NAME}_${environment}`;
+
+/** @returns a line where the database’s name is made of APP_NAME, and is longer than POSTGRES_DB may be */
+export function databaseProblems(
+  environment: string,
+  given: { APP_NAME: string; POSTGRES_DB?: string },
+): string[] {
+  if (given.POSTGRES_DB || isDatabaseName(databaseOf(environment, given), LIVE_NAME)) return [];
+  const most = longestName(environment);
+  return [
+    `APP_NAME: at most ${most} characters in ${environment}, or set POSTGRES_DB: with _${environment} it is the database’s name, ` +
+      `of at most ${LIVE_NAME} bytes`,
+  ];
+}
+
+/** @returns the length of the longest APP_NAME of which the database’s name can be made */
+export const longestName = (environment: string): number => LIVE_NAME - `_${environment}`.length;

@@ -26,7 +26,8 @@ export const product = {
   },
   APP_NAME: {
     meaning:
-      'Prefix of containers, databases and backup names: at most 31 lower-case letters, digits, - and _.',
+      'Prefix of containers, databases and backup names: at most 31 lower-case letters, digits, - and _; at most 29 in ' +
+      'production without POSTGRES_DB, because the database’s name is made of it.',
     type: text('lower-case letters, digits, - and _', /^[a-z0-9][a-z0-9_-]{0,30}$/),
     default: 'neurmatic',
     readBy: 'docker compose, all scripts',

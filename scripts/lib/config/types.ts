@@ -82,8 +82,11 @@ export const existingDatabase = v.pipe(
   v.check(name => isDatabaseName(name), 'at most 63 bytes, without line breaks'),
 );
 
-/** A restore appends `_before_<YYYYMMDD>_<HHMMSS>`, which must fit into 63 bytes. */
+/** Bytes of the live database’s name: a restore appends `_before_<YYYYMMDD>_<HHMMSS>`, which must fit into 63. */
+export const LIVE_NAME = 40;
+
+/** The name of the live database. */
 export const databaseName = v.pipe(
   v.string(),
-  v.check(name => isDatabaseName(name, 40), 'at most 40 bytes, without line breaks'),
+  v.check(name => isDatabaseName(name, LIVE_NAME), `at most ${LIVE_NAME} bytes, without line breaks`),
 );

@@ -2,6 +2,7 @@
 import { domainToASCII } from 'node:url';
 import { hasTerminal } from '../cli/confirm.ts';
 import { openPrompt, type Prompt } from '../cli/prompt.ts';
+import { databaseProblems } from '../config/database-variables.ts';
 import { quoted, readEnvText } from '../config/env-file.ts';
 import { siteOf, siteProblems } from '../config/site.ts';
 import { readVariables, SECRET } from '../config/variables.ts';
@@ -21,13 +22,14 @@ export function problemOf(name: string, value: string, { environment, values }: 
   if (problem) return `${problem.slice(`${name}: `.length)}${meant(name, value)}`;
   const { values: read, problems } = readEnvText(`${name}=${quoted(value)}\n`);
   if (problems.length > 0 || read[name] !== value) return 'a value that an env file can hold';
-  const database = { POSTGRES_DB: `${value}_${environment}` };
-  if (name === 'APP_NAME' && !values.POSTGRES_DB && readVariables(database).problems.length > 0)
-    return `a shorter one: with _${environment} it is the database’s name, of at most 40 characters`;
-  const site = { ...values, [name]: value };
-  if (name === 'DOMAIN' || name === 'API_DOMAIN')
-    return siteProblems(siteOf(environment, site))[0]?.replace(/^\w+: /, '');
-  return undefined;
+  const now = { ...values, [name]: value };
+  const together =
+    name === 'APP_NAME'
+      ? databaseProblems(environment, { ...now, APP_NAME: value })
+      : name === 'DOMAIN' || name === 'API_DOMAIN'
+        ? siteProblems(siteOf(environment, now))
+        : [];
+  return together[0]?.replace(/^\w+: /, '');
 }
 
 /** @returns the host name that is probably meant by one in another form: `; is acme.example meant?` */

@@ -1,5 +1,6 @@
 /** What an operator has to say of a new installation; everything else has a default or is made. */
-import type { Environment } from '../config/config.ts';
+import { ENVIRONMENTS, type Environment } from '../config/config.ts';
+import { longestName } from '../config/database-variables.ts';
 import { offsite } from '../config/s3-variables.ts';
 import { siteOf } from '../config/site.ts';
 import { product } from '../config/stack-variables.ts';
@@ -112,8 +113,8 @@ function domainOf({ environment, values, other }: Known): string | undefined {
   return name === product.APP_NAME.default ? siteOf(environment, {}).frontend : undefined;
 }
 
-/** Leaves room for the names of databases, which are made of it. */
-const NAME_LENGTH = 28;
+/** One that both environments can have. */
+const NAME_LENGTH = Math.min(...ENVIRONMENTS.map(longestName));
 
 /** The first label of the domain, except of the default product's. */
 function nameOf({ environment, values, other }: Known): string {
