@@ -39,4 +39,50 @@ test('one that visitors are not shown after the reload: the one before is put ba
   assert.is(await world.served(), one.serial);
 });
 
+test('another DOMAIN: nothing is requested before Nginx has it; then the old certificate is named as not for it, and issue replaces it', async () => {
+  const serial = await world.served();
+  const names = 'new.example, www.new.example, api.new.example';
+  const changed = world.rename('new.example', false);
+  const requests = () => world.calls().filter(call => call.includes('certonly')).length;
+  const before = requests();
+  const LOAD =
+    /other values than the configuration has now: API_DOMAIN, DOMAIN.*docker compose up -d --timeout=5 nginx/s;
+  for (const renewal of [false, true]) await refused(() => obtain(changed, { renewal }), Exit.failed, LOAD);
+  assert.match((await certificateStatus(changed)).json.problems[0]!, LOAD);
+
+  world.rename('new.example', true);
+  const { text, json } = await certificateStatus(changed);
+  assert.is(json.serial, serial);
+  assert.match(
+    json.problems.join('\n'),
+    `it is not for ${names}: \`./scripts/certificates.ts issue\` requests one`,
+  );
+  assert.match(text, `names          acme.example, www.acme.example, api.acme.example`);
+  world.refuse('Identifier: new.example\n  Type: dns\n  Detail: no valid A records found for new.example\n');
+  await refused(
+    () => obtain(changed, { renewal: true }),
+    Exit.failed,
+    /^no certificate was issued: new\.example: dns/,
+  );
+  assert.is(
+    await world.served('new.example'),
+    serial,
+    'the old one is served until one for the new names is issued',
+  );
+  world.refuse(undefined);
+
+  const one = make({ names: names.split(', ') });
+  next(one.fullchain, one.keyFile);
+  // The schedule would do it, too: certbot is asked for the new names.
+  const outcome = await obtain(changed, { renewal: true });
+  assert.is(outcome.changed, true);
+  assert.match(
+    world.calls().findLast(call => call.includes('certonly'))!,
+    /--domain new\.example --domain www\.new\.example --domain api\.new\.example .*--renew-with-new-domains/,
+  );
+  assert.is(await world.served('api.new.example'), one.serial);
+  assert.equal((await certificateStatus(changed)).json.problems, []);
+  assert.is(requests(), before + 2);
+});
+
 test.run();

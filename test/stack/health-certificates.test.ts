@@ -72,6 +72,7 @@ test('certificates: near the end of the lifetime, expired, not valid yet, for ot
     await reload(stack);
     const now = await untilTurned({ api: 'critical', certificate: 'critical' });
     assert.match(now.services.certificate!.message, /^it is not for api\./);
+    assert.match(now.services.certificate!.hint!, /certificates\.ts issue` requests one for DOMAIN/);
     assert.match(now.services.api!.message, /^the certificate is not for api\./);
   }));
 

@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { Config } from '../config/config.ts';
 import { duration, utc } from '../core/format.ts';
 import { attempt } from '../core/signals.ts';
+import { readOutdatedSettings, UPDATE_SETTINGS } from '../nginx/settings.ts';
 import { distrustOf, isTemporary, nameOf, namesOf, serialOf, trustedRoots } from './chain.ts';
 import { missingNames } from './check.ts';
 import { hasAccount } from './issued.ts';
@@ -25,12 +26,17 @@ interface Known {
 /** Looks at the volume and at what Nginx serves, and changes nothing. */
 export async function certificateStatus(config: Config, now = new Date()) {
   const roots = trustedRoots(config.acme.caFile);
-  const [inPlace, served, account] = await Promise.all([
+  const [inPlace, served, account, outdated] = await Promise.all([
     attempt(() => readInPlace(config)),
     attempt(() => lookServed(config, roots)),
     attempt(() => hasAccount(config)),
+    attempt(() => readOutdatedSettings(config)),
   ]);
-  const unknown = [inPlace.problem, served.problem].flatMap(each => (each ? [each.message] : []));
+  // Nginx refuses names that it does not know yet: that it shows no certificate for them is no other problem.
+  const notServed = outdated.value
+    ? `${outdated.value}; load them: \`${UPDATE_SETTINGS}\``
+    : served.problem?.message;
+  const unknown = [inPlace.problem?.message, notServed].filter(each => each !== undefined);
   const known = { inPlace: inPlace.value, served: served.value ?? [], automatic: account.value, unknown };
   return statusOf(config, known, roots, now);
 }
@@ -74,7 +80,11 @@ export function statusOf(config: Config, known: Known, roots: string[], now: Dat
 function problemsWith(leaf: X509Certificate, names: string[], now: Date): string[] {
   const missing = missingNames(leaf, names);
   return [
-    ...(missing.length > 0 ? [`it is not for ${missing.join(', ')}`] : []),
+    ...(missing.length > 0
+      ? [
+          `it is not for ${missing.join(', ')}: \`./scripts/certificates.ts issue\` requests one for all names`,
+        ]
+      : []),
     ...(leaf.validToDate <= now ? ['it has expired'] : []),
     ...(leaf.validFromDate > now ? ['it is not valid yet'] : []),
   ];

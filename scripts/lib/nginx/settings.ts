@@ -50,10 +50,18 @@ export function outdatedSettings(config: Config, variables: string): string | un
  * @throws OperationalError where Nginx's container was started with other settings than the configuration has now
  */
 export async function refuseOutdatedSettings(config: Config): Promise<void> {
-  if (!(await inspect(config, 'nginx'))) return;
+  const problem = await readOutdatedSettings(config);
+  if (problem) throw new OperationalError(problem, `load them: ${UPDATE_SETTINGS}`);
+}
+
+/**
+ * @returns {@link outdatedSettings} of the container that is there; undefined without one
+ * @throws OperationalError when Docker can't be asked
+ */
+export async function readOutdatedSettings(config: Config): Promise<string | undefined> {
+  if (!(await inspect(config, 'nginx'))) return undefined;
   const variables = await run(inspectVariables(containerOf(config, 'nginx')), {
     purpose: 'read the settings of Nginx’s container',
   });
-  const problem = outdatedSettings(config, variables);
-  if (problem) throw new OperationalError(problem, `load them: ${UPDATE_SETTINGS}`);
+  return outdatedSettings(config, variables);
 }

@@ -90,6 +90,8 @@ export interface CertificatesWorld {
   calls: () => string[];
   /** Kills the process before (−) or after its nth command of Docker; undefined: not. */
   killAt: (pid: number, call: number | undefined) => void;
+  /** Sets another DOMAIN, and where wanted gives Nginx's container its variables. @returns the configuration */
+  rename: (domain: string, replaced: boolean) => Config;
   /** The serial that a visitor of a name is shown. */
   served: (name?: string) => Promise<string>;
   stop: () => Promise<void>;
@@ -155,8 +157,11 @@ chain=$(sed -n 's/.*ssl_certificate \\(.*\\);/\\1/p' "$4") key=$(sed -n 's/.*ssl
     LOG_DIR: path('logs'),
   };
   const config = loadConfig('production', env);
-  const variables = Object.entries(nginxSettings(config)).map(([name, value]) => `${name}=${value}`);
-  writeFileSync(path('variables'), JSON.stringify(variables));
+  const replace = (by: Config) => {
+    const variables = Object.entries(nginxSettings(by)).map(([name, value]) => `${name}=${value}`);
+    writeFileSync(path('variables'), JSON.stringify(variables));
+  };
+  replace(config);
   const state = { Status: 'running', ExitCode: 0, OOMKilled: false, StartedAt: new Date().toISOString() };
   writeFileSync(
     path('nginx.json'),
@@ -192,6 +197,11 @@ chain=$(sed -n 's/.*ssl_certificate \\(.*\\);/\\1/p' "$4") key=$(sed -n 's/.*ssl
       writeFileSync(path('pid'), String(pid));
       if (call === undefined) rmSync(path('kill-at'), { force: true });
       else writeFileSync(path('kill-at'), call < 0 ? String(call) : `+${call}`);
+    },
+    rename: (domain, replaced) => {
+      const other = loadConfig('production', { ...env, DOMAIN: domain });
+      if (replaced) replace(other);
+      return other;
     },
     calls: () => readFileSync(path('calls'), 'utf8').split('\n').filter(Boolean),
     served: (name = NAMES[0]!) =>

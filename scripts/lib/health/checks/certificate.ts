@@ -10,6 +10,11 @@ import { certificateOf } from '../http.ts';
 /** Percent of the lifetime, because the lifetimes of certificates differ and get shorter. */
 const REMAINING = { warning: 25, critical: 10 };
 
+const RENEWAL =
+  '`./scripts/certificates.ts status` shows the next renewal; logs/certificates.log says why one failed.';
+const FOR_ALL_NAMES =
+  '`./scripts/certificates.ts issue` requests one for DOMAIN, www.<DOMAIN> and API_DOMAIN.';
+
 interface Served {
   name: string;
   certificate: X509Certificate;
@@ -39,8 +44,7 @@ export const certificate = (config: Config): Check => ({
       ]),
     ];
     const left = Math.min(...distinct.map(each => remaining(each, now)));
-    const hint =
-      '`./scripts/certificates.ts status` shows the next renewal; logs/certificates.log says why one failed.';
+    const hint = served.some(each => checkName(each).length > 0) ? FOR_ALL_NAMES : RENEWAL;
     const finding = summarize(remarks);
     const advice = finding.status === 'ok' ? {} : { hint };
     return { ...finding, ...advice, value: left, unit: '%', thresholds: REMAINING };
