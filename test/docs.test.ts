@@ -40,6 +40,31 @@ test('every test that a page names exists', () => {
   );
 });
 
+test('each measure of the checklist names a test that exists, by words of its title', () => {
+  const page = read('docs/PRODUCTION_INFRASTRUCTURE.md');
+  const section = page.slice(page.indexOf('\n## Security hardening\n')).split(/\n## /)[1]!;
+  const rows = section.split('\n').filter(line => /^\| (?!Measure|-)/.test(line));
+  assert.ok(rows.length >= 15, `${rows.length}`);
+  const wrong = rows.flatMap(row => {
+    const proofs = row.split(' | ').at(-1)!;
+    const named = [...proofs.matchAll(/`(test\/[\w/-]+\.test\.ts)` “([^”]+)”/g)];
+    // Nothing is named but tests with their words.
+    const rest = named.reduce((left, [whole]) => left.replace(whole, ''), proofs).replace(/[, |]/g, '');
+    const missing = named.filter(([, path, words]) => !titlesOf(path!).some(title => title.includes(words!)));
+    if (named.length > 0 && rest === '' && missing.length === 0) return [];
+    return [
+      `${row.split(' | ')[0]}: ${missing.map(([whole]) => whole).join(', ') || rest || 'names no test'}`,
+    ];
+  });
+  assert.equal(wrong, []);
+});
+
+/** The titles of a file's tests, as they are written; none where there is no such file. */
+function titlesOf(path: string): string[] {
+  if (!existsSync(join(ROOT, path))) return [];
+  return [...read(path).matchAll(/^ *test\((['`])(.*?)\1,/gm)].map(([, , title]) => title!);
+}
+
 test('every file of the repository that a page names exists', () => {
   const path = /(?<![\w/*.-])(?:\.\/)?((?:scripts|nginx|test|docs)\/[\w./-]+\.\w+)/g;
   assert.equal(

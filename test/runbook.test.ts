@@ -1,6 +1,6 @@
 /* docs/RUNBOOK.md is pasted from at 3 am: what it names has to exist. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'uvu';
@@ -107,6 +107,29 @@ test('its first command takes the product’s name from the env file', () => {
   }
   assert.not.match(text, /\$APP_NAME[\w]/, 'needs braces');
 });
+
+test('every script has its line in the table of tasks, and a command on the page that the line leads to', () => {
+  const table = text.slice(text.indexOf('| Task'), text.indexOf('\n## '));
+  const rows = table.split('\n').filter(line => line.includes('](../scripts/'));
+  for (const script of globSync('scripts/*.ts', { cwd: ROOT }).map(path => basename(path))) {
+    const row = rows.find(line => line.includes(`[\`${script}\`](../scripts/${script})`));
+    assert.ok(row, `${script} is in no row`);
+    const anchor = /\]\(([^)#]*)#([\w-]+)\)/.exec(row)!;
+    const page = anchor[1] ? readFileSync(join(ROOT, 'docs', anchor[1]), 'utf8') : text;
+    const found = page.split(/^#{2,3} /m).find(part => slug(part.split('\n')[0]!) === anchor[2]);
+    assert.match(
+      found ?? '',
+      new RegExp(`(scripts/|\\[\`)${script.replaceAll('.', '\\.')}`),
+      `${script}: #${anchor[2]}`,
+    );
+  }
+});
+
+const slug = (title: string) =>
+  title
+    .toLowerCase()
+    .replace(/[^\w\s-]/g, '')
+    .replaceAll(' ', '-');
 
 test('a script that a section calls is linked there', () => {
   for (const part of text.split(/^## /m).slice(1))

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadConfig } from '../../scripts/lib/config/config.ts';
+import { nextTime } from '../../scripts/lib/core/cron.ts';
 import { comingRuns, jobsOf } from '../../scripts/lib/schedule/jobs.ts';
 
 const config = loadConfig('staging', {});
@@ -23,6 +24,17 @@ test('every job of the configuration is in the table, on or off', () => {
   const { jobs, off } = jobsOf(loadConfig('staging', { SCHEDULE_DRILL: 'off' }));
   assert.not(jobs.some(({ name }) => name === 'drill'));
   assert.equal(off, ['drill']);
+});
+
+test('the certificate is renewed twice a day, half a day apart', () => {
+  const { argv, expression } = jobsOf(config).jobs.find(({ name }) => name === 'certificates')!;
+  assert.equal(argv.slice(1), ['--env', 'staging', 'renew']);
+  const first = nextTime(expression, new Date('2027-03-28T00:00:00Z')).getTime();
+  for (const run of [1, 2, 3, 4])
+    assert.is(
+      nextTime(expression, new Date(first + (run - 1) * 43_200_000)).getTime(),
+      first + run * 43_200_000,
+    );
 });
 
 test('the next runs, in UTC and in the zone of the machine, across a clock change', () => {

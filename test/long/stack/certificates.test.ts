@@ -7,15 +7,13 @@ import { certificates as group } from '../../../scripts/lib/config/stack-variabl
 import { certificatesOf } from '../../stack/lib/certificates.ts';
 import { reload } from '../../stack/lib/puppet.ts';
 import { startStack } from '../../stack/lib/stack.ts';
-import { kill, until } from '../../support/core/world.ts';
+import { kill, startProgram, until } from '../../support/core/world.ts';
 
 const stack = await startStack();
 /** Seconds: as with short-lived certificates, half of it is left at a renewal. */
 const VALIDITY = 5 * 86_400;
-const { pebble, receiver, run, start, shown, status, inNginx, restore } = await certificatesOf(
-  stack,
-  VALIDITY,
-);
+const { directory, pebble, receiver, run, runJob, cronLog, start, shown, status, elsewhere, inNginx, stop } =
+  await certificatesOf(stack, VALIDITY);
 const texts = () => receiver.received.map(({ body }) => JSON.parse(body).text as string);
 
 test('a dry run asks the authority and changes nothing', async () => {
@@ -72,6 +70,16 @@ test('a certificate of five days: half of its lifetime is left at its renewal', 
   assert.ok(Math.abs((next - from) / (to - from) - 0.5) < 0.001);
   assert.is(json.daysLeft, 4);
   assert.match((await run('renew')).stdout, /^not due; /);
+});
+
+test('a name that leads elsewhere: refused with the reason, and the present certificate stays', async () => {
+  const before = await shown();
+  await pebble.leads(`www.${stack.domain}`, await elsewhere());
+  const refused = await run('renew', '--force');
+  await pebble.leads(`www.${stack.domain}`, '127.0.0.1');
+  assert.is(refused.code, 1, refused.stderr);
+  assert.match(refused.stderr, /no certificate was issued: www\.\S+: connection: /);
+  assert.is((await shown()).serial, before.serial);
 });
 
 test('the authority refuses for the number of requests, then is down: the certificate stays, exit 1, notified once', async () => {
@@ -158,6 +166,55 @@ test('self-signed: asks for the domain; then it is served, and status says so', 
   assert.is((await status()).code, 0, 'renew serves the issued one again');
 });
 
-test('the end', restore);
+test('another DOMAIN: the old certificate is served for the new names, each script says what to do, and the schedule replaces it', async () => {
+  const before = await shown();
+  const DOMAIN = 'other.example';
+  const path = join(stack.directory, '.env.production');
+  writeFileSync(path, readFileSync(path, 'utf8').replace(/^DOMAIN=.*$/m, `DOMAIN=${DOMAIN}`));
+  const problems = async () => {
+    const { code, stdout } = await start(['status', '--json'], { DOMAIN }).ended;
+    return [code, ...JSON.parse(stdout).problems];
+  };
+  assert.match(
+    (await problems()).join('\n'),
+    /^1\nNginx runs with other values .*: API_DOMAIN, DOMAIN; load them: `docker compose/,
+  );
+  assert.is((await shown()).serial, before.serial);
+
+  await stack.compose('up', '--detach', '--wait', '--timeout=5', 'nginx');
+  assert.is((await shown(DOMAIN)).serial, before.serial);
+  let refused = false;
+  await shown().catch(() => (refused = true));
+  assert.ok(refused, 'a name of the old domain is refused in the handshake');
+  assert.match(
+    (await problems()).join('\n'),
+    /^1\nit is not for other\.example, www\.other\.example, api\.other\.example: `\.\/scripts\/certificates\.ts issue`/,
+  );
+  const health = await startProgram(
+    join(stack.directory, 'scripts/health-check.ts'),
+    ['--only', 'certificate'],
+    {
+      ...(stack.engine.env as Record<string, string>),
+    },
+  ).ended;
+  assert.is(health.code, 2, health.stdout);
+  assert.match(health.stdout, /it is not for other\.example[\s\S]*certificates\.ts issue/);
+
+  await pebble.leads(DOMAIN, await elsewhere());
+  assert.equal(await runJob('37 5 1 1 4').then(({ code, stdout }) => [code, stdout]), [
+    0,
+    `certificates: exit status 1, see ${join(directory, 'logs/cron.log')}\n`,
+  ]);
+  assert.match(cronLog(), /no certificate was issued: other\.example: connection: /);
+  assert.is((await shown(DOMAIN)).serial, before.serial);
+  await pebble.leads(DOMAIN, '127.0.0.1');
+  assert.is((await runJob('37 11 1 1 4')).code, 1, 'the job is not due');
+  assert.is((await shown(DOMAIN)).serial, before.serial);
+  assert.equal(await runJob('37 17 1 1 4'), { code: 0, signal: null, stdout: '', stderr: '' });
+  assert.is.not((await shown(`api.${DOMAIN}`)).serial, before.serial);
+  assert.equal(await problems(), [0]);
+});
+
+test('the end', stop);
 
 test.run();

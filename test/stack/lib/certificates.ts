@@ -1,5 +1,5 @@
 /** The certificates of a stack: an authority of the test, the script, and what visitors are shown. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
@@ -10,7 +10,7 @@ import { startProgram } from '../../support/core/world.ts';
 import { type Receiver, startReceiver } from '../../support/notify/receiver.ts';
 import { dial } from './http.ts';
 import { reload } from './puppet.ts';
-import type { Stack } from './stack.ts';
+import { envFile, type Stack } from './stack.ts';
 
 type Env = Record<string, string>;
 
@@ -29,18 +29,42 @@ export async function certificatesOf(stack: Stack, validity?: number) {
   });
   stack.atExit(['volume', 'rm', '--force', `${project}_letsencrypt`]);
   const receiver: Receiver = await startReceiver();
-  const env: Env = {
-    ...(stack.engine.env as Env),
-    ...stack.variables,
+  const settings: Env = {
     ACME_DIRECTORY_URL: pebble.url,
     ACME_CA_FILE: pebble.caFile,
     WEBHOOK_URL: receiver.url,
     STATE_DIR: join(directory, 'state'),
     LOG_DIR: join(directory, 'logs'),
   };
+  const env: Env = { ...(stack.engine.env as Env), ...stack.variables, ...settings };
   const start = (args: string[], extra: Env = {}) =>
     startProgram(join(stack.directory, 'scripts/certificates.ts'), args, { ...env, ...extra });
   const run = (...args: string[]) => start(args).ended;
+  const { PATH, HOME, DOCKER_HOST } = stack.engine.env as Env;
+  /**
+   * Runs the job as cron does: the line of the crontab, with the env file and nothing else.
+   * @param at minute, hour, day, month and weekday in UTC, as the line asks `date` for them
+   */
+  const runJob = async (at: string) => {
+    const envPath = join(stack.directory, `.env.${stack.environment}`);
+    const text = readFileSync(envPath, 'utf8');
+    writeFileSync(envPath, text + envFile(settings));
+    try {
+      const script = join(stack.directory, 'scripts/schedule.ts');
+      const { stdout, stderr } = await startProgram(script, ['print'], { PATH: PATH! }).ended;
+      const command = /^# certificates: .*\n(?:\S+ ){5}(.*)$/m.exec(stdout)?.[1];
+      assert.ok(command, stderr);
+      const bin = join(directory, 'clock');
+      mkdirSync(bin, { recursive: true });
+      writeFileSync(join(bin, 'date'), `#!/bin/sh\necho ${at}\n`, { mode: 0o755 });
+      const line = command.replaceAll('\\%', '%');
+      return await startProgram('/bin/sh', ['-c', line], {
+        ...{ HOME: HOME!, DOCKER_HOST: DOCKER_HOST!, PATH: `${bin}:${PATH}` },
+      }).ended;
+    } finally {
+      writeFileSync(envPath, text);
+    }
+  };
   const inNginx = async (script: string) => {
     const { code, stdout, stderr } = await stack.exec(
       'nginx',
@@ -52,6 +76,10 @@ export async function certificatesOf(stack: Stack, validity?: number) {
     return stdout;
   };
   await inNginx('mkdir -p /tmp/before; cp fullchain.pem privkey.pem /tmp/before/');
+  const stop = async () => {
+    await pebble.stop();
+    await receiver.stop();
+  };
   return {
     directory,
     pebble,
@@ -59,10 +87,13 @@ export async function certificatesOf(stack: Stack, validity?: number) {
     env,
     start,
     run,
+    runJob,
+    /** What the jobs have written. */
+    cronLog: () => readFileSync(join(settings.LOG_DIR!, 'cron.log'), 'utf8'),
     inNginx,
     /** What visitors are shown. */
-    async shown() {
-      const socket = await dial(stack, stack.domain, { rejectUnauthorized: false });
+    async shown(name = stack.domain) {
+      const socket = await dial(stack, name, { rejectUnauthorized: false });
       const certificate = socket.getPeerX509Certificate()!;
       socket.destroy();
       return {
@@ -86,9 +117,9 @@ export async function certificatesOf(stack: Stack, validity?: number) {
       await inNginx(`rm -rf fullchain.pem privkey.pem current previous pair-*
         cp /tmp/before/fullchain.pem /tmp/before/privkey.pem .; rm -r /tmp/before`);
       await reload(stack);
-      await pebble.stop();
-      await receiver.stop();
+      await stop();
       await stack.docker('volume', 'rm', '--force', `${project}_letsencrypt`);
     },
+    stop,
   };
 }

@@ -94,5 +94,6 @@ export const NOT_RUN: Record<string, string> = {
   'lib/certificates/refusal.ts: certificates.ts status': ISSUED,
   'lib/certificates/status.ts: certificates.ts issue': ISSUED,
   'lib/health/checks/certificate.ts: certificates.ts status': ISSUED,
+  'lib/health/checks/certificate.ts: certificates.ts issue': ISSUED,
   'lib/restore/replication.ts: restore.ts --undo': 'integration/replication.test.ts undoes in that state',
 };
