@@ -20,7 +20,8 @@ export function reportOf(config: Config, { written }: Plan, checks: SetupCheck[]
   const { environment, envFile, appFile } = config;
   const { values } = readEnvFile(envFile);
   const missing = missingFor(environment, values);
-  const next = nextStep(missing, basename(envFile));
+  const hasDocker = checks.some(({ name, status }) => name === 'docker' && status === 'ok');
+  const next = nextStep(missing, basename(envFile), hasDocker);
   const file = (path: string, names: string[]) =>
     `${basename(path)}: ${names.length > 0 ? `set ${names.join(', ')}` : 'unchanged'}`;
   return {
@@ -41,10 +42,17 @@ const missingFor = (environment: Environment, values: Record<string, string>) =>
 
 const isAsked = (name: string) => QUESTIONS.some(question => question.name === name);
 
-const nextStep = (missing: string[], file: string) =>
-  missing.length > 0
-    ? `set ${missing.join(', ')} in ${file}${missing.every(isAsked) ? ' (./scripts/init.ts asks for them)' : ''}, then docker compose up -d --wait`
-    : 'docker compose up -d --wait';
+/** On a bare server, Docker comes before the stack. */
+const nextStep = (missing: string[], file: string, hasDocker: boolean) =>
+  [
+    ...(hasDocker ? [] : ['./scripts/setup-server.ts --check as root, which says what this server lacks']),
+    ...(missing.length > 0
+      ? [
+          `set ${missing.join(', ')} in ${file}${missing.every(isAsked) ? ' (./scripts/init.ts asks for them)' : ''}`,
+        ]
+      : []),
+    'docker compose up -d --wait',
+  ].join(', then ');
 
 const textOf = ({ name, status, message, hint }: SetupCheck) =>
   `${MARKS[status]} ${name}: ${message}${hint ? `\n  → ${hint}` : ''}`;

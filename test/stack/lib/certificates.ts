@@ -85,6 +85,8 @@ export async function certificatesOf(stack: Stack, validity?: number) {
     pebble,
     receiver,
     env,
+    /** The authority, for a script that is started in another way. */
+    settings,
     start,
     run,
     runJob,

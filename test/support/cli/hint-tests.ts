@@ -93,6 +93,8 @@ export const NOT_RUN: Record<string, string> = {
   'lib/certificates/obtain.ts: certificates.ts issue': ISSUED,
   'lib/certificates/refusal.ts: certificates.ts status': ISSUED,
   'lib/certificates/status.ts: certificates.ts issue': ISSUED,
+  'lib/setup/report.ts: setup-server.ts --check':
+    'only root on a bare server: long/server/setup-server.test.ts',
   'lib/health/checks/certificate.ts: certificates.ts status': ISSUED,
   'lib/health/checks/certificate.ts: certificates.ts issue': ISSUED,
   'lib/restore/replication.ts: restore.ts --undo': 'integration/replication.test.ts undoes in that state',
