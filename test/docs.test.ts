@@ -40,6 +40,17 @@ test('every test that a page names exists', () => {
   );
 });
 
+test('the sections that other pages and alerts lead to are there', () => {
+  const there = anchors(read('docs/PRODUCTION_INFRASTRUCTURE.md'));
+  for (const anchor of [
+    'server-configuration',
+    'dns-and-cloudflare',
+    'ssltls-configuration',
+    'security-hardening',
+  ])
+    assert.ok(there.includes(anchor), anchor);
+});
+
 test('each measure of the checklist names a test that exists, by words of its title', () => {
   const page = read('docs/PRODUCTION_INFRASTRUCTURE.md');
   const section = page.slice(page.indexOf('\n## Security hardening\n')).split(/\n## /)[1]!;

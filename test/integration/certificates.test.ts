@@ -39,6 +39,15 @@ test('one that visitors are not shown after the reload: the one before is put ba
   assert.is(await world.served(), one.serial);
 });
 
+test('status: the next renewal is the schedule’s; where that is off, there is none', async () => {
+  const { json, text } = await certificateStatus(config);
+  assert.match(text, /^next renewal {3}20\d\d-.* UTC, or earlier if the authority asks for it$/m);
+  assert.ok(Date.parse(json.nextRenewal!) < Date.parse(json.validTo!), json.nextRenewal!);
+  const off = await certificateStatus({ ...config, schedule: { ...config.schedule, certificates: 'off' } });
+  assert.is(off.json.nextRenewal, null);
+  assert.match(off.text, /^next renewal {3}none: SCHEDULE_CERTIFICATES is off$/m);
+});
+
 test('another DOMAIN: nothing is requested before Nginx has it; then the old certificate is named as not for it, and issue replaces it', async () => {
   const serial = await world.served();
   const names = 'new.example, www.new.example, api.new.example';

@@ -59,7 +59,8 @@ export function statusOf(config: Config, known: Known, roots: string[], now: Dat
         : [],
     ),
   ];
-  const renewal = leaf && automatic ? renewalOf(leaf) : undefined;
+  const isOff = config.schedule.certificates === 'off';
+  const renewal = leaf && automatic && !isOff ? renewalOf(leaf) : undefined;
   const json = {
     ...(leaf && {
       names: namesOf(leaf),
@@ -74,7 +75,10 @@ export function statusOf(config: Config, known: Known, roots: string[], now: Dat
     served: served.map(({ name, certificate }) => ({ name, serial: serialOf(certificate) })),
     problems,
   };
-  return { text: leaf ? textOf(leaf, { ...known, renewal, problems }, now) : problems.join('\n'), json };
+  return {
+    text: leaf ? textOf(leaf, { ...known, isOff, renewal, problems }, now) : problems.join('\n'),
+    json,
+  };
 }
 
 function problemsWith(leaf: X509Certificate, names: string[], now: Date): string[] {
@@ -97,7 +101,13 @@ function distrusted(chain: X509Certificate[], roots: string[], now: Date): strin
 
 function textOf(
   leaf: X509Certificate,
-  { served, automatic, renewal, problems }: Known & { renewal: Date | undefined; problems: string[] },
+  {
+    served,
+    automatic,
+    isOff,
+    renewal,
+    problems,
+  }: Known & { isOff: boolean; renewal: Date | undefined; problems: string[] },
   now: Date,
 ): string {
   const left = (leaf.validToDate.getTime() - now.getTime()) / 1000;
@@ -106,7 +116,9 @@ function textOf(
     ? `${utc(renewal)}, or earlier if the authority asks for it`
     : automatic === false
       ? 'none: no certificate was issued here: `./scripts/certificates.ts issue`'
-      : 'not known without Docker';
+      : isOff
+        ? 'none: SCHEDULE_CERTIFICATES is off'
+        : 'not known without Docker';
   const rows = [
     ['names', namesOf(leaf).join(', ')],
     ['issuer', nameOf(leaf.issuer)],
