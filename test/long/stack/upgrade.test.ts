@@ -14,6 +14,7 @@ import * as assert from 'uvu/assert';
 import { percentEncoded } from '../../../scripts/lib/core/format.ts';
 import { startThrowawayS3 } from '../../../scripts/lib/drill/throwaway-s3.ts';
 import { attempt } from '../../engine/process.ts';
+import { certificatesOf } from '../../stack/lib/certificates.ts';
 import { containers } from '../../stack/lib/deploy-state.ts';
 import { startDeployable } from '../../stack/lib/deployable.ts';
 import { ask, dial, hostOf } from '../../stack/lib/http.ts';
@@ -22,6 +23,7 @@ import { ROOT } from '../../stack/lib/stack.ts';
 import { explained, sql, startVisitor, type Visitor } from '../../stack/lib/visitor.ts';
 import { REFERENCE } from '../../support/app/app-images.ts';
 import { type Ended, startProgram, until } from '../../support/core/world.ts';
+import { startPrivateCron } from '../../support/schedule/private-cron.ts';
 
 const DOMAIN = 'acme.example';
 /** The part of CHANGELOG.md on the version that 0.1.0 is updated to. */
@@ -40,13 +42,16 @@ const commands = [
   .filter(span => !/=staging$/.test(span));
 const back = /^```bash\n([\s\S]*?)^```/m.exec(page)![1]!.trim().split('\n');
 const commandOf = (pattern: RegExp) => commands.find(each => pattern.test(each))!;
-const [CHECKOUT, SPLIT, WRITE, NGINX, ROLES] = [
+const [CHECKOUT, SPLIT, WRITE, NGINX, ROLES, ISSUE, INSTALL, REMOVE] = [
   /^git checkout/,
   /--split$/,
   /--write$/,
   /^docker compose .* nginx$/,
   /database-roles/,
-].map(commandOf) as [string, string, string, string, string];
+  /certificates\.ts issue$/,
+  /schedule\.ts install$/,
+  /schedule\.ts remove$/,
+].map(commandOf) as [string, string, string, string, string, string, string, string];
 
 const s3 = await startThrowawayS3('backups');
 const POSTGRES_PASSWORD = `p@ss/w0rd#${crypto.randomUUID()}`;
@@ -133,8 +138,12 @@ let socket: Socket;
 const replaced: { gap: number; began: Date; ended: Date }[] = [];
 
 test('the page has its commands, in order', () => {
-  const last = ['./scripts/certificates.ts issue', './scripts/schedule.ts install']; // stack/certificates.test.ts
   const order = [CHECKOUT, SPLIT, WRITE, NGINX, 'DEPLOY_ENV=production', 'chmod 600 .env.*', ROLES, WRITE];
+  const last = [
+    './scripts/certificates.ts issue',
+    './scripts/schedule.ts install',
+    './scripts/schedule.ts remove',
+  ];
   assert.equal(commands, [...order, ...last]);
   assert.is(back.length, 3);
 });
@@ -272,6 +281,43 @@ test('the backup and the health check', async () => {
     wrong.map(([name]) => name),
     ['certificate'], // the temporary one
   );
+});
+
+test('step 9: a certificate is issued while visitors are there, and the schedule renews it', async () => {
+  const { pebble, settings, shown, stop } = await certificatesOf(stack);
+  stack.ca += readFileSync(pebble.caFile, 'utf8'); // of the visitors, who verify what they are shown
+  const { code, stderr } = await startProgram(
+    'bash',
+    ['-c', ISSUE],
+    { ...env, ...settings },
+    { cwd: directory },
+  ).ended;
+  assert.is(code, 0, stderr);
+  assert.match((await shown()).issuer, /Pebble/);
+  const check = `./scripts/health-check.ts --only certificate`;
+  const trusting = { ...env, NODE_EXTRA_CA_CERTS: pebble.caFile };
+  const health = await startProgram('bash', ['-c', check], trusting, { cwd: directory }).ended;
+  assert.is(health.code, 0, health.stdout);
+
+  const cron = await startPrivateCron('UTC'); // the machine's crontab is not touched
+  try {
+    const runs = (command: string) =>
+      assert.is(cron.run(['bash', '-c', `cd '${directory}' && ${command}`]).code, 0);
+    const crontab = () => `${cron.run(['crontab', '-l']).stdout}`;
+    runs(INSTALL);
+    const own = /^# certificates: .*\n.*certificates\.ts' --env production renew .*\n/m;
+    assert.match(crontab(), own);
+    // As version 0.1.0 has left it, which has no such job.
+    assert.is(cron.run(['crontab', '-'], crontab().replace(own, '')).code, 0);
+    assert.not.match(crontab(), own);
+    runs(INSTALL);
+    assert.match(crontab(), own);
+    runs(REMOVE); // of step 10, where the schedule moves to another user
+    assert.is(crontab(), '');
+  } finally {
+    await cron.stop();
+    await stop();
+  }
 });
 
 test('the way back: Nginx serves with the files of 0.1.0, and its backends would get all that they need', async () => {
