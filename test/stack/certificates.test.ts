@@ -7,7 +7,7 @@ import { clientsOf } from './lib/clients.ts';
 import { sharedStack } from './lib/shared.ts';
 
 const stack = await sharedStack();
-const { pebble, run, runJob, cronLog, shown, status, restore } = await certificatesOf(stack);
+const { pebble, run, runJob, cronLog, shown, status, restore } = await certificatesOf(stack, { reuse: true });
 
 test('issue: from the self-signed certificate to that of the authority, for every name', async () => {
   const before = await shown();

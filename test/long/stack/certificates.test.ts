@@ -13,7 +13,7 @@ const stack = await startStack();
 /** Seconds: as with short-lived certificates, half of it is left at a renewal. */
 const VALIDITY = 5 * 86_400;
 const { directory, pebble, receiver, run, runJob, cronLog, start, shown, status, elsewhere, inNginx, stop } =
-  await certificatesOf(stack, VALIDITY);
+  await certificatesOf(stack, { validity: VALIDITY });
 const texts = () => receiver.received.map(({ body }) => JSON.parse(body).text as string);
 
 test('a dry run asks the authority and changes nothing', async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { certificates as group } from '../../../scripts/lib/config/stack-variables.ts';
 import { ensureImages } from '../../images/images.ts';
-import { startPebble } from '../../support/certificates/pebble.ts';
+import { startPebble, type Wishes } from '../../support/certificates/pebble.ts';
 import { startProgram } from '../../support/core/world.ts';
 import { type Receiver, startReceiver } from '../../support/notify/receiver.ts';
 import { dial } from './http.ts';
@@ -14,8 +14,7 @@ import { envFile, type Stack } from './stack.ts';
 
 type Env = Record<string, string>;
 
-/** @param validity seconds of each certificate */
-export async function certificatesOf(stack: Stack, validity?: number) {
+export async function certificatesOf(stack: Stack, wishes: Pick<Wishes, 'validity' | 'reuse'> = {}) {
   await ensureImages(stack.engine, [group.CERTBOT_IMAGE.default]);
   const directory = mkdtempSync(join(tmpdir(), 'certificates-'));
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
@@ -25,7 +24,7 @@ export async function certificatesOf(stack: Stack, validity?: number) {
   const pebble = await startPebble(directory, {
     address,
     httpPort: stack.httpPort,
-    ...(validity === undefined ? {} : { validity }),
+    ...wishes,
   });
   stack.atExit(['volume', 'rm', '--force', `${project}_letsencrypt`]);
   const receiver: Receiver = await startReceiver();

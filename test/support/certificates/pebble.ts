@@ -25,13 +25,15 @@ export interface Pebble {
   stop: () => Promise<void>;
 }
 
-interface Wishes {
+export interface Wishes {
   /** An address of this machine that certbot reaches. */
   address: string;
   /** Where it asks for the challenges. */
   httpPort: number;
   /** Seconds. */
   validity?: number;
+  /** A name that was proven is not asked for again, as Let's Encrypt does for 30 days. Default: each order proves all. */
+  reuse?: boolean;
 }
 
 const LIMITED = {
@@ -44,7 +46,7 @@ const LIMITED = {
 /** @param directory for its files */
 export async function startPebble(
   directory: string,
-  { address, httpPort, validity = 90 * 86_400 }: Wishes,
+  { address, httpPort, validity = 90 * 86_400, reuse = false }: Wishes,
 ): Promise<Pebble> {
   const root = join(CACHE, 'pebble-sid');
   await withLock(join(CACHE, 'pebble.lock'), () => unpack('sid', ['pebble'], root));
@@ -73,7 +75,7 @@ export async function startPebble(
     PATH: process.env.PATH!,
     PEBBLE_VA_NOSLEEP: '1',
     PEBBLE_WFE_NONCEREJECT: '0',
-    PEBBLE_AUTHZREUSE: '0',
+    PEBBLE_AUTHZREUSE: reuse ? '100' : '0',
   };
   const bin = (name: string) => join(root, 'usr/bin', name);
   const names = startProgram(
