@@ -231,7 +231,7 @@ test('an instance whose requests never end is stopped when Nginx waits for them 
 });
 
 /** A deployment in which the new backend-1 answers its first looks like this. @returns curl's timeout of each look */
-async function readyWith(...looks: ('ready' | 'refuses' | 'hangs')[]) {
+async function readyWith(...looks: ('ready' | 'answers 503' | 'refuses' | 'hangs')[]) {
   const c = await newCase({ frontend: false });
   const seconds: number[] = [];
   c.docker.shell = script => {
@@ -242,7 +242,8 @@ async function readyWith(...looks: ('ready' | 'refuses' | 'hangs')[]) {
     if (!look) return undefined;
     seconds.push(Number(limit));
     if (look === 'hangs') pass(Number(limit));
-    return { code: { ready: 0, refuses: 7, hangs: 28 }[look], stdout: '', stderr: '' };
+    const stderr = look === 'answers 503' ? 'curl: (22) The requested URL returned error: 503' : '';
+    return { code: { ready: 0, 'answers 503': 22, refuses: 7, hangs: 28 }[look], stdout: '', stderr };
   };
   return { run: await c.deploy(), seconds };
 }
@@ -260,6 +261,13 @@ test('an instance that does not answer fails after DEPLOY_READY_TIMEOUT, not lat
   assert.is(seconds.length, 3);
   // After two pauses of 0.3 s, the rest of the time for the last look.
   assert.ok(seconds[2]! <= 2.4, `${seconds[2]} s`);
+});
+
+test('what an instance answered is said, also when the last look is cut short by DEPLOY_READY_TIMEOUT', async () => {
+  const { run, seconds } = await readyWith('answers 503', 'hangs');
+  assert.is(run.ended, 'rolled back', run.said);
+  assert.match(run.said, /backend-1 is not ready after 3 s: \/api\/v1\/health\/ready answers 503/);
+  assert.is(seconds.length, 2);
 });
 
 test.run();

@@ -91,8 +91,11 @@ export async function untilReady(config: Config, service: string): Promise<void>
       throw await notReady(config, service, `is not ready after ${readyTimeout} s${because}`);
     }
     try {
-      why = await problem(config, service, Math.min(ANSWER_TIMEOUT, Math.max(left, 0.1)));
-      good = why === undefined ? good + 1 : 0;
+      const seconds = Math.min(ANSWER_TIMEOUT, Math.max(left, 0.1));
+      const found = await problem(config, service, seconds);
+      good = found === undefined ? good + 1 : 0;
+      // The end of the time can cut the last look short, and then it is no news that no answer came.
+      if (seconds === ANSWER_TIMEOUT || found === undefined || why === undefined) why = found;
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       good = 0;

@@ -155,10 +155,10 @@ export function assertEnded(
   outcome: Release['outcome'],
   ...said: RegExp[]
 ): Release {
-  assert.is(code, exitCode, stderr);
+  const all = stdout + stderr; // by SSH, what a run logged is on stdout
+  assert.is(code, exitCode, all);
   const last = releases(stack).at(-1)!;
-  assert.is(last.outcome, outcome, stderr);
-  const all = stdout + stderr;
+  assert.is(last.outcome, outcome, all);
   for (const pattern of said) assert.match(all, pattern, `${pattern} is not in:\n${all}`);
   assert.not.match(stderr, /this is a bug/);
   assert.is(last.canary!.failures.length === 0, last.canary!.failed === 0);
