@@ -97,6 +97,19 @@ test('an idle machine gets one more at each look, up to the maximum', async () =
   await all;
 });
 
+test('files with containers count for more: of three places, two fill all', async () => {
+  const engine = { needsEngine: true };
+  const files = [file('a', engine), file('b', engine), file('c'), file('d'), file('e', engine)];
+  const { all, ends, runs } = bench(files, () => 0, { min: 3, max: 4 });
+  await runs('a', 'b');
+  ends.get('a')!();
+  await runs('b', 'c', 'd');
+  ends.get('b')!();
+  await runs('c', 'd', 'e');
+  for (const end of [...ends.values()]) end();
+  await all;
+});
+
 test('files of a group never run at once, and others pass them', async () => {
   const group = { group: 'one stack' };
   const { all, ends, started, runs } = bench([file('a', group), file('b', group), file('c')], () => 0);

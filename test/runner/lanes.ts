@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestFile } from './files.ts';
 
 const CORES = Math.max(2, availableParallelism());
-/** One more than there are processors, because each waits now and then for its server or its disk. */
+/** One more than there are processors, because each waits now and then for its server or its disk; see `loadOf`. */
 const MIN = CORES + 1;
 const MAX = CORES * 3;
 /** A share of all processors' time. */
@@ -52,8 +52,8 @@ export async function runAll(
   while (queue.length > 0 || running.size > 0) {
     const share = idle();
     let more = running.size < max && share > IDLE ? 1 : 0;
-    const computing = () => [...running.keys()].filter(({ waits }) => !waits).length;
-    while (running.size < max && (computing() < min || more-- > 0)) {
+    const load = () => [...running.keys()].reduce((sum, file) => sum + loadOf(file), 0);
+    while (running.size < max && (load() < min || more-- > 0)) {
       const file = next();
       if (!file) break;
       running.set(
@@ -64,6 +64,12 @@ export async function runAll(
     const look_ = running.size < max && queue.length > 0 ? [sleep(look * 1000)] : [];
     await Promise.race([...running.values(), ...look_, ...(once ? [once] : [])]);
   }
+}
+
+/** @returns as how many files one counts: of one with containers, the programs in them compute beside it */
+function loadOf({ waits, needsEngine }: TestFile): number {
+  if (waits) return 0;
+  return needsEngine ? 1.5 : 1;
 }
 
 /** @returns what tells the idle share of all processors since its last call */
