@@ -13,6 +13,7 @@ import { reportDeploy } from './lib/deploy/report.ts';
 import { resolveMigration } from './lib/deploy/resolve.ts';
 import { resumeDeploy, revertDeploy, runDeploy } from './lib/deploy/run-deploy.ts';
 import { namedImages } from './lib/docker/images.ts';
+import { runHook } from './lib/hooks/hooks.ts';
 import { contracting } from './lib/migrations/pending.ts';
 
 export const deploy = command({
@@ -82,6 +83,9 @@ export const deploy = command({
       if (options.plan) return { text: describePlan(plan).join('\n'), json: planJson(plan) };
       for (const line of describePlan(plan)) log.info(line);
       await confirm(question(config, plan), config.environment, options.yes);
+      const { release, images, previous, migrations } = plan;
+      const names = migrations.map(({ name }) => name);
+      await runHook(config, 'pre-deploy', { release, images, previous, migrations: names });
       log.changesBegin();
       const journal = journalOf(config, plan, options['skip-backup'] ? options.reason : undefined);
       return reportDeploy(config, await runDeploy(config, journal));

@@ -5,6 +5,7 @@ import { Exit, exitCodeOf, messageOf } from './lib/core/errors.ts';
 import { withLockUnless } from './lib/core/lock.ts';
 import { logTo } from './lib/core/log.ts';
 import { refuseUnfinishedData } from './lib/deploy/journal.ts';
+import { checkHooks, runHook } from './lib/hooks/hooks.ts';
 import { notify } from './lib/notify/notify.ts';
 import { parseAction } from './lib/restore/options.ts';
 import { restoreTables } from './lib/restore/restore-tables.ts';
@@ -90,7 +91,12 @@ export const restore = command({
       if (action === 'undo' || action === 'finish' || action.target === undefined)
         refuseUnfinishedData(config);
       const confirmation = { yes: options.yes, dryRun: options['dry-run'] };
-      if (action === 'undo') return undo(config, confirmation);
+      if (action !== 'finish') checkHooks(config, ['post-restore', 'on-alert']);
+      if (action === 'undo') {
+        const undone = await undo(config, confirmation);
+        if (!looking) await runHook(config, 'post-restore', undone.json as object);
+        return undone;
+      }
       if (action === 'finish') return finish(config, confirmation);
       try {
         const { tables } = action;
@@ -98,6 +104,8 @@ export const restore = command({
           ? restoreTables(config, { ...action, tables })
           : runRestore(config, action));
         if (!action.dryRun) await notify(config, result.text!, result.exitCode ?? Exit.done);
+        const isLive = !tables && action.target === undefined;
+        if (isLive && !action.dryRun) await runHook(config, 'post-restore', result.json as object);
         return result;
       } catch (error) {
         await notify(config, `restore of ${wanted} FAILED: ${messageOf(error)}`, exitCodeOf(error));

@@ -25,6 +25,7 @@ import { refuseOnlyOne } from './lib/deploy/rolling-update.ts';
 import { runDeploy } from './lib/deploy/run-deploy.ts';
 import { shortName } from './lib/docker/images.ts';
 import { criticalChecks } from './lib/health/all-checks.ts';
+import { checkHooks } from './lib/hooks/hooks.ts';
 import { refuseUnwritableSwitch } from './lib/nginx/maintenance.ts';
 import { nginxTimes, testNginx } from './lib/nginx/reload.ts';
 import { refuseOutdatedSettings } from './lib/nginx/settings.ts';
@@ -88,6 +89,7 @@ export const rollback = command({
         () => refuseUnwritable(config.envFile), // the images are written at the end
         () => refuseUnwritableLists(),
         () => refuseUnwritableReleases(config),
+        async () => checkHooks(config, ['post-rollback', 'on-alert']),
         () => (backup ? refuseUnwritableSwitch() : Promise.resolve()),
         () => pullWithRoom(target.images),
       );

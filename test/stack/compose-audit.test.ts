@@ -70,10 +70,15 @@ for (const [environment, file] of Object.entries(FILES)) {
       BACKUP_DIR: '/srv/backups',
       LOG_DIR: './elsewhere/logs',
       STATE_DIR: '/srv/state',
+      HOOKS_DIR: '/srv/hooks',
     });
-    const targets = { '/app/backups': '/srv/backups', '/app/state': '/srv/state' };
+    const targets = {
+      '/app/backups': '/srv/backups',
+      '/app/state': '/srv/state',
+      '/app/hooks': '/srv/hooks',
+    };
     assert.equal(sources(other), { ...targets, '/app/logs': '/opt/app/elsewhere/logs' });
-    const usual = ['backups', 'logs', 'state'].map(name => [`/app/${name}`, `/opt/app/${name}`]);
+    const usual = ['backups', 'logs', 'state', 'hooks'].map(name => [`/app/${name}`, `/opt/app/${name}`]);
     assert.equal(sources(file), Object.fromEntries(usual));
     assert.is(other.services.backup!.environment!.BACKUP_DIR, '/app/backups');
   });

@@ -38,8 +38,16 @@ const { stack, registry } = d;
 const v1 = stack.variables.BACKEND_IMAGE!;
 await d.publish('v2');
 const v3 = await d.publish('contracting-migration');
+const hook = join(stack.directory, 'hooks/post-deploy');
+writeFileSync(hook, `#!/bin/sh\ncat >${hook}.json\n`, { mode: 0o755 });
 const before = await d.run('deploy', ['2.0.0', '1.0.0', ...UNSAVED]);
 assert.is(before.code, 0, before.stderr);
+
+test('after the deployment, post-deploy got the release', () => {
+  const { release, outcome, images } = JSON.parse(readFileSync(`${hook}.json`, 'utf8'));
+  assert.equal([release, outcome], ['2.0.0', 'done']);
+  assert.equal(images, releases(stack)[0]!.images);
+});
 
 /** By the deploy key, from a connection that is cut as soon as the first instance is out of the list. */
 async function deployBySsh(tag: string): Promise<Ended> {

@@ -3,7 +3,16 @@
  * before an instance is replaced: the previous release keeps serving. What needs no stack to be refused is
  * in test/integration/deploy-usage.test.ts.
  */
-import { appendFileSync, chmodSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -100,6 +109,31 @@ test('variables of the application in the env file, or URLs that do not agree wi
     'APP_DB_PASSWORD=a-value-of-its-own\n',
     /DATABASE_URL does not say what .*\n.*→ write it: \S*config\.ts --write/,
   );
+});
+
+test('a pre-deploy that fails, or can’t be run, ends the deployment before anything changes; --plan runs none', async () => {
+  const hook = join(stack.directory, 'hooks/pre-deploy');
+  writeFileSync(hook, `#!/bin/sh\ncat >${hook}.json\necho not on a friday\nexit 3\n`);
+  try {
+    await unchanged(async () => {
+      const plan = await d.run('deploy', ['2.0.0', '--plan']);
+      assert.is(plan.code, 1, plan.stderr);
+      assert.match(plan.stderr, /pre-deploy is not executable; nothing was changed\n.*→ make it: chmod 755 /);
+      chmodSync(hook, 0o755);
+      assert.is((await d.run('deploy', ['2.0.0', '--plan'])).code, 0);
+      assert.not(existsSync(`${hook}.json`));
+      const { code, stderr } = await d.run('deploy', ['2.0.0', ...UNSAVED]);
+      assert.is(code, 1, stderr);
+      assert.match(stderr, /the hook pre-deploy exited with 3; nothing was changed\n {2}not on a friday\n/);
+      assert.not.match(stderr, /things change/);
+    });
+    const { release, images, previous } = JSON.parse(readFileSync(`${hook}.json`, 'utf8'));
+    assert.equal([release, images.backend.endsWith(v2.backend)], ['2.0.0', true]);
+    assert.is(previous.backend, stack.variables.BACKEND_IMAGE);
+  } finally {
+    rmSync(hook);
+    rmSync(`${hook}.json`, { force: true });
+  }
 });
 
 test('all problems are listed at once', async () => {

@@ -171,6 +171,9 @@ function build(environment: Environment, envFile: string, v: Variables) {
     s3: v.S3_BUCKET ? s3Settings(v, v.S3_BUCKET) : undefined,
     logDir: resolve(ROOT, v.LOG_DIR),
     stateDir: resolve(ROOT, v.STATE_DIR),
+    hooksDir: resolve(ROOT, v.HOOKS_DIR),
+    /** Seconds. */
+    hookTimeout: v.HOOK_TIMEOUT,
     redisPassword: v.REDIS_PASSWORD,
     /** Of the backup service: uid:gid. */
     backupUser: v.BACKUP_USER,

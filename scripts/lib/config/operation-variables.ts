@@ -1,5 +1,5 @@
 /** Variables of notifications, the schedule and the directories that scripts write to. */
-import { cron, directory, type Group, readBy, text, url } from './types.ts';
+import { cron, directory, type Group, readBy, span, text, url } from './types.ts';
 
 export const notifications = readBy('all scripts that notify', {
   SLACK_WEBHOOK_URL: {
@@ -70,5 +70,16 @@ export const directories = readBy('all scripts', {
     meaning: 'Directory of locks, the history of runs, the releases and unsent messages.',
     type: directory,
     default: 'state',
+  },
+  HOOKS_DIR: {
+    meaning:
+      'Directory of your own programs that run before and after backups and deployments, and on alerts; hooks/ has samples.',
+    type: directory,
+    default: 'hooks',
+  },
+  HOOK_TIMEOUT: {
+    meaning: 'How long one of these programs may take.',
+    type: span,
+    default: '5m',
   },
 });

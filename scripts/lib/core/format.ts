@@ -138,3 +138,21 @@ export function percentEncoded(text: string): string {
   const hex = (character: string) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
   return encodeURIComponent(text).replace(/[!'()*]/g, hex);
 }
+
+/**
+ * @param kept control characters that stay, such as line breaks
+ * @returns text without what a terminal or an editor obeys or hides: control characters, escape sequences, and the format
+ *   characters that change the direction of text or have no width. Each is shown by its code, such as `\x1b`.
+ */
+export function printable(text: string, kept = ''): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, character =>
+    kept.includes(character) ? character : codeOf(character.codePointAt(0)!),
+  );
+}
+
+function codeOf(point: number): string {
+  const hex = point.toString(16);
+  return point < 0x100
+    ? `\\x${hex.padStart(2, '0')}`
+    : `\\u${point < 0x10000 ? hex.padStart(4, '0') : `{${hex}}`}`;
+}

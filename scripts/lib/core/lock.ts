@@ -92,7 +92,9 @@ async function acquire(descriptor: number, path: string): Promise<void> {
     if (!(error instanceof CommandError) || error.status !== 1) throw error;
     throw new OperationalError(
       `another run holds ${path}: ${describeHolder(path)}`,
-      'wait until it is over; a killed run frees the lock by itself.',
+      process.env.HOOK
+        ? `the hook ${process.env.HOOK} of that run started this one and waits for it: start it by the schedule or by hand.`
+        : 'wait until it is over; a killed run frees the lock by itself.',
       Exit.locked,
     );
   }

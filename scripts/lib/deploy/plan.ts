@@ -10,6 +10,7 @@ import { isTag, lastingName, pull, shortName, versionOf } from '../docker/images
 import { forgottenData } from '../docker/old-stack.ts';
 import { findRemote } from '../docker/registry.ts';
 import { criticalChecks } from '../health/all-checks.ts';
+import { checkHooks, type HookName } from '../hooks/hooks.ts';
 import { refuseFailed } from '../migrations/failed.ts';
 import { type Pending, pendingMigrations } from '../migrations/pending.ts';
 import type { Risk } from '../migrations/risk.ts';
@@ -45,6 +46,9 @@ export interface Plan {
   notes: string[];
 }
 
+const HOOKS: HookName[] = ['pre-deploy', 'post-deploy', 'post-rollback', 'on-alert'];
+const BACKUP_HOOKS: HookName[] = ['pre-backup', 'post-backup'];
+
 /**
  * Checks everything that a deployment needs. It changes nothing of the stack; it pulls the backend's image to read its
  * migrations.
@@ -74,6 +78,7 @@ export async function planDeployment(
     () => refuseUnwritableReleases(config),
     () => refuseOpenPorts(config),
     () => refuseForgottenData(config),
+    async () => checkHooks(config, options.backup ? [...HOOKS, ...BACKUP_HOOKS] : HOOKS),
     async () => void (options.backup && (await planBackup(config, config.format))),
   );
   if (changed.length > 0)

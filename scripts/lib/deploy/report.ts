@@ -4,8 +4,9 @@ import { messageOf } from '../core/errors.ts';
 import { duration } from '../core/format.ts';
 import { log } from '../core/log.ts';
 import { pruneImages, shortName } from '../docker/images.ts';
+import { type HookName, runHook } from '../hooks/hooks.ts';
 import { notify } from '../notify/notify.ts';
-import { reachable, readReleases } from './releases.ts';
+import { type Release, reachable, readReleases } from './releases.ts';
 import type { Report } from './run-deploy.ts';
 import { reportToSentry } from './sentry.ts';
 
@@ -41,6 +42,8 @@ export async function reportDeploy(config: Config, { release, exitCode, failure 
       : []),
   ].join('\n');
   await notify(config, text, exitCode);
+  const hook = hookAfter(release);
+  if (hook) await runHook(config, hook, { ...release, exitCode });
   if (outcome === 'done') {
     await reportToSentry(config, release);
     try {
@@ -54,4 +57,11 @@ export async function reportDeploy(config: Config, { release, exitCode, failure 
     }
   }
   return { text, json: { ...release, ...(failure ? { error: failure.message } : {}) }, exitCode };
+}
+
+/** @returns the hook of what serves now: the new release, or an earlier one, also where a deployment has failed and gone back */
+function hookAfter({ kind, outcome }: Release): HookName | undefined {
+  if (kind === 'deploy' && outcome === 'done') return 'post-deploy';
+  const isOlder = kind === 'rollback' ? outcome === 'done' : outcome === 'rolled back';
+  return isOlder ? 'post-rollback' : undefined;
 }

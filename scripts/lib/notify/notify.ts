@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import { messageOf } from '../core/errors.ts';
 import { utc } from '../core/format.ts';
 import { log, shown } from '../core/log.ts';
+import { runHook } from '../hooks/hooks.ts';
 import { HttpError, post } from './http-post.ts';
 import { type Channel, type Message, Refused, send, sendQueue } from './outbox.ts';
 
@@ -28,9 +29,17 @@ const CHANNELS = {
  * Sends a notification to all configured channels. A message that can't be sent is a warning, never a failure of the run;
  * it is queued and sent before the next one.
  *
+ * The hook `on-alert` gets those about a failure, and all about a change of a condition.
+ *
  * @param exitCode of the run that the message is about
+ * @param isAlert default: whether the run has failed
  */
-export async function notify(config: Config, text: string, exitCode?: number): Promise<void> {
+export async function notify(
+  config: Config,
+  text: string,
+  exitCode?: number,
+  isAlert = exitCode !== undefined && exitCode !== 0,
+): Promise<void> {
   const { app, environment } = config;
   const message: Message = {
     app,
@@ -41,6 +50,7 @@ export async function notify(config: Config, text: string, exitCode?: number): P
     text: shown(text),
   };
   await Promise.all(channelsOf(config).map(channel => send(config, channel, message)));
+  if (isAlert) await runHook(config, 'on-alert', { text: message.text, exitCode: exitCode ?? null });
 }
 
 /** Sends the queued messages, without a new one. */

@@ -49,7 +49,7 @@ export async function notifyChange(
       if (isSame(last, condition)) return sendQueuedMessages(config); // an alert need not wait for the next one
       const turned = last.status === HEALTHY || status === HEALTHY;
       const now: Notified = { status, lines, since: turned ? new Date().toISOString() : last.since };
-      await notify(config, textFor(what, last, now, details), exitCode);
+      await notify(config, textFor(what, last, now, details), exitCode, true); // a recovery, too
       await writeWhole(path, JSON.stringify(now) + '\n');
     });
   } catch (error) {

@@ -116,6 +116,7 @@ export const BACKUP: Privileges = {
     BACKUP_DIR: 'where they are mounted',
     BACKUP_SIGNING_KEY: 'signs backups',
     DEPLOY_ENV: 'its environment',
+    HOOKS_DIR: 'where its hooks are',
     LOG_DIR: 'where they are mounted',
     PGHOST: 'the server',
     PGPORT: 'the server',
@@ -135,6 +136,7 @@ export const BACKUP: Privileges = {
   },
   mounts: {
     'backups → /app/backups (rw)': 'the backups',
+    'hooks → /app/hooks (ro)': 'the operator’s own programs',
     'logs → /app/logs (rw)': 'its log',
     'state → /app/state (rw)': 'locks and the history, shared with the scripts of the server',
     'volume postgres_data → /var/lib/postgresql/data (ro)':

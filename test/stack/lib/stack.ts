@@ -49,6 +49,7 @@ export interface Stack extends Description {
 
 const FILES = [
   'nginx',
+  'hooks',
   'postgres',
   'scripts',
   'Dockerfile',

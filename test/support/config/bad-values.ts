@@ -136,6 +136,7 @@ export const BAD: Record<string, [says: string, ...values: string[]]> = {
   SCHEDULE_LOAD_CHECK: [`${CRON}unsupported syntax`, 'nightly'],
   SCHEDULE_CERTIFICATES: [`${CRON}unsupported syntax`, 'twice a day'],
   SCHEDULE_MAILTO: ['an address or user name', 'two words'],
+  HOOK_TIMEOUT: [SPAN, 'a minute', '0s'],
   SLACK_WEBHOOK_URL: [URL_, 'hooks.example/secret'],
   WEBHOOK_URL: [URL_, 'https://exa mple/secret'],
   BACKUP_PING_URL: [URL_, 'javascript:secret'],
@@ -157,7 +158,15 @@ export const BAD: Record<string, [says: string, ...values: string[]]> = {
 export const FREE = [
   'ACME_CA_FILE',
   ...['POSTGRES_USER', 'POSTGRES_PASSWORD', 'PGHOST', 'BACKUP_DIR', 'S3_SSE_KMS_KEY_ID', 'AWS_ACCESS_KEY_ID'],
-  ...['AWS_SECRET_ACCESS_KEY', 'LOG_DIR', 'STATE_DIR', 'REDIS_PASSWORD', 'MIGRATE_COMMAND', 'MIGRATIONS_DIR'],
+  ...[
+    'AWS_SECRET_ACCESS_KEY',
+    'LOG_DIR',
+    'STATE_DIR',
+    'HOOKS_DIR',
+    'REDIS_PASSWORD',
+    'MIGRATE_COMMAND',
+    'MIGRATIONS_DIR',
+  ],
   ...[
     'SENTRY_AUTH_TOKEN',
     'AWS_SESSION_TOKEN',
