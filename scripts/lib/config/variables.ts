@@ -56,7 +56,7 @@ export const VARIABLES: string[] = READ.map(([name]) => name);
  * table, because it holds for the application's own variables, too.
  */
 export const SECRET =
-  /(PASSWORD|PASS|PWD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS|_SALT|_KEY|_KEY_ID|_KEY_PREVIOUS|_DSN|WEBHOOK_URL|PING_URL|DATABASE_URL|REDIS_URL)$/;
+  /(PASSWORD|PASS|PWD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS|_SALT|_KEY|_KEY_ID|_PREVIOUS|_DSN|WEBHOOK_URL|PING_URL|DATABASE_URL|REDIS_URL)$/;
 
 /** A password before the host of a URL. */
 const LOGIN = /^[a-z][a-z\d+.-]*:\/\/[^\s/?#]*@/i;

@@ -5,7 +5,8 @@ import { quoted, setVariable, valuesOf } from '../config/env-file.ts';
 import { offsite } from '../config/s3-variables.ts';
 import { urlStates } from '../config/store-urls.ts';
 import { OperationalError } from '../core/errors.ts';
-import { hideSecrets, newSecret } from '../core/redact.ts';
+import { hideSecrets } from '../core/redact.ts';
+import { newApplicationSecrets, newPasswords } from '../secrets/new-values.ts';
 
 /** Texts; an empty one stands for a file that is not there. */
 export interface Files {
@@ -17,9 +18,6 @@ export interface Plan extends Files {
   /** The variables that are set, by file. */
   written: { env: string[]; app: string[] };
 }
-
-/** Secrets of an application that any value fits, and that nobody else has to know. Not such as STRIPE_WEBHOOK_SECRET. */
-const APP_SECRET = /^(?:JWT|SESSION|COOKIE|CSRF)(?:_[A-Z]+)*_SECRET$/;
 
 /**
  * @param before the files as they are
@@ -63,16 +61,10 @@ function startOf(
   values: Record<string, string>,
   isNew: boolean,
 ): Record<string, string> {
-  const isManaged = values.POSTGRES_CONTAINER === '';
-  // The stack makes the roles with a new database only; in one that is there, database-roles.ts does.
-  const isNewDatabase = !isManaged && !values.POSTGRES_PASSWORD;
   const [uid, gid] = [process.getuid?.(), process.getgid?.()];
   return {
     ...(!values.DEPLOY_ENV && { DEPLOY_ENV: environment }),
-    ...(isNewDatabase && { POSTGRES_PASSWORD: newSecret() }),
-    ...(isNewDatabase && !values.APP_DB_PASSWORD && { APP_DB_PASSWORD: newSecret() }),
-    ...(isNewDatabase && !values.BACKUP_DB_PASSWORD && { BACKUP_DB_PASSWORD: newSecret() }),
-    ...(!values.REDIS_PASSWORD && { REDIS_PASSWORD: newSecret() }),
+    ...newPasswords(values),
     // Who makes the directories; root's scripts leave them to the user of the image.
     ...(isNew && uid && { BACKUP_USER: `${uid}:${gid}` }),
   };
@@ -85,11 +77,10 @@ function ofStore(values: Record<string, string>, answers: Record<string, string>
   return answers.S3_ENDPOINT && isOpen ? { S3_STORAGE_CLASS: 'STANDARD' } : {};
 }
 
-/** Only lines that the file has: an application without sessions needs no secret of them. */
+/** Only lines that the file has. */
 function startOfApp(values: Record<string, string>, domain: string | undefined): Record<string, string> {
-  const secrets = Object.keys(values).filter(name => APP_SECRET.test(name) && values[name] === '');
   return {
-    ...Object.fromEntries(secrets.map(name => [name, newSecret()])),
+    ...newApplicationSecrets(values),
     ...(values.CORS_ORIGIN === '' && domain && { CORS_ORIGIN: `https://${domain}` }),
   };
 }

@@ -19,15 +19,15 @@ import { withLock } from '../core/lock.ts';
 import { log, logTo } from '../core/log.ts';
 import { hideSecrets } from '../core/redact.ts';
 import { attempt } from '../core/signals.ts';
-import { projectOf } from '../docker/containers.ts';
-import { docker } from '../health/docker.ts';
+import { noteAges } from '../secrets/ages.ts';
+import { refuseKnownDatabase } from '../secrets/generate.ts';
 import { answersTo, type Flags } from './answers.ts';
 import type { SetupCheck } from './checks/check.ts';
 import { configurationChecks } from './checks/configuration.ts';
 import { dnsChecks, resolverOf } from './checks/dns.ts';
 import { machineChecks } from './checks/machine.ts';
 import { portChecks } from './checks/ports.ts';
-import { type Files, type Plan, planFiles } from './plan-files.ts';
+import { type Files, planFiles } from './plan-files.ts';
 import type { Known } from './questions.ts';
 import { reportOf } from './report.ts';
 import { readFiles, refuseUnwritableFiles, writeFiles } from './write-files.ts';
@@ -66,12 +66,15 @@ export async function runInit(
   const answers = await answersTo(knownOf(environment, before), flags, yes);
   const plan = planFiles(environment, before, answers, readFileSync(join(ROOT, '.env.app.example'), 'utf8'));
   hideSecrets(secretsOf(valuesOf(plan.app)));
-  await refuseKnownDatabase(configOfText(environment, plan.env), plan);
+  if (plan.written.env.includes('POSTGRES_PASSWORD'))
+    await refuseKnownDatabase(configOfText(environment, plan.env));
   logTo(`${logDir}/init.log`);
   return withLock(stateDir, environment, 'init.ts', async () => {
     refuseOtherChange(before, readFiles(environment));
     if (plan.env !== before.env || plan.app !== before.app) log.changesBegin();
     await writeFiles(environment, before, plan);
+    const made = [...plan.written.env, ...plan.written.app];
+    if (made.length > 0) await noteAges(standing, made);
     mkdirSync(backupDir, { recursive: true, mode: 0o700 });
     const config = load();
     const values = valuesOf(plan.env);
@@ -97,22 +100,6 @@ function knownOf(environment: Environment, { env }: Files): Known {
     Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ''));
   const other = ENVIRONMENTS.find(name => name !== environment)!;
   return { environment, values: set(valuesOf(env)), other: set(valuesIfReadable(envFileOf(other))) };
-}
-
-/**
- * The passwords of a database are in its data: those of a new file would open nothing.
- * @throws a usage error where a password would be made, and the data of a database is here
- */
-async function refuseKnownDatabase(config: Config, { written }: Plan): Promise<void> {
-  if (!written.env.includes('POSTGRES_PASSWORD')) return;
-  const volume = `${projectOf(config)}_postgres_data`;
-  // Without Docker there is none yet.
-  const volumes = await docker(config, ['volume', 'ls', '--quiet']).catch(() => '');
-  if (!volumes.split('\n').includes(volume)) return;
-  throw usageError(
-    `the volume ${volume} has a database, whose passwords a new env file would not have`,
-    `restore ${config.envFile} from a copy, or write the database’s POSTGRES_PASSWORD into it, then run it again.`,
-  );
 }
 
 function refuseOtherChange(before: Files, now: Files): void {

@@ -48,6 +48,7 @@ export const RUN_BY: Record<string, string> = {
 
 const LISTS = 'the same command as in lib/backup/find.ts, which has a test';
 const ISSUED = 'it needs a certificate authority: stack/certificates.test.ts runs it in its own process';
+const FILES = 'integration/secrets-files.test.ts runs it in its own process';
 const SPACE =
   'a full disk is not made for a command that prune-backups.test.ts and restore-modes.test.ts run';
 
@@ -71,6 +72,13 @@ export const NOT_RUN: Record<string, string> = {
     'integration/config.test.ts runs it on an env file as that change leaves it',
   'lib/postgres/change-roles.ts: backup.ts':
     'integration/database-roles.test.ts runs it in its own process after that change',
+  'lib/secrets/checks/values.ts: secrets.ts generate': FILES,
+  'lib/secrets/report.ts: secrets.ts generate': FILES,
+  'secrets.ts: secrets.ts status': FILES,
+  'secrets.ts: secrets.ts export --for github': FILES,
+  'lib/secrets/checks/values.ts: database-roles.ts':
+    'integration/database-roles.test.ts runs it in its own process where a password is empty',
+  'lib/secrets/generate.ts: init.ts': 'integration/init.test.ts runs it in its own process without a file',
   'lib/setup/report.ts: init.ts': 'integration/init.test.ts runs it in its own process, and on a terminal',
   'unhide-backup.ts: restore.ts VALUE --from s3':
     'a bucket with versions: test/stores/hidden.test.ts runs it',

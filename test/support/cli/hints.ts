@@ -22,7 +22,7 @@ export const VALUE = 'VALUE';
 
 /** Words of a sentence that are arguments. */
 const ARGUMENT =
-  /^(?:VALUE|latest|\d|print|install|remove|next|run|status|v\d\S*|sha256:\S+|s3:\S+|\S+\/\S+|<\w+>|[A-Z]{3,}|\w+_\d{8}_\d{6})$/;
+  /^(?:VALUE|latest|\d|print|install|remove|next|run|status|generate|rotate|export|v\d\S*|sha256:\S+|s3:\S+|\S+\/\S+|<\w+>|[A-Z]{3,}|\w+_\d{8}_\d{6})$/;
 
 /** @returns words as a shell splits them, up to a redirection or the next command */
 export function shellWords(line: string): string[] {
