@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ROOT } from '../../scripts/lib/config/config.ts';
-import { clientOf, visitsOf } from '../../scripts/lib/nginx/access-log.ts';
+import { visitsOf } from '../../scripts/lib/nginx/access-log.ts';
+import { clientOf } from '../../scripts/lib/nginx/client.ts';
 
 const LINE = {
   time: '2026-01-31T02:00:07+00:00',

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cloudflareBefore } from './lib/cloudflare.ts';
 import { type Answer, ask, hostOf, json, sendRaw } from './lib/http.ts';
-import { serverLines, startPuppet, withUpstreams } from './lib/puppet.ts';
+import { reload, serverLines, startPuppet, withUpstreams } from './lib/puppet.ts';
 import { sharedStack } from './lib/shared.ts';
 
 const stack = await sharedStack();
@@ -93,6 +93,8 @@ test('maintenance begins and ends with a file, without a reload, and its 503 has
     const page = await get('site', '/any/path');
     secured(page, 503);
     assert.match(page.body, 'Back in a moment');
+    assert.match(`${page.headers['content-type']}`, /^text\/html/);
+    assert.not.match(page.body, /<script|<link|src=|https?:|url\(/, 'it needs nothing from anywhere');
     assert.is(page.headers['retry-after'], '120');
     const api = await get('api', '/api/v1/articles');
     secured(api, 503);
@@ -101,6 +103,48 @@ test('maintenance begins and ends with a file, without a reload, and its 503 has
     rmSync(flag);
   }
   assert.is((await get('site', '/')).status, 200);
+});
+
+test('in maintenance who is allowed passes, by the address that Cloudflare tells and by no other claim', async () => {
+  const friend = cloudflare.client();
+  const names = [
+    'on',
+    `allowed-${friend}`,
+    'allowed-2001:db8:0:1',
+    'allowed-2001:0:0:1',
+    'allowed-2001:db8:7:0',
+  ];
+  const files = names.map(name => join(stack.directory, 'nginx/maintenance', name));
+  const statuses = async (client: string) =>
+    Promise.all([
+      cloudflare.ask(client, 'site', '/').then(({ status }) => status),
+      cloudflare.ask(client, 'api', '/api/v1/articles').then(({ status }) => status),
+    ]);
+  const inside = ['2001:db8:0:1::5', '2001:0db8::1:a:b:c:d', '2001::1:2:3:4:5', '2001:db8:7::1', friend];
+  const outside = [
+    '2001:db8::1',
+    '2001:db8:0:2::5',
+    '2001::2:2:3:4:5',
+    '2001:db8:7:1::1',
+    cloudflare.client(),
+  ];
+  const claims = { 'CF-Connecting-IP': friend, 'X-Forwarded-For': friend, 'X-Real-IP': friend };
+  const look = async () => {
+    for (const client of inside) assert.equal(await statuses(client), [200, 200], client);
+    for (const client of outside) assert.equal(await statuses(client), [503, 503], client);
+    assert.is((await ask(stack, 'site', '/', { headers: claims })).status, 503, 'not from Cloudflare');
+    const own = await stack.exec('nginx', 'curl', '-fsS', 'http://127.0.0.1:8080/health');
+    assert.is(own.stdout, 'ok\n', 'Docker’s check of Nginx');
+  };
+  for (const path of files) writeFileSync(path, '');
+  try {
+    await look();
+    await reload(stack);
+    await look();
+  } finally {
+    for (const path of files) rmSync(path);
+  }
+  for (const client of outside) assert.equal(await statuses(client), [200, 200], client);
 });
 
 /** What frameworks believe, as their manuals list it, and not as Nginx' own list does. */

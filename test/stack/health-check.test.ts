@@ -132,7 +132,7 @@ test('maintenance mode is a warning that names it', () => {
     () => rmSync(on),
     async () => {
       const now = await untilTurned({ api: 'warning', frontend: 'warning' });
-      assert.match(now.services.api!.message, /^maintenance mode: .*nginx\/maintenance\/on/);
+      assert.match(now.services.api!.message, /^maintenance mode: on since .*: all visitors get 503$/);
     },
   );
 });

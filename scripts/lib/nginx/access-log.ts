@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { sh } from '../core/shell.ts';
 import { containerOf } from '../docker/containers.ts';
+import { clientOf } from './client.ts';
 
 /** A request as one instance answered it. One that Nginx tried with two instances is two of these. */
 export interface Visit {
@@ -78,18 +79,6 @@ export function visitsOf(line: string): Visit[] {
     const seconds = path.startsWith('/socket.io/') ? {} : { seconds: Number(times[index]) || 0 };
     return [{ ...visit, path: `${method} ${path}`, ...seconds }];
   });
-}
-
-/** @returns an IPv4 address, or the /64 of an IPv6 address: the smallest network that is given out */
-export function clientOf(address: string): string {
-  if (!address.includes(':')) return address;
-  const [head = '', tail] = address.split('::');
-  const [left, right] = [head, tail ?? ''].map(part => part.split(':').filter(Boolean)) as [
-    string[],
-    string[],
-  ];
-  const zeros = tail === undefined ? [] : Array(Math.max(0, 8 - left.length - right.length)).fill('0');
-  return [...left, ...zeros, ...right].slice(0, 4).join(':');
 }
 
 function parseLine(line: string): Line {

@@ -9,6 +9,7 @@ export const ARGUMENTS: Record<string, string[]> = {
   'restore.ts': ['latest'],
   'scale.ts': ['3'],
   'certificates.ts': ['status'],
+  'maintenance.ts': ['status'],
   'schedule.ts': ['next'],
   'secrets.ts': ['status'],
   'ssh-command.ts': ['--env', 'production'],

@@ -52,6 +52,8 @@ const FILES = 'integration/secrets-files.test.ts runs it in its own process';
 const SPACE =
   'a full disk is not made for a command that prune-backups.test.ts and restore-modes.test.ts run';
 
+const PAGE = 'integration/maintenance.test.ts runs it in its own process, in that state';
+
 /** Why no test runs the command from its message. */
 export const NOT_RUN: Record<string, string> = {
   'lib/restore/compare.ts: list-backups.ts': LISTS,
@@ -105,5 +107,8 @@ export const NOT_RUN: Record<string, string> = {
     'only root on a bare server: long/server/setup-server.test.ts',
   'lib/health/checks/certificate.ts: certificates.ts status': ISSUED,
   'lib/health/checks/certificate.ts: certificates.ts issue': ISSUED,
+  'maintenance.ts: maintenance.ts status': PAGE,
+  'lib/health/checks/public.ts: maintenance.ts off': PAGE,
+  'lib/nginx/maintenance.ts: maintenance.ts off': PAGE,
   'lib/restore/replication.ts: restore.ts --undo': 'integration/replication.test.ts undoes in that state',
 };

@@ -1,8 +1,7 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { type Config, ROOT } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
 import type { Site } from '../../config/site.ts';
 import { containerOf } from '../../docker/containers.ts';
+import { describeMaintenance, readMaintenance } from '../../nginx/maintenance.ts';
 import type { Check, Finding } from '../check.ts';
 import { type Answer, ask } from '../http.ts';
 import { notReady } from './backends.ts';
@@ -40,10 +39,13 @@ function visit(
 function assess(answer: Answer, host: string, problem: string | undefined): Finding {
   if (answer.wrongName)
     return { status: 'critical', message: `the certificate is not for ${host}: ${answer.wrongName}` };
-  if (answer.status === 503 && existsSync(join(ROOT, 'nginx/maintenance/on')))
+  const maintenance = readMaintenance();
+  // Other errors are no maintenance; 200 is for those who may pass.
+  if (maintenance && [200, 503].includes(answer.status))
     return {
       status: 'warning',
-      message: 'maintenance mode: visitors get 503 until nginx/maintenance/on is removed',
+      message: `maintenance mode: ${describeMaintenance(maintenance)}`,
+      hint: '`./scripts/maintenance.ts off` ends it.',
     };
   if (answer.status !== 200) return { status: 'critical', message: `https://${host} is ${notReady(answer)}` };
   if (problem) return { status: 'critical', message: `https://${host}: ${problem}` };
