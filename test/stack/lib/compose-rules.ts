@@ -17,7 +17,7 @@ export interface Rule {
 }
 
 /** What of this repository a container may see: no .env file, no script, not the whole. */
-const MOUNTED = /^\/opt\/app\/(?:backups|logs|nginx|postgres|state)(?:\/|$)/;
+const MOUNTED = /^\/opt\/app\/(?:backups|hooks|logs|nginx|postgres|state)(?:\/|$)/;
 const hostModes = ['network_mode', 'pid', 'ipc', 'uts', 'userns_mode', 'cgroup'];
 
 export const RULES: Rule[] = [
@@ -48,7 +48,7 @@ export const RULES: Rule[] = [
   },
   { says: 'is not privileged', cis: '5.5', owasp: 'rule 3', holds: ({ privileged }) => !privileged },
   {
-    says: 'mounts nothing of the host but backups/, logs/, nginx/, postgres/ and state/ of this repository',
+    says: 'mounts nothing of the host but backups/, hooks/, logs/, nginx/, postgres/ and state/ of this repository',
     cis: '5.6',
     owasp: 'rule 8',
     holds: ({ volumes = [] }) =>
