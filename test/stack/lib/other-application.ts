@@ -53,12 +53,12 @@ export async function whileSlow<T>(
   };
   const result = await whileVisited(stack, () => body(slow));
   assert.ok(rounds.length > 0);
-  for (const answers of await Promise.all(rounds)) {
-    assert.equal(
-      answers.map(({ status }) => status),
-      answers.map(() => 201),
-    );
-    assert.ok(new Set(answers.map(({ headers }) => headers['x-instance'])).size > 1);
-  }
+  const answers = (await Promise.all(rounds)).flat();
+  assert.equal(
+    answers.map(({ status }) => status),
+    answers.map(() => 201),
+  );
+  // Of one round, two can meet at an instance: what other visitors have open there counts, too.
+  assert.ok(new Set(answers.map(({ headers }) => headers['x-instance'])).size > 1);
   return result;
 }
