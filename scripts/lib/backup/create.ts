@@ -108,11 +108,19 @@ async function fileEntry(path: string): Promise<Manifest['artifact']> {
   return { name: basename(path), bytes: size, sha256: await sha256(path + PARTIAL, interrupt) };
 }
 
+/** @returns the ids of backups that killed runs have begun; without the lock, also of one that is in progress */
+export async function unfinishedBackups(config: Config): Promise<string[]> {
+  const mark = '.json' + PARTIAL;
+  const names = await readdir(config.backupDir).catch(() => [] as string[]);
+  return names
+    .filter(name => name.endsWith(mark))
+    .map(name => name.slice(0, -mark.length))
+    .filter(id => isOurs(id, config));
+}
+
 /** Removes the files of killed runs. Only under the lock: without it, the run may still be in progress. */
-async function removeUnfinished(config: Config): Promise<void> {
-  for (const name of await readdir(config.backupDir)) {
-    const id = name.endsWith('.json' + PARTIAL) ? name.slice(0, -('.json' + PARTIAL).length) : '';
-    if (!isOurs(id, config)) continue;
+export async function removeUnfinished(config: Config): Promise<void> {
+  for (const id of await unfinishedBackups(config)) {
     log.warn(`an earlier run did not finish ${id}; removing its files`);
     await removeFilesOf(config, id);
   }

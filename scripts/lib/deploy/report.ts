@@ -11,7 +11,7 @@ import type { Report } from './run-deploy.ts';
 import { reportToSentry } from './sentry.ts';
 
 /** Releases whose images stay on this machine: the one that serves, and two for rollback.ts. */
-const KEPT = 3;
+export const KEPT = 3;
 
 /**
  * Reports a deployment that has ended, to the notification channels and Sentry, and removes old images. None of these can fail it.

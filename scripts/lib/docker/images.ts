@@ -105,31 +105,58 @@ export async function lastingName({
   return digests.find(each => repositoryOf(each) === repositoryOf(image)) ?? id;
 }
 
+/** An image of this machine. */
+export interface LocalImage {
+  id: string;
+  /** Its names in some repositories, by tag and by digest. */
+  names: string[];
+}
+
 /**
- * Removes the images of these two repositories, except those in `keep` and those that a container uses. No other
- * repository's images are touched.
+ * @returns the images of the two repositories that are configured, except those in `keep`. No other repository's are among them
+ * @throws CommandError when Docker does not answer
  */
-export async function pruneImages(config: Config, keep: Images[]): Promise<void> {
-  if (!config.images) return;
+export async function imagesBeside(config: Config, keep: Images[]): Promise<LocalImage[]> {
+  if (!config.images) return [];
   const repositories = new Set([config.images.backend, config.images.frontend].map(repositoryOf));
   const kept = new Set(
     await Promise.all(keep.flatMap(({ backend, frontend }) => [imageId(backend), imageId(frontend)])),
   );
   const lines = await run(listImages([...repositories]), { purpose: 'list images' });
-  let removed = 0;
+  const images = new Map<string, string[]>();
   for (const line of lines.split('\n').filter(Boolean)) {
-    const { id, repository, tag, digest } = JSON.parse(line) as Record<string, string>;
+    const { id = '', repository, tag, digest } = JSON.parse(line) as Record<string, string>;
     if (kept.has(id)) continue;
-    // By its names in these repositories: removing its id would remove the names that other repositories give it.
-    const names = [...(tag === '<none>' ? [] : [`${repository}:${tag}`]), `${repository}@${digest}`];
-    for (const name of names) {
-      try {
-        await sh(`remove ${name}`)`docker image rm ${name}`;
-        removed++;
-      } catch (error) {
-        if (!(error instanceof CommandError)) throw error; // a container uses it, or it went with the other name
-      }
+    const names = [
+      ...(tag === '<none>' ? [] : [`${repository}:${tag}`]),
+      ...(digest === '<none>' ? [] : [`${repository}@${digest}`]),
+    ];
+    images.set(id, [...new Set([...(images.get(id) ?? []), ...names])]);
+  }
+  return [...images].map(([id, names]) => ({ id, names }));
+}
+
+/**
+ * Removes an image by its names in these repositories: by its id, the names that other repositories give it would go, too.
+ * One that a container uses stays.
+ * @returns how many names were removed
+ */
+export async function removeNames({ names }: LocalImage): Promise<number> {
+  let removed = 0;
+  for (const name of names) {
+    try {
+      await sh(`remove ${name}`)`docker image rm ${name}`;
+      removed++;
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error; // a container uses it, or it went with the other name
     }
   }
+  return removed;
+}
+
+/** Removes the images of {@link imagesBeside}, except those that a container uses. */
+export async function pruneImages(config: Config, keep: Images[]): Promise<void> {
+  let removed = 0;
+  for (const image of await imagesBeside(config, keep)) removed += await removeNames(image);
   if (removed > 0) log.info(`removed ${plural(removed, 'name')} of old images`);
 }

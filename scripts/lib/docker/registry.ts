@@ -62,3 +62,18 @@ async function askRegistry(reference: string, ...args: string[]): Promise<string
     );
   }
 }
+
+/**
+ * Asks the registry which digest a name means now; nothing is pulled.
+ *
+ * @returns undefined where the registry has no such image
+ * @throws OperationalError where it does not answer
+ */
+export async function digestOf(reference: string): Promise<string | undefined> {
+  try {
+    return JSON.parse(await askRegistry(reference, '--format', '{{json .Manifest}}', reference)).digest;
+  } catch (error) {
+    if (error instanceof OperationalError && /: not found\b/.test(error.message)) return undefined;
+    throw error;
+  }
+}

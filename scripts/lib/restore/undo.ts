@@ -87,7 +87,7 @@ export async function finish(config: Config, confirmation: Confirmation): Promis
 }
 
 /** @returns a line for each slot at a publisher that the live database does not use: an unused slot keeps WAL there */
-async function slotsLeft(postgres: Postgres, slots: string[]): Promise<string[]> {
+export async function slotsLeft(postgres: Postgres, slots: string[]): Promise<string[]> {
   if (slots.length === 0) return [];
   const [live] = await replicationOf(postgres, postgres.database);
   const used = live?.subscriptions.map(({ slot }) => slot) ?? [];

@@ -6,7 +6,7 @@ import { writeVariables } from '../config/env-file.ts';
 import { word } from '../core/command-line.ts';
 import { OperationalError } from '../core/errors.ts';
 import { CommandError, run } from '../core/shell.ts';
-import { accountOf } from './accounts.ts';
+import { type Account, accountOf } from './accounts.ts';
 import { DEPLOY_USER } from './deploy-user.ts';
 import type { StepOf } from './step.ts';
 
@@ -20,16 +20,12 @@ export const directories: StepOf = config => ({
       return { found: `no user ${DEPLOY_USER}`, differences: [`there is no user ${DEPLOY_USER}`] };
     const { uid, gid } = account;
     const reached = await canEnter();
-    const others = (await Promise.all(trees(config).map(tree => firstForeign(tree, uid, gid)))).flat();
     const user = `${uid}:${gid}`;
     return {
       found: `${ROOT} for ${DEPLOY_USER} (${user})`,
       differences: [
         ...(reached ? [] : [`${DEPLOY_USER} can't enter ${ROOT}`]),
-        ...privates(config).flatMap(path => modeDifference(path, 0o700)),
-        ...secretFiles(config).flatMap(path => (existsSync(path) ? modeDifference(path, 0o600) : [])),
-        ...(existsSync(historyOf(config)) ? [] : [`${historyOf(config)} is missing`]),
-        ...others.map(path => `${path} does not belong to ${DEPLOY_USER}`),
+        ...(await permissionDifferences(config, account)),
         ...(config.backupUser === user ? [] : [`BACKUP_USER is ${config.backupUser}, not ${user}`]),
       ],
     };
@@ -77,6 +73,24 @@ export const directories: StepOf = config => ({
     return done;
   },
 });
+
+/**
+ * Looks at modes and owners of the directories and files of the scripts, as any user who can read them.
+ * @param account whose they are to be
+ * @returns a line for each difference
+ */
+export async function permissionDifferences(
+  config: Config,
+  { name, uid, gid }: Pick<Account, 'name' | 'uid' | 'gid'>,
+): Promise<string[]> {
+  const others = (await Promise.all(trees(config).map(tree => firstForeign(tree, uid, gid)))).flat();
+  return [
+    ...privates(config).flatMap(path => modeDifference(path, 0o700)),
+    ...secretFiles(config).flatMap(path => (existsSync(path) ? modeDifference(path, 0o600) : [])),
+    ...(existsSync(historyOf(config)) ? [] : [`${historyOf(config)} is missing`]),
+    ...others.map(path => `${path} does not belong to ${name}`),
+  ];
+}
 
 const privates = ({ backupDir, logDir, stateDir }: Config) => [backupDir, logDir, stateDir];
 const secretFiles = ({ envFile, appFile }: Config) => [envFile, appFile];

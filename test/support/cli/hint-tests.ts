@@ -52,6 +52,7 @@ const FILES = 'integration/secrets-files.test.ts runs it in its own process';
 const SPACE =
   'a full disk is not made for a command that prune-backups.test.ts and restore-modes.test.ts run';
 
+const SERVER = 'it changes a server: long/server/setup-server.test.ts runs it on one';
 const PAGE = 'integration/maintenance.test.ts runs it in its own process, in that state';
 
 /** Why no test runs the command from its message. */
@@ -110,5 +111,7 @@ export const NOT_RUN: Record<string, string> = {
   'maintenance.ts: maintenance.ts status': PAGE,
   'lib/health/checks/public.ts: maintenance.ts off': PAGE,
   'lib/nginx/maintenance.ts: maintenance.ts off': PAGE,
+  'lib/maintenance/permissions.ts: setup-server.ts --check': SERVER,
+  'lib/maintenance/permissions.ts: setup-server.ts --only directories': SERVER,
   'lib/restore/replication.ts: restore.ts --undo': 'integration/replication.test.ts undoes in that state',
 };
