@@ -170,6 +170,31 @@ test('rollback.ts goes back past a contracting migration with the database', asy
   await assertHealthy(d);
 });
 
+test('maintenance.ts weekly leaves what serves and the database that the rollback has kept, and vacuums', async () => {
+  const { code, stdout, stderr } = await d.run('maintenance', [
+    'weekly',
+    '--kept-days',
+    '7',
+    '--yes',
+    '--json',
+  ]);
+  assert.is(code, 0, stderr);
+  const { tasks } = JSON.parse(stdout) as {
+    tasks: { task: string; notes: string[]; done: string[]; errors: string[] }[];
+  };
+  const of = (name: string) => tasks.find(({ task }) => task === name)!;
+  assert.equal(
+    tasks.flatMap(({ errors }) => errors),
+    [],
+  );
+  assert.match(of('vacuum').done[0]!, /^VACUUM \(ANALYZE\) /);
+  assert.match(of('databases').notes.join(), /_before_\d{8}_\d{6} .* stays/);
+  assert.match(of('disk').notes.join(), /Docker’s images: /);
+  const { images } = releases(stack).at(-1)!;
+  for (const image of Object.values(images)) await stack.docker('image', 'inspect', image);
+  await assertHealthy(d);
+});
+
 test('the receiver stops', () => sentry.stop());
 
 test.run();

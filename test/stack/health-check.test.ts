@@ -2,7 +2,7 @@
  * A whole stack is broken in one way after another, and the report turns in exactly the lines that are about it.
  * Certificates are in health-certificates.test.ts.
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -125,11 +125,15 @@ test('Nginx is stopped: all lines that need it turn', () =>
     assert.match(now.services.api!.message, /does not answer: .*ECONNREFUSED/);
   }));
 
-test('maintenance mode is a warning that names it', () => {
-  const on = join(stack.directory, 'nginx/maintenance/on');
+test('maintenance mode, as maintenance.ts switches it, is a warning that names it', () => {
+  const switched = async (action: string) => {
+    const { code, stdout, stderr } = await script('maintenance', [action]);
+    assert.is(code, 0, stderr);
+    return stdout;
+  };
   return withFault(
-    () => writeFileSync(on, ''),
-    () => rmSync(on),
+    async () => assert.match(await switched('on'), /answers 503\n.*answers 503$/m),
+    () => switched('off'),
     async () => {
       const now = await untilTurned({ api: 'warning', frontend: 'warning' });
       assert.match(now.services.api!.message, /^maintenance mode: on since .*: all visitors get 503$/);

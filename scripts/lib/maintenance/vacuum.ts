@@ -18,11 +18,15 @@ interface Rows {
   dead: number;
   /** Tables that have rows and were never analyzed. */
   unknown: number;
+  /** Tables that have rows and were never vacuumed. */
+  never: number;
+  /** The oldest of the last vacuums of all tables. */
   last: string | null;
 }
 
 const SQL = `SELECT coalesce(sum(n_live_tup), 0)::int8 AS live, coalesce(sum(n_dead_tup), 0)::int8 AS dead,
   count(*) FILTER (WHERE last_analyze IS NULL AND last_autoanalyze IS NULL AND n_live_tup > 0) AS unknown,
+  count(*) FILTER (WHERE last_vacuum IS NULL AND last_autovacuum IS NULL AND n_live_tup > 0) AS never,
   to_json(min(greatest(last_vacuum, last_autovacuum))) #>> '{}' AS last FROM pg_stat_user_tables`;
 
 /** `VACUUM (ANALYZE)` of the live database. It needs no lock of the scripts: backups and deployments run beside it. */
@@ -31,12 +35,14 @@ export const vacuum = ({ postgres }: Config): Task => {
   return {
     name: 'vacuum',
     async look() {
-      const { live, dead, unknown, last } = await read();
-      const oldest =
-        last === null ? 'at least one table never vacuumed' : `the oldest vacuum is of ${utc(last)}`;
+      const { live, dead, unknown, never, last } = await read();
+      const oldest = last === null ? '' : `; the oldest vacuum is of ${utc(last)}`;
       return {
-        found: `${count(dead)} dead and ${count(live)} live rows; ${oldest}`,
-        notes: unknown > 0 ? [`${count(unknown)} tables with rows have no statistics yet`] : [],
+        found: `${count(dead)} dead and ${count(live)} live rows${oldest}`,
+        notes: [
+          ...(never > 0 ? [`tables with rows that were never vacuumed: ${count(never)}`] : []),
+          ...(unknown > 0 ? [`tables with rows without statistics: ${count(unknown)}`] : []),
+        ],
         todo: [
           {
             what: `VACUUM (ANALYZE) ${postgres.database}`,
