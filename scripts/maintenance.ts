@@ -7,6 +7,7 @@ import { logTo } from './lib/core/log.ts';
 import { monthly } from './lib/maintenance/monthly.ts';
 import { pageOff, pageOn, pageStatus } from './lib/maintenance/page.ts';
 import { weekly } from './lib/maintenance/weekly.ts';
+import { notify } from './lib/notify/notify.ts';
 
 interface Options {
   allow?: string;
@@ -99,7 +100,13 @@ const ACTIONS = {
     if (days !== undefined && !/^[1-9]\d{0,3}$/.test(days))
       throw usageError(`--kept-days ${days} is no number of days`, 'give 1 or more, such as --kept-days 7.');
     logTo(`${config.logDir}/maintenance.log`, dryRun);
-    return weekly(config, { keptDays: days === undefined ? undefined : Number(days), dryRun, yes });
+    const keptDays = days === undefined ? undefined : Number(days);
+    const result = await weekly(config, { keptDays, dryRun, yes });
+    const { json, exitCode } = result;
+    const failed = json.tasks.filter(({ errors }) => errors.length > 0).map(({ task }) => task);
+    if (failed.length > 0 && !dryRun)
+      await notify(config, `weekly maintenance FAILED: ${failed.join(', ')}`, exitCode);
+    return result;
   },
 
   async monthly(config: Config, { 'dry-run': dryRun }: Options) {

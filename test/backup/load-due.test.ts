@@ -47,6 +47,7 @@ test('after how long the health check warns', () => {
       drill: 'off',
       'health-check': 'off',
       'load-check': cron,
+      weekly: 'off',
     };
     const { warning, critical } = loadLimits({ schedule, loadCheck }, size, new Date(time));
     return [warning / 3600, critical / 3600];

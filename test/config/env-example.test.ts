@@ -54,7 +54,7 @@ test('.env.app.example is tracked and clear, and has nothing of the stack’s ow
 
 /** Names that the backup service has whatever the env file says. */
 const FIXED =
-  'BACKUP_DIR DEPLOY_ENV HOOKS_DIR LOG_DIR PGHOST PGPORT PGUSER POSTGRES_CONTAINER POSTGRES_PASSWORD SCHEDULE_CERTIFICATES SCHEDULE_HEALTH_CHECK STATE_DIR'.split(
+  'BACKUP_DIR DEPLOY_ENV HOOKS_DIR LOG_DIR PGHOST PGPORT PGUSER POSTGRES_CONTAINER POSTGRES_PASSWORD SCHEDULE_CERTIFICATES SCHEDULE_HEALTH_CHECK SCHEDULE_WEEKLY STATE_DIR'.split(
     ' ',
   );
 /** Who of `readBy` runs in the backup service. */

@@ -63,6 +63,7 @@ test('a backup is missed an hour after its scheduled time', () => {
       drill: 'off',
       'health-check': 'off',
       'load-check': 'off',
+      weekly: 'off',
     },
     rpo: 86_400,
   };

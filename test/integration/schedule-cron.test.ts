@@ -84,6 +84,7 @@ test('cron runs it: at its minute in UTC, from its bare environment, and mails a
     SCHEDULE_DRILL: '* * * * *', // it fails: there is no store to fetch from
     SCHEDULE_CERTIFICATES: 'off',
     SCHEDULE_LOAD_CHECK: 'off',
+    SCHEDULE_WEEKLY: 'off',
     SCHEDULE_MAILTO: 'ops@example.com',
     WEBHOOK_URL: '',
   });
@@ -94,6 +95,7 @@ test('cron runs it: at its minute in UTC, from its bare environment, and mails a
     SCHEDULE_DRILL: 'off',
     SCHEDULE_CERTIFICATES: 'off',
     SCHEDULE_LOAD_CHECK: 'off',
+    SCHEDULE_WEEKLY: 'off',
   });
   const theirs = join(world.directory, 'theirs');
   install(`MAILTO=someone\n* * * * * echo "$PATH $SHELL" >'${theirs}.above'\n`);

@@ -18,10 +18,13 @@ import { executeHere } from '../support/cli/execute-here.ts';
 import { makeBackup } from '../support/core/in-process.ts';
 import { createWorld } from '../support/core/world.ts';
 import { dockerImages } from '../support/maintenance/docker-images.ts';
+import { startReceiver } from '../support/notify/receiver.ts';
 import { databases } from '../support/postgres/compare.ts';
 
 const world = await createWorld();
 test.after(world.stop);
+const receiver = await startReceiver();
+test.after(receiver.stop);
 const docker = dockerImages(world.directory);
 const DAY = 86_400_000;
 const [BACKEND, FRONTEND] = ['registry.example/acme/backend', 'registry.example/acme/frontend'];
@@ -216,7 +219,9 @@ test('a task that fails is said, and the others are done; without images it is n
     journal,
     JSON.stringify({ ...JSON.parse(release('v7', 0)), step: 'roll', servers: [], surge: null, unwell: [] }),
   );
-  const failed = await weekly(['--yes']);
+  receiver.received.length = 0;
+  const failed = await weekly(['--yes'], { WEBHOOK_URL: receiver.url });
+  assert.match(receiver.received[0]!.body, /weekly maintenance FAILED: images"/);
   assert.is(failed.code, 1, failed.stderr);
   assert.match(
     failed.stdout,

@@ -44,6 +44,7 @@ test('the next runs, in UTC and in the zone of the machine, across a clock chang
     const schedule = {
       backup: '0 2 * * *',
       certificates: 'off',
+      weekly: 'off',
       'health-check': 'off',
       drill: '0 4 1 4 *',
       'load-check': 'off',
@@ -55,6 +56,7 @@ test('the next runs, in UTC and in the zone of the machine, across a clock chang
       'drill         0 4 1 4 *       2027-04-01 04:00  2027-04-01 06:00        4 d 3 h',
       'health-check  off',
       'certificates  off',
+      'weekly        off',
       'load-check    off',
     ]);
   } finally {

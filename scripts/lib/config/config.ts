@@ -196,6 +196,7 @@ function build(environment: Environment, envFile: string, v: Variables) {
       drill: v.SCHEDULE_DRILL,
       'load-check': v.SCHEDULE_LOAD_CHECK,
       certificates: v.SCHEDULE_CERTIFICATES,
+      weekly: v.SCHEDULE_WEEKLY,
     },
     /** How often the newest backup is loaded into a scratch database. */
     loadCheck: v.LOAD_CHECK,

@@ -57,6 +57,14 @@ export const schedule = {
     default: '37 5,17 * * *',
     readBy: 'schedule',
   },
+  SCHEDULE_WEEKLY: {
+    meaning:
+      'In the same format: when maintenance.ts weekly runs, which cleans up, vacuums and reports. Choose a quiet hour. ' +
+      'Always off in the backup service.',
+    type: cron,
+    default: '0 5 * * 0',
+    readBy: 'schedule',
+  },
   SCHEDULE_MAILTO: {
     meaning: 'Recipient of cron’s mails, on a server that can send mail. Default: the crontab’s user.',
     type: text('an address or user name', /^[\w.@+-]+$/),

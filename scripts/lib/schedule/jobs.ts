@@ -18,6 +18,7 @@ const JOBS: Record<Job, Recurring> = {
   'health-check': { flags: ['--notify', '--nagios'], nagios: true },
   drill: {},
   certificates: { flags: ['renew'] },
+  weekly: { script: 'maintenance', flags: ['weekly', '--yes'] },
   'load-check': { script: 'verify-backup', flags: ['latest', '--load', '--if-due'] },
 };
 

@@ -20,6 +20,7 @@ test('a clock that is set an hour forward is noticed at the next look, and the m
     SCHEDULE_DRILL: 'off',
     SCHEDULE_CERTIFICATES: 'off',
     SCHEDULE_LOAD_CHECK: 'off',
+    SCHEDULE_WEEKLY: 'off',
   });
   const scheduler = world.start('schedule', ['run']);
   try {

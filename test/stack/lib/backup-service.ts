@@ -21,6 +21,7 @@ export async function layOutBackupService(schedule: string) {
     SCHEDULE_DRILL: 'off',
     SCHEDULE_CERTIFICATES: 'off',
     SCHEDULE_LOAD_CHECK: 'off',
+    SCHEDULE_WEEKLY: 'off',
   });
   for (const name of ['backups', 'logs', 'state']) chownSync(join(stack.directory, name), 1000, 1000);
   stack.atExit(['image', 'rm', '--force', `${stack.app}-production-backup`]);

@@ -132,6 +132,7 @@ export const BACKUP: Privileges = {
     SCHEDULE_DRILL: 'its times',
     SCHEDULE_HEALTH_CHECK: 'off: it would need Docker',
     SCHEDULE_LOAD_CHECK: 'its times',
+    SCHEDULE_WEEKLY: 'off: it would need Docker',
     STATE_DIR: 'where they are mounted',
   },
   mounts: {

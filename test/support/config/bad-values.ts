@@ -135,6 +135,7 @@ export const BAD: Record<string, [says: string, ...values: string[]]> = {
   SCHEDULE_DRILL: [`${CRON}unsupported syntax`, '0 4 1 1,4,7,10 * *'],
   SCHEDULE_LOAD_CHECK: [`${CRON}unsupported syntax`, 'nightly'],
   SCHEDULE_CERTIFICATES: [`${CRON}unsupported syntax`, 'twice a day'],
+  SCHEDULE_WEEKLY: [`${CRON}unsupported syntax`, 'sunday'],
   SCHEDULE_MAILTO: ['an address or user name', 'two words'],
   HOOK_TIMEOUT: [SPAN, 'a minute', '0s'],
   SLACK_WEBHOOK_URL: [URL_, 'hooks.example/secret'],

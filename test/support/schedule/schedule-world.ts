@@ -29,6 +29,7 @@ export async function createScheduleWorld() {
       SCHEDULE_DRILL: 'off',
       SCHEDULE_CERTIFICATES: 'off',
       SCHEDULE_LOAD_CHECK: 'off',
+      SCHEDULE_WEEKLY: 'off',
       WEBHOOK_URL: webhook.url,
       ...clock.env,
     });

@@ -14,6 +14,7 @@ const config = loadConfig('production', {
   SCHEDULE_DRILL: 'off',
   SCHEDULE_CERTIFICATES: 'off',
   SCHEDULE_LOAD_CHECK: 'off',
+  SCHEDULE_WEEKLY: 'off',
 });
 
 /**
