@@ -47,10 +47,18 @@ const { BACKUP_DIR, STATE_DIR, LOG_DIR } = world.env as Record<string, string>;
 const tree = () =>
   [BACKUP_DIR, STATE_DIR, LOG_DIR].map(path => readdirSync(path!, { recursive: true }).map(String).sort());
 
+/** The release before the first one, by tags, which mean other images now. */
+const MOVED = { backend: `${BACKEND}:moved`, frontend: `${FRONTEND}:moved` };
+
 const release = (name: string, at: number, environment = 'production') =>
   JSON.stringify({
     ...{ time: new Date(Date.now() - at * DAY).toISOString(), environment, kind: 'deploy', release: name },
-    ...{ images: imagesOf(name), previous: imagesOf(`before-${name}`), migrations: [], contracting: [] },
+    ...{
+      images: imagesOf(name),
+      previous: environment === 'staging' ? imagesOf('v0') : MOVED,
+      migrations: [],
+      contracting: [],
+    },
     ...{ backup: null, by: 'me', outcome: 'done', seconds: 1, canary: null },
   });
 
@@ -100,7 +108,7 @@ async function litter(): Promise<string> {
     );
   docker.write({
     images: {
-      ...Object.assign({}, ...['v1', 'v2', 'v3', 'v4', 'v5', 'v6', 'by-hand'].map(both)),
+      ...Object.assign({}, ...['v1', 'v2', 'v3', 'v4', 'v5', 'v6', 'by-hand', 'moved'].map(both)),
       'sha256:id-backend-v1': {
         names: [`${BACKEND}:v1`, pinned(BACKEND, 'v1'), 'other.example/copy:v1'],
         size: 1e8,
@@ -127,7 +135,7 @@ test('--dry-run shows all that would be done, and changes nothing', async () => 
   assert.match(stdout, /would remove backend:v1 \(/);
   assert.match(
     stdout,
-    /2 images of the same repositories \(.*\) that no release of production has used stay: backend:by-hand, frontend:by-hand/,
+    /4 images of the same repositories \(.*\) that no release of production has used stay: backend:by-hand, frontend:by-hand, backend:moved, frontend:moved$/m,
   );
   assert.match(stdout, new RegExp(`would drop ${KEPT.old} \\(.*, 20 d old\\)`));
   assert.match(stdout, new RegExp(`- ${KEPT.young} .* stays$`, 'm'));
@@ -154,7 +162,7 @@ test('images of old releases go; what serves, what rollback needs, and what is n
   assert.is(code, 0, stderr);
   const names = Object.values(docker.read().images).flatMap(image => image.names);
   const kept = ['v3', 'v4', 'v5', 'v6'].map(name => `frontend:${name}`);
-  for (const name of [...kept, 'frontend:v2', 'backend:v2', 'backend:by-hand', 'backend:v4'])
+  for (const name of [...kept, 'frontend:v2', 'backend:v2', 'backend:by-hand', 'backend:moved', 'backend:v4'])
     assert.ok(names.includes(`registry.example/acme/${name}`), `${name} stays`);
   const gone = ['frontend:v1', 'backend:v1', 'backend:v3'];
   for (const name of gone) assert.not(names.includes(`registry.example/acme/${name}`), `${name} goes`);

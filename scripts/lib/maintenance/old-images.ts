@@ -31,7 +31,9 @@ export const oldImages = (config: Config): Task => ({
         ...Object.values(previous),
       ]),
     );
-    const isOld = ({ id, names }: LocalImage) => [id, ...names].some(each => recorded.has(each));
+    // A tag may mean another image by now.
+    const isOld = ({ id, names }: LocalImage) =>
+      [id, ...names.filter(name => name.includes('@'))].some(each => recorded.has(each));
     const [old, others] = [free.filter(isOld), free.filter(image => !isOld(image))];
     const sizes = await sizesOf(free);
     const sum = (images: LocalImage[]) =>
