@@ -137,7 +137,7 @@ const services = Object.fromEntries(
 const DOCKER: Record<string, string[]> = {
   logs: ['--tail', '--since'],
   ps: ['-a', '--all', '--filter', '--format'],
-  exec: ['-i'],
+  exec: ['-i', '-it'],
   cp: [],
   start: [],
   stop: [],
@@ -157,7 +157,7 @@ const DOCKER: Record<string, string[]> = {
   build: [],
 };
 const COMPOSE: Record<string, string[]> = {
-  up: ['-d', '--build', '--wait', '--no-recreate', '--no-deps', '--timeout=5'],
+  up: ['-d', '--build', '--wait', '--no-recreate', '--force-recreate', '--no-deps', '--timeout=5'],
   stop: [],
   ps: [],
   exec: [],
