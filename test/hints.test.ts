@@ -213,7 +213,7 @@ test('the commands of Docker in messages exist, with their options and services'
 
 /** Other programs of the pages. */
 const PROGRAMS =
-  'npm git flock mkdir install cd cp chmod $EDITOR ssh-keygen ssh-keyscan grep sort uniq head rm cat systemctl tail df du ls ps dmesg timedatectl touch tr crontab'.split(
+  'npm git flock mkdir install cd cp chmod $EDITOR ssh-keygen ssh-keyscan grep sort uniq head rm cat systemctl tail df du ls ps dmesg timedatectl touch tr crontab age age-keygen sops aws umask mv'.split(
     ' ',
   );
 

@@ -216,7 +216,8 @@ test('verify finds what Git tracks, has tracked, or has in another file', async 
     'there is no repository',
   );
   git('init', '--quiet');
-  git('add', 'package.json');
+  writeFileSync(path('.env.production.age'), 'encrypted', { mode: 0o644 });
+  git('add', 'package.json', '.env.production.age');
   git('commit', '--quiet', '--message=a');
   assert.equal(faults(await verified()), []);
   git('add', '--force', '.env.production');
@@ -232,7 +233,7 @@ test('verify finds what Git tracks, has tracked, or has in another file', async 
   assert.equal(faults(await verified()), [
     'git: deploy.yml, which Git tracks, has the value of REDIS_PASSWORD',
   ]);
-  for (const name of ['.git', 'deploy.yml']) rmSync(path(name), { recursive: true });
+  for (const name of ['.git', 'deploy.yml', '.env.production.age']) rmSync(path(name), { recursive: true });
 });
 
 test('passwords of an earlier start are removed where there is no database, and reported until then', async () => {

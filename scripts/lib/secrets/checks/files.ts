@@ -9,8 +9,8 @@ import { isPrivate } from '../ages.ts';
 import { secretValues, valuesHere } from '../kinds.ts';
 import type { Finding } from './finding.ts';
 
-/** Files that have values, or copies of them, and no examples. */
-const isEnvFile = (name: string) => /^\.env(\.|$)/.test(name) && !/\.example$/.test(name);
+/** Files that have values, or copies of them: no examples, and none that is encrypted with age or SOPS. */
+const isEnvFile = (name: string) => /^\.env(\.|$)/.test(name) && !/\.(example|age|sops)$/.test(name);
 
 /** @returns env files and copies of them that others can read, and a directory in which others can replace them */
 export function modeFindings(): Finding[] {
