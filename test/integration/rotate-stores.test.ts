@@ -1,11 +1,12 @@
 /* What a rotation asks of the stores, with a real PostgreSQL, and a real Redis that the Compose file's own command starts. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { type Config, ROOT } from '../../scripts/lib/config/config.ts';
+import { valuesOf } from '../../scripts/lib/config/env-file.ts';
 import { secondLoginOf } from '../../scripts/lib/config/store-urls.ts';
 import { newSecret } from '../../scripts/lib/core/redact.ts';
 import { run } from '../../scripts/lib/core/shell.ts';
@@ -18,6 +19,7 @@ import {
 } from '../../scripts/lib/postgres/second-login.ts';
 import { addPassword, keepOnlyPassword, refuseForgetful } from '../../scripts/lib/secrets/redis-passwords.ts';
 import { startRedis } from '../support/app/redis.ts';
+import { copyScripts } from '../support/config/copy.ts';
 import { startChild } from '../support/core/child.ts';
 import { watchArguments } from '../support/core/cmdlines.ts';
 import { createWorld } from '../support/core/world.ts';
@@ -31,7 +33,8 @@ test('PostgreSQL: a second login acts as the role, and goes without a trace', as
   try {
     const { postgres } = world.pg;
     const { database } = world;
-    await world.sql(`CREATE ROLE shop LOGIN CONNECTION LIMIT 9; GRANT CONNECT, CREATE ON DATABASE ${database} TO shop;
+    await world.sql(`CREATE ROLE shop LOGIN CONNECTION LIMIT 9; REVOKE ALL ON DATABASE ${database} FROM PUBLIC;
+      GRANT CONNECT, CREATE, TEMPORARY ON DATABASE ${database} TO shop;
       ALTER SCHEMA public OWNER TO shop; ALTER ROLE shop SET search_path TO "$user", public, "odd ""name";
       ALTER ROLE shop SET statement_timeout = '7s'; ALTER ROLE shop IN DATABASE ${database} SET work_mem = '7MB';
       ALTER ROLE shop SET "app.note" = 'it''s \\ =a'`);
@@ -86,6 +89,78 @@ test('PostgreSQL: a second login acts as the role, and goes without a trace', as
     assert.is((await world.sql(`SELECT count(*) FROM pg_roles WHERE rolname LIKE 'shop%'`)).trim(), '1');
     assert.is(secondLoginOf('x'.repeat(63)).length, 63);
   } finally {
+    await world.stop();
+  }
+});
+
+test('the script, with a real PostgreSQL: the role of backups gets a new password, and nothing shows one', async () => {
+  const world = await createWorld({ password: SUPERUSER });
+  const copy = copyScripts('docker-compose.production.yml');
+  const bin = join(copy.directory, 'bin');
+  mkdirSync(bin);
+  writeFileSync(join(bin, 'docker'), '#!/bin/sh\n', { mode: 0o755 }); // there is no container
+  const env = { PATH: `${bin}${delimiter}${world.env.PATH}` };
+  const { postgres } = world.pg;
+  const logsIn = (password: string) =>
+    ask({ ...postgres, user: 'backup', password }, world.database, 'SELECT 1').then(
+      () => true,
+      () => false,
+    );
+  const old = 'the old "password" of $backups';
+  try {
+    await world.sql(`CREATE ROLE backup LOGIN; GRANT CONNECT ON DATABASE ${world.database} TO backup`);
+    await setPassword(postgres, world.database, 'backup', old);
+    const variables = {
+      ...world.pg.env,
+      POSTGRES_CONTAINER: '',
+      POSTGRES_DB: world.database,
+      POSTGRES_PASSWORD: SUPERUSER,
+    };
+    const lines = Object.entries(variables).map(([name, value]) => `${name}=${value}\n`);
+    copy.write(`# head\n${lines.join('')}BACKUP_DB_PASSWORD='${old}'\nX=1\n`, 'JWT_SECRET=x\n');
+    const look = await copy.here('secrets', ['rotate', 'BACKUP_DB_PASSWORD', '--dry-run'], env);
+    assert.match(
+      look.stdout,
+      /^BACKUP_DB_PASSWORD: no backend is replaced.*\n {2}new password\n {2}backup service$/m,
+      look.stderr,
+    );
+    assert.is(await logsIn(old), true, 'a look changes nothing');
+
+    const { leaks } = await watchArguments([old, SUPERUSER], async () => {
+      const { code, stdout, stderr } = await copy.here(
+        'secrets',
+        ['rotate', 'BACKUP_DB_PASSWORD', '--yes', '--json'],
+        env,
+      );
+      assert.is(code, 0, stderr);
+      assert.equal(JSON.parse(stdout), { environment: 'production', rotated: ['BACKUP_DB_PASSWORD'] });
+      const fresh = valuesOf(copy.read()[0]!).BACKUP_DB_PASSWORD!;
+      assert.match(fresh, /^[0-9a-f]{64}$/);
+      const files = ['logs/secrets.log', 'state/history.jsonl', '.env.production.ages'].map(name =>
+        readFileSync(join(copy.directory, name), 'utf8'),
+      );
+      for (const secret of [fresh, old, SUPERUSER])
+        assert.not.ok([stdout, stderr, ...files].some(text => text.includes(secret)));
+      assert.match(files[1]!, /"script":"secrets\.ts","arguments":\["rotate","BACKUP_DB_PASSWORD"/);
+      assert.equal([await logsIn(fresh), await logsIn(old)], [true, false]);
+    });
+    assert.equal(leaks, []);
+    const [text] = copy.read();
+    assert.is(
+      text,
+      `# head\n${lines.join('')}BACKUP_DB_PASSWORD=${valuesOf(text!).BACKUP_DB_PASSWORD}\nX=1\n`,
+    );
+    assert.is(existsSync(join(copy.directory, 'state/production.rotate.json')), false);
+    const status = await copy.here('secrets', ['status', '--json'], env);
+    const { secrets } = JSON.parse(status.stdout) as {
+      secrets: { name: string; ageDays: number; older: boolean }[];
+    };
+    const { ageDays, older } = secrets.find(({ name }) => name === 'BACKUP_DB_PASSWORD')!;
+    assert.equal([ageDays, older], [0, false]);
+    const managed = await copy.here('secrets', ['rotate', 'POSTGRES_PASSWORD', '--yes'], env);
+    assert.match(managed.stderr, /POSTGRES_CONTAINER is empty/);
+  } finally {
+    copy.remove();
     await world.stop();
   }
 });
