@@ -57,7 +57,9 @@ export async function gitFindings(config: Config): Promise<Finding[]> {
   const files = tracked.filter(path => isEnvFile(basename(path)));
   const { envFile, appFile } = config;
   const names = [envFile, appFile].map(path => basename(path));
-  const before = (await git('log', '--all', '--format=', '--name-only', '--', ...names)).split('\n');
+  // Its paths begin at the top of the repository, which may be above this directory.
+  const log = await git('log', '--all', '--format=', '--name-only', '--', ...names);
+  const before = log.split('\n').map(path => basename(path));
   const gone = names.filter(name => before.includes(name) && !files.includes(name));
   const values = [...secretValues(valuesHere(config))].filter(([, value]) => value.length >= SHORTEST);
   return [
