@@ -28,8 +28,8 @@ export const secrets = command({
     '  generate  fill what is empty, 64 random characters each; what is set stays\n' +
     '  verify    find what is missing, a placeholder, weak, the same in staging and\n' +
     '            production, tracked by Git, or readable by others\n' +
-    '  rotate    replace a secret in the service, the file and the backends, one after\n' +
-    '            the other, without losing a request\n' +
+    '  rotate    replace a secret in the service, the file and the backends, without\n' +
+    '            losing a request\n' +
     '  status    the age of each, and when it is due\n' +
     '  export    the names of what the workflows need, and where each goes',
   options: {
