@@ -12,6 +12,7 @@ import { Exit, textOf, usageError } from './lib/core/errors.ts';
 import { terminalWidth } from './lib/core/format.ts';
 import { withLockUnless } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
+import { refuseUnfinishedRotation } from './lib/secrets/rotation-journal.ts';
 
 export const config = command({
   summary: 'Show each variable, its value, and where that comes from. Secrets are masked.',
@@ -106,6 +107,7 @@ function change(
 ): Promise<Result> {
   logTo(`${config.logDir}/config.log`, looking);
   return withLockUnless(looking, config.stateDir, config.environment, 'config.ts', async () => {
+    if (write) refuseUnfinishedRotation(config);
     if (!looking) log.changesBegin();
     const moved = split ? await splitEnvFile(config, looking) : [];
     const { written, lines } = write ? await writeUrls(config, looking) : { written: [], lines: [] };

@@ -15,6 +15,7 @@ import { resumeDeploy, revertDeploy, runDeploy } from './lib/deploy/run-deploy.t
 import { namedImages } from './lib/docker/images.ts';
 import { runHook } from './lib/hooks/hooks.ts';
 import { contracting } from './lib/migrations/pending.ts';
+import { refuseUnfinishedRotation } from './lib/secrets/rotation-journal.ts';
 
 export const deploy = command({
   summary: 'Deploy a release without losing a request, and roll back if it is worse than the previous one.',
@@ -76,6 +77,7 @@ export const deploy = command({
       if (options.resolve !== undefined)
         return resolveMigration(config, wanted.backend, options.resolve, options.yes);
       refuseUnfinished(config);
+      refuseUnfinishedRotation(config);
       const plan = await planDeployment(config, wanted, {
         surge: options.surge === true,
         backup: !options['skip-backup'],

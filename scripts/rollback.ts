@@ -30,6 +30,7 @@ import { refuseUnwritableSwitch } from './lib/nginx/maintenance.ts';
 import { nginxTimes, testNginx } from './lib/nginx/reload.ts';
 import { refuseOutdatedSettings } from './lib/nginx/settings.ts';
 import { refuseUnwritableLists, wantedBackends } from './lib/nginx/upstreams.ts';
+import { refuseUnfinishedRotation } from './lib/secrets/rotation-journal.ts';
 
 export const rollback = command({
   summary: 'Go back to an earlier release, without losing a request.',
@@ -76,6 +77,7 @@ export const rollback = command({
     const backup = options['with-database'];
     return withLock(config.stateDir, config.environment, 'rollback.ts', async () => {
       refuseUnfinished(config);
+      refuseUnfinishedRotation(config);
       const target = chooseRelease(targets, positionals[0]);
       refuseContracted(target, backup);
       const [, previous, servers, criticalBefore] = await preflight(

@@ -22,6 +22,7 @@ import {
   type ServerLine,
   serviceOf,
 } from './lib/nginx/upstreams.ts';
+import { refuseUnfinishedRotation } from './lib/secrets/rotation-journal.ts';
 
 export const scale = command({
   summary: 'Run two to eight backend instances, without losing a request.',
@@ -52,6 +53,7 @@ export const scale = command({
     logTo(`${config.logDir}/deploy.log`, looking);
     return withLockUnless(looking, config.stateDir, config.environment, 'scale.ts', async () => {
       refuseUnfinished(config);
+      refuseUnfinishedRotation(config);
       const servers = readUpstream('backend');
       const more = Number(wanted) - servers.length;
       const names = servers.map(serviceOf);

@@ -137,7 +137,7 @@ const services = Object.fromEntries(
 const DOCKER: Record<string, string[]> = {
   logs: ['--tail', '--since'],
   ps: ['-a', '--all', '--filter', '--format'],
-  exec: ['-i'],
+  exec: ['-i', '-it'],
   cp: [],
   start: [],
   stop: [],
@@ -157,7 +157,7 @@ const DOCKER: Record<string, string[]> = {
   build: [],
 };
 const COMPOSE: Record<string, string[]> = {
-  up: ['-d', '--build', '--wait', '--no-recreate', '--no-deps', '--timeout=5'],
+  up: ['-d', '--build', '--wait', '--no-recreate', '--force-recreate', '--no-deps', '--timeout=5'],
   stop: [],
   ps: [],
   exec: [],
@@ -213,7 +213,7 @@ test('the commands of Docker in messages exist, with their options and services'
 
 /** Other programs of the pages. */
 const PROGRAMS =
-  'npm git flock mkdir install cd cp chmod $EDITOR ssh-keygen ssh-keyscan grep sort uniq head rm cat systemctl tail df du ls ps dmesg timedatectl touch tr crontab'.split(
+  'npm git flock mkdir install cd cp chmod $EDITOR ssh-keygen ssh-keyscan grep sort uniq head rm cat systemctl tail df du ls ps dmesg timedatectl touch tr crontab age age-keygen sops aws umask mv'.split(
     ' ',
   );
 

@@ -79,7 +79,15 @@ test('every container, service and file in it exists', () => {
     assert.ok(existsSync(join(ROOT, file!)), line);
     for (const word of words!.split(' '))
       assert.ok(
-        ['-d', '--wait', '--no-deps', '--no-recreate', '--timeout=5', ...services].includes(word),
+        [
+          '-d',
+          '--wait',
+          '--no-deps',
+          '--no-recreate',
+          '--force-recreate',
+          '--timeout=5',
+          ...services,
+        ].includes(word),
         line,
       );
   }

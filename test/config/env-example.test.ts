@@ -47,7 +47,7 @@ test('.env.app.example is tracked and clear, and has nothing of the stack’s ow
   const example = readFileSync(join(ROOT, '.env.app.example'), 'utf8');
   assert.equal(unclearLines(example), []);
   const names = Object.keys(valuesOf(example.replaceAll(/^# (?=[A-Z_]+=)/gm, '')));
-  assert.equal(names.slice(0, 2), ['JWT_SECRET', 'CORS_ORIGIN']);
+  assert.equal(names.slice(0, 3), ['JWT_SECRET', 'JWT_SECRET_PREVIOUS', 'CORS_ORIGIN']);
   const known = names.filter(name => isKnown(name));
   assert.equal(known, ['AWS_REGION', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'], 'keys of its own');
 });

@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadConfig } from '../../scripts/lib/config/config.ts';
-import { urlStates } from '../../scripts/lib/config/store-urls.ts';
+import { secondLoginOf, urlStates } from '../../scripts/lib/config/store-urls.ts';
 
 const PARTS = { APP_NAME: 'my-shop', POSTGRES_USER: 'root', POSTGRES_PASSWORD: 'p@s', REDIS_PASSWORD: 'r/s' };
 const OPEN = { POSTGRES_CONTAINER: undefined, DATABASE_URL_OPTIONS: undefined };
@@ -65,6 +65,16 @@ test('another user, password, database, port or scheme is wrong, and so is what 
   ])
     assert.is(stateOf(url), 'wrong', url);
   assert.is(states({ REDIS_URL: 'redis://other:r%2Fs@redis' })[1]!.is, 'wrong');
+});
+
+test('the second login of a rotation is neither wrong nor another server', () => {
+  const app = { APP_DB_PASSWORD: 'a-password-of-the-role' };
+  assert.is(stateOf('postgresql://my_shop_rotating:x@postgres:5432/my-shop_production', app), 'rotating');
+  for (const url of ['postgresql://root_rotating:x@postgres/x', 'postgresql://my_shop_rotatin:x@postgres/x'])
+    assert.is(stateOf(url, app), 'wrong', url);
+  assert.is(stateOf('postgresql://my_shop_rotating:x@db.example/x', app), 'own');
+  assert.is(states({ REDIS_URL: 'redis://_rotating:x@redis' })[1]!.is, 'wrong');
+  assert.is(secondLoginOf('x'.repeat(63)), `${'x'.repeat(54)}_rotating`);
 });
 
 test('a URL of another server is the operator’s', () => {

@@ -1,10 +1,11 @@
 /* secrets.ts in a copy of the repository: what it fills, what it finds, and that it shows no value. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { valuesOf } from '../../scripts/lib/config/env-file.ts';
+import { withLock } from '../../scripts/lib/core/lock.ts';
 import { copyScripts } from '../support/config/copy.ts';
 
 const copy = copyScripts('docker-compose.production.yml', 'docker-compose.staging.yml', '.gitignore');
@@ -114,7 +115,7 @@ test('status tells ages against the policy, and a value that was changed by hand
   write(text!.replace(/^APP_DB_PASSWORD=.*/m, `APP_DB_PASSWORD=${random('c')}`), app);
   const changed = await rows();
   assert.equal([changed.of('APP_DB_PASSWORD').state, changed.due], ['changed by hand', ['JWT_SECRET']]);
-  assert.match((await secrets('status')).stdout, /generate\ndue: JWT_SECRET$/m);
+  assert.match((await secrets('status')).stdout, /generate\nnext: \.\/scripts\/secrets\.ts rotate --due$/m);
   writeFileSync(path(AGES), 'no JSON');
   const damaged = await secrets('status');
   assert.match(damaged.stderr, /damaged; the ages in it are not used/);
@@ -215,7 +216,8 @@ test('verify finds what Git tracks, has tracked, or has in another file', async 
     'there is no repository',
   );
   git('init', '--quiet');
-  git('add', 'package.json');
+  writeFileSync(path('.env.production.age'), 'encrypted', { mode: 0o644 });
+  git('add', 'package.json', '.env.production.age');
   git('commit', '--quiet', '--message=a');
   assert.equal(faults(await verified()), []);
   git('add', '--force', '.env.production');
@@ -231,7 +233,118 @@ test('verify finds what Git tracks, has tracked, or has in another file', async 
   assert.equal(faults(await verified()), [
     'git: deploy.yml, which Git tracks, has the value of REDIS_PASSWORD',
   ]);
-  for (const name of ['.git', 'deploy.yml']) rmSync(path(name), { recursive: true });
+  for (const name of ['.git', 'deploy.yml', '.env.production.age']) rmSync(path(name), { recursive: true });
+});
+
+test('passwords of an earlier start are removed where there is no database, and reported until then', async () => {
+  const bin = path('bin');
+  mkdirSync(bin, { recursive: true });
+  const withDocker = { ...env, PATH: `${bin}:${env.PATH}` };
+  const answers = (volumes: string) =>
+    writeFileSync(join(bin, 'docker'), `#!/bin/sh\n[ "$1" = volume ] && ${volumes}\n`, { mode: 0o755 });
+  const text = `${GOOD}\nINITIAL_APP_DB_PASSWORD='an old $one'\nX=1\n`;
+  const initial = async () => {
+    const { stdout } = await copy.here('secrets', ['verify', '--json'], withDocker);
+    return faults(JSON.parse(stdout));
+  };
+  for (const [volumes, stays] of [
+    ['echo neurmatic-production_postgres_data', true],
+    ['exit 1', true],
+    ['echo other_postgres_data', false],
+  ] as const) {
+    write(text, GOOD_APP);
+    answers(volumes);
+    const found = await initial();
+    assert.equal(found.length, stays ? 0 : 1, volumes);
+    if (!stays) assert.match(found[0]!, /^docker: INITIAL_APP_DB_PASSWORD: a new database would get these/);
+    const look = await copy.here('secrets', ['generate', '--dry-run', '--json'], withDocker);
+    assert.equal(
+      [JSON.parse(look.stdout).removed, read()[0]],
+      [stays ? [] : ['INITIAL_APP_DB_PASSWORD'], text],
+    );
+    const { code, stderr } = await copy.here('secrets', ['generate'], withDocker);
+    assert.is(code, 0, stderr);
+    assert.is(read()[0], stays ? text : `${GOOD}\nX=1\n`, volumes);
+  }
+  rmSync(bin, { recursive: true });
+});
+
+test('a rotation that is not finished: status and every script that would come between say so; --resume goes on', async () => {
+  write(GOOD, GOOD_APP);
+  ofStaging();
+  const journal = path('state/production.rotate.json');
+  const left = {
+    ...{
+      time: '2026-01-31T02:00:07.000Z',
+      by: 'somebody',
+      name: 'JWT_SECRET',
+      step: 'backends with the new value',
+    },
+    ...{ servers: ['server backend-1:3000 resolve;'], old: null, print: null },
+  };
+  writeFileSync(journal, JSON.stringify(left));
+  for (const [script, ...args] of [
+    ['config', '--write'],
+    ['scale', '3'],
+    ['deploy', '2.0.0', '--yes'],
+    ['rollback', '--yes'],
+    ['secrets', 'rotate', 'JWT_SECRET', '--yes'],
+  ] as const) {
+    const { code, stderr } = await copy.here(script, [...args], env);
+    assert.is(code, 1, stderr);
+    assert.match(
+      stderr,
+      /a rotation of JWT_SECRET was interrupted at the step “backends with the new value”/,
+      script,
+    );
+    assert.match(stderr, /→ .*\.\/scripts\/secrets\.ts rotate --resume/, script);
+  }
+  const shown = await secrets('status');
+  assert.equal([shown.code, /the rotation of JWT_SECRET is not finished: /.test(shown.stdout)], [1, true]);
+  const look = await secrets('rotate', '--resume', '--dry-run', '--json');
+  assert.equal(JSON.parse(look.stdout), {
+    dryRun: true,
+    environment: 'production',
+    name: 'JWT_SECRET',
+    step: 'backends with the new value',
+  });
+  writeFileSync(journal, JSON.stringify({ ...left, step: 'another' }));
+  const other = await secrets('rotate', '--resume', '--yes');
+  assert.equal(
+    [other.code, /a step that this version does not have: another/.test(other.stderr)],
+    [1, true],
+    other.stderr,
+  );
+  writeFileSync(journal, '{');
+  const damaged = await secrets('rotate', '--resume', '--yes');
+  assert.match(
+    damaged.stderr,
+    /the journal of an interrupted rotation is damaged: [\s\S]*→ the stack works\. mv /,
+  );
+  rmSync(journal);
+});
+
+test('rotate wants one secret, one answer, and the lock', async () => {
+  for (const [args, message] of [
+    [['rotate', '--yes'], /rotate needs a name, --due or --resume/],
+    [['rotate', 'JWT_SECRET', '--due', '--yes'], /rotate needs a name, --due or --resume/],
+    [['rotate', 'JWT_SECRET'], /there is no terminal to confirm this on/],
+    [
+      ['rotate', 'AWS_SECRET_ACCESS_KEY', '--yes'],
+      /no secret that these scripts can replace[\s\S]*issued elsewhere/,
+    ],
+    [['rotate', '--resume', '--yes'], /no rotation was interrupted/],
+  ] as const) {
+    const { code, stderr } = await secrets(...args);
+    assert.is(code, 2, `${args.join(' ')}: ${stderr}`);
+    assert.match(stderr, message);
+  }
+  const due = await secrets('rotate', '--due', '--yes');
+  assert.equal([due.code, due.stdout], [0, 'nothing is due\n'], due.stderr);
+  const ended = await withLock(path('state'), 'production', 'another run', () =>
+    secrets('rotate', 'JWT_SECRET', '--yes'),
+  );
+  assert.is(ended.code, 75, ended.stderr);
 });
 
 test('export needs no file, and wrong words are refused', async () => {
@@ -240,9 +353,12 @@ test('export needs no file, and wrong words are refused', async () => {
   assert.is(code, 0);
   assert.match(stdout, /^DEPLOY_KEY +secret +environment staging/m);
   for (const [args, message] of [
-    [['export'], /--for belongs to it|export is for github/],
+    [['export'], /export is for github/],
     [['export', '--for', 'gitlab'], /export is for github/],
-    [['status', '--for', 'github'], /export is for github/],
+    [['status', '--for', 'github'], /status has no --for/],
+    [['status', 'JWT_SECRET'], /status takes no name/],
+    [['generate', '--due'], /generate has no --due/],
+    [['verify', '--yes'], /verify has no --yes/],
     [['verify', '--dry-run'], /verify has no --dry-run/],
     [['destroy'], /unknown action "destroy"/],
     [[], /missing action/],

@@ -95,6 +95,25 @@ for (const [environment, file] of Object.entries(FILES)) {
     assert.is.not(file.services.backup!.user, file.services.postgres!.user, 'only its owner may enter it');
   });
 
+  test(`${environment}: PostgreSQL’s container is the same one after its passwords are replaced, and Redis’ is not`, async () => {
+    const roles = { APP_DB_PASSWORD: 'of-the-application', BACKUP_DB_PASSWORD: '' };
+    const initial = { INITIAL_APP_DB_PASSWORD: roles.APP_DB_PASSWORD, INITIAL_BACKUP_DB_PASSWORD: '' };
+    const replaced = {
+      ...secrets,
+      INITIAL_POSTGRES_PASSWORD: PASSWORD,
+      POSTGRES_PASSWORD: 'another',
+      REDIS_PASSWORD: 'another',
+    };
+    const [before, after] = await Promise.all(
+      [
+        { ...secrets, ...roles },
+        { ...replaced, ...initial, APP_DB_PASSWORD: 'another', BACKUP_DB_PASSWORD: 'another' },
+      ].map(async given => (await resolved(environment as 'production', given)).services),
+    );
+    assert.equal(after!.postgres, before!.postgres);
+    assert.not.equal(after!.redis, before!.redis);
+  });
+
   test(`${environment}: the eight backends are one definition`, () => {
     const backends = Array.from({ length: 8 }, (_, i) => {
       const {

@@ -17,6 +17,8 @@ const roleName = text(
   /^(?!pg_)[a-z][a-z0-9_]{0,62}$/,
 );
 
+const INITIAL_READERS = 'docker compose, secrets, database-roles, init';
+
 export const postgres = readBy(DATABASE_SCRIPTS, {
   POSTGRES_USER: {
     meaning: 'User to connect as. It must own the database and be allowed to create databases.',
@@ -54,6 +56,26 @@ export const postgres = readBy(DATABASE_SCRIPTS, {
     meaning: 'Its password. Empty: backups connect as POSTGRES_USER. database-roles makes one.',
     type: any,
     readBy: 'docker compose, database-roles, backup',
+  },
+  INITIAL_POSTGRES_PASSWORD: {
+    meaning:
+      'The password that PostgreSQL’s container was created with, after POSTGRES_PASSWORD was replaced: Compose goes on ' +
+      'giving it to the container, which would be replaced otherwise. secrets writes it, and removes it where there is no database.',
+    type: any,
+    emptyCounts: true,
+    readBy: INITIAL_READERS,
+  },
+  INITIAL_APP_DB_PASSWORD: {
+    meaning: 'The same of APP_DB_PASSWORD.',
+    type: any,
+    emptyCounts: true,
+    readBy: INITIAL_READERS,
+  },
+  INITIAL_BACKUP_DB_PASSWORD: {
+    meaning: 'The same of BACKUP_DB_PASSWORD.',
+    type: any,
+    emptyCounts: true,
+    readBy: INITIAL_READERS,
   },
   POSTGRES_DB: {
     meaning:

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { access, constants, readFile, stat } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { parse } from 'dotenv';
 import { messageOf, OperationalError, usageError } from '../core/errors.ts';
 import { create, rewrite } from '../core/operator-file.ts';
@@ -79,6 +80,30 @@ export function setVariable(text: string, name: string, value: string): string {
 }
 
 /**
+ * @returns the text of an env file with these values, quoted where they need it, and each other byte as it was
+ * @throws OperationalError where it would have another value than these and those that it has
+ */
+export function withVariables(before: string, values: Record<string, string>, file: string): string {
+  const text = Object.entries(values).reduce(
+    (all, [name, value]) => setVariable(all, name, quoted(value)),
+    before,
+  );
+  refuseOtherValues(text, { ...valuesOf(before), ...values }, file);
+  return text;
+}
+
+/** @throws OperationalError where the text of an env file does not have these values */
+export function refuseOtherValues(text: string, values: Record<string, string>, file: string): void {
+  const has = valuesOf(text);
+  const wrong = Object.entries(values).flatMap(([name, value]) => (has[name] === value ? [] : [name]));
+  if (wrong.length === 0) return;
+  throw new OperationalError(
+    `can't set ${wrong.join(', ')} in ${file}: a value of several lines has such a line`,
+    'set it there by hand.',
+  );
+}
+
+/**
  * Sets variables in an env file, which keeps all else, see {@link rewrite}, and each other byte. Where they have these values
  * already, nothing is written.
  *
@@ -119,6 +144,14 @@ export async function writeEnvFile(path: string, text: string, like: string): Pr
       `run as the file's owner, or correct its owner and mode.`,
     );
   }
+}
+
+/**
+ * Sets variables in a file that is there, all of them at once.
+ * @throws OperationalError where it can't be written, or can't take a value; it is then as it was
+ */
+export async function setValues(path: string, values: Record<string, string>): Promise<void> {
+  await writeEnvFile(path, withVariables(textOfEnvFile(path), values, basename(path)), path);
 }
 
 /** @throws OperationalError where {@link writeVariables} would refuse the file */

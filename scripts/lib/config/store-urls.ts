@@ -26,13 +26,21 @@ export interface UrlState {
   /** What the file should have; undefined: a part is missing, or the server is not the stack's. */
   right?: string;
   /**
-   * `right`: says what the parts say, however it is encoded. `own`: names another server than the stack's, which is the
-   * operator's decision. `apart`: the server is not the stack's, and nothing can be said.
+   * `right`: says what the parts say, however it is encoded. `rotating`: has the second login of a rotation, see
+   * {@link secondLoginOf}. `own`: names another server than the stack's, which is the operator's decision. `apart`: the server is
+   * not the stack's, and nothing can be said.
    */
-  is: 'right' | 'own' | 'apart' | 'missing' | 'wrong';
+  is: 'right' | 'rotating' | 'own' | 'apart' | 'missing' | 'wrong';
   /** Variables without a value that it is made of. */
   lacks: string[];
 }
+
+/** Bytes of the longest name of a role (NAMEDATALEN − 1). */
+const LONGEST = 63;
+const SUFFIX = '_rotating';
+
+/** @returns the name of the login that acts as a role while the role's password is replaced */
+export const secondLoginOf = (role: string): string => role.slice(0, LONGEST - SUFFIX.length) + SUFFIX;
 
 /** @returns how each URL of the configuration compares with its parts */
 export function urlStates(config: Config): UrlState[] {
@@ -86,9 +94,11 @@ function stateOf(
     ? 'missing'
     : agrees(url, target, given)
       ? 'right'
-      : isOwn(url, target.host)
-        ? 'own'
-        : 'wrong';
+      : isRotating(url, target)
+        ? 'rotating'
+        : isOwn(url, target.host)
+          ? 'own'
+          : 'wrong';
   return { name, right, is, lacks: [] };
 }
 
@@ -125,6 +135,13 @@ function decoded(text: string): string | undefined {
     return undefined;
   }
 }
+
+/** Whether a URL is that of a rotation which is not finished. */
+const isRotating = (url: string, { user, host }: Target): boolean =>
+  URL.canParse(url) &&
+  new URL(url).hostname === host &&
+  user !== '' &&
+  decoded(new URL(url).username) === secondLoginOf(user);
 
 /** Whether a URL names another server. One that was written by hand can have a raw `@` or `/` in its password. */
 function isOwn(url: string | undefined, host: string): boolean {

@@ -39,6 +39,7 @@ export async function writeUrls(
     await writeVariables(envFile, Object.fromEntries(wrong.map(({ name, right }) => [name, right!])));
   const says = {
     right: 'unchanged: says what its parts say',
+    rotating: 'unchanged: a rotation is not finished',
     own: 'unchanged: names a server that is not the stack’s',
     apart: 'unchanged: POSTGRES_CONTAINER is empty, so the server is not the stack’s',
     missing: looking ? 'would be written' : 'written',

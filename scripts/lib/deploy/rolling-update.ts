@@ -28,6 +28,7 @@ async function untilUp(config: Config, service: string, trial: Trial | undefined
  *
  * @param wanted the list in the end
  * @param trial for a new release: with two instances or more, it is compared with the old one when the first is replaced
+ * @param isCurrent whether an instance is as it should be already. Default: it runs its image
  * @throws OperationalError when an instance does not become ready (it is then out of the list), when one fails that was
  *   replaced already, or when the only one that serves would have to be replaced
  */
@@ -36,10 +37,11 @@ export async function rollBackends(
   images: Images,
   wanted: ServerLine[],
   trial?: Trial,
+  isCurrent = (service: string) => runs(config, service, images),
 ): Promise<void> {
   let compared = trial === undefined;
   const ready = await readyOf(config, wanted);
-  const current = await Promise.all(wanted.map(line => runs(config, serviceOf(line), images)));
+  const current = await Promise.all(wanted.map(line => isCurrent(serviceOf(line))));
   const todo = wanted.filter((line, index) => !ready.has(line) || !current[index]);
   for (const count = todo.length; todo.length > 0; ) {
     throwIfSignalled();

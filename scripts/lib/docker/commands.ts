@@ -25,6 +25,7 @@ const json = (fields: Record<string, string>) =>
 /** Prints a line of JSON for each container. Not its environment, which holds secrets. */
 export const inspectContainers = (...ids: string[]): string[] => {
   const format = json({
+    id: '.Id',
     name: '.Name',
     image: '.Config.Image',
     imageId: '.Image',

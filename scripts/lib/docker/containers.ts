@@ -14,6 +14,8 @@ export function containerOf({ app, environment }: Config, service: string): stri
 }
 
 export interface Container {
+  /** Another container of this name has another one. */
+  id: string;
   name: string;
   /** Its service in the Compose file. */
   service: string;
@@ -37,7 +39,7 @@ export interface Container {
 }
 
 /** A line of {@link inspectContainers}. */
-interface Inspected extends Pick<Container, 'name' | 'image' | 'imageId' | 'restarts' | 'memory'> {
+interface Inspected extends Pick<Container, 'id' | 'name' | 'image' | 'imageId' | 'restarts' | 'memory'> {
   labels: Record<string, string>;
   state: {
     Status: Container['state'];

@@ -3,6 +3,7 @@ import type { Result } from '../cli/command.ts';
 import { confirm, requireTerminal } from '../cli/confirm.ts';
 import type { Config } from '../config/config.ts';
 import { refuseUnwritable, writeVariables } from '../config/env-file.ts';
+import { initialPasswords } from '../config/initial-passwords.ts';
 import { OperationalError, usageError } from '../core/errors.ts';
 import { plural } from '../core/format.ts';
 import { log } from '../core/log.ts';
@@ -51,7 +52,10 @@ export async function changeRoles(
   // Last: until the file has them, nothing uses the roles, and the next run sets others.
   const passwords = { APP_DB_PASSWORD: roles.app.password!, BACKUP_DB_PASSWORD: roles.backup.password! };
   if (made.length > 0)
-    await writeVariables(config.envFile, Object.fromEntries(made.map(name => [name, passwords[name]])));
+    await writeVariables(config.envFile, {
+      ...initialPasswords(config, made),
+      ...Object.fromEntries(made.map(name => [name, passwords[name]])),
+    });
   const written = made.length > 0 ? `, and ${made.join(' and ')} in ${config.envFile}` : '';
   return {
     text: `${database}: ${roles.app.name} owns ${plural(changes.objects.length, 'object')} more, ${roles.backup.name} reads all${written}\n${NEXT}`,

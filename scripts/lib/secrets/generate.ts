@@ -3,7 +3,8 @@ import { chmodSync, existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Result } from '../cli/command.ts';
 import { type Config, configOfText } from '../config/config.ts';
-import { quoted, setVariable, textOfEnvFile, valuesOf, writeVariables } from '../config/env-file.ts';
+import { setValues, textOfEnvFile, valuesOf, withVariables, writeEnvFile } from '../config/env-file.ts';
+import { initialNames, withoutInitial } from '../config/initial-passwords.ts';
 import { urlStates } from '../config/store-urls.ts';
 import { usageError } from '../core/errors.ts';
 import { log } from '../core/log.ts';
@@ -26,12 +27,12 @@ export async function generate(config: Config, looking: boolean): Promise<Result
   const text = textOfEnvFile(envFile);
   const made = newPasswords(valuesOf(text));
   if (made.POSTGRES_PASSWORD) await refuseKnownDatabase(config);
-  const filled = Object.entries(made).reduce((all, [name, value]) => setVariable(all, name, value), text);
+  const filled = withVariables(text, made, basename(envFile));
   const urls = urlStates(configOfText(environment, filled)).filter(
     ({ is, right }) => is === 'missing' && right,
   );
   hideSecrets(urls.map(({ right }) => right));
-  const env = { ...made, ...Object.fromEntries(urls.map(({ name, right }) => [name, quoted(right!)])) };
+  const env = { ...made, ...Object.fromEntries(urls.map(({ name, right }) => [name, right!])) };
   const hasApp = existsSync(appFile);
   const app = hasApp ? newApplicationSecrets(valuesOf(textOfEnvFile(appFile))) : {};
   if (!hasApp)
@@ -44,10 +45,11 @@ export async function generate(config: Config, looking: boolean): Promise<Result
   if (!looking) {
     log.changesBegin();
     for (const path of open) chmodSync(path, 0o600);
-    if (names.env.length > 0) await writeVariables(envFile, env);
-    if (names.app.length > 0) await writeVariables(appFile, app);
+    if (names.env.length > 0) await setValues(envFile, env);
+    if (names.app.length > 0) await setValues(appFile, app);
     await noteAges(config, [...names.env, ...names.app]);
   }
+  const removed = await forgetInitialPasswords(config, looking);
   const would = looking ? 'would set' : 'set';
   const line = (path: string, all: string[]) =>
     `${basename(path)}: ${all.length > 0 ? `${would} ${all.join(', ')}` : 'nothing is empty'}`;
@@ -56,8 +58,13 @@ export async function generate(config: Config, looking: boolean): Promise<Result
       line(envFile, names.env),
       ...(hasApp ? [line(appFile, names.app)] : []),
       ...open.map(path => `${basename(path)}: ${looking ? 'would get' : 'has'} the mode 600`),
+      ...(removed.length > 0
+        ? [
+            `${basename(envFile)}: ${looking ? 'would remove' : 'removed'} ${removed.join(', ')}: there is no database here`,
+          ]
+        : []),
     ].join('\n'),
-    json: { dryRun: looking, environment, set: names, closed: open.map(path => basename(path)) },
+    json: { dryRun: looking, environment, set: names, removed, closed: open.map(path => basename(path)) },
   };
 }
 
@@ -66,12 +73,34 @@ export async function generate(config: Config, looking: boolean): Promise<Result
  * @throws a usage error where the data of a database is here
  */
 export async function refuseKnownDatabase(config: Config): Promise<void> {
-  const volume = `${projectOf(config)}_postgres_data`;
   // Without Docker there is none yet.
-  const volumes = await docker(config, ['volume', 'ls', '--quiet']).catch(() => '');
-  if (!volumes.split('\n').includes(volume)) return;
+  if (!(await hasDatabase(config))) return;
   throw usageError(
-    `the volume ${volume} has a database, whose passwords a new env file would not have`,
+    `the volume ${volumeOf(config)} has a database, whose passwords a new env file would not have`,
     `restore ${config.envFile} from a copy, or write the database’s POSTGRES_PASSWORD into it, then run it again.`,
   );
 }
+
+/**
+ * An env file that comes from another server may have passwords of the first start of its database: a new one gets those that hold.
+ *
+ * @param looking changes nothing
+ * @returns the names of the variables that are removed; none where there is a database, or Docker does not answer
+ * @throws OperationalError where the file can't be written
+ */
+export async function forgetInitialPasswords(config: Config, looking = false): Promise<string[]> {
+  const { envFile } = config;
+  const text = textOfEnvFile(envFile);
+  const names = initialNames(text);
+  if (names.length === 0 || (await hasDatabase(config)) !== false) return [];
+  if (!looking) await writeEnvFile(envFile, withoutInitial(text), envFile);
+  return names;
+}
+
+/** @returns whether PostgreSQL's volume is here; undefined: Docker does not say */
+export async function hasDatabase(config: Config): Promise<boolean | undefined> {
+  const volumes = await docker(config, ['volume', 'ls', '--quiet']).catch(() => undefined);
+  return volumes?.split('\n').includes(volumeOf(config));
+}
+
+const volumeOf = (config: Config) => `${projectOf(config)}_postgres_data`;

@@ -29,8 +29,8 @@ const PASSWORDS: Record<string, Kind> = {
 /** Secrets of an application that any value fits, and that nobody else has to know. Not such as STRIPE_WEBHOOK_SECRET. */
 const OF_APPLICATION = /^(?:JWT|SESSION|COOKIE|CSRF)(?:_[A-Z]+)*_SECRET$/;
 
-/** Made of other variables. */
-const MADE_OF_OTHERS = /^(DATABASE_URL|REDIS_URL)$/;
+/** Made of other variables, or of no use any more. */
+const NO_SECRETS = /^(DATABASE_URL|REDIS_URL|INITIAL_.*)$/;
 
 /** @returns whether a variable of the application is a secret that any random value fits */
 export const isOfApplication = (name: string): boolean => OF_APPLICATION.test(name);
@@ -70,8 +70,8 @@ export function valuesThere(environment: Environment): Values {
   return { env: valuesIfReadable(envFile), app: valuesIfReadable(`${envFile}.app`) };
 }
 
-/** @returns the secrets of both files that have a value, by name, those made of others left out */
+/** @returns the secrets of both files that have a value, by name, without those that are made of others */
 export function secretValues({ env, app }: Values): Map<string, string> {
   const all = [...Object.entries(env), ...Object.entries(app)];
-  return new Map(all.filter(([name, value]) => value && SECRET.test(name) && !MADE_OF_OTHERS.test(name)));
+  return new Map(all.filter(([name, value]) => value && SECRET.test(name) && !NO_SECRETS.test(name)));
 }

@@ -10,8 +10,9 @@ import { gitFindings, modeFindings } from './checks/files.ts';
 import type { Finding } from './checks/finding.ts';
 import { valueFindings } from './checks/values.ts';
 import { previousOf, valuesHere } from './kinds.ts';
+import { readRotation } from './rotation-journal.ts';
 
-/** @returns each secret of our own with its age and its policy; exit code 1 where one is due */
+/** @returns each secret of our own with its age and its policy; exit code 1 where one is due, or a rotation is not finished */
 export function status(config: Config): Result {
   const { environment, envFile, appFile } = config;
   const all = agedSecrets(config);
@@ -27,6 +28,7 @@ export function status(config: Config): Result {
     previousAccepted: Boolean(app[previousOf(each.name)]),
   }));
   const due = secrets.filter(each => each.due).map(({ name }) => name);
+  const rotation = readRotation(config);
   const noted = all.every(({ state }) => state === 'noted' || state === 'empty');
   const text = [
     table(
@@ -41,9 +43,14 @@ export function status(config: Config): Result {
     ),
     '',
     ...(noted ? [] : ['ages are noted from now on by: ./scripts/secrets.ts generate']),
-    due.length > 0 ? `due: ${due.join(', ')}` : 'nothing is due',
+    rotation
+      ? `the rotation of ${rotation.name} is not finished: ./scripts/secrets.ts rotate --resume`
+      : due.length > 0
+        ? 'next: ./scripts/secrets.ts rotate --due'
+        : 'nothing is due',
   ].join('\n');
-  return { text, json: { environment, secrets, due }, exitCode: due.length > 0 ? Exit.failed : Exit.done };
+  const exitCode = due.length > 0 || rotation ? Exit.failed : Exit.done;
+  return { text, json: { environment, secrets, due, unfinished: rotation?.name ?? null }, exitCode };
 }
 
 const ageOf = ({ age, older }: Aged) =>

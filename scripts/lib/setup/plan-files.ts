@@ -1,10 +1,9 @@
 /** The texts of both env files of a new installation. What is set in them is not changed. */
 import { configOfText, type Environment } from '../config/config.ts';
 import { newEnvFile } from '../config/env-example.ts';
-import { quoted, setVariable, valuesOf } from '../config/env-file.ts';
+import { quoted, refuseOtherValues, valuesOf, withVariables } from '../config/env-file.ts';
 import { offsite } from '../config/s3-variables.ts';
 import { urlStates } from '../config/store-urls.ts';
-import { OperationalError } from '../core/errors.ts';
 import { hideSecrets } from '../core/redact.ts';
 import { newApplicationSecrets, newPasswords } from '../secrets/new-values.ts';
 
@@ -85,20 +84,11 @@ function startOfApp(values: Record<string, string>, domain: string | undefined):
   };
 }
 
-/** @throws OperationalError where the text would have another value than these and those that it has */
+/** @throws OperationalError as {@link withVariables} */
 function withValues(before: string, values: Record<string, string>, file: string): string {
+  if (before !== '') return withVariables(before, values, file);
   const lines = Object.entries(values).map(([name, value]) => [name, quoted(value)] as const);
-  const text =
-    before === ''
-      ? newEnvFile(Object.fromEntries(lines))
-      : lines.reduce((all, [name, value]) => setVariable(all, name, value), before);
-  const [had, has] = [valuesOf(before), valuesOf(text)];
-  const wrong = Object.entries({ ...had, ...values }).flatMap(([name, value]) =>
-    has[name] === value ? [] : [name],
-  );
-  if (wrong.length === 0) return text;
-  throw new OperationalError(
-    `can't set ${wrong.join(', ')} in ${file}: a value of several lines has such a line`,
-    'set it there by hand.',
-  );
+  const text = newEnvFile(Object.fromEntries(lines));
+  refuseOtherValues(text, values, file);
+  return text;
 }

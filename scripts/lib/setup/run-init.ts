@@ -20,7 +20,7 @@ import { log, logTo } from '../core/log.ts';
 import { hideSecrets } from '../core/redact.ts';
 import { attempt } from '../core/signals.ts';
 import { noteAges } from '../secrets/ages.ts';
-import { refuseKnownDatabase } from '../secrets/generate.ts';
+import { forgetInitialPasswords, refuseKnownDatabase } from '../secrets/generate.ts';
 import { answersTo, type Flags } from './answers.ts';
 import type { SetupCheck } from './checks/check.ts';
 import { configurationChecks } from './checks/configuration.ts';
@@ -73,6 +73,7 @@ export async function runInit(
     refuseOtherChange(before, readFiles(environment));
     if (plan.env !== before.env || plan.app !== before.app) log.changesBegin();
     await writeFiles(environment, before, plan);
+    await forgetInitialPasswords(standing);
     const made = [...plan.written.env, ...plan.written.app];
     if (made.length > 0) await noteAges(standing, made);
     mkdirSync(backupDir, { recursive: true, mode: 0o700 });

@@ -99,8 +99,8 @@ export const PRIVILEGES: Record<string, Privileges> = {
     secrets: ['APP_DB_PASSWORD', 'BACKUP_DB_PASSWORD', 'POSTGRES_PASSWORD'],
   },
   redis: {
-    environment: { REDISCLI_AUTH: 'its health check; the server gets the hash' },
-    mounts: { 'volume redis_data → /data (rw)': 'the data', 'tmpfs → /run/redis (rw)': 'the hash' },
+    environment: { REDISCLI_AUTH: 'the server gets the hash' },
+    mounts: { 'volume redis_data → /data (rw)': 'the data, and the hash' },
     networks: { data: 'its clients' },
     secrets: ['REDIS_PASSWORD'],
   },

@@ -48,6 +48,8 @@ export const RUN_BY: Record<string, string> = {
 
 const LISTS = 'the same command as in lib/backup/find.ts, which has a test';
 const ISSUED = 'it needs a certificate authority: stack/certificates.test.ts runs it in its own process';
+const ROTATED = 'a stack: long/stack/rotate.test.ts runs it in its own process';
+const WRITTEN = 'integration/config.test.ts runs it on such a file';
 const FILES = 'integration/secrets-files.test.ts runs it in its own process';
 const SPACE =
   'a full disk is not made for a command that prune-backups.test.ts and restore-modes.test.ts run';
@@ -75,8 +77,22 @@ export const NOT_RUN: Record<string, string> = {
     'integration/config.test.ts runs it on an env file as that change leaves it',
   'lib/postgres/change-roles.ts: backup.ts':
     'integration/database-roles.test.ts runs it in its own process after that change',
+  'lib/secrets/checks/docker.ts: secrets.ts generate': FILES,
   'lib/secrets/checks/values.ts: secrets.ts generate': FILES,
+  'lib/secrets/checks/values.ts: secrets.ts rotate VALUE': ROTATED,
   'lib/secrets/report.ts: secrets.ts generate': FILES,
+  'lib/secrets/report.ts: secrets.ts rotate --due': FILES,
+  'lib/secrets/report.ts: secrets.ts rotate --resume': ROTATED,
+  'lib/secrets/rotate-many.ts: secrets.ts status': FILES,
+  'lib/secrets/run-rotation.ts: secrets.ts generate': FILES,
+  'lib/secrets/run-rotation.ts: secrets.ts rotate --resume': ROTATED,
+  'lib/secrets/rotation-journal.ts: secrets.ts rotate --resume': ROTATED,
+  'lib/secrets/replace-backends.ts: scale.ts 2': 'the same command as in lib/deploy/rolling-update.ts',
+  'lib/secrets/replace-backends.ts: deploy.ts TAG': 'the same command as in lib/deploy/journal.ts',
+  'lib/secrets/rotate-redis.ts: config.ts --write': WRITTEN,
+  'lib/secrets/rotate-roles.ts: config.ts --write': WRITTEN,
+  'lib/secrets/rotate-roles.ts: database-roles.ts':
+    'integration/database-roles.test.ts runs it in its own process for such an application',
   'secrets.ts: secrets.ts status': FILES,
   'secrets.ts: secrets.ts export --for github': FILES,
   'lib/secrets/checks/values.ts: database-roles.ts':

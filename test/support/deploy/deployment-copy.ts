@@ -29,6 +29,15 @@ const REPLACED: Record<string, { names: string[]; rest: boolean }> = {
   'lib/restore/run-restore.ts': { names: ['runRestore'], rest: false },
   'lib/restore/replication.ts': { names: ['replaceLive'], rest: false },
   'lib/restore/swap.ts': { names: ['dropLeftovers'], rest: false },
+  'lib/postgres/second-login.ts': {
+    names: ['makeSecondLogin', 'takesPassword', 'setPassword', 'dropSecondLogin'],
+    rest: true,
+  },
+  'lib/postgres/server.ts': { names: ['serverFacts'], rest: false },
+  'lib/secrets/redis-passwords.ts': {
+    names: ['addPassword', 'keepOnlyPassword', 'refuseForgetful'],
+    rest: false,
+  },
   'lib/postgres/databases.ts': {
     names: ['oidOf', 'databaseOf', 'siblingDatabases', 'siblingName'],
     rest: false,

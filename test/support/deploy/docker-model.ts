@@ -4,7 +4,7 @@
  * as a loss at the moment that it happens. It answers the commands that a deployment runs
  * and no others; that these commands do the same in a real engine is what test/stack/ is for.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Answer {
@@ -15,6 +15,8 @@ export interface Answer {
 
 interface Container {
   image: string;
+  /** Both env files as they were when it was created. */
+  files: string[];
   state: 'running' | 'exited';
   ready: boolean;
   restarts: number;
@@ -89,8 +91,13 @@ const listOf = (service: string): List => (service.startsWith('backend') ? 'back
 export function dockerModel(root: string, start: Record<string, string>): DockerModel {
   const loaded: Record<List, Listed[]> = { backend: [], frontend: [] };
   let starts = 0;
+  const filesNow = () =>
+    ['.env.production', '.env.production.app']
+      .map(name => join(root, name))
+      .map(path => (existsSync(path) ? readFileSync(path, 'utf8') : ''));
   const container = (image: string): Container => ({
     image,
+    files: filesNow(),
     state: 'running',
     ready: true,
     restarts: 0,
@@ -211,7 +218,7 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
       return said();
     }
     if (line.startsWith('docker container ls ')) {
-      const service = /name=\^\w+-((?:backend|frontend)(?:-\d)?)-production\$/.exec(line)?.[1] ?? '';
+      const service = /name=\^\w+-((?:backend|frontend)(?:-\d)?|backup)-production\$/.exec(line)?.[1] ?? '';
       return said(model.containers.has(service) ? `${service}\n` : '');
     }
     if (line.startsWith('docker container inspect ')) {
@@ -219,7 +226,15 @@ export function dockerModel(root: string, start: Record<string, string>): Docker
       const { image, state, restarts, health, startedAt } = model.containers.get(name)!;
       return said(
         JSON.stringify({
-          ...{ name, image, imageId: `sha256:${image}`, labels: {}, memory: 0, restarts },
+          ...{
+            id: `${name}-${startedAt}`,
+            name,
+            image,
+            imageId: `sha256:${image}`,
+            labels: {},
+            memory: 0,
+            restarts,
+          },
           networks: { app: { IPAddress: `10.9.0.${startedAt}` } },
           state: {
             Status: state,

@@ -1,10 +1,13 @@
 /** Who can read the secrets in what Docker tells of its containers. */
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import type { Config } from '../../config/config.ts';
+import { textOfEnvFile } from '../../config/env-file.ts';
+import { initialNames } from '../../config/initial-passwords.ts';
 import { messageOf, OperationalError } from '../../core/errors.ts';
 import { CommandError, hasProgram, run } from '../../core/shell.ts';
 import { projectOf } from '../../docker/containers.ts';
 import { docker } from '../../health/docker.ts';
+import { hasDatabase } from '../generate.ts';
 import { secretValues, valuesHere } from '../kinds.ts';
 import type { Finding } from './finding.ts';
 
@@ -50,7 +53,7 @@ export function containerFindings(
 /** @returns users who can ask Docker, and containers that show a secret where none belongs */
 export async function dockerFindings(config: Config): Promise<Finding[]> {
   if (!hasProgram('docker')) return [unknown('there is no docker on PATH')];
-  const found = [...(await memberFindings(config)), ...socketFindings()];
+  const found = [...(await memberFindings(config)), ...socketFindings(), ...(await initialFindings(config))];
   try {
     const ids = (await docker(config, ['ps', '--all', '--quiet'])).split('\n').filter(Boolean);
     if (ids.length === 0) return found;
@@ -61,6 +64,14 @@ export async function dockerFindings(config: Config): Promise<Finding[]> {
     if (!(error instanceof OperationalError)) throw error;
     return [...found, unknown(messageOf(error))];
   }
+}
+
+/** A new database gets the passwords of an earlier start. */
+async function initialFindings(config: Config): Promise<Finding[]> {
+  const names = existsSync(config.envFile) ? initialNames(textOfEnvFile(config.envFile)) : [];
+  if (names.length === 0 || (await hasDatabase(config)) !== false) return [];
+  const what = `${names.join(', ')}: a new database would get these, and not the passwords that hold`;
+  return [fault(what, './scripts/secrets.ts generate removes them, before the first start.')];
 }
 
 /** The containers have their variables, and whoever may use Docker can read those. */

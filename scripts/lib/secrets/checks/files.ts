@@ -9,8 +9,8 @@ import { isPrivate } from '../ages.ts';
 import { secretValues, valuesHere } from '../kinds.ts';
 import type { Finding } from './finding.ts';
 
-/** Files that have values, or copies of them, and no examples. */
-const isEnvFile = (name: string) => /^\.env(\.|$)/.test(name) && !/\.example$/.test(name);
+/** Files that have values, or copies of them: no examples, and none that is encrypted with age or SOPS. */
+const isEnvFile = (name: string) => /^\.env(\.|$)/.test(name) && !/\.(example|age|sops)$/.test(name);
 
 /** @returns env files and copies of them that others can read, and a directory in which others can replace them */
 export function modeFindings(): Finding[] {
@@ -57,7 +57,9 @@ export async function gitFindings(config: Config): Promise<Finding[]> {
   const files = tracked.filter(path => isEnvFile(basename(path)));
   const { envFile, appFile } = config;
   const names = [envFile, appFile].map(path => basename(path));
-  const before = (await git('log', '--all', '--format=', '--name-only', '--', ...names)).split('\n');
+  // Its paths begin at the top of the repository, which may be above this directory.
+  const log = await git('log', '--all', '--format=', '--name-only', '--', ...names);
+  const before = log.split('\n').map(path => basename(path));
   const gone = names.filter(name => before.includes(name) && !files.includes(name));
   const values = [...secretValues(valuesHere(config))].filter(([, value]) => value.length >= SHORTEST);
   return [

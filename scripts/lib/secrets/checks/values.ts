@@ -147,7 +147,7 @@ function twiceOf(config: Config, here: Values): Finding[] {
 
 function remedy({ envFile, appFile }: Config, name: string, { env, app }: Values): string {
   if (ownSecrets(Object.keys(app)).some(each => each.name === name))
-    return `write a new value in its place: openssl rand -hex 32`;
+    return `replace it: ./scripts/secrets.ts rotate ${name}`;
   const file = name in env ? envFile : appFile;
   return `get another value where it is issued, and set it in ${file}.`;
 }

@@ -28,7 +28,7 @@ export function accounts(config: Config, database: Pool, redis: Redis): Router {
 
   async function userOf(req: Request): Promise<string | undefined> {
     const bearer = /^Bearer (.+)$/.exec(req.headers.authorization ?? '')?.[1];
-    if (bearer) return readToken(bearer, config.jwtSecret);
+    if (bearer) return readToken(bearer, config.jwtSecret, config.previousJwtSecret);
     const session = sessionOf(req);
     return (session && (await redis.get(sessionKey(session)))) || undefined;
   }

@@ -43,6 +43,8 @@ export function readConfig(env = process.env) {
     databaseTimeoutMs: count('DATABASE_TIMEOUT_MS', 5_000),
     redisUrl: text('REDIS_URL'),
     jwtSecret: text('JWT_SECRET'),
+    // Accepted as well, and never used to sign: while the secret is replaced, instances of both values serve.
+    previousJwtSecret: env.JWT_SECRET_PREVIOUS || undefined,
     corsOrigin: env.CORS_ORIGIN,
     // Above the load balancer's keepalive to its upstreams (60 s by default), so that it's never this side
     // that closes an idle connection which the load balancer is just about to use.

@@ -1,0 +1,273 @@
+/**
+ * The order of a rotation's steps: kill -9 between any two changes, a signal and a failure at every third command. At every moment
+ * the backends have logins that the stores take, and `--resume` ends it. Docker, Nginx and the stores are a model
+ * (test/support/deploy/rotation-model.ts); rotate-stores.test.ts has the real stores, test/long/stack/rotate.test.ts a real stack.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { root } from '../support/deploy/deployment-copy.ts';
+import type { Run } from '../support/deploy/deployment-process.ts';
+import { newRotationCase, OLD, type RotationCase } from '../support/deploy/rotation-model.ts';
+
+const NAMES = ['APP_DB_PASSWORD', 'REDIS_PASSWORD', 'JWT_SECRET', 'BACKUP_DB_PASSWORD', 'POSTGRES_PASSWORD'];
+const NEW = /^[0-9a-f]{64}$/;
+
+function begin(situation?: Parameters<typeof newRotationCase>[0]): RotationCase {
+  const c = newRotationCase(situation);
+  mkdirSync(join(root, 'state'), { recursive: true });
+  return c;
+}
+
+/** Asserts that the secret is another one everywhere, that nobody has lost a request, and that nothing is left. */
+function assertRotated(c: RotationCase, name: string, run: Run, where: string): void {
+  assert.is(run.ended, 'done', `${where}\n${run.said}`);
+  assert.equal(c.docker.losses, [], where);
+  assert.is(c.journal(), undefined, where);
+  assert.equal(c.docker.held, [], where);
+  const { env, app } = c.values();
+  const value = (name === 'JWT_SECRET' ? app : env)[name]!;
+  assert.match(value, NEW, where);
+  assert.not.ok(run.said.includes(value), where);
+  assert.ok(env.DATABASE_URL!.endsWith('@postgres:5432/neurmatic_production?connection_limit=7'), where);
+  const { username, password } = new URL(env.DATABASE_URL!);
+  assert.equal([username, password], ['neurmatic', env.APP_DB_PASSWORD], where);
+  assert.is(env.REDIS_URL, `redis://:${env.REDIS_PASSWORD}@redis:6379`, where);
+  assert.equal([...c.roles.keys()], ['postgres', 'neurmatic', 'backup'], where);
+  assert.equal(
+    [...c.roles.values()],
+    [env.POSTGRES_PASSWORD, env.APP_DB_PASSWORD, env.BACKUP_DB_PASSWORD],
+    where,
+  );
+  assert.equal([...c.redis], [env.REDIS_PASSWORD], where);
+  if (name === 'JWT_SECRET') assert.is(app.JWT_SECRET_PREVIOUS, OLD.jwt, where);
+  assert.equal(c.docker.listed('backend'), ['backend-1', 'backend-2'], where);
+  for (const backend of ['backend-1', 'backend-2']) {
+    const own = c.valuesOfBackend(backend);
+    assert.equal(
+      [own.env.DATABASE_URL, own.env.REDIS_URL, own.app],
+      [env.DATABASE_URL, env.REDIS_URL, app],
+      where,
+    );
+  }
+  if (/^(POSTGRES|BACKUP_DB)_/.test(name)) assert.is(c.valuesOfBackend('backup').env[name], value, where);
+  const initial = `INITIAL_${name}`;
+  if (/^(POSTGRES|APP_DB|BACKUP_DB)_/.test(name)) {
+    const old = {
+      POSTGRES_PASSWORD: OLD.superuser,
+      APP_DB_PASSWORD: OLD.app,
+      BACKUP_DB_PASSWORD: OLD.backup,
+    };
+    assert.is(env[initial], old[name as keyof typeof old], `${where}: what PostgreSQL’s container has`);
+  } else assert.is(env[initial], undefined, where);
+}
+
+test('the password of the application, step by step', async () => {
+  const c = begin();
+  const run = await c.rotate('APP_DB_PASSWORD');
+  const roll = [
+    'reload',
+    'stop backend-1',
+    'start backend-1',
+    'reload',
+    'reload',
+    'stop backend-2',
+    'start backend-2',
+    'reload',
+  ];
+  const held = (all: string[]) => ['reload', 'hold shop/backend:1', ...all, 'release images'];
+  assert.equal(
+    run.changes,
+    ['make the second login', ...held(roll), 'set the password', ...held(roll), 'drop the second login'],
+    run.said,
+  );
+  assertRotated(c, 'APP_DB_PASSWORD', run, 'done');
+});
+
+for (const name of NAMES)
+  test(`${name}: kill -9 after each change, then --resume`, async () => {
+    const { ended, points, said } = await begin().rotate(name);
+    assert.is(ended, 'done', said);
+    for (const [at, change] of points.entries()) {
+      // Before a change it is as after the one before.
+      for (const trouble of at === 0
+        ? (['killed before', 'killed after'] as const)
+        : (['killed after'] as const)) {
+        const where = `${trouble} change ${at} (${change})`;
+        const c = begin();
+        assert.is((await c.rotate(name, { at, trouble })).ended, 'killed', where);
+        assert.equal(c.docker.losses, [], where);
+        if (at === 0 && trouble === 'killed before') {
+          assert.is(c.journal(), undefined, where); // it has not begun
+          continue;
+        }
+        assert.is.not(c.journal(), undefined, where);
+        for (const secret of [
+          ...Object.values(OLD),
+          ...c.roles.values(),
+          ...c.redis,
+          ...Object.values(c.values().app),
+        ])
+          assert.not.ok(secret && c.journalText().includes(secret), where);
+        assertRotated(c, name, await c.resume(), where);
+      }
+    }
+  });
+
+test('killed twice, at each pair of changes of a step', async () => {
+  for (const name of ['APP_DB_PASSWORD', 'JWT_SECRET']) {
+    const { points } = await begin().rotate(name);
+    for (let at = 1; at < points.length; at += 3) {
+      for (let again = 0; again < 6; again += 2) {
+        const c = begin();
+        await c.rotate(name, { at, trouble: 'killed after' });
+        const second = await c.resume({ at: again, trouble: 'killed after' });
+        const where = `${name}: ${at}, then ${again} (${second.ended})`;
+        if (second.ended === 'killed') assertRotated(c, name, await c.resume(), where);
+        else assertRotated(c, name, second, where);
+      }
+    }
+  }
+});
+
+for (const trouble of ['SIGINT', 'fails'] as const)
+  test(`${trouble} at every third command: what serves goes on, the message has the next command, and --resume ends it`, async () => {
+    for (const name of ['APP_DB_PASSWORD', 'REDIS_PASSWORD', 'JWT_SECRET']) {
+      const { commands } = await begin().rotate(name);
+      let taken = 0;
+      for (let at = 0; at < commands; at += 3) {
+        const where = `${name}, ${trouble} at command ${at}`;
+        const c = begin();
+        const run = await c.rotate(name, { at, trouble });
+        assert.equal(c.docker.losses, [], where);
+        c.docker.held.length = run.ended === 'done' ? 0 : c.docker.held.length; // that images are held may fail
+        if (run.ended === 'done') {
+          assertRotated(c, name, run, where);
+          continue;
+        }
+        if (at === 0 && trouble === 'fails') {
+          assert.is(c.journal(), undefined, where); // the journal could not be written: nothing begins
+          continue;
+        }
+        taken++;
+        assert.match(
+          run.said,
+          /is not replaced yet: [\s\S]*The stack works .*\.\/scripts\/secrets\.ts rotate --resume/,
+          where,
+        );
+        const resumed = await c.resume();
+        assertRotated(c, name, resumed, where);
+      }
+      assert.ok(taken > commands / 9, `${name}: ${taken} of ${commands}`);
+    }
+  });
+
+test('an application that knows one value gets a new one, and the file no second one', async () => {
+  const c = begin({ previous: false });
+  const run = await c.rotate('JWT_SECRET');
+  assert.is(run.ended, 'done', run.said);
+  assert.equal(Object.keys(c.values().app), ['JWT_SECRET']);
+  assert.match(c.values().app.JWT_SECRET!, NEW);
+  assert.is(run.changes.filter(change => change.startsWith('stop backend')).length, 2);
+});
+
+test('a backend that does not become ready stops it; the others serve, and --resume goes on when the cause is gone', async () => {
+  for (const name of ['APP_DB_PASSWORD', 'REDIS_PASSWORD']) {
+    const c = begin();
+    c.docker.fates.set('shop/backend:1', 'never ready');
+    const run = await c.rotate(name);
+    assert.is(run.ended, 'unfinished');
+    assert.match(run.said, /backend-1 is not ready after 3 s/);
+    assert.equal([c.docker.listed('backend'), c.docker.losses], [['backend-2'], []]);
+    c.docker.fates.clear();
+    assertRotated(c, name, await c.resume(), run.said);
+  }
+});
+
+test('a second rotation keeps what PostgreSQL’s container was created with', async () => {
+  const c = begin();
+  assert.is((await c.rotate('APP_DB_PASSWORD')).ended, 'done');
+  const first = c.values().env.APP_DB_PASSWORD;
+  const again = await c.rotate('APP_DB_PASSWORD');
+  assertRotated(c, 'APP_DB_PASSWORD', again, 'again');
+  assert.is.not(c.values().env.APP_DB_PASSWORD, first);
+});
+
+test('what would fail is refused before anything is changed', async () => {
+  const cases: [name: string, set: (c: RotationCase) => void, says: RegExp][] = [
+    ['STRIPE_KEY', () => {}, /STRIPE_KEY is no secret that these scripts can replace/],
+    ['SESSION_SECRET', c => c.write('.env.production.app', 'SESSION_SECRET=\n'), /SESSION_SECRET is empty/],
+    [
+      'JWT_SECRET',
+      c => c.docker.containers.delete('backend-2'),
+      /backend-2 does not run BACKEND_IMAGE of the env file/,
+    ],
+    [
+      'JWT_SECRET',
+      c => c.write('nginx/upstreams/backend.conf', 'server backend-1:3000 resolve;\n'),
+      /backend-1 is the only instance/,
+    ],
+    ['JWT_SECRET', c => Object.assign(c.docker, { refused: true }), /unknown directive/],
+    [
+      'APP_DB_PASSWORD',
+      c => {
+        const { env } = c.values();
+        const url = env.DATABASE_URL!.replace('neurmatic:', 'somebody:');
+        c.write(
+          '.env.production',
+          Object.entries({ ...env, DATABASE_URL: url })
+            .map(each => each.join('='))
+            .join('\n'),
+        );
+      },
+      /DATABASE_URL is not the login of neurmatic/,
+    ],
+    [
+      'REDIS_PASSWORD',
+      c => {
+        const { env } = c.values();
+        const REDIS_URL = 'redis://:other@redis.example:6379';
+        c.write(
+          '.env.production',
+          Object.entries({ ...env, REDIS_URL })
+            .map(each => each.join('='))
+            .join('\n'),
+        );
+      },
+      /REDIS_URL does not have REDIS_PASSWORD/,
+    ],
+    [
+      'REDIS_PASSWORD',
+      c => c.write('state/production.deploy.json', '{}'),
+      /journal of an interrupted deployment is damaged/,
+    ],
+    [
+      'REDIS_PASSWORD',
+      c => c.write('state/production.rotate.json', '{"name":1}'),
+      /journal of an interrupted rotation is damaged/,
+    ],
+  ];
+  for (const [name, set, says] of cases) {
+    const c = begin();
+    set(c);
+    const before = c.values();
+    assert.match((await c.refusal(name)) ?? 'not refused', says, name);
+    assert.equal([c.values(), c.docker.changes], [before, []], name);
+  }
+  for (const name of NAMES) assert.is(await begin().refusal(name), undefined, name);
+  process.env.REDIS_URL = 'redis://elsewhere';
+  try {
+    assert.match(
+      (await begin().refusal('REDIS_PASSWORD')) ?? '',
+      /variables of this shell override the file.*REDIS_URL/,
+    );
+  } finally {
+    delete process.env.REDIS_URL;
+  }
+  const c = begin();
+  await c.rotate('JWT_SECRET', { at: 3, trouble: 'killed after' });
+  assert.match((await c.refusal('JWT_SECRET')) ?? '', /a rotation of JWT_SECRET was interrupted at the step/);
+});
+
+test.run();
