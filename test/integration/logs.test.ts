@@ -2,6 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { startScript, until } from '../support/core/world.ts';
+import { isRunning } from '../support/hooks/hooks.ts';
 import { type DockerLogs, dockerLogs, requestLine } from '../support/logs/docker-logs.ts';
 
 async function withLogs(body: (docker: DockerLogs) => Promise<void>): Promise<void> {
@@ -98,6 +99,16 @@ test('--follow shows what comes, goes on with the next container of the name, re
     for (const path of ['/before', '/coming', '/of-the-next'])
       assert.is(stdout.split(`acme.example${path} `).length, 2, `${path} once`);
     assert.match(stdout, /\n3 requests: 3 2xx\n$/);
+  }));
+
+test('a killed run leaves no client of Docker that follows the log for nobody', () =>
+  withLogs(async docker => {
+    docker.write('nginx', requestLine());
+    const run = startScript('logs', ['--follow', ...SINCE], docker.env);
+    await until('it follows', () => Boolean(docker.client()?.trim()));
+    run.child.kill('SIGKILL');
+    await run.ended;
+    await until('Docker’s client has ended', () => !isRunning(docker.client()!));
   }));
 
 test.run();

@@ -19,6 +19,21 @@ export interface LogLine {
   isCut: boolean;
 }
 
+/*
+ * One pipe for stdout and stderr: of two, Docker would fill the one that nobody reads while the other is waited for. Standard
+ * input is a pipe that only this process holds open: when this process closes it or ends, even if it is killed, Docker's client
+ * ends, too, which would else follow a log for nobody.
+ */
+const START = `
+exec 3<&0 </dev/null
+"$@" 2>&1 3<&- &
+client=$!
+( exec >&- 2>&-; read -r _ <&3; kill "$client" ) &
+exec 3<&-
+wait "$client"
+kill $!
+`;
+
 /**
  * Reads a container's log from `since` on, its stdout and its stderr, in the order in which they were written.
  *
@@ -28,7 +43,6 @@ export async function* readLog(
   container: string,
   { since, follow }: { since: string; follow: boolean },
 ): AsyncGenerator<LogLine> {
-  // One pipe for both: of two, Docker would fill the one that nobody reads while the other is waited for.
   const argv = [
     'docker',
     'logs',
@@ -38,10 +52,12 @@ export async function* readLog(
     ...(follow ? ['--follow'] : []),
     container,
   ];
-  const child = spawn('bash', ['--noprofile', '--norc', '-c', 'exec "$@" 2>&1', 'bash', ...argv], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const child = spawn('bash', ['--noprofile', '--norc', '-c', START, 'bash', ...argv], {
+    stdio: ['pipe', 'pipe', 'ignore'],
   });
-  const end = () => child.kill();
+  child.stdin.on('error', () => {});
+  const end = () => void child.stdin.end();
+  if (interrupt.aborted) end();
   interrupt.addEventListener('abort', end, { once: true });
   try {
     for await (const line of splitLines(child.stdout)) yield parseLine(line.bytes, line.isCut);

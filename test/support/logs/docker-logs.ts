@@ -1,5 +1,5 @@
 /** A `docker` that has logs in files, each line with its timestamp; what the real one does is in test/stack/logs.test.ts. */
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -16,8 +16,11 @@ logs)
   done
   [ -e "$here/$1.log" ] || { echo "Error response from daemon: No such container: $1" >&2; exit 1; }
   [ "$follow" ] || exec cat "$here/$1.log"
+  echo $$ >"$here/client"
   tail --lines=+1 --follow "$here/$1.log" &
-  until [ -e "$here/$1.stopped" ]; do sleep 0.05; done
+  trap 'kill $!; exit' TERM
+  until [ -e "$here/$1.stopped" ]; do sleep 0.1; done
+  rm "$here/$1.stopped"
   kill $!
   ;;
 esac
@@ -29,6 +32,8 @@ export interface DockerLogs {
   write: (service: string, ...lines: (string | Buffer)[]) => void;
   /** The container stops, and is gone; the next one of its name begins with an empty log. */
   replace: (service: string) => void;
+  /** The process that follows a log, if one ever did. */
+  client: () => string | undefined;
   stop: () => void;
 }
 
@@ -53,6 +58,8 @@ export function dockerLogs(): DockerLogs {
       rmSync(path(service, 'log'));
       writeFileSync(path(service, 'stopped'), '');
     },
+    client: () =>
+      existsSync(join(directory, 'client')) ? readFileSync(join(directory, 'client'), 'utf8') : undefined,
     stop: () => rmSync(directory, { recursive: true, force: true }),
   };
 }
