@@ -94,6 +94,7 @@ test('--follow shows what comes, goes on with the next container of the name, re
     docker.write('nginx', requestLine({ path: '/of-the-next' }));
     await shows('/of-the-next');
     run.child.kill('SIGINT');
+    await until('it has ended', () => run.child.exitCode !== null);
     const { code, stdout } = await run.ended;
     assert.is(code, 130);
     for (const path of ['/before', '/coming', '/of-the-next'])
