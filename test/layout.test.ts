@@ -7,7 +7,7 @@ import { ROOT } from '../scripts/lib/config/config.ts';
 
 /** A folder imports from those before it only. */
 const FOLDERS =
-  'core config cli postgres s3 docker nginx migrations hooks notify backup restore drill health certificates deploy schedule secrets setup server maintenance'.split(
+  'core config cli postgres s3 docker nginx logs migrations hooks notify backup restore drill health certificates deploy schedule secrets setup server maintenance'.split(
     ' ',
   );
 const cwd = join(ROOT, 'scripts');

@@ -80,7 +80,8 @@ for (const script of scripts) {
 
   test(`${name}: an unknown flag, a flag without its value and an argument too many are wrong usage`, async () => {
     const command = await commandOf(script);
-    for (const args of [['--no-such-flag'], ['--env'], ['--yes=maybe'], ['a', 'b', 'c']]) {
+    const words = [...Array(Math.max(2, command.positionals ?? 0)).fill('a'), 'c'];
+    for (const args of [['--no-such-flag'], ['--env'], ['--yes=maybe'], words]) {
       const { message, hint, exitCode } = await refusal(() => parseArguments(command, args));
       assert.match(message, /^(Unknown option|Option '--|unexpected argument "c")/);
       assert.is(hint, 'see --help.');

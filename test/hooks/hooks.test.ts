@@ -7,7 +7,7 @@ import { logTo } from '../../scripts/lib/core/log.ts';
 import { hideSecrets } from '../../scripts/lib/core/redact.ts';
 import type { Release } from '../../scripts/lib/deploy/releases.ts';
 import { reportDeploy } from '../../scripts/lib/deploy/report.ts';
-import { checkHooks, HOOKS, runHook } from '../../scripts/lib/hooks/hooks.ts';
+import { checkHooks, HOOKS, hookRemarks, runHook } from '../../scripts/lib/hooks/hooks.ts';
 import { captured } from '../support/core/here.ts';
 import { hookPlace } from '../support/hooks/hooks.ts';
 
@@ -85,6 +85,12 @@ test('what can’t be run: refused before the run for a pre- hook, else a warnin
   assert.match(stderr, /warning: the hook \S+\/post-deploy is not executable\n {2}→ make it: chmod 755 /);
   const wrong = [...stderr.matchAll(/(\S+) is not the name of a hook/g)].map(([, path]) => path);
   assert.equal(wrong.toSorted(), [place.path('Pre-Backup.sh'), place.path('post_deploy')]);
+  const remarks = hookRemarks(place.config).map(({ message }) => message);
+  assert.is(remarks.length, 4, 'the health check names all of them');
+  assert.ok(
+    remarks.some(message => /pre-deploy is not executable$/.test(message)),
+    remarks.join('\n'),
+  );
   const refused = await failureOf(async () => checkHooks(place.config, ['pre-deploy']));
   assert.match(refused.message, /pre-deploy is not executable; nothing was changed$/);
   const error = await failureOf(() => runHook(place.config, 'pre-deploy', {}));

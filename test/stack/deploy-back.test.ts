@@ -40,8 +40,23 @@ await d.publish('v2');
 const v3 = await d.publish('contracting-migration');
 const hook = join(stack.directory, 'hooks/post-deploy');
 writeFileSync(hook, `#!/bin/sh\ncat >${hook}.json\n`, { mode: 0o755 });
+const follow = d.start('logs', ['backend', '--follow']);
+const began = new Date().toISOString().slice(0, 19).replace('T', ' ');
 const before = await d.run('deploy', ['2.0.0', '1.0.0', ...UNSAVED]);
 assert.is(before.code, 0, before.stderr);
+
+test('logs.ts --follow goes on with the containers that replace others', async () => {
+  follow.child.kill('SIGINT');
+  const { code, stdout, stderr } = await follow.ended;
+  assert.is(code, 130, stderr);
+  for (const service of ['backend-1', 'backend-2']) {
+    const times = [...stdout.matchAll(new RegExp(`^(\\S+ \\S+) ${service} `, 'gm'))].map(([, time]) => time!);
+    assert.ok(
+      times.some(time => time < began) && times.at(-1)! > began,
+      `${service}: ${times[0]} to ${times.at(-1)}, deployed from ${began} on`,
+    );
+  }
+});
 
 test('after the deployment, post-deploy got the release', () => {
   const { release, outcome, images } = JSON.parse(readFileSync(`${hook}.json`, 'utf8'));

@@ -34,6 +34,8 @@ export interface Result {
   /** For `--json`. */
   json?: unknown;
   exitCode?: number;
+  /** The run has written its output itself, line by line: `text` and `json` do not count. */
+  isWritten?: boolean;
 }
 
 interface Failure {
@@ -117,7 +119,7 @@ export async function execute<O extends Options>(definition: Command<O>): Promis
   // Shown before it is JSON, whose quoting a path with a quote would break.
   const show = (_: string, value: unknown) => (typeof value === 'string' ? shown(value) : value);
   const output = json ? redact(JSON.stringify(outcome.json ?? {}, show, 2)) : shown(outcome.text ?? '');
-  if (output) process.stdout.write(output + '\n');
+  if (output && !outcome.isWritten) process.stdout.write(output + '\n');
   process.exit(exitCode);
 }
 

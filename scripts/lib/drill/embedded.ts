@@ -41,16 +41,7 @@ export async function embeddedDrill(scale = 1): Promise<DrillReport> {
     cleanUp.push(server.stop);
     const directory = await mkdtemp(join(tmpdir(), 'drill-'));
     cleanUp.push(() => rm(directory, { recursive: true, force: true }));
-    const env = {
-      ...Object.fromEntries(VARIABLES.map(name => [name, ''])), // overrides the .env.production of a real server
-      ...server.env,
-      ...store.env,
-      BACKUP_DIR: join(directory, 'backups'),
-      LOG_DIR: join(directory, 'logs'),
-      STATE_DIR: join(directory, 'state'),
-      POSTGRES_DB: DATABASE,
-      BACKUP_SIGNING_KEY: randomBytes(32).toString('hex'), // else the backup makes one in a real server's file
-    };
+    const env = embeddedEnvironment(directory, { ...server.env, ...store.env });
     const config = loadConfig('production', { ...process.env, ...env });
     log.done(`started ${server.description} and an S3 server on ${store.endpoint}`);
     clock.lap('start servers');
@@ -82,6 +73,26 @@ export async function embeddedDrill(scale = 1): Promise<DrillReport> {
     for (const step of cleanUp.reverse())
       await step().catch((error: Error) => log.warn(`could not clean up: ${error.message}`));
   }
+}
+
+/**
+ * @param servers how the database and the store are reached
+ * @returns the variables of the drill's scripts: nothing of a real server's, and no hooks
+ */
+export function embeddedEnvironment(
+  directory: string,
+  servers: Record<string, string>,
+): Record<string, string> {
+  return {
+    ...Object.fromEntries(VARIABLES.map(name => [name, ''])), // overrides the .env.production of a real server
+    ...servers,
+    BACKUP_DIR: join(directory, 'backups'),
+    LOG_DIR: join(directory, 'logs'),
+    STATE_DIR: join(directory, 'state'),
+    HOOKS_DIR: join(directory, 'hooks'),
+    POSTGRES_DB: DATABASE,
+    BACKUP_SIGNING_KEY: randomBytes(32).toString('hex'), // else the backup makes one in a real server's file
+  };
 }
 
 async function fill({ postgres }: Config, scale: number): Promise<void> {

@@ -78,8 +78,8 @@ function placesTo(path: string): Place[] {
 
 /**
  * A hook runs as this user. Whoever can write it, or put another in its place, could do all that this user can.
- * Root, this user and the owner of the scripts can do so anyway, and so can this user's own group, which is what a umask
- * of 002 gives to files.
+ * Root, this user and the owner of the scripts can do so anyway, and so can root's group and this user's own, which is what
+ * a umask of 002 gives to files.
  */
 function changedByOthers(places: Place[]): Problem | undefined {
   const trusted = new Set([0, process.geteuid!(), lstatSync(ROOT).uid]);
@@ -92,7 +92,7 @@ function changedByOthers(places: Place[]): Problem | undefined {
       };
     // In a sticky directory, such as /tmp, only the owner of a file can replace it.
     if (stats.isSymbolicLink() || (stats.isDirectory() && mode & 0o1000)) continue;
-    const others = mode & 0o002 || (mode & 0o020 && gid !== process.getegid!());
+    const others = mode & 0o002 || (mode & 0o020 && gid !== 0 && gid !== process.getegid!());
     if (others)
       return {
         what: `runs as this user, and others can write ${path}`,

@@ -52,6 +52,20 @@ export function checkHooks(config: Config, names: readonly HookName[]): void {
     log.warnOnce(`${path} is not the name of a hook, so nothing runs it; the names are ${HOOKS.join(', ')}`);
 }
 
+/** @returns what is wrong with hooks that are there, and what to do: a hook for alerts is else first missed at an alert */
+export function hookRemarks(config: Config): { message: string; hint: string }[] {
+  const wrong = HOOKS.flatMap(name => {
+    const problem = problemOf(pathOf(config, name));
+    if (problem === undefined || problem === 'missing') return [];
+    return [{ message: `the hook ${pathOf(config, name)} ${problem.what}`, hint: problem.hint }];
+  });
+  const hint = `rename it; the names of hooks are ${HOOKS.join(', ')}.`;
+  return [
+    ...wrong,
+    ...misnamed(config).map(path => ({ message: `${path} is not the name of a hook`, hint })),
+  ];
+}
+
 /**
  * Runs a hook, if there is one, with facts about the run as JSON on its standard input. What it writes is in the log.
  * A run that a hook started runs no hooks: it could start itself without end.

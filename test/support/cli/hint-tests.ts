@@ -107,6 +107,7 @@ export const NOT_RUN: Record<string, string> = {
   'lib/deploy/journal.ts: rollback.ts RELEASE':
     'it rolls out as deploy.ts TAG of the same message, which has a test',
   'lib/deploy/plan.ts: health-check.ts': 'the same command as in lib/restore/run-restore.ts',
+  'logs.ts: health-check.ts --only containers': 'stack/health-check.test.ts runs it with the other lines',
   'lib/deploy/watch.ts: health-check.ts --verbose': 'stack/health-check.test.ts runs it',
   'lib/deploy/revert.ts: list-backups.ts': 'the same command as in rollback.ts',
   'lib/deploy/rollback-database.ts: list-backups.ts': 'the same command as in rollback.ts',

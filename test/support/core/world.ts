@@ -101,6 +101,7 @@ export async function createWorld({
     BACKUP_DIR: join(home, 'backups'),
     LOG_DIR: join(home, 'logs'),
     STATE_DIR: join(home, 'state'),
+    HOOKS_DIR: join(home, 'hooks'),
   };
   const start: World['start'] = (script, args = [], extra = {}, options = {}) =>
     startScript(script, args, { ...env, ...extra }, options);
