@@ -3,9 +3,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BREAKS, DOCKER_BREAKS } from '../../support/server/breaks.ts';
 import { startMachine } from '../../support/server/machine.ts';
+import { SUITES } from '../../support/server/roots.ts';
 import { assertMends, assertSetsUp, assertUnchanged, setUp } from '../../support/server/set-up.ts';
 
-for (const suite of ['bookworm', 'trixie', 'noble'] as const)
+for (const suite of SUITES)
   test(`a bare ${suite}: all steps, no change by a second run, each break named and mended, and all there after a restart`, async () => {
     const machine = await startMachine(suite);
     try {

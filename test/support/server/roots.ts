@@ -5,12 +5,15 @@ import { install, KEYRING, mirror, unpack } from '../../engine/apt.ts';
 import { CACHE } from '../../engine/engine.ts';
 import { run, say, withLock } from '../../engine/process.ts';
 
-export type Suite = 'bookworm' | 'trixie' | 'noble';
+/** Debian 12 and 13, Ubuntu 22.04 and 24.04: the systems that `setup-server.ts` is for. */
+export const SUITES = ['bookworm', 'trixie', 'jammy', 'noble'] as const;
+export type Suite = (typeof SUITES)[number];
 
 const ROOTS = join(CACHE, 'roots');
 /** What the image of a provider has, and little more. */
 const PACKAGES = 'systemd-sysv,dbus,openssh-server,sudo,iproute2,ca-certificates,cron,netbase';
 const UBUNTU = 'http://archive.ubuntu.com/ubuntu';
+const isUbuntu = (suite: Suite) => suite === 'jammy' || suite === 'noble';
 
 /** @returns the directory of a root file system, which nothing must change, and of an archive of its packages */
 export async function rootOf(suite: Suite): Promise<{ root: string; archive: string }> {
@@ -29,7 +32,9 @@ async function make(suite: Suite, root: string): Promise<void> {
   await install(['debootstrap']);
   const partial = `${root}.partial`;
   rmSync(partial, { recursive: true, force: true });
-  const from = suite === 'noble' ? await ubuntu() : [`--keyring=${KEYRING}`, suite, partial, await mirror()];
+  const from = isUbuntu(suite)
+    ? await ubuntu(suite)
+    : [`--keyring=${KEYRING}`, suite, partial, await mirror()];
   const options = ['--variant=minbase', `--include=${PACKAGES}`];
   await run('unshare', ['--mount', 'debootstrap', ...options, ...from.map(each => each || partial)], {
     timeout: 1_800_000,
@@ -41,8 +46,8 @@ async function make(suite: Suite, root: string): Promise<void> {
 }
 
 async function sources(suite: Suite): Promise<string[]> {
-  if (suite === 'noble')
-    return ['', '-updates', '-security'].map(kind => `deb ${UBUNTU} noble${kind} main universe`);
+  if (isUbuntu(suite))
+    return ['', '-updates', '-security'].map(kind => `deb ${UBUNTU} ${suite}${kind} main universe`);
   const own = await mirror();
   const security = await mirror('-security').catch(() => undefined);
   return [
@@ -52,14 +57,14 @@ async function sources(suite: Suite): Promise<string[]> {
 }
 
 /** @returns arguments of debootstrap; '' stands for the directory. Debian's has no script for new releases of Ubuntu. */
-async function ubuntu(): Promise<string[]> {
+async function ubuntu(suite: Suite): Promise<string[]> {
   const keys = join(ROOTS, 'ubuntu-keyring');
-  await unpack('trixie', ['ubuntu-keyring'], keys);
+  await withLock(`${keys}.lock`, () => unpack('trixie', ['ubuntu-keyring'], keys));
   const keyring = join(keys, 'usr/share/keyrings/ubuntu-archive-keyring.gpg');
   return [
     '--components=main,universe',
     `--keyring=${keyring}`,
-    'noble',
+    suite,
     '',
     UBUNTU,
     '/usr/share/debootstrap/scripts/gutsy',
