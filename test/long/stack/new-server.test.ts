@@ -1,40 +1,18 @@
 /* The README's steps from a bare Ubuntu 24.04 to a stack that is healthy, also after a restart of the server: the commands are
    those of the page. What is added to them: answers to questions, and images instead of a registry. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT } from '../../../scripts/lib/config/config.ts';
 import { ensureEngine } from '../../engine/engine.ts';
-import { run } from '../../engine/process.ts';
 import { officialImages, stackImages } from '../../stack/lib/stack.ts';
 import { until } from '../../support/core/world.ts';
-import { type Machine, PROXY, SERVER, startMachine } from '../../support/server/machine.ts';
-
-/** The blocks of the numbered steps, in their order. */
-function steps(): string[] {
-  const page = readFileSync(join(ROOT, 'README.md'), 'utf8');
-  const section = page.slice(page.indexOf('## On a server'), page.indexOf('## Update'));
-  return [...section.matchAll(/^ {3}```bash\n((?: {3}.*\n)+?) {3}```$/gm)].map(([, block]) =>
-    block!.replaceAll(/^ {3}/gm, ''),
-  );
-}
+import { type Machine, SERVER, startMachine } from '../../support/server/machine.ts';
+import { bringRepository, readmeSteps } from '../../support/server/readme.ts';
 
 /** Adds options to the call of a script, before its comment. */
 const answered = (block: string, script: string, options: string) =>
   block.replaceAll(new RegExp(`^(\\./scripts/${script}(?: --check)?)`, 'gm'), (call: string) =>
     call.endsWith('--check') ? `${call} || [ $? = 1 ]` : `${call} ${options}`,
   );
-
-async function registry(): Promise<Record<string, string>> {
-  const own = await run('npm', ['config', 'get', 'registry']);
-  return {
-    npm_config_registry: own,
-    npm_config_proxy: PROXY,
-    npm_config_https_proxy: PROXY,
-    npm_config_cafile: '/srv/ca.pem',
-  };
-}
 
 const status = async (machine: Machine, address: string) =>
   (
@@ -58,12 +36,9 @@ test('the commands of the README, one after the other', async () => {
   const images = await stackImages();
   const machine = await startMachine('noble', { limits: true, bare: true });
   try {
-    const [first, second, third, fourth, fifth, ...more] = steps();
+    const [first, second, third, fourth, fifth, ...more] = readmeSteps();
     assert.equal(more, []);
-    await machine.feed(['git', '-C', ROOT, 'bundle', 'create', '-', 'HEAD'], 'cat >/srv/repository');
-    await machine.feed(['cat', '/etc/ssl/certs/ca-certificates.crt'], 'cat >/srv/ca.pem');
-    const env = { ...(await registry()), REPOSITORY: '/srv/repository', EDITOR: 'true' };
-    const paste = (block: string) => machine.run(`set -e\ncd /opt/acme 2>/dev/null || cd\n${block}`, env);
+    const paste = await bringRepository(machine);
     await paste(first!);
     const names = `--domain acme.example --backend-image ${images.BACKEND_IMAGE} --frontend-image ${images.FRONTEND_IMAGE}`;
     await paste(answered(second!, 'init.ts', `--yes ${names}`));
