@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { until } from '../../support/core/world.ts';
 import { type Machine, OUTSIDE, REPOSITORY, SERVER, startMachine } from '../../support/server/machine.ts';
+import { SUITES } from '../../support/server/roots.ts';
 import { setUp } from '../../support/server/set-up.ts';
 import { ssh } from '../../support/server/ssh-client.ts';
 
@@ -25,7 +26,7 @@ const times = async (count: number, work: () => Promise<unknown>) => {
   for (let n = 0; n < count; n++) await work();
 };
 
-for (const suite of ['bookworm', 'trixie', 'noble'] as const)
+for (const suite of SUITES)
   test(`${suite}: five logins that fail are a ban, for SSH and for what containers publish; then it is lifted`, async () => {
     const machine = await startMachine(suite);
     try {
