@@ -76,9 +76,7 @@ test('one that hangs is ended, also if it ignores SIGTERM or is interrupted', as
 });
 
 test('of megabytes, whole lines of the begin and the end are kept', async () => {
-  const { output } = await run(
-    `for i in $(seq 300000); do echo "line $i of many"; done; echo last words >&2`,
-  );
+  const { output } = await run(`seq --format='line %.0f of many' 300000; echo last words >&2`);
   assert.ok(output.length < 70_000, `${output.length}`);
   assert.match(output, /^line 1 of many\nline 2 of many\n/);
   assert.match(output, /of many\n… \d+ bytes are left out …\nline \d+ of many\n/);
