@@ -254,6 +254,22 @@ test('an instance is back in the list when it is ready three times in a row', as
   assert.is(seconds.length, 6);
 });
 
+test('a container that Docker lists and does not find any more is looked for again', async () => {
+  const c = await newCase();
+  const answer = c.docker.answer.bind(c.docker);
+  let looks = 0;
+  let gone = 0;
+  c.docker.answer = (argv, env, timeout) => {
+    if (argv.slice(0, 3).join(' ') !== 'docker container inspect' || looks++ % 3 === 0)
+      return answer(argv, env, timeout);
+    gone++;
+    return { code: 1, stdout: '', stderr: `Error response from daemon: No such container: ${argv.at(-1)}` };
+  };
+  const run = await c.deploy();
+  assert.is(run.ended, 'done', run.said);
+  assert.ok(gone > 5, `${gone} times`);
+});
+
 test('an instance that does not answer fails after DEPLOY_READY_TIMEOUT, not later', async () => {
   const { run, seconds } = await readyWith('ready', 'ready', 'hangs');
   assert.is(run.ended, 'rolled back', run.said);

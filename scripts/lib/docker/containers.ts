@@ -76,12 +76,43 @@ export function parseContainers(text: string): Container[] {
     });
 }
 
+/** Times that both are done, and milliseconds between. */
+const LOOKS = { most: 5, pause: 200 };
+
+/**
+ * Looks at containers that are listed before. Docker can remove one between the two, or still list one that is gone: then
+ * both are done again.
+ *
+ * @param list prints the ids, a line each
+ * @param look with these ids; not called without any
+ * @returns what `look` gives; undefined without any container
+ * @throws CommandError where Docker fails in another way, or a container stays listed that is gone
+ */
+export async function lookAtListed<T>(
+  list: () => Promise<string>,
+  look: (ids: string[]) => Promise<T>,
+): Promise<T | undefined> {
+  for (let times = 1; ; times++) {
+    const ids = (await list()).split('\n').filter(Boolean);
+    if (ids.length === 0) return undefined;
+    try {
+      return await look(ids);
+    } catch (error) {
+      const isGone = error instanceof CommandError && /no such container/i.test(error.stderr);
+      if (!isGone || times === LOOKS.most) throw error;
+    }
+    await delay(LOOKS.pause);
+  }
+}
+
 /** @returns the container of a service, or undefined if there is none */
 export async function inspect(config: Config, service: string): Promise<Container | undefined> {
   const name = containerOf(config, service);
-  const id = await sh(`look for ${name}`)`docker container ls --all --filter ${`name=^${name}$`} --quiet`;
-  if (!id) return undefined;
-  return parseContainers(await run(inspectContainers(id), { purpose: `inspect ${name}` }))[0];
+  const found = await lookAtListed(
+    () => sh(`look for ${name}`)`docker container ls --all --filter ${`name=^${name}$`} --quiet`,
+    ids => run(inspectContainers(...ids), { purpose: `inspect ${name}` }),
+  );
+  return found === undefined ? undefined : parseContainers(found)[0];
 }
 
 /** Seconds in which Docker ends a removal that it has begun. */

@@ -1,9 +1,9 @@
 import type { Config } from '../config/config.ts';
 import { OperationalError } from '../core/errors.ts';
-import { CommandError, hasProgram, run } from '../core/shell.ts';
+import { hasProgram, run } from '../core/shell.ts';
 import { withTimeout } from '../core/signals.ts';
 import { inspectContainers } from '../docker/commands.ts';
-import { type Container, parseContainers, projectOf } from '../docker/containers.ts';
+import { type Container, lookAtListed, parseContainers, projectOf } from '../docker/containers.ts';
 import { NotConfigured } from './check.ts';
 
 /** Seconds. Less than a check may take, so that its message says which program did not answer. */
@@ -32,17 +32,11 @@ export async function docker(config: Config, args: string[], env: Record<string,
 export async function listContainers(config: Config): Promise<Container[]> {
   const labels = [`com.docker.compose.project=${projectOf(config)}`, 'com.docker.compose.oneoff=False'];
   const list = ['ps', '--all', '--quiet', '--no-trunc', ...labels.map(label => `--filter=label=${label}`)];
-  for (let attempt = 1; ; attempt++) {
-    const ids = (await docker(config, list)).split('\n').filter(Boolean);
-    if (ids.length === 0) return [];
-    try {
-      return parseContainers(await docker(config, inspectContainers(...ids).slice(1)));
-    } catch (error) {
-      // A deployment may remove a container between the two commands.
-      const gone = error instanceof CommandError && /no such container/i.test(error.stderr);
-      if (!gone || attempt === 3) throw error;
-    }
-  }
+  const found = await lookAtListed(
+    () => docker(config, list),
+    ids => docker(config, inspectContainers(...ids).slice(1)),
+  );
+  return parseContainers(found ?? '');
 }
 
 /** @returns the state of a container that is not running: `exited (137, out of memory)` */

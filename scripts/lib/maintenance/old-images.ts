@@ -1,10 +1,12 @@
 /** Images of earlier releases, beyond those that rollback.ts goes back to. */
+
 import { type Config, ENVIRONMENTS } from '../config/config.ts';
 import { bytes, plural } from '../core/format.ts';
 import { hasProgram, sh } from '../core/shell.ts';
 import { refuseUnfinished } from '../deploy/journal.ts';
 import { reachable, readReleases } from '../deploy/releases.ts';
 import { KEPT } from '../deploy/report.ts';
+import { lookAtListed } from '../docker/containers.ts';
 import { imagesBeside, type LocalImage, removeNames, shortName } from '../docker/images.ts';
 import { NotConfigured } from '../health/check.ts';
 import type { Task, Todo } from './tasks.ts';
@@ -61,12 +63,11 @@ const nameOf = ({ id, names }: LocalImage) => shortName(names[0] ?? id);
 
 /** @returns the images of all containers of this machine, also of those that do not run */
 async function idsInUse(): Promise<Set<string>> {
-  const ids = await sh('list containers')`docker container ls --all --quiet`;
-  if (!ids) return new Set();
-  const images = await sh(
-    'list the images of containers',
-  )`docker container inspect --format ${'{{.Image}}'} ${ids.split('\n')}`;
-  return new Set(images.split('\n'));
+  const images = await lookAtListed(
+    () => sh('list containers')`docker container ls --all --quiet`,
+    ids => sh('list the images of containers')`docker container inspect --format ${'{{.Image}}'} ${ids}`,
+  );
+  return new Set(images?.split('\n'));
 }
 
 async function sizesOf(images: LocalImage[]): Promise<Map<string, number>> {

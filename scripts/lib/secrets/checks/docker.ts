@@ -5,7 +5,7 @@ import { textOfEnvFile } from '../../config/env-file.ts';
 import { initialNames } from '../../config/initial-passwords.ts';
 import { messageOf, OperationalError } from '../../core/errors.ts';
 import { CommandError, hasProgram, run } from '../../core/shell.ts';
-import { projectOf } from '../../docker/containers.ts';
+import { lookAtListed, projectOf } from '../../docker/containers.ts';
 import { docker } from '../../health/docker.ts';
 import { hasDatabase } from '../generate.ts';
 import { secretValues, valuesHere } from '../kinds.ts';
@@ -55,9 +55,11 @@ export async function dockerFindings(config: Config): Promise<Finding[]> {
   if (!hasProgram('docker')) return [unknown('there is no docker on PATH')];
   const found = [...(await memberFindings(config)), ...socketFindings(), ...(await initialFindings(config))];
   try {
-    const ids = (await docker(config, ['ps', '--all', '--quiet'])).split('\n').filter(Boolean);
-    if (ids.length === 0) return found;
-    const text = await docker(config, ['container', 'inspect', ...ids]);
+    const text = await lookAtListed(
+      () => docker(config, ['ps', '--all', '--quiet']),
+      ids => docker(config, ['container', 'inspect', ...ids]),
+    );
+    if (text === undefined) return found;
     const containers = JSON.parse(text) as Inspected[];
     return [...found, ...containerFindings(containers, secretValues(valuesHere(config)), projectOf(config))];
   } catch (error) {
