@@ -2,6 +2,7 @@
 import { installSelfSigned, obtain } from './lib/certificates/obtain.ts';
 import { notifying, reportOf } from './lib/certificates/report.ts';
 import { certificateStatus } from './lib/certificates/status.ts';
+import { actionOf } from './lib/cli/action.ts';
 import { command, execute } from './lib/cli/command.ts';
 import { confirm } from './lib/cli/confirm.ts';
 import type { Config } from './lib/config/config.ts';
@@ -48,16 +49,12 @@ export const certificates = command({
   ],
   positionals: 1,
   changesState: ([action]) => action !== 'status',
-  async run({ positionals: [action], options, config: load }) {
-    if (action === undefined || !Object.hasOwn(ACTIONS, action))
-      throw usageError(
-        action === undefined ? 'missing action' : `unknown action ${JSON.stringify(action)}`,
-        `use one of ${Object.keys(ACTIONS).join(', ')}: ./scripts/certificates.ts status`,
-      );
+  async run({ positionals: [word], options, config: load }) {
+    const action = actionOf(word, ACTIONS, './scripts/certificates.ts status');
     const isRequest = action === 'issue' || action === 'renew';
     if (!isRequest && (options.force || options['dry-run']))
       throw usageError(`${action} has no --force and no --dry-run`, 'see --help.');
-    return ACTIONS[action as keyof typeof ACTIONS](load(), options);
+    return ACTIONS[action](load(), options);
   },
 });
 

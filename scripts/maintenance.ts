@@ -1,4 +1,5 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
+import { actionOf } from './lib/cli/action.ts';
 import { command, execute } from './lib/cli/command.ts';
 import type { Config } from './lib/config/config.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
@@ -82,16 +83,12 @@ export const maintenance = command({
   ],
   positionals: 1,
   changesState: ([action]) => action !== 'status',
-  async run({ positionals: [action], options, config: load }) {
-    if (action === undefined || !Object.hasOwn(ACTIONS, action))
-      throw usageError(
-        action === undefined ? 'missing action' : `unknown action ${JSON.stringify(action)}`,
-        `use one of ${Object.keys(ACTIONS).join(', ')}: ./scripts/maintenance.ts status`,
-      );
+  async run({ positionals: [word], options, config: load }) {
+    const action = actionOf(word, ACTIONS, './scripts/maintenance.ts status');
     for (const [option, actions] of Object.entries(OF))
       if (options[option as keyof Options] !== undefined && !actions.includes(action))
         throw usageError(`${action} has no --${option}`, 'see --help.');
-    return ACTIONS[action as keyof typeof ACTIONS](load(), options);
+    return ACTIONS[action](load(), options);
   },
 });
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
+import { actionOf } from './lib/cli/action.ts';
 import { command, execute } from './lib/cli/command.ts';
 import type { Config } from './lib/config/config.ts';
-import { Exit, usageError } from './lib/core/errors.ts';
+import { Exit } from './lib/core/errors.ts';
 import { withLock } from './lib/core/lock.ts';
 import { log, logTo } from './lib/core/log.ts';
 import { startService } from './lib/core/service.ts';
@@ -43,13 +44,9 @@ export const schedule = command({
   ],
   positionals: 1,
   changesState: ([action]) => ['install', 'remove', 'run'].includes(action!),
-  async run({ positionals: [action], config: load }) {
-    if (action === undefined || !Object.hasOwn(ACTIONS, action))
-      throw usageError(
-        action === undefined ? 'missing action' : `unknown action ${JSON.stringify(action)}`,
-        `use one of ${Object.keys(ACTIONS).join(', ')}: ./scripts/schedule.ts next`,
-      );
-    return ACTIONS[action as keyof typeof ACTIONS](load());
+  async run({ positionals: [word], config: load }) {
+    const action = actionOf(word, ACTIONS, './scripts/schedule.ts next');
+    return ACTIONS[action](load());
   },
 });
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env -S sh -c 'root="$(readlink -f "$0")"; root="${root%/*/*}"; . "$root/scripts/node"'
+import { actionOf } from './lib/cli/action.ts';
 import { command, execute } from './lib/cli/command.ts';
 import { type Config, environmentOf } from './lib/config/config.ts';
 import { Exit, usageError } from './lib/core/errors.ts';
@@ -58,14 +59,10 @@ export const secrets = command({
   ],
   positionals: 2,
   changesState: ([action]) => action === 'generate' || action === 'rotate',
-  async run({ positionals: [action, name], options, config: load }) {
-    if (action === undefined || !Object.hasOwn(ACTIONS, action))
-      throw usageError(
-        action === undefined ? 'missing action' : `unknown action ${JSON.stringify(action)}`,
-        `use one of ${Object.keys(ACTIONS).join(', ')}: ./scripts/secrets.ts status`,
-      );
+  async run({ positionals: [word, name], options, config: load }) {
+    const action = actionOf(word, ACTIONS, './scripts/secrets.ts status');
     refuseOptions(action, name, options);
-    return ACTIONS[action as keyof typeof ACTIONS](load, options, name);
+    return ACTIONS[action](load, options, name);
   },
 });
 

@@ -28,7 +28,7 @@ async function untilUp(config: Config, service: string, trial: Trial | undefined
  *
  * @param wanted the list in the end
  * @param trial for a new release: with two instances or more, it is compared with the old one when the first is replaced
- * @param isCurrent whether an instance is as it should be already. Default: it runs its image
+ * @param isCurrent tells whether an instance needs no replacement. Default: it runs its image
  * @throws OperationalError when an instance does not become ready (it is then out of the list), when one fails that was
  *   replaced already, or when the only one that serves would have to be replaced
  */
