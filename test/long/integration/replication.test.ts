@@ -8,6 +8,7 @@ import { configOf } from '../../support/backup/old-backups.ts';
 import { change, stateOf } from '../../support/core/expect.ts';
 import { captured } from '../../support/core/here.ts';
 import { finishHere, makeBackup, refused, restoreHere } from '../../support/core/in-process.ts';
+import type { World } from '../../support/core/world.ts';
 import { until } from '../../support/core/world.ts';
 import { databases } from '../../support/postgres/compare.ts';
 import {
@@ -24,6 +25,19 @@ import {
 } from '../../support/postgres/replication.ts';
 
 const { inTurn, stop } = await createReplicationTurns();
+
+/** Makes a copy hold the name of the live slot, and refuse all: the worst that a killed run can leave. */
+async function spoil(world: World, left: string): Promise<void> {
+  await world.sql(
+    `ALTER SUBSCRIPTION s SET (slot_name = ${SLOT});
+     CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+     CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse();
+     ALTER EVENT TRIGGER refuse ENABLE ALWAYS`,
+    left,
+  );
+  const closed = `ALTER DATABASE ${left} ALLOW_CONNECTIONS false CONNECTION LIMIT 0 IS_TEMPLATE true`;
+  await world.sql(closed, 'postgres');
+}
 
 test('a slot that the swap leaves with the kept database is named; --finish drops it unless it is read', () =>
   inTurn(async world => {
@@ -82,15 +96,7 @@ test('a drill, a failed restore, and a copy under another name leave the subscri
     const left = 'app_drill_20200101_000000';
     await restoreHere(world, 'latest', { database: left });
     assert.equal(await subscriptions(world), [live, { database: left, enabled: false, slot: null }]);
-    await world.sql(
-      `ALTER SUBSCRIPTION s SET (slot_name = ${SLOT});
-       CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
-       CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse();
-       ALTER EVENT TRIGGER refuse ENABLE ALWAYS`,
-      left,
-    );
-    const closed = `ALTER DATABASE ${left} ALLOW_CONNECTIONS false CONNECTION LIMIT 0 IS_TEMPLATE true`;
-    await world.sql(closed, 'postgres');
+    await spoil(world, left);
     const done = await captured(() => runDrill(configOf(world, {})));
     assert.is(done.code, 0, done.error);
     assert.match(done.stderr, `dropping database ${left}`);
@@ -209,15 +215,7 @@ test('a drill leaves the subscription and its slot alone, also beside copies tha
     );
     assert.equal(await detachSubscriptions(postgres, left), ['s']);
     assert.equal(await subscriptions(world), [live, { database: left, enabled: false, slot: null }]);
-    await world.sql(
-      `ALTER SUBSCRIPTION s SET (slot_name = ${SLOT});
-       CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
-       CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse();
-       ALTER EVENT TRIGGER refuse ENABLE ALWAYS`,
-      left,
-    );
-    const closed = `ALTER DATABASE ${left} ALLOW_CONNECTIONS false CONNECTION LIMIT 0 IS_TEMPLATE true`;
-    await world.sql(closed, 'postgres');
+    await spoil(world, left);
     const consumer = await consume(world, read, 'reader');
     await world.sql(`BEGIN; CREATE TABLE t (i int); PREPARE TRANSACTION 'pending'`, other);
     try {
