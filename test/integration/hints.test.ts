@@ -201,6 +201,7 @@ test('a scheduler runs already: the command installs the other jobs', async () =
     '# health-check: *',
     '# drill: 0',
     '# certificates: 3',
+    '# weekly: 0',
   ]);
 });
 
