@@ -10,15 +10,20 @@ const stack = await sharedStack();
 const { authority, untilTurned, withFault } = await healthOf(stack);
 
 const DAY = 86_400_000;
+/** A certificate ends so much before its whole day: what is left is then no round number, however quick the machine is. */
+const BEFORE = DAY / 48;
 
-/** Replaces the certificate in the volume by a self-signed one, and trusts it. */
+/**
+ * Replaces the certificate in the volume by a self-signed one, and trusts it. By a rename, as certificates.ts does: at a
+ * reload Nginx keeps a certificate whose file has the same inode and the same second of change.
+ */
 async function issue(
   fromDays: number,
   toDays: number,
   names = [stack.domain, `www.${stack.domain}`, `api.${stack.domain}`],
 ): Promise<void> {
   const at = (days: number) => {
-    const text = new Date(Date.now() + days * DAY).toISOString();
+    const text = new Date(Date.now() + days * DAY - BEFORE).toISOString();
     return `${text.slice(0, 19).replace(/[-:T]/g, '')}Z`;
   };
   writeFileSync(
@@ -26,7 +31,8 @@ async function issue(
     await inCertificates(
       `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \\
         -not_before ${at(fromDays)} -not_after ${at(toDays)} -subj '/O=A test/CN=${names[0]}' \\
-        -addext subjectAltName=${names.map(name => `DNS:${name}`).join()} -keyout privkey.pem -out fullchain.pem
+        -addext subjectAltName=${names.map(name => `DNS:${name}`).join()} -keyout privkey.new -out fullchain.new
+      mv privkey.new privkey.pem; mv fullchain.new fullchain.pem
       cat fullchain.pem`,
     ),
   );
@@ -55,7 +61,7 @@ const withCertificates = (body: () => Promise<void>) =>
 test('certificates: near the end of the lifetime, expired, not valid yet, for other names', () =>
   withCertificates(async () => {
     const cases: [fromDays: number, toDays: number, status: string, message: RegExp][] = [
-      [-60, 30, 'ok', /^valid for (29 d .*|30 d) more; issued by A test$/],
+      [-60, 30, 'ok', /^valid for 29 d .* more; issued by A test$/],
       [-70, 20, 'warning', /^valid for 19 d .* more, 22 % of its lifetime$/],
       [-5, 1, 'warning', /^valid for 23 h .* more, 16 % of its lifetime$/], // one of six days, on its last
       [-85, 5, 'critical', /^valid for 4 d .* more, 5 % of its lifetime$/],
