@@ -24,6 +24,8 @@ const DEFAULTS: Record<string, RegExp> = {
   'docker-compose.staging.yml': /\$\{APP_NAME:-neurmatic\}|(?<=\$\{DOMAIN:-staging\.)neurmatic\.com/g,
   '.env.example':
     /Default: neurmatic\b|^APP_NAME=neurmatic$|Default: neurmatic\.com|^# staging\.neurmatic\.com\./gm,
+  'docs/ENVIRONMENT_MANAGEMENT.md':
+    /\| `neurmatic` +\||Default: neurmatic\.com, in staging staging\.neurmatic\.com\./g,
   'scripts/lib/config/stack-variables.ts':
     /default: 'neurmatic'|Default: neurmatic\.com|'staging\.neurmatic\.com\./g,
   'scripts/lib/config/site.ts': /\$\{prefix\}neurmatic\.com/g,
