@@ -4,7 +4,8 @@ import { startThrowawayS3 } from '../../scripts/lib/drill/throwaway-s3.ts';
 
 const ending = new Set<() => Promise<void>>();
 
-process.on('message', async (_, socket: Socket) => {
+process.on('message', async (_, socket?: Socket) => {
+  if (!socket) return; // who asked was gone before the connection arrived here
   const ended = new Promise(resolve => {
     for (const event of ['end', 'error', 'close']) socket.once(event, resolve);
   });

@@ -13,13 +13,14 @@ const HOST = join(import.meta.dirname, 's3-host.ts');
 export async function offerS3Servers(path: string): Promise<() => void> {
   let host: ChildProcess | undefined;
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, socket => {
-    host ??= fork(HOST, { env: { ...process.env, ...surroundings(false) } });
-    host.send('a server', socket);
+    // One that has ended fails those that had a server of it, and no run: the next connection starts another.
+    if (!host?.connected) host = fork(HOST, { env: { ...process.env, ...surroundings(false) } });
+    host.send('a server', socket, error => error && socket.destroy());
   });
   await new Promise<void>(resolve => server.listen(path, resolve));
   process.env.TEST_S3_HOST = path;
   return () => {
     server.close();
-    host?.disconnect();
+    if (host?.connected) host.disconnect();
   };
 }
