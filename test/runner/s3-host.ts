@@ -1,4 +1,5 @@
 /** The process of the S3 servers of all tests of a run. Each connection gets a server, which ends with it. */
+import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { startThrowawayS3 } from '../../scripts/lib/drill/throwaway-s3.ts';
 
@@ -22,6 +23,13 @@ process.on('message', async (_, socket?: Socket) => {
   await stopOnce();
   ending.delete(stopOnce);
   socket.destroy();
+});
+
+// A test can end while a request of a process that it has killed is still being written: the server opens its file after
+// the directory has been removed. That must not end the servers of the others.
+process.on('uncaughtException', (error: NodeJS.ErrnoException) => {
+  const directory = error.path?.match(/^.*\/throwaway-s3-[^/]+/)?.[0];
+  if (error.code !== 'ENOENT' || !directory || existsSync(directory)) throw error;
 });
 
 // The runner has ended, in whatever way.
