@@ -48,4 +48,26 @@ test('a connection that was closed on its way does not end the process', async (
   assert.is(await exited, 0);
 });
 
+/** @returns the exit code of the process after a file of `path` could not be opened, and the runner has ended */
+async function afterLateWrite(path: string) {
+  const script = `import { createWriteStream } from 'node:fs';
+    process.on('uncaughtException', () => process.send('seen'));
+    process.once('message', () => createWriteStream('${path}'));`;
+  const host = fork(join(import.meta.dirname, 's3-host.ts'), {
+    execArgv: ['--import', `data:text/javascript,${encodeURIComponent(script)}`],
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  });
+  const exited = new Promise<number | null>(resolve => host.once('exit', resolve));
+  const seen = new Promise(resolve => host.once('message', resolve));
+  host.send('now');
+  await Promise.race([seen, exited]);
+  if (host.connected) host.disconnect();
+  return exited;
+}
+
+test('a file that a server opens after its directory is gone does not end the process, another error does', async () => {
+  assert.is(await afterLateWrite('/dev/shm/throwaway-s3-gone/bucket/x'), 0);
+  assert.is.not(await afterLateWrite('/dev/shm/no-such-place/x'), 0);
+});
+
 test.run();
